@@ -1,0 +1,13 @@
+"""
+natsroute from environment variables: ``twistd --nodaemon --pidfile= --python natsroute.tac``.
+
+Every setting is a variable: NATSROUTE_NATS_URL, NATSROUTE_SUBJECT_QUEUE_GROUP, NATSROUTE_EVENT_ROUTES and so on; several
+values are separated by commas.
+"""
+
+from twisted.application.service import Application
+
+from natsroute.daemon.options import service_from_environment
+
+application = Application("natsroute")
+service_from_environment().setServiceParent(application)

@@ -1,0 +1,23 @@
+"""
+natsroute: Kamailio's NATS module as a Twisted service.
+
+A program needs little of it::
+
+    from natsroute import EventRoutes
+
+    event_route = EventRoutes()
+
+    @event_route("nats:Kamailio-World")
+    async def dialog(event):
+        await event.publish("presence.dialog", event.data)
+
+All errors are in :mod:`natsroute.errors`.
+"""
+
+from natsroute._version import __version__
+from natsroute.daemon.service import NatsrouteService
+from natsroute.daemon.settings import Settings
+from natsroute.routes.event import Event
+from natsroute.routes.table import EventRoutes
+
+__all__ = ["Event", "EventRoutes", "NatsrouteService", "Settings", "__version__"]

@@ -1,0 +1,1 @@
+"""A living NATS connection on the reactor."""

@@ -1,0 +1,294 @@
+"""
+A connection that stays: it finds a server, subscribes, and when it is cut begins again, until it is stopped.
+
+The whole life is one coroutine, :meth:`Connection._live`. (Not Twisted's ``ClientService``: it counts attempts by TCP
+and not by NATS handshake, and writes a log line for every retry.)
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Protocol as Interface
+from typing import TypeVar
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from natsroute._version import __version__
+from natsroute.client.protocol import NatsFactory, NatsProtocol, OnMessage, Timing
+from natsroute.client.servers import Server, ServerPool
+from natsroute.client.subscription import PendingLimits, Subscription
+from natsroute.errors import ConnectionLostError, MisuseError, ServerError
+from natsroute.wire.frames import Info, Msg
+from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE
+from natsroute.wire.subjects import check_pattern, check_queue_group
+
+T = TypeVar("T")
+
+
+class State(enum.Enum):
+    """What a connection tells its observers."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    UNREACHABLE = "unreachable"
+    CLOSED = "closed"
+
+
+@attrs.frozen
+class Change:
+    """
+    A change of a connection.
+
+    :ivar state: CONNECTED: the handshake is done; DISCONNECTED: it was connected and is no longer; UNREACHABLE: an
+        attempt failed; CLOSED: it was stopped, which is no DISCONNECTED.
+    :ivar server: the server concerned, None for CLOSED.
+    :ivar reason: why, for DISCONNECTED and UNREACHABLE.
+    """
+
+    state: State
+    server: Server | None = None
+    reason: Exception | None = None
+
+
+class EndpointFor(Interface):
+    """Makes the endpoint of a server; ``timeout`` is in seconds."""
+
+    def __call__(self, server: Server, timeout: float) -> IStreamClientEndpoint: ...
+
+
+class Connection(Service):
+    """
+    One connection to one of several NATS servers, kept alive for ever.
+
+    :param reactor: clock and TCP.
+    :param servers: which server is next, and when.
+    :param client_name: the name that the server shows in its monitoring.
+    :param endpoint_for: how a server is reached; by default all addresses of its name.
+
+    :ivar reconnects: how often it was connected again.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        servers: ServerPool,
+        *,
+        client_name: str = "natsroute",
+        timing: Timing = Timing(),
+        max_control_line: int = DEFAULT_MAX_CONTROL_LINE,
+        endpoint_for: EndpointFor | None = None,
+    ) -> None:
+        self.reconnects = -1
+        self._reactor = reactor
+        self._servers = servers
+        self._client_name = client_name
+        self._timing = timing
+        self._max_control_line = max_control_line
+        self._endpoint_for = endpoint_for or self._hostname_endpoint
+        self._observers: list[Callable[[Change], None]] = []
+        self._error_observers: list[Callable[[ServerError], None]] = []
+        self._subscriptions: dict[int, Subscription] = {}
+        self._on_msg: dict[int, OnMessage] = {}
+        self._last_sid = 0
+        self._pausing: set[Subscription] = set()
+        self._protocol: NatsProtocol | None = None
+        self._life: Deferred[None] = succeed(None)
+
+    def _hostname_endpoint(self, server: Server, timeout: float) -> IStreamClientEndpoint:
+        return HostnameEndpoint(self._reactor, server.host, server.port, timeout)
+
+    # -- for those who use it ---------------------------------------------------------------------------------
+
+    @property
+    def info(self) -> Info | None:
+        """What the connected server says of itself; None while there is none."""
+        return None if self._protocol is None else self._protocol.info
+
+    @property
+    def max_payload(self) -> int | None:
+        """Bytes that the connected server allows a message to have; None while there is none."""
+        return None if self._protocol is None else self._protocol.info.max_payload
+
+    def observe(self, observer: Callable[[Change], None]) -> None:
+        """Call the observer with each :class:`Change` from now on."""
+        self._observers.append(observer)
+
+    def observe_errors(self, observer: Callable[[ServerError], None]) -> None:
+        """Call the observer with each ``-ERR`` of a connected server."""
+        self._error_observers.append(observer)
+
+    def subscribe(
+        self,
+        subject: str,
+        on_msg: Callable[[Msg], Deferred[None] | None],
+        queue_group: str | None = None,
+        limits: PendingLimits = PendingLimits(),
+    ) -> Subscription:
+        """
+        Subscribe now and again after every reconnect. See :class:`~natsroute.client.subscription.Subscription` for
+        what ``on_msg`` may return.
+
+        :raises SubjectError: the subject or the queue group is not one.
+        """
+        check_pattern(subject)
+        if queue_group is not None:
+            check_queue_group(queue_group)
+        self._last_sid += 1
+        subscription = Subscription(self, self._last_sid, subject, queue_group, on_msg, limits)
+        self._subscriptions[subscription.sid] = subscription
+        self._on_msg[subscription.sid] = subscription.deliver
+        if self._protocol is not None:
+            self._protocol.sub(subject, subscription.sid, queue_group)
+        return subscription
+
+    def write_and_ping(self, data: bytes) -> Deferred[None]:
+        """
+        Write whole commands, each made by :mod:`natsroute.wire.encoder`.
+
+        :return: fires when the server has read them; fails with :class:`~natsroute.errors.ConnectionLostError`,
+            and then nobody knows whether it has.
+        """
+        if self._protocol is None:
+            return fail(ConnectionLostError("there is no connection"))
+        return self._protocol.write_and_ping(data)
+
+    # -- for its subscriptions --------------------------------------------------------------------------------
+
+    def unsubscribe(self, subscription: Subscription, max_messages: int | None = None) -> None:
+        """End a subscription of this connection, at once or after so many messages in all."""
+        if subscription.sid not in self._subscriptions:
+            return
+        if max_messages is not None and max_messages > subscription.received:
+            subscription.max_messages = max_messages
+        else:
+            max_messages = None
+            self.forget(subscription)
+        if self._protocol is not None:
+            self._protocol.unsub(subscription.sid, max_messages)
+
+    def forget(self, subscription: Subscription) -> None:
+        """The subscription has had its last message."""
+        self._subscriptions.pop(subscription.sid, None)
+        self._on_msg.pop(subscription.sid, None)
+        self.resume(subscription)
+
+    def pause(self, subscription: Subscription) -> None:
+        """Stop reading for as long as a subscription wants it."""
+        self._pausing.add(subscription)
+        if self._protocol is not None:
+            self._protocol.pause()
+
+    def resume(self, subscription: Subscription) -> None:
+        """The subscription wants messages again."""
+        if subscription in self._pausing:
+            self._pausing.discard(subscription)
+            if self._protocol is not None and not self._pausing:
+                self._protocol.resume()
+
+    # -- its life ---------------------------------------------------------------------------------------------
+
+    def startService(self) -> None:
+        if self.running:
+            raise MisuseError("the connection is running already")
+        super().startService()
+        self._life = Deferred.fromCoroutine(self._live())
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Close the connection; what was written still goes out.
+
+        :return: fires when it is closed.
+        """
+        super().stopService()
+        if self._protocol is not None:
+            self._protocol.close()
+        else:
+            self._life.cancel()
+        stopped: Deferred[None] = Deferred()
+        self._life.addBoth(lambda _: stopped.callback(None))
+        return stopped
+
+    async def _live(self) -> None:
+        try:
+            while self.running:
+                server, delay = self._servers.next()
+                await deferLater(self._reactor, delay)
+                protocol = await self._connect(server)
+                if protocol is not None:
+                    await self._serve(server, protocol)
+        except CancelledError:
+            pass  # stopped between two connections
+        except Exception:
+            self.log.failure("The connection ended over a fault of natsroute's own")
+        self._tell(Change(State.CLOSED))
+
+    async def _connect(self, server: Server) -> NatsProtocol | None:
+        """A protocol that is ready, or None, and the observers know why."""
+        endpoint = self._endpoint_for(server, self._timing.connect_timeout)
+        protocol: NatsProtocol | None = None
+        try:
+            protocol = await endpoint.connect(NatsFactory(lambda: self._build_protocol(server)))  # type: ignore[assignment]
+            assert protocol is not None
+            await protocol.ready
+        except Exception as error:
+            # Whatever it was, another attempt follows: an endpoint may fail with what it likes.
+            if protocol is not None:
+                protocol.close()
+                await protocol.closed
+            if not self.running:
+                raise CancelledError() from None
+            self._tell(Change(State.UNREACHABLE, server, error))
+            return None
+        return protocol
+
+    async def _serve(self, server: Server, protocol: NatsProtocol) -> None:
+        """Use a ready protocol until it ends."""
+        self._protocol = protocol
+        self.reconnects += 1
+        connected_at = self._reactor.seconds()
+        for subscription in self._subscriptions.values():
+            protocol.sub(subscription.subject, subscription.sid, subscription.queue_group)
+            if subscription.max_messages is not None:
+                protocol.unsub(subscription.sid, subscription.max_messages - subscription.received)
+        if self._pausing:
+            protocol.pause()
+        self._tell(Change(State.CONNECTED, server))
+        reason = await protocol.closed
+        self._protocol = None
+        self._servers.lost(server, self._reactor.seconds() - connected_at)
+        if self.running:
+            self._tell(Change(State.DISCONNECTED, server, reason))
+
+    def _build_protocol(self, server: Server) -> NatsProtocol:
+        return NatsProtocol(
+            self._reactor,
+            name=self._client_name,
+            version=__version__.public(),
+            credentials=server.credentials,
+            timing=self._timing,
+            max_control_line=self._max_control_line,
+            on_msg=self._on_msg,
+            on_error=self._error,
+        )
+
+    def _tell(self, change: Change) -> None:
+        self._call_all(self._observers, change)
+
+    def _error(self, error: ServerError) -> None:
+        self._call_all(self._error_observers, error)
+
+    def _call_all(self, observers: list[Callable[[T], None]], news: T) -> None:
+        for observer in observers:
+            try:
+                observer(news)
+            except Exception:
+                self.log.failure("An observer of the connection raised an exception")

@@ -1,0 +1,303 @@
+"""
+One NATS connection, from TCP to its end: the handshake, the pings, and messages to whoever has their sid.
+
+The handshake is INFO, CONNECT, PING, PONG; only then is the connection ready.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+
+import attrs
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from natsroute.client.auth import Credentials
+from natsroute.errors import (
+    ConnectionLostError,
+    HandshakeError,
+    PermissionsError,
+    ProtocolError,
+    ServerError,
+    server_error,
+)
+from natsroute.wire import encoder
+from natsroute.wire.frames import ConnectOptions, Err, Info, Msg, Signal
+from natsroute.wire.headers import HeaderValues, encode_headers
+from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, Parser
+
+#: Called with each message of a subscription.
+OnMessage = Callable[[Msg], object]
+
+
+@attrs.frozen
+class Timing:
+    """
+    How patient a connection is.
+
+    :ivar connect_timeout: seconds for TCP, and again for the handshake.
+    :ivar ping_interval: seconds between our pings.
+    :ivar max_pings_outstanding: so many unanswered, and the connection is dead.
+    """
+
+    connect_timeout: float = 2.0
+    ping_interval: float = 120.0
+    max_pings_outstanding: int = 2
+
+
+class _Transport(ITCPTransport, IPushProducer):
+    """A TCP transport whose reading can be paused."""
+
+
+class NatsProtocol(Protocol):
+    """
+    Speaks NATS over one transport.
+
+    :ivar ready: a Deferred that fires with the server's :class:`~natsroute.wire.frames.Info` when the handshake is
+        done, or fails with what prevented it: :class:`~natsroute.errors.HandshakeError`,
+        :class:`~natsroute.errors.ServerError`, :class:`~natsroute.errors.ProtocolError` or
+        :class:`~natsroute.errors.ConnectionLostError`.
+    :ivar closed: a Deferred that fires with the exception that ended the connection.
+    :ivar info: what the server said last of itself.
+
+    :param on_msg: who gets the messages, by sid; the owner may change it at any time.
+    :param on_error: told each ``-ERR`` that does not end the connection.
+    """
+
+    transport: _Transport
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        *,
+        name: str,
+        version: str,
+        credentials: Credentials = Credentials(),
+        timing: Timing = Timing(),
+        max_control_line: int = DEFAULT_MAX_CONTROL_LINE,
+        on_msg: Mapping[int, OnMessage] | None = None,
+        on_error: Callable[[ServerError], None] = lambda error: None,
+    ) -> None:
+        self.ready: Deferred[Info] = Deferred()
+        self.closed: Deferred[Exception] = Deferred()
+        self.info = Info()
+        self.unknown_sids = 0
+        self._clock = clock
+        self._name = name
+        self._version = version
+        self._credentials = credentials
+        self._timing = timing
+        self._parser = Parser(max_control_line=max_control_line)
+        self._on_msg: Mapping[int, OnMessage] = {} if on_msg is None else on_msg
+        self._on_error = on_error
+        self._is_ready = False
+        self._is_closed = False
+        self._paused = False
+        self._pongs: deque[Deferred[None]] = deque()
+        self._timer: IDelayedCall | None = None
+        self._pings_outstanding = 0
+        self._reason: Exception | None = None
+
+    # -- commands ---------------------------------------------------------------------------------------------
+
+    def pub(self, subject: str, payload: bytes, reply: str | None = None, headers: HeaderValues | None = None) -> None:
+        """
+        Publish, without waiting for the server.
+
+        :raises SubjectError: the subject or the reply subject is not one.
+        :raises HeaderError: a header is not one.
+        """
+        self.write(encoder.encode_pub(subject, payload, reply, encode_headers(headers) if headers else b""))
+
+    def sub(self, subject: str, sid: int, queue_group: str | None = None) -> None:
+        """
+        Subscribe; messages go to ``on_msg[sid]``.
+
+        :raises SubjectError: the subject or the queue group is not one.
+        """
+        self.write(encoder.encode_sub(subject, sid, queue_group))
+
+    def unsub(self, sid: int, max_messages: int | None = None) -> None:
+        """End a subscription, at once or after so many messages in all."""
+        self.write(encoder.encode_unsub(sid, max_messages))
+
+    def ping(self) -> Deferred[None]:
+        """
+        Ask for a sign of life.
+
+        :return: fires when the server has read all that was written before; fails with
+            :class:`~natsroute.errors.ConnectionLostError`.
+        """
+        return self.write_and_ping(b"")
+
+    def write_and_ping(self, data: bytes) -> Deferred[None]:
+        """Write whole commands and a PING behind them; see :meth:`ping` for the Deferred."""
+        if self._is_closed:
+            return fail(ConnectionLostError("the connection is closed"))
+        pong: Deferred[None] = Deferred()
+        self._pongs.append(pong)
+        self.transport.write(data + encoder.PING)
+        return pong
+
+    def write(self, data: bytes) -> None:
+        """Write whole commands."""
+        if not self._is_closed:
+            self.transport.write(data)
+
+    def pause(self) -> None:
+        """Stop reading: the server, not this process, then holds what comes."""
+        if not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._paused:
+            self._paused = False
+            self._pings_outstanding = 0
+            self.transport.resumeProducing()
+
+    def close(self) -> None:
+        """End the connection when all that was written has gone out."""
+        self._end(ConnectionLostError("the connection was closed by this side"), abort=False)
+
+    # -- Twisted's side -----------------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self._timer = self._clock.callLater(self._timing.connect_timeout, self._handshake_timed_out)
+
+    def dataReceived(self, data: bytes) -> None:
+        # Looked up once for each chunk: a chunk holds hundreds of messages.
+        on_msg = self._on_msg
+        try:
+            for frame in self._parser.feed(data):
+                if type(frame) is Msg:
+                    try:
+                        deliver = on_msg[frame.line.sid]
+                    except KeyError:
+                        self.unknown_sids += 1  # it was on the way when its subscription ended
+                        continue
+                    deliver(frame)
+                elif frame is Signal.PING:
+                    self.write(encoder.PONG)
+                elif frame is Signal.PONG:
+                    self._pong_received()
+                elif type(frame) is Info:
+                    self._info_received(frame)
+                elif type(frame) is Err:
+                    self._error_received(server_error(frame.text))
+                if self._is_closed:
+                    break
+        except ProtocolError as error:
+            self._end(error)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._is_closed = True
+        self._cancel_timer()
+        error = self._reason or ConnectionLostError(reason.getErrorMessage())
+        pongs, self._pongs = self._pongs, deque()
+        for pong in pongs:
+            pong.errback(ConnectionLostError(str(error)))
+        if not self._is_ready:
+            self.ready.errback(error)
+        self.closed.callback(error)
+
+    # -- what the server says -------------------------------------------------------------------------------------
+
+    def _info_received(self, info: Info) -> None:
+        first = not self.info.fields
+        self.info = info
+        self._parser.max_payload = info.max_payload
+        if not first:
+            return
+        if info.tls_required:
+            self._end(HandshakeError("the server requires TLS, which this version of natsroute does not support"))
+            return
+        options = ConnectOptions(
+            name=self._name,
+            version=self._version,
+            user=self._credentials.user,
+            password=self._credentials.password,
+            token=self._credentials.token,
+            headers=info.headers,
+        )
+        self.write(encoder.encode_connect(options))
+        self.ping().addCallbacks(self._handshake_done, lambda lost: None)
+
+    def _handshake_done(self, _: None) -> None:
+        self._cancel_timer()
+        self._timer = self._clock.callLater(self._timing.ping_interval, self._keep_alive)
+        self._is_ready = True
+        self.ready.callback(self.info)
+
+    def _pong_received(self) -> None:
+        self._pings_outstanding = 0
+        if not self._pongs:
+            raise ProtocolError("a PONG that nobody asked for")
+        self._pongs.popleft().callback(None)
+
+    def _error_received(self, error: ServerError) -> None:
+        # The server ends the connection itself after any other error; what it said becomes the reason.
+        if isinstance(error, PermissionsError):
+            self._on_error(error)
+        elif not self._is_ready:
+            self._end(error)
+        else:
+            self._reason = error
+            self._on_error(error)
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    def _handshake_timed_out(self) -> None:
+        missing = "PONG" if self.info.fields else "INFO"
+        self._end(HandshakeError(f"no {missing} within {self._timing.connect_timeout} s"))
+
+    def _keep_alive(self) -> None:
+        self._timer = self._clock.callLater(self._timing.ping_interval, self._keep_alive)
+        if self._paused:
+            return  # an answer could not be read
+        if self._pings_outstanding >= self._timing.max_pings_outstanding:
+            self._end(ConnectionLostError(f"{self._pings_outstanding} pings without an answer"))
+            return
+        self._pings_outstanding += 1
+        self.ping().addErrback(lambda lost: None)
+
+    def _end(self, reason: Exception, *, abort: bool = True) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._reason = self._reason or reason
+        self._cancel_timer()
+        if abort:
+            self.transport.abortConnection()
+            return
+        if self._paused:
+            self.resume()  # a transport that does not read would not notice its end
+        self.transport.loseConnection()
+        self._timer = self._clock.callLater(self._timing.connect_timeout, self.transport.abortConnection)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+
+class NatsFactory(Factory):
+    """
+    Builds the :class:`NatsProtocol` of each attempt.
+
+    :param build: makes a protocol that has no transport yet.
+    """
+
+    noisy = False
+
+    def __init__(self, build: Callable[[], NatsProtocol]) -> None:
+        self._build = build
+
+    def buildProtocol(self, addr: IAddress | None) -> NatsProtocol:
+        protocol = self._build()
+        protocol.factory = self
+        return protocol

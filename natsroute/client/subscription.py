@@ -1,0 +1,125 @@
+"""A subscription: a subject, perhaps a queue group, and what waits because its receiver is busy."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from natsroute.wire.frames import Msg
+
+if TYPE_CHECKING:
+    from natsroute.client.connection import Connection
+
+
+@attrs.frozen
+class PendingLimits:
+    """
+    How much may wait for a busy receiver before the connection stops reading; it reads again at half.
+
+    :ivar messages: messages.
+    :ivar bytes: bytes of their payloads and headers.
+    """
+
+    messages: int = 65_536
+    bytes: int = 64 * 1024 * 1024
+
+
+class Subscription:
+    """
+    Hands messages to a receiver, one after the other.
+
+    The receiver is called with each message. If it returns a Deferred, no message follows until that has fired (with
+    whatever result); anything else means "next". What comes in between waits here, and above ``limits`` the
+    connection is asked to stop reading.
+
+    :ivar received: messages so far.
+    :ivar pending: messages that wait.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        connection: Connection,
+        sid: int,
+        subject: str,
+        queue_group: str | None,
+        on_msg: Callable[[Msg], Deferred[None] | None],
+        limits: PendingLimits,
+    ) -> None:
+        self.sid = sid
+        self.subject = subject
+        self.queue_group = queue_group
+        self.received = 0
+        self.max_messages: int | None = None
+        self._connection = connection
+        self._on_msg = on_msg
+        self._limits = limits
+        self._waiting: deque[Msg] = deque()
+        self._waiting_bytes = 0
+        self._holds = 0
+        self._pumping = False
+
+    @property
+    def pending(self) -> int:
+        """Messages that wait for the receiver."""
+        return len(self._waiting)
+
+    def deliver(self, msg: Msg) -> None:
+        """Take a message from the connection."""
+        self.received += 1
+        if self.received == self.max_messages:
+            self._connection.forget(self)
+        if self._holds or self._waiting:
+            self._waiting.append(msg)
+            self._waiting_bytes += len(msg.block)
+            if len(self._waiting) > self._limits.messages or self._waiting_bytes > self._limits.bytes:
+                self._connection.pause(self)
+            return
+        self._hand_over(msg)
+
+    def hold(self) -> None:
+        """Hand over nothing more until :meth:`release` has been called as often as this."""
+        self._holds += 1
+
+    def release(self) -> None:
+        """Undo one :meth:`hold`; after the last, what waited is handed over."""
+        self._holds -= 1
+        if self._pumping:
+            return  # called by a receiver that was quick: the loop below goes on
+        self._pumping = True
+        try:
+            while self._waiting and not self._holds:
+                msg = self._waiting.popleft()
+                self._waiting_bytes -= len(msg.block)
+                self._hand_over(msg)
+        finally:
+            self._pumping = False
+        if len(self._waiting) <= self._limits.messages // 2 and self._waiting_bytes <= self._limits.bytes // 2:
+            self._connection.resume(self)
+
+    def unsubscribe(self, max_messages: int | None = None) -> None:
+        """
+        End the subscription, at once or when it has had so many messages in all. What waits is still handed over.
+
+        :param max_messages: counted from the subscription's beginning.
+        """
+        self._connection.unsubscribe(self, max_messages)
+
+    def _hand_over(self, msg: Msg) -> None:
+        try:
+            busy = self._on_msg(msg)
+        except Exception:
+            self.log.failure("The receiver of {subject} raised an exception", subject=msg.subject)
+            return
+        if isinstance(busy, Deferred):
+            self.hold()
+            busy.addBoth(self._receiver_ready)
+
+    def _receiver_ready(self, result: object) -> None:
+        self.release()

@@ -1,0 +1,102 @@
+"""Finding the code that the settings name: files and modules of event routes, and the event callback."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+
+from natsroute.errors import RouteError, SettingError
+from natsroute.routes.table import EventRoutes, RouteFunction
+
+
+def load_routes(names: Iterable[str]) -> EventRoutes:
+    """
+    All event routes of the files and modules named.
+
+    :raises SettingError: one cannot be loaded, holds no EventRoutes, or two routes have the same name.
+    """
+    found: dict[int, EventRoutes] = {}  # by identity: a module may import another's EventRoutes
+    for name in names:
+        module = _load(name)
+        here = {id(value): value for value in vars(module).values() if isinstance(value, EventRoutes)}
+        if not here:
+            raise _bad(name, "there is no EventRoutes in it", "Write event_route = EventRoutes() and decorate with it")
+        found.update(here)
+    try:
+        return EventRoutes.merged(found.values())
+    except RouteError as error:
+        raise _bad(", ".join(names), str(error), "A route may stand in one place only") from None
+
+
+def load_callback(name: str) -> RouteFunction:
+    """
+    The function behind ``package.module:function`` or ``package.module.function``.
+
+    :raises SettingError: it cannot be imported, or cannot be called.
+    """
+    module_name, colon, path = name.partition(":")
+    if not colon:
+        module_name, _, path = name.rpartition(".")
+    remedy = "Write PACKAGE.MODULE:FUNCTION"
+    if not module_name or not path:
+        raise SettingError("event_callback", name, "it names no function in a module", remedy)
+    found: object = _guarded("event_callback", name, lambda: _import(module_name))
+    for part in path.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise SettingError("event_callback", name, f"there is no {path!r} in {module_name}", remedy) from None
+    if not callable(found):
+        raise SettingError("event_callback", name, "it cannot be called", "Name a function")
+    return found
+
+
+def _load(name: str) -> ModuleType:
+    if name.endswith(".py") or os.sep in name:
+        path = Path(name)
+        if not path.is_file():
+            raise _bad(name, "there is no such file", "Name a Python file or a module")
+        return _guarded("event_routes", name, lambda: _run_file(path))
+    return _guarded("event_routes", name, lambda: _import(name))
+
+
+def _import(name: str) -> ModuleType:
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())  # twistd, unlike python, does not look there by itself
+    return importlib.import_module(name)
+
+
+def _run_file(path: Path) -> ModuleType:
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # so that the file can import its neighbours, as a script can
+    spec = importlib.util.spec_from_file_location(f"natsroute_routes_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _guarded(setting: str, name: str, load: Callable[[], ModuleType]) -> ModuleType:
+    """Whatever is wrong with the code becomes one error that names its line."""
+    try:
+        return load()
+    except SyntaxError as error:
+        problem = f"syntax error in line {error.lineno} of {error.filename}: {error.msg}"
+        raise SettingError(setting, name, problem, "Mend that line") from None
+    except (Exception, SystemExit) as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        problem = f"{type(error).__name__}: {error} (line {where.lineno} of {where.filename})"
+        raise SettingError(setting, name, problem, "It must be importable; mend what it says") from None
+
+
+def _bad(name: str, problem: str, remedy: str) -> SettingError:
+    return SettingError("event_routes", name, problem, remedy)

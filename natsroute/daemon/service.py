@@ -1,0 +1,297 @@
+"""The composition root: builds the rooms and joins them. It alone knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from natsroute._version import __version__
+from natsroute.client.connection import Change, Connection, State
+from natsroute.client.servers import ServerPool, parse_url
+from natsroute.client.subscription import Subscription
+from natsroute.daemon.announcements import Announcements
+from natsroute.daemon.embedded import EmbeddedServer
+from natsroute.daemon.loading import load_callback, load_routes
+from natsroute.daemon.settings import QueueEntry, Settings
+from natsroute.daemon.threads import Threads
+from natsroute.errors import PermissionsError, RouteError, ServerError, SettingError
+from natsroute.publisher import Publisher, PublishWorker
+from natsroute.routes.calls import Calls
+from natsroute.routes.runner import CallInThread, ConnectionRunner, FindRoute, Runner, UnroutedMessages
+from natsroute.routes.table import CONNECTED, DISCONNECTED, PREFIX, EventRoutes, Route, RouteTable
+from natsroute.wire.headers import HeaderValues
+
+#: Seconds that the end waits for the server to confirm what was published.
+FLUSH_TIMEOUT = 5.0
+
+
+@attrs.frozen
+class Consumer:
+    """One ``subject_queue_group`` at work."""
+
+    entry: QueueEntry
+    connection: Connection
+    runner: Runner
+    subscription: Subscription
+
+
+class NatsrouteService(Service):
+    """
+    natsroute as a Twisted service.
+
+    :param settings: all that can be set.
+    :param event_routes: event routes of the program itself, beside those that ``settings.event_routes`` names.
+    :param reactor: the global one, if left out.
+    :raises SettingError: a routes file or a callback cannot be loaded, or there is no nats-server to embed.
+
+    :ivar consumers: one for each ``subject_queue_group``.
+    :ivar publisher: publishes for the routes and for :meth:`publish`.
+    :ivar calls: counts the calls of the event routes.
+    :ivar unrouted: counts the messages that no route took.
+    """
+
+    log = Logger()
+    name = "natsroute"
+
+    def __init__(self, settings: Settings, event_routes: EventRoutes | None = None, *, reactor: Any = None) -> None:
+        if reactor is None:
+            from twisted.internet import reactor
+        self.settings = settings
+        self._reactor = reactor
+        self._embedded = EmbeddedServer(reactor) if settings.embedded_server else None
+        self._pools: list[ServerPool] = []
+        self._announcements = Announcements()
+        self._publish_threads = Threads(reactor, "natsroute publish", settings.num_publish_workers)
+        self._route_threads = Threads(reactor, "natsroute routes", settings.route_threads)
+        self.calls = Calls(reactor, slow_after=settings.slow_route_warning)
+        self.unrouted = UnroutedMessages()
+
+        self._routing = _Routing(settings, event_routes)
+        self._publish_connections = [
+            self._connection(f"publish worker {number}") for number in range(1, settings.num_publish_workers + 1)
+        ]
+        self.publisher = Publisher(
+            self._publish_connections,
+            reactor,
+            in_pool=partial(deferToThreadPool, reactor, self._publish_threads.pool),
+            from_thread=reactor.callFromThread,
+            limits=settings.publish_limits,
+            on_pressure=self._publisher_pressed,
+        )
+        for connection, worker in zip(self._publish_connections, self.publisher.workers):
+            _join(connection, worker)
+            self._fire_connection_events(connection)
+        self.consumers = [self._consumer(entry) for entry in settings.subject_queue_group]
+
+    # -- for the program around it --------------------------------------------------------------------------------
+
+    def publish(
+        self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None
+    ) -> Deferred[None]:
+        """Publish a message; see :meth:`natsroute.publisher.Publisher.publish`."""
+        return self.publisher.publish(subject, payload, reply, headers)
+
+    #: The name that the function has in a Kamailio script.
+    nats_publish = publish
+
+    @property
+    def connected(self) -> bool:
+        """Whether each connection has a server; the subscriptions of a connected one are with the server."""
+        return all(connection.info is not None for connection in self._connections)
+
+    def startService(self) -> None:
+        super().startService()
+        self.publisher.start()
+        self._publish_threads.startService()
+        self._route_threads.startService()
+        self._tell_start()
+        if self._embedded is None:
+            self._start_connections()
+        else:
+            self._embedded.start().addCallbacks(self._use_embedded, self._embedded_failed)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop consuming, wait up to 5 s for the server to confirm what was published, and close.
+
+        :return: fires when all is closed.
+        """
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    # -- building ---------------------------------------------------------------------------------------------------
+
+    def _connection(self, purpose: str) -> Connection:
+        settings = self.settings
+        # The embedded server's address is not known before it runs.
+        servers = ServerPool(
+            () if settings.embedded_server else settings.servers,
+            settings.backoff,
+            keep_order=settings.keep_url_order,
+        )
+        self._pools.append(servers)
+        connection = Connection(
+            self._reactor, servers, client_name=f"{settings.client_name} {purpose}", timing=settings.timing
+        )
+        self._announcements.watch(purpose, connection)
+        return connection
+
+    def _consumer(self, entry: QueueEntry) -> Consumer:
+        connection = self._connection(f"consumer {entry}")
+        self._fire_connection_events(connection, entry.queue_group)
+        runner = Runner(
+            self._routing.for_entry(entry),
+            subject=entry.subject,
+            queue_group=entry.queue_group,
+            publish=self.publisher.publish,
+            calls=self.calls,
+            call_in_thread=self._call_in_thread,
+            unrouted=self.unrouted,
+        )
+        subscription = connection.subscribe(
+            entry.subject, runner.on_msg, entry.queue_group, self.settings.pending_limits
+        )
+        return Consumer(entry, connection, runner, subscription)
+
+    def _fire_connection_events(self, connection: Connection, queue_group: str | None = None) -> None:
+        runner = ConnectionRunner(
+            self._routing.for_connections,
+            publish=self.publisher.publish,
+            calls=self.calls,
+            call_in_thread=self._call_in_thread,
+            queue_group=queue_group,
+        )
+        names = {State.CONNECTED: CONNECTED, State.DISCONNECTED: DISCONNECTED}
+
+        def changed(change: Change) -> None:
+            if change.state in names:
+                runner.fire(names[change.state], str(change.server))
+
+        connection.observe(changed)
+
+    @property
+    def _call_in_thread(self) -> CallInThread:
+        return partial(deferToThreadPool, self._reactor, self._route_threads.pool)
+
+    def _publisher_pressed(self, pressed: bool) -> None:
+        """A publish worker is filling up: the routes that fill it get no more messages until it has room."""
+        for consumer in self.consumers:
+            if pressed:
+                consumer.subscription.hold()
+            else:
+                consumer.subscription.release()
+
+    # -- starting and stopping ----------------------------------------------------------------------------------------
+
+    def _tell_start(self) -> None:
+        settings = self.settings
+        servers = "the embedded server" if self._embedded else ", ".join(map(str, settings.servers))
+        self.log.info(
+            "natsroute {version}: NATS servers: {servers}; publish workers: {workers}",
+            version=__version__.public(),
+            servers=servers,
+            workers=settings.num_publish_workers,
+        )
+        if not self.consumers:
+            self.log.warn("No subject_queue_group is set: nothing is consumed, natsroute only publishes")
+        for entry in settings.subject_queue_group:
+            routes = self._routing.names(entry)
+            if routes:
+                self.log.info("Consumer {entry} -> {routes}", entry=str(entry), routes=", ".join(routes))
+            else:
+                self.log.warn(
+                    "Consumer {entry} has no event route: add one named {name!r}",
+                    entry=str(entry),
+                    name=PREFIX + entry.subject,
+                )
+
+    def _use_embedded(self, url: str) -> None:
+        for pool in self._pools:
+            pool.add(parse_url(url))
+        self._start_connections()
+
+    def _embedded_failed(self, failure: Failure) -> None:
+        if self.running:
+            self.log.error("The embedded server is not there: {reason}", reason=failure.getErrorMessage())
+
+    def _start_connections(self) -> None:
+        if self.running:
+            for connection in self._connections:
+                connection.startService()
+
+    @property
+    def _connections(self) -> list[Connection]:
+        return [*self._publish_connections, *(consumer.connection for consumer in self.consumers)]
+
+    async def _stop(self) -> None:
+        await gatherResults([consumer.connection.stopService() for consumer in self.consumers])
+        await self.publisher.stop(FLUSH_TIMEOUT)
+        await gatherResults([connection.stopService() for connection in self._publish_connections])
+        self.calls.stop()
+        await gatherResults([self._publish_threads.stopService(), self._route_threads.stopService()])
+        if self._embedded is not None:
+            await self._embedded.stopService()
+
+
+class _Routing:
+    """Which function runs: the event routes, or the event callback instead of them."""
+
+    def __init__(self, settings: Settings, event_routes: EventRoutes | None) -> None:
+        own = [] if event_routes is None else [event_routes]
+        self._callback = load_callback(settings.event_callback) if settings.event_callback else None
+        if self._callback is not None and own:
+            raise SettingError(
+                "event_callback", settings.event_callback, "it runs instead of event routes", "Leave one of them out"
+            )
+        try:
+            self._table = RouteTable(EventRoutes.merged([*own, load_routes(settings.event_routes)]))
+        except RouteError as error:
+            raise SettingError(
+                "event_routes", ", ".join(settings.event_routes), str(error), "A route may stand in one place only"
+            ) from None
+
+    def for_entry(self, entry: QueueEntry) -> FindRoute:
+        """Finds the route of a message of this entry."""
+        if self._callback is None:
+            return self._table.find
+        # Kamailio names a callback's event by the configured subject, whatever the message's own is.
+        route = Route(PREFIX + entry.subject, self._callback)
+        return lambda subject: route
+
+    def for_connections(self, name: str) -> Route | None:
+        """Finds the route of ``nats:connected`` or ``nats:disconnected``; a wildcard does not match these."""
+        return self._table.get(name) if self._callback is None else Route(name, self._callback)
+
+    def names(self, entry: QueueEntry) -> list[str]:
+        """What the log says of an entry's routes."""
+        if self._callback is not None:
+            return ["the event_callback"]
+        routes = [route.name for route in self._table.for_subscription(entry.subject)]
+        return [*routes[:10], *([f"and {len(routes) - 10} more"] if len(routes) > 10 else [])]
+
+
+def _join(connection: Connection, worker: PublishWorker) -> None:
+    """Tell a publish worker what becomes of its connection."""
+    reactions: dict[State, Callable[[], None]] = {
+        State.CONNECTED: worker.connected,
+        State.DISCONNECTED: worker.disconnected,
+    }
+
+    def changed(change: Change) -> None:
+        if change.state in reactions:
+            reactions[change.state]()
+
+    def refused(error: ServerError) -> None:
+        if isinstance(error, PermissionsError):
+            worker.refused(error)
+
+    connection.observe(changed)
+    connection.observe_errors(refused)

@@ -1,0 +1,227 @@
+"""
+The settings: the module's modparams under their own names, and what natsroute adds, as one validated value.
+
+Each setting is written here once; the command line, the environment variables and their help come from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from natsroute.client.protocol import Timing
+from natsroute.client.servers import Backoff, Server, parse_url
+from natsroute.client.subscription import PendingLimits
+from natsroute.errors import SettingError, SubjectError
+from natsroute.publisher import PublishLimits
+from natsroute.wire.subjects import check_pattern, check_queue_group
+
+DEFAULT_URL = "nats://127.0.0.1:4222"
+ENVIRONMENT_PREFIX = "NATSROUTE_"
+
+
+@attrs.frozen
+class QueueEntry:
+    """
+    One ``subject_queue_group``: a subscription with a connection of its own.
+
+    :ivar queue_group: who shares the messages; None for a plain subscription, which gets all.
+    """
+
+    subject: str
+    queue_group: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> QueueEntry:
+        """
+        Split ``subject:group`` at the first colon, as the module does; ``subject`` alone has no group.
+
+        :raises SettingError: one of them is empty or cannot be.
+        """
+        subject, colon, group = text.partition(":")
+        try:
+            check_pattern(subject)
+            if colon:
+                check_queue_group(group)
+        except SubjectError as error:
+            remedy = "Write SUBJECT:GROUP, or SUBJECT alone for a subscription without a queue group"
+            raise SettingError("subject_queue_group", text, str(error), remedy) from None
+        return cls(subject, group if colon else None)
+
+    def __str__(self) -> str:
+        return self.subject if self.queue_group is None else f"{self.subject}:{self.queue_group}"
+
+
+def _urls(value: Any) -> tuple[str, ...]:
+    """As :func:`_split`, but only where the next URL begins: a password may have a comma in it."""
+    parts = [value] if isinstance(value, str) else value
+    return tuple(part.strip() for text in parts for part in re.split(r",\s*(?=\w+://)", text))
+
+
+def _split(value: Any) -> tuple[str, ...]:
+    """One string, perhaps with commas, or several strings."""
+    parts = [value] if isinstance(value, str) else value
+    return tuple(part.strip() for text in parts for part in text.split(","))
+
+
+def _number(kind: type[int] | type[float], minimum: float) -> Callable[[Any, attrs.AttrsInstance, Any], Any]:
+    def convert(value: Any, instance: attrs.AttrsInstance, attribute: Any) -> Any:
+        try:
+            number = kind(value)
+        except (TypeError, ValueError):
+            number = None
+        if number is None or not minimum <= number < float("inf"):
+            what = "a whole number" if kind is int else "a number of seconds"
+            raise SettingError(
+                attribute.name, value, f"it is not {what} of at least {minimum}", f"Give {minimum} or more"
+            )
+        return number
+
+    return convert
+
+
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+
+
+def _flag(value: Any, instance: attrs.AttrsInstance, attribute: Any) -> bool:
+    word = str(value).lower()
+    if word not in (*_TRUE, *_FALSE):
+        raise SettingError(attribute.name, value, "it is neither yes nor no", "Give 1 or 0")
+    return word in _TRUE
+
+
+def _setting(help: str, default: Any, converter: Any, *, repeatable: bool = False, flag: bool = False) -> Any:
+    return attrs.field(
+        default=default,
+        converter=converter,
+        metadata={"help": help, "repeatable": repeatable, "flag": flag},
+    )
+
+
+def _count(help: str, default: int, minimum: int = 1) -> Any:
+    return _setting(help, default, attrs.Converter(_number(int, minimum), takes_self=True, takes_field=True))
+
+
+def _seconds(help: str, default: float, minimum: float = 0.001) -> Any:
+    return _setting(help, default, attrs.Converter(_number(float, minimum), takes_self=True, takes_field=True))
+
+
+def _yes_or_no(help: str) -> Any:
+    return _setting(help, False, attrs.Converter(_flag, takes_self=True, takes_field=True), flag=True)
+
+
+def _entries(value: Any) -> tuple[QueueEntry, ...]:
+    if isinstance(value, str):
+        value = _split(value)
+    return tuple(item if isinstance(item, QueueEntry) else QueueEntry.parse(item) for item in value)
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """
+    All settings of a natsroute service.
+
+    :raises SettingError: one of them cannot be; the error names the setting, the value and the remedy.
+    """
+
+    nats_url: tuple[str, ...] = _setting(
+        f"A NATS server, nats://[user:password@]host[:port]. Several are failover, not fan-in: one is used at a time, "
+        f"in random order. Default: {DEFAULT_URL}.",
+        (),
+        _urls,
+        repeatable=True,
+    )
+    subject_queue_group: tuple[QueueEntry, ...] = _setting(
+        "A subject to consume and its queue group, SUBJECT:GROUP; SUBJECT alone subscribes without a group. Each has "
+        "a connection of its own.",
+        (),
+        _entries,
+        repeatable=True,
+    )
+    event_routes: tuple[str, ...] = _setting(
+        "A Python file, or a module, that holds the event routes (an EventRoutes).", (), _split, repeatable=True
+    )
+    event_callback: str = _setting(
+        "A function, PACKAGE.MODULE:FUNCTION, that is called with each event instead of the event routes.", "", str
+    )
+    num_publish_workers: int = _count("Workers that publish, each with a connection of its own.", 2)
+    embedded_server: bool = _yes_or_no("Start a nats-server on a free port of this machine, and stop it at the end.")
+    client_name: str = _setting("The name that the server's monitoring shows for our connections.", "natsroute", str)
+    keep_url_order: bool = _yes_or_no("Try the servers in the order given instead of a random one.")
+    connect_timeout: float = _seconds("Seconds to wait for TCP, and again for the NATS handshake.", 2.0)
+    reconnect_wait: float = _seconds(
+        "Seconds to wait before the servers are tried again; doubles at each round. The first try is at once.", 2.0
+    )
+    reconnect_max_wait: float = _seconds("Seconds that this wait may grow to.", 10.0)
+    reconnect_jitter: float = _seconds("Up to so many seconds more, by chance.", 0.1, minimum=0.0)
+    ping_interval: float = _seconds("Seconds between our pings.", 120.0)
+    max_pings_outstanding: int = _count("Unanswered pings after which a connection is dead.", 2)
+    pending_max_messages: int = _count("Messages that may wait for a slow route before reading stops.", 65_536)
+    pending_max_bytes: int = _count("Bytes that may wait for a slow route before reading stops.", 64 * 1024 * 1024)
+    publish_max_messages: int = _count("Unconfirmed messages that one publish worker may hold.", 65_536)
+    publish_max_bytes: int = _count("Unconfirmed bytes that one publish worker may hold.", 8 * 1024 * 1024)
+    route_threads: int = _count("Threads for event routes with thread=True.", 10)
+    slow_route_warning: float = _seconds("Seconds after which a route that has not ended is logged.", 30.0)
+
+    servers: tuple[Server, ...] = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "servers", tuple(parse_url(url) for url in self.nats_url or (DEFAULT_URL,)))
+        if self.embedded_server and self.nats_url:
+            raise SettingError(
+                "embedded_server",
+                1,
+                "there is a nats_url too",
+                "Leave one of them out: the embedded server has its own",
+            )
+        if self.event_callback and self.event_routes:
+            raise SettingError(
+                "event_callback", self.event_callback, "it runs instead of event_routes", "Leave one of them out"
+            )
+
+    def __repr__(self) -> str:
+        entries = ", ".join(map(str, self.subject_queue_group))
+        return f"<Settings for {', '.join(map(str, self.servers))}; {entries or 'no subject_queue_group'}>"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], **settings: Any) -> Settings:
+        """
+        Settings from variables named ``NATSROUTE_`` and the setting in capitals; repeatable ones are separated by
+        commas. An empty variable counts as none.
+
+        :param settings: settings that go before the variables.
+        :raises SettingError: as the class does, and for a variable of that prefix that is no setting.
+        """
+        known = {ENVIRONMENT_PREFIX + name.upper(): name for name in SETTING_FIELDS}
+        for variable in environment:
+            if variable.startswith(ENVIRONMENT_PREFIX) and variable not in known:
+                raise SettingError(variable, "...", "there is no such setting", f"One of {', '.join(sorted(known))}")
+        found: dict[str, Any] = {known[name]: text for name, text in environment.items() if name in known and text}
+        return cls(**{**found, **settings})
+
+    @property
+    def backoff(self) -> Backoff:
+        """The waits between attempts to connect."""
+        return Backoff(self.reconnect_wait, max(self.reconnect_wait, self.reconnect_max_wait), self.reconnect_jitter)
+
+    @property
+    def timing(self) -> Timing:
+        """How patient a connection is."""
+        return Timing(self.connect_timeout, self.ping_interval, self.max_pings_outstanding)
+
+    @property
+    def pending_limits(self) -> PendingLimits:
+        """What may wait for a slow route."""
+        return PendingLimits(self.pending_max_messages, self.pending_max_bytes)
+
+    @property
+    def publish_limits(self) -> PublishLimits:
+        """What a publish worker may hold."""
+        return PublishLimits(self.publish_max_messages, self.publish_max_bytes)
+
+
+#: The settings by name, with ``help``, ``repeatable`` and ``flag`` in their metadata.
+SETTING_FIELDS = {field.name: field for field in attrs.fields(Settings) if field.init}

@@ -1,0 +1,201 @@
+"""
+Every exception that natsroute raises or fails a Deferred with::
+
+    NatsrouteError
+    ├── MisuseError                   you misused it; nothing was sent
+    │   ├── SettingError              .setting .value .remedy
+    │   ├── RouteError                an event route that cannot be what it says
+    │   ├── SubjectError              a subject or queue group that may not reach the wire
+    │   ├── HeaderError               a header that may not reach the wire
+    │   ├── PayloadError              a payload that cannot be made into bytes
+    │   │   └── PayloadTooLargeError  .size .max_payload
+    │   └── NoReplySubjectError       the message asked for no answer
+    ├── PeerError                     the peer misbehaved, or said no
+    │   ├── ProtocolError             .excerpt: what came was not NATS
+    │   ├── HandshakeError            the server and we could not agree
+    │   ├── ServerError               .text: an -ERR
+    │   │   ├── AuthorizationError    the server does not let us in
+    │   │   └── PermissionsError      .operation .subject .queue_group
+    │   └── DecodeError               a message is not the text, JSON or headers that was asked for
+    ├── ConnectionLostError           the connection ended, or there is none
+    └── PublishError                  a message that will not be published
+        ├── PublishBufferFullError    .messages .max_messages .bytes .max_bytes
+        └── PublisherStoppedError     the publisher is stopping, or has stopped
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class NatsrouteError(Exception):
+    """The root of the tree above."""
+
+
+class MisuseError(NatsrouteError):
+    """Something was asked of natsroute that it cannot do; nothing was sent."""
+
+
+class SettingError(MisuseError, ValueError):
+    """
+    A setting that cannot work.
+
+    :ivar setting: the name, as a Kamailio engineer would write it.
+    :ivar value: what was given, without credentials.
+    :ivar remedy: what to write instead.
+    """
+
+    def __init__(self, setting: str, value: object, problem: str, remedy: str) -> None:
+        super().__init__(f"{setting} = {value!r}: {problem}. {remedy}")
+        self.setting = setting
+        self.value = value
+        self.remedy = remedy
+
+
+class RouteError(MisuseError, ValueError):
+    """An event route whose name, function or options contradict each other or another route."""
+
+
+class SubjectError(MisuseError, ValueError):
+    """A subject or a queue group that is not one (NATS ADR-6)."""
+
+
+class HeaderError(MisuseError, ValueError):
+    """A header name or value that is not one (NATS ADR-4)."""
+
+
+class PayloadError(MisuseError, ValueError):
+    """A payload that cannot be made into bytes."""
+
+
+class PayloadTooLargeError(PayloadError):
+    """
+    A message above the server's ``max_payload``.
+
+    :ivar size: bytes of headers and payload together, as the server counts.
+    :ivar max_payload: bytes that the server allows.
+    """
+
+    def __init__(self, size: int, max_payload: int) -> None:
+        super().__init__(f"the message has {size} bytes, the server's max_payload is {max_payload}")
+        self.size = size
+        self.max_payload = max_payload
+
+
+class NoReplySubjectError(MisuseError):
+    """``respond()`` on a message that carries no reply subject."""
+
+
+class PeerError(NatsrouteError):
+    """The other side misbehaved, or refused."""
+
+
+class ProtocolError(PeerError):
+    """
+    What came is not the NATS protocol.
+
+    :ivar excerpt: at most 100 bytes of it.
+    """
+
+    MAX_EXCERPT = 100
+
+    def __init__(self, problem: str, data: bytes = b"") -> None:
+        self.excerpt = data[: self.MAX_EXCERPT]
+        super().__init__(f"{problem}: {self.excerpt!r}" if self.excerpt else problem)
+
+
+class HandshakeError(PeerError):
+    """The server was reached, and the two sides could not agree on how to go on."""
+
+
+class ServerError(PeerError):
+    """
+    An ``-ERR`` of the server.
+
+    :ivar text: the server's words, without the quotes.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class AuthorizationError(ServerError):
+    """The server does not let us in, or not any longer."""
+
+
+class PermissionsError(ServerError):
+    """
+    The server refused one subject; the connection lives on.
+
+    :ivar operation: ``"publish"`` or ``"subscription"``.
+    :ivar subject: the subject refused.
+    :ivar queue_group: the queue group refused with it, or None.
+    """
+
+    def __init__(self, text: str, operation: str, subject: str, queue_group: str | None) -> None:
+        super().__init__(text)
+        self.operation = operation
+        self.subject = subject
+        self.queue_group = queue_group
+
+
+class DecodeError(PeerError, ValueError):
+    """A received message is not the text, the JSON or the headers that was asked of it."""
+
+
+class ConnectionLostError(NatsrouteError):
+    """The connection ended before the answer came, or there is no connection."""
+
+
+class PublishError(NatsrouteError):
+    """A message that will not be published."""
+
+
+class PublishBufferFullError(PublishError):
+    """
+    The publish worker holds as much as it may.
+
+    :ivar messages: messages that wait there.
+    :ivar max_messages: how many may.
+    :ivar bytes: bytes that wait there.
+    :ivar max_bytes: how many may.
+    """
+
+    def __init__(self, *, messages: int, max_messages: int, bytes: int, max_bytes: int) -> None:
+        super().__init__(
+            f"the publish worker holds {messages} of {max_messages} messages and {bytes} of {max_bytes} bytes; "
+            "wait for the Deferreds of earlier messages, or raise publish_max_messages or publish_max_bytes"
+        )
+        self.messages = messages
+        self.max_messages = max_messages
+        self.bytes = bytes
+        self.max_bytes = max_bytes
+
+
+class PublisherStoppedError(PublishError):
+    """The publisher stopped before the server confirmed the message."""
+
+
+_PERMISSIONS = re.compile(
+    r"Permissions Violation for (?P<operation>Publish|Subscription) to \"(?P<subject>[^\"]*)\""
+    r"(?: using queue \"(?P<queue_group>[^\"]*)\")?",
+    re.IGNORECASE,
+)
+_AUTHORIZATION = re.compile(
+    r"authorization violation|authentication (timeout|expired|revoked)|account authentication expired", re.IGNORECASE
+)
+
+
+def server_error(text: str) -> ServerError:
+    """
+    The exception for an ``-ERR``.
+
+    :param text: what the server said, without the quotes.
+    """
+    refused = _PERMISSIONS.search(text)
+    if refused:
+        return PermissionsError(text, refused["operation"].lower(), refused["subject"], refused["queue_group"])
+    if _AUTHORIZATION.search(text):
+        return AuthorizationError(text)
+    return ServerError(text)

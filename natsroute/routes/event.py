@@ -1,0 +1,136 @@
+"""What an event route is given."""
+
+from __future__ import annotations
+
+from typing import Any
+from typing import Protocol as Interface
+
+import attrs
+from twisted.internet.defer import Deferred, fail
+
+from natsroute import payloads
+from natsroute.errors import NoReplySubjectError
+from natsroute.wire.frames import Msg
+from natsroute.wire.headers import Headers, HeaderValues
+
+
+class Publish(Interface):
+    """How a route publishes; see :meth:`natsroute.publisher.Publisher.publish`."""
+
+    def __call__(
+        self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None
+    ) -> Deferred[None]: ...
+
+
+@attrs.frozen
+class Scope:
+    """
+    What the events of one route have in common.
+
+    :ivar name: the event route that fired.
+    :ivar queue_group: the queue group of the subscription, or None.
+    :ivar server: for connection events, the server's URL without credentials.
+    """
+
+    name: str
+    publish: Publish
+    queue_group: str | None = None
+    server: str | None = None
+
+
+class Event:
+    """
+    A message on its way through an event route, or a connection that came or went.
+
+    What is read from it is what was sent: the payload is binary-safe, and subject, reply subject and headers are those
+    of the message itself.
+    """
+
+    __slots__ = ("_msg", "_scope")
+
+    def __init__(self, scope: Scope, msg: Msg) -> None:
+        self._scope = scope
+        self._msg = msg
+
+    @property
+    def name(self) -> str:
+        """The event route that fired, as ``nats:Kamailio-World``."""
+        return self._scope.name
+
+    @property
+    def subject(self) -> str:
+        """The subject that the message was published to; empty for a connection event."""
+        return self._msg.line.subject
+
+    @property
+    def data(self) -> bytes:
+        """The payload."""
+        return self._msg.data
+
+    @property
+    def reply(self) -> str | None:
+        """The subject that an answer should go to, or None."""
+        return self._msg.line.reply
+
+    @property
+    def headers(self) -> Headers:
+        """
+        The headers (NATS ADR-4).
+
+        :raises DecodeError: the publisher sent a header block that is not one.
+        """
+        return self._msg.headers
+
+    @property
+    def queue_group(self) -> str | None:
+        """The queue group that the message came through, or None."""
+        return self._scope.queue_group
+
+    @property
+    def server(self) -> str | None:
+        """For ``nats:connected`` and ``nats:disconnected`` the server's URL without credentials; else None."""
+        return self._scope.server
+
+    def text(self) -> str:
+        """
+        The payload as UTF-8 text.
+
+        :raises DecodeError: it is not UTF-8.
+        """
+        return payloads.to_text(self.data, self.subject)
+
+    def json(self) -> Any:
+        """
+        The payload as JSON.
+
+        :raises DecodeError: it is not JSON.
+        """
+        return payloads.to_json(self.data, self.subject)
+
+    def publish(
+        self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None
+    ) -> Deferred[None]:
+        """
+        Publish a message; see :meth:`natsroute.publisher.Publisher.publish`.
+
+        :return: fires when the server has the message.
+        """
+        return self._scope.publish(subject, payload, reply, headers)
+
+    #: The name that the function has in a Kamailio script.
+    nats_publish = publish
+
+    def respond(self, payload: object, headers: HeaderValues | None = None) -> Deferred[None]:
+        """
+        Answer to the message's reply subject.
+
+        :return: fires when the server has the answer; fails with :class:`~natsroute.errors.NoReplySubjectError` if
+            the message asked for none.
+        """
+        if self.reply is None:
+            return fail(NoReplySubjectError(f"the message on {self.subject} has no reply subject"))
+        return self._scope.publish(self.reply, payload, None, headers)
+
+    def __repr__(self) -> str:
+        about = f"server={self.server!r}" if self.server else f"subject={self.subject!r}, {len(self.data)} bytes"
+        return f"<Event {self.name} {about}>"

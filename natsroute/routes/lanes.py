@@ -1,0 +1,147 @@
+"""
+Order and concurrency: how the messages of one subscription go through one route.
+
+Each lane has ``take(event)``. It returns None when the next message may come, or a Deferred that fires when it may.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from typing import Protocol as Interface
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from natsroute.routes.calls import Calls
+from natsroute.routes.event import Event, Scope
+from natsroute.routes.table import KeyFunction, Route, RouteFunction
+
+#: Messages that may wait behind running keys, for each key that may run: enough to keep all keys busy when traffic is
+#: uneven, few enough not to hide a queue from the subscription, which does the counting.
+BACKLOG_PER_KEY = 16
+
+
+class Lane(Interface):
+    """The way of a route's messages."""
+
+    scope: Scope
+
+    def take(self, event: Event) -> Deferred[None] | None:
+        """Run the route for a message, now or later."""
+
+
+def open_lane(route: Route, function: RouteFunction, scope: Scope, calls: Calls) -> Lane:
+    """
+    The lane that a route asks for.
+
+    :param function: what to call, which is not the route's own function where that runs in a thread.
+    """
+    if route.key is not None:
+        return KeyedLane(function, scope, calls, route.key, route.concurrency)
+    if route.concurrency > 1:
+        return ParallelLane(function, scope, calls, route.concurrency)
+    return SerialLane(function, scope, calls)
+
+
+class SerialLane:
+    """One message after the other, as in Kamailio."""
+
+    def __init__(self, function: RouteFunction, scope: Scope, calls: Calls) -> None:
+        self.scope = scope
+        self._function = function
+        self._calls = calls
+
+    def take(self, event: Event) -> Deferred[None] | None:
+        return self._calls.call(self._function, event)
+
+
+class _BoundedLane(SerialLane):
+    """What the lanes with a limit share: a Deferred for "there is room again"."""
+
+    _room: Deferred[None] | None = None
+
+    def _is_full(self) -> bool:
+        raise AssertionError("each bounded lane knows its bound")
+
+    def _wait_for_room(self) -> Deferred[None] | None:
+        if not self._is_full():
+            return None
+        self._room = Deferred()
+        return self._room
+
+    def _tell_room(self) -> None:
+        if self._room is not None and not self._is_full():
+            room, self._room = self._room, None
+            room.callback(None)
+
+
+class ParallelLane(_BoundedLane):
+    """At most so many messages at once, in no particular order."""
+
+    def __init__(self, function: RouteFunction, scope: Scope, calls: Calls, concurrency: int) -> None:
+        super().__init__(function, scope, calls)
+        self._concurrency = concurrency
+        self._running = 0
+
+    def take(self, event: Event) -> Deferred[None] | None:
+        ended = self._calls.call(self._function, event)
+        if ended is None:
+            return None
+        self._running += 1
+        ended.addCallback(self._ended)
+        return self._wait_for_room()
+
+    def _ended(self, _: None) -> None:
+        self._running -= 1
+        self._tell_room()
+
+    def _is_full(self) -> bool:
+        return self._running >= self._concurrency
+
+
+class KeyedLane(_BoundedLane):
+    """In order for each key, at most so many keys at once."""
+
+    def __init__(self, function: RouteFunction, scope: Scope, calls: Calls, key: KeyFunction, concurrency: int) -> None:
+        super().__init__(function, scope, calls)
+        self._key = key
+        self._concurrency = concurrency
+        self._behind: dict[Hashable, deque[Event]] = {}  # for each running key, what waits behind it
+        self._backlog = 0
+
+    def take(self, event: Event) -> Deferred[None] | None:
+        try:
+            key = self._key(event)
+            behind = self._behind.get(key)
+        except Exception:
+            self._calls.fail(event, Failure())
+            return None
+        if behind is None:
+            self._run(key, event)
+        else:
+            behind.append(event)
+            self._backlog += 1
+        return self._wait_for_room()
+
+    def _run(self, key: Hashable, event: Event) -> bool:
+        """Whether the key is running now."""
+        ended = self._calls.call(self._function, event)
+        if ended is None:
+            return False
+        self._behind.setdefault(key, deque())
+        ended.addCallback(self._ended, key)
+        return True
+
+    def _ended(self, _: None, key: Hashable) -> None:
+        behind = self._behind[key]
+        while behind:
+            self._backlog -= 1
+            if self._run(key, behind.popleft()):
+                break
+        else:
+            del self._behind[key]
+        self._tell_room()
+
+    def _is_full(self) -> bool:
+        return len(self._behind) >= self._concurrency or self._backlog >= self._concurrency * BACKLOG_PER_KEY

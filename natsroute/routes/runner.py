@@ -1,0 +1,145 @@
+"""Runs event routes: for the messages of a subscription, and for a connection that comes and goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from natsroute.routes.calls import Calls
+from natsroute.routes.event import Event, Publish, Scope
+from natsroute.routes.lanes import Lane, open_lane
+from natsroute.routes.table import Route, RouteFunction
+from natsroute.wire.frames import Msg, MsgLine
+
+#: The route of a subject, or None.
+FindRoute = Callable[[str], "Route | None"]
+#: Runs a blocking function in a thread.
+CallInThread = Callable[[RouteFunction, Event], "Deferred[object]"]
+
+# Bounds what is remembered: a wildcard subscription can see any number of different subjects.
+_REMEMBERED_SUBJECTS = 8192
+
+
+class UnroutedMessages:
+    """Counts the messages that no route takes, and warns once for each configured subject."""
+
+    log = Logger()
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._warned: set[str] = set()
+
+    def add(self, configured: str, subject: str) -> None:
+        """
+        :param configured: the subject that was subscribed to.
+        :param subject: the subject of the message.
+        """
+        self.count += 1
+        if configured not in self._warned:
+            self._warned.add(configured)
+            self.log.warn(
+                "No event route takes a message to {subject!r} (subject_queue_group {configured!r}): add a route "
+                "'nats:{configured}'. It was counted; others of this subscription will be in silence",
+                subject=subject,
+                configured=configured,
+            )
+
+
+class Runner:
+    """
+    Runs the routes of one subscription. Give :meth:`on_msg` to
+    :meth:`natsroute.client.connection.Connection.subscribe`.
+
+    :ivar received: messages so far.
+    """
+
+    def __init__(
+        self,
+        find: FindRoute,
+        *,
+        subject: str,
+        queue_group: str | None,
+        publish: Publish,
+        calls: Calls,
+        call_in_thread: CallInThread,
+        unrouted: UnroutedMessages,
+    ) -> None:
+        self.received = 0
+        self._find = find
+        self._subject = subject
+        self._queue_group = queue_group
+        self._publish = publish
+        self._calls = calls
+        self._call_in_thread = call_in_thread
+        self._unrouted = unrouted
+        self._lanes: dict[str, Lane] = {}
+        self._lane_of: dict[str, Lane | None] = {}
+
+    def on_msg(self, msg: Msg) -> Deferred[None] | None:
+        """
+        Run the message's route.
+
+        :return: None when the next message may come, or a Deferred that fires when it may.
+        """
+        self.received += 1
+        subject = msg.line.subject
+        try:
+            lane = self._lane_of[subject]
+        except KeyError:
+            lane = self._lane_for(subject)
+        if lane is None:
+            self._unrouted.add(self._subject, subject)
+            return None
+        return lane.take(Event(lane.scope, msg))
+
+    def _lane_for(self, subject: str) -> Lane | None:
+        if len(self._lane_of) >= _REMEMBERED_SUBJECTS:
+            self._lane_of.clear()
+        route = self._find(subject)
+        lane = self._lane_of[subject] = None if route is None else self._lane(route)
+        return lane
+
+    def _lane(self, route: Route) -> Lane:
+        """The one lane that all messages of a route go through."""
+        if route.name not in self._lanes:
+            function = partial(self._call_in_thread, route.function) if route.thread else route.function
+            scope = Scope(route.name, self._publish, self._queue_group)
+            self._lanes[route.name] = open_lane(route, function, scope, self._calls)
+        return self._lanes[route.name]
+
+
+class ConnectionRunner:
+    """Runs ``nats:connected`` and ``nats:disconnected`` for one connection, one after the other."""
+
+    def __init__(
+        self,
+        find: Callable[[str], Route | None],
+        *,
+        publish: Publish,
+        calls: Calls,
+        call_in_thread: CallInThread,
+        queue_group: str | None = None,
+    ) -> None:
+        self._find = find
+        self._publish = publish
+        self._calls = calls
+        self._call_in_thread = call_in_thread
+        self._queue_group = queue_group
+        self._last: Deferred[None] = succeed(None)
+
+    def fire(self, name: str, server: str) -> None:
+        """
+        Run the route of an event.
+
+        :param name: ``nats:connected`` or ``nats:disconnected``.
+        :param server: the server's URL without credentials.
+        """
+        route = self._find(name)
+        if route is None:
+            return
+        event = Event(Scope(name, self._publish, self._queue_group, server), Msg(MsgLine("", 0, None, 0, 0), b""))
+        function = partial(self._call_in_thread, route.function) if route.thread else route.function
+        self._last.addCallback(lambda _: self._calls.call(function, event))

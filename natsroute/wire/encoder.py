@@ -1,0 +1,72 @@
+"""
+Commands out, as bytes. Every name is checked before it is written, and what was checked is remembered (a bounded
+number of names), since programs publish to the same subjects again and again.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from natsroute.errors import SubjectError
+from natsroute.wire.frames import ConnectOptions
+from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE
+from natsroute.wire.subjects import check_pattern, check_queue_group, check_subject
+
+PING = b"PING\r\n"
+PONG = b"PONG\r\n"
+
+_REMEMBERED_NAMES = 8192
+
+
+@lru_cache(_REMEMBERED_NAMES)
+def _subject(subject: str) -> bytes:
+    check_subject(subject)
+    return _checked_length(subject.encode("utf-8", "surrogateescape"))
+
+
+def _checked_length(name: bytes) -> bytes:
+    # A server ends the connection over a control line that is too long, and the message would be sent again for ever.
+    # Half of the line each leaves room for the command, a reply subject and the sizes.
+    most = DEFAULT_MAX_CONTROL_LINE // 2 - 32
+    if len(name) > most:
+        raise SubjectError(f"subject {name[:100]!r}...: it has {len(name)} bytes; at most {most} fit on the wire")
+    return name
+
+
+def encode_connect(options: ConnectOptions) -> bytes:
+    """``CONNECT``."""
+    return b"CONNECT %b\r\n" % options.to_json()
+
+
+def encode_pub(subject: str, payload: bytes, reply: str | None = None, headers: bytes = b"") -> bytes:
+    """
+    ``PUB``, or ``HPUB`` where there are headers.
+
+    :param headers: a block made by :func:`~natsroute.wire.headers.encode_headers`, or nothing.
+    :raises SubjectError: the subject or the reply subject is not one.
+    """
+    if headers:
+        to = _subject(subject) if reply is None else b"%b %b" % (_subject(subject), _subject(reply))
+        return b"HPUB %b %d %d\r\n%b%b\r\n" % (to, len(headers), len(headers) + len(payload), headers, payload)
+    if reply is None:
+        return b"PUB %b %d\r\n%b\r\n" % (_subject(subject), len(payload), payload)
+    return b"PUB %b %b %d\r\n%b\r\n" % (_subject(subject), _subject(reply), len(payload), payload)
+
+
+def encode_sub(subject: str, sid: int, queue_group: str | None = None) -> bytes:
+    """
+    ``SUB``.
+
+    :raises SubjectError: the subject or the queue group is not one.
+    """
+    check_pattern(subject)
+    name = _checked_length(subject.encode("utf-8", "surrogateescape"))
+    if queue_group is None:
+        return b"SUB %b %d\r\n" % (name, sid)
+    check_queue_group(queue_group)
+    return b"SUB %b %b %d\r\n" % (name, _checked_length(queue_group.encode("utf-8", "surrogateescape")), sid)
+
+
+def encode_unsub(sid: int, max_messages: int | None = None) -> bytes:
+    """``UNSUB``, at once or after so many messages."""
+    return b"UNSUB %d\r\n" % sid if max_messages is None else b"UNSUB %d %d\r\n" % (sid, max_messages)

@@ -1,0 +1,199 @@
+"""What the two sides say to each other, as values."""
+
+from __future__ import annotations
+
+import enum
+import json
+from typing import Any
+
+import attrs
+
+from natsroute.errors import ProtocolError
+from natsroute.wire.headers import Headers, parse_headers
+
+#: Bytes of payload that a server allows unless its INFO says otherwise.
+DEFAULT_MAX_PAYLOAD = 1024 * 1024
+#: Bytes of payload at the very most, whatever a server announces: nats-server itself refuses to be set higher.
+MOST_MAX_PAYLOAD = 64 * 1024 * 1024
+
+
+class Signal(enum.Enum):
+    """The frames that carry nothing."""
+
+    PING = b"PING"
+    PONG = b"PONG"
+    OK = b"+OK"
+
+
+@attrs.frozen
+class Err:
+    """
+    ``-ERR``: the server refuses something.
+
+    :ivar text: its words, without the quotes.
+    """
+
+    text: str
+
+
+@attrs.define(eq=False, weakref_slot=False)
+class MsgLine:
+    """
+    The control line of a MSG or HMSG. Lines repeat, so the parser remembers them and messages share them.
+
+    :ivar header_size: bytes of the header block, 0 for a MSG.
+    :ivar size: bytes of header block and payload together.
+    """
+
+    subject: str
+    sid: int
+    reply: str | None
+    header_size: int
+    size: int
+
+
+@attrs.define(eq=False, weakref_slot=False)
+class Msg:
+    """
+    A message.
+
+    :ivar line: its control line.
+    :ivar block: its header block, if it has one, and its payload.
+    """
+
+    line: MsgLine
+    block: bytes
+
+    @property
+    def subject(self) -> str:
+        """The subject that it was published to."""
+        return self.line.subject
+
+    @property
+    def reply(self) -> str | None:
+        """The subject that an answer should go to, or None."""
+        return self.line.reply
+
+    @property
+    def data(self) -> bytes:
+        """The payload."""
+        return self.block[self.line.header_size :]
+
+    @property
+    def headers(self) -> Headers:
+        """
+        The headers, read anew at each call; empty for a message without.
+
+        :raises DecodeError: the publisher sent a header block that is not one.
+        """
+        size = self.line.header_size
+        return parse_headers(self.block[:size]) if size else Headers()
+
+
+def _list_of_strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+_INFO_TYPES = {
+    "server_id": str,
+    "server_name": str,
+    "version": str,
+    "host": str,
+    "port": int,
+    "max_payload": int,
+    "headers": bool,
+    "auth_required": bool,
+    "tls_required": bool,
+    "tls_available": bool,
+    "ldm": bool,
+    "nonce": str,
+    "client_id": int,
+}
+
+
+@attrs.frozen
+class Info:
+    """
+    ``INFO``: what the server says of itself, first and whenever it changes.
+
+    :ivar fields: all that it said, fields that natsroute does not know included.
+    """
+
+    server_id: str = ""
+    server_name: str = ""
+    version: str = ""
+    host: str = ""
+    port: int = 0
+    max_payload: int = DEFAULT_MAX_PAYLOAD
+    headers: bool = False
+    auth_required: bool = False
+    tls_required: bool = False
+    tls_available: bool = False
+    ldm: bool = False
+    nonce: str = attrs.field(default="", repr=False)
+    client_id: int = 0
+    connect_urls: tuple[str, ...] = ()
+    fields: dict[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Info:
+        """
+        Read the JSON behind ``INFO``.
+
+        :raises ProtocolError: no JSON object, or a field of another type than the protocol says.
+        """
+        try:
+            fields = json.loads(text)
+        except (ValueError, RecursionError):
+            raise ProtocolError("INFO is not JSON", text) from None
+        if not isinstance(fields, dict):
+            raise ProtocolError("INFO is not a JSON object", text)
+        known: dict[str, Any] = {}
+        for name, kind in _INFO_TYPES.items():
+            value = fields.get(name)
+            if value is not None:
+                if type(value) is not kind:
+                    raise ProtocolError(f"INFO's {name} is not of type {kind.__name__}", repr(value).encode())
+                known[name] = value
+        if not 0 < known.get("max_payload", 1) <= MOST_MAX_PAYLOAD:
+            known["max_payload"] = MOST_MAX_PAYLOAD  # -1 is "no limit" in an account's settings
+        urls = fields.get("connect_urls") or []
+        if not _list_of_strings(urls):
+            raise ProtocolError("INFO's connect_urls is not a list of strings", text)
+        return cls(**known, connect_urls=tuple(urls), fields=fields)
+
+
+@attrs.frozen
+class ConnectOptions:
+    """
+    ``CONNECT``: what we say of ourselves. Credentials are not in ``repr``.
+
+    :ivar name: the connection's name, seen in the server's monitoring.
+    """
+
+    name: str
+    version: str
+    user: str | None = attrs.field(default=None, repr=False)
+    password: str | None = attrs.field(default=None, repr=False)
+    token: str | None = attrs.field(default=None, repr=False)
+    headers: bool = True
+
+    def to_json(self) -> bytes:
+        """The JSON behind ``CONNECT``: protocol 1, not verbose; headers and no-responders where the server has them."""
+        fields: dict[str, Any] = {
+            "verbose": False,
+            "pedantic": False,
+            "protocol": 1,
+            "lang": "python-twisted",
+            "version": self.version,
+            "name": self.name,
+            "headers": self.headers,
+            "no_responders": self.headers,
+        }
+        credentials = {"user": self.user, "pass": self.password, "auth_token": self.token}
+        fields.update((name, value) for name, value in credentials.items() if value is not None)
+        return json.dumps(fields).encode()
+
+
+#: All that a server can send.
+Frame = Info | Msg | Err | Signal

@@ -1,0 +1,103 @@
+"""
+The ``NATS/1.0`` header block (NATS ADR-4): names keep their case and are compared with it, a name may have several
+values, a status line may stand first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from natsroute.errors import DecodeError, HeaderError
+
+#: What a caller may give as headers: one value for a name, or several.
+HeaderValues = Mapping[str, "str | Sequence[str]"]
+
+_VERSION = b"NATS/1.0"
+_NAME = re.compile(r"[!-9;-~]+")  # printable ASCII without the colon
+_STATUS = re.compile(r"\s+([1-5]\d\d)(?:\s+(.*?))?\s*")
+
+
+class Headers(Mapping[str, str]):
+    """
+    The headers of a received message: a mapping from each name to its first value.
+
+    :ivar status: the code of the status line, as 503 for "no responders", or None.
+    :ivar description: the words behind the code, or "".
+    """
+
+    __slots__ = ("_values", "description", "status")
+
+    def __init__(
+        self, values: Mapping[str, list[str]] | None = None, status: int | None = None, description: str = ""
+    ) -> None:
+        self._values = {} if values is None else values
+        self.status = status
+        self.description = description
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of the name, in the order in which they came; an empty list where there is none."""
+        return list(self._values.get(name, ()))
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name][0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        status = "" if self.status is None else f", status={self.status}, description={self.description!r}"
+        return f"Headers({dict(self._values)!r}{status})"
+
+
+def parse_headers(block: bytes) -> Headers:
+    """
+    Read a header block.
+
+    :param block: from ``NATS/1.0`` to the empty line, both included. Bytes that are not UTF-8 become surrogate
+        escapes, so that nothing is lost.
+    :raises DecodeError: the block is not one. Anybody who may publish can send such a block, so it is the message
+        that is bad, not the connection.
+    """
+    lines = block.decode("utf-8", "surrogateescape").split("\r\n")
+    first, fields, ending = lines[0], lines[1:-2], lines[-2:]
+    if not first.startswith("NATS/1.0") or ending != ["", ""]:
+        raise DecodeError(f"not a NATS/1.0 header block: {block[:100]!r}")
+    status, description = _parse_status(first[len(_VERSION) :], block)
+    values: dict[str, list[str]] = {}
+    for field in fields:
+        name, colon, value = field.partition(":")
+        if not colon or not _NAME.fullmatch(name):
+            raise DecodeError(f"not a header line: {field[:100]!r}")
+        values.setdefault(name, []).append(value.strip())
+    return Headers(values, status, description)
+
+
+def _parse_status(rest: str, block: bytes) -> tuple[int | None, str]:
+    if not rest.strip():
+        return None, ""
+    status = _STATUS.fullmatch(rest)
+    if status is None:
+        raise DecodeError(f"not a NATS/1.0 status line: {block[:100]!r}")
+    return int(status[1]), status[2] or ""
+
+
+def encode_headers(headers: HeaderValues) -> bytes:
+    """
+    Write a header block, UTF-8, a line for each value.
+
+    :raises HeaderError: a name that is not printable ASCII without a colon, a value with CR or LF in it, or one that
+        is no string.
+    """
+    lines = [_VERSION]
+    for name, values in headers.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise HeaderError(f"header name {name!r}: it must be printable ASCII, without white space or colon")
+        for value in (values,) if isinstance(values, str) else values:
+            if not isinstance(value, str) or "\r" in value or "\n" in value:
+                raise HeaderError(f"header {name}: {value!r} must be a string without CR or LF")
+            lines.append(f"{name}: {value}".encode("utf-8", "surrogateescape"))
+    return b"\r\n".join((*lines, b"", b""))

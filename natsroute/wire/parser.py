@@ -1,0 +1,161 @@
+"""
+Bytes in, frames out.
+
+The contract: :meth:`Parser.feed` takes bytes as they come from the network, cut wherever the network cut them, and
+yields each frame that is complete; it ends when it needs more. A malformed frame raises one
+:class:`~natsroute.errors.ProtocolError`, after the frames before it have been yielded; the parser is then of no more
+use, for nobody can say where the next frame would begin.
+
+Memory is bounded: a line by ``max_control_line`` (INFO, which grows with the cluster, by ``MAX_INFO_LINE``), a payload
+by ``max_payload``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from natsroute.errors import ProtocolError
+from natsroute.wire.frames import DEFAULT_MAX_PAYLOAD, Err, Frame, Info, Msg, MsgLine, Signal
+
+#: Bytes of a control line, without its line end; nats-server's own ``max_control_line``.
+DEFAULT_MAX_CONTROL_LINE = 4096
+#: Bytes of an INFO line: some 1,000 cluster addresses.
+MAX_INFO_LINE = 64 * 1024
+
+# A busy subscription sees the same few control lines again and again, and a look-up costs a tenth of a parse.
+_REMEMBERED_LINES = 1024
+_REMEMBERED_LINE_LENGTH = 256
+
+_SIGNALS = {signal.value: signal for signal in Signal}
+_CR, _LF = b"\r\n"
+
+
+class Parser:
+    """
+    Reads what a NATS server sends.
+
+    :param max_control_line: bytes that a line may have, INFO aside.
+    """
+
+    def __init__(self, *, max_control_line: int = DEFAULT_MAX_CONTROL_LINE) -> None:
+        self._max_control_line = max_control_line
+        self._max_payload = DEFAULT_MAX_PAYLOAD
+        self._chunks: list[bytes] = []
+        self._buffered = 0
+        self._wanted = 0  # do not look again before there is so much: a large payload is joined once
+        self._lines: dict[bytes, MsgLine] = {}
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes that a payload may have, and a header block beside it (which servers may add to)."""
+        return self._max_payload
+
+    @max_payload.setter
+    def max_payload(self, size: int) -> None:
+        self._max_payload = size
+        self._lines.clear()
+
+    @property
+    def buffered(self) -> int:
+        """Bytes kept until the rest of their frame comes."""
+        return self._buffered
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """
+        Take bytes and yield the frames that they complete. Use it up, or drop the parser.
+
+        :raises ProtocolError: what came is not NATS.
+        """
+        self._chunks.append(data)
+        self._buffered += len(data)
+        if self._buffered < self._wanted:
+            return
+        buffer = data if len(self._chunks) == 1 else b"".join(self._chunks)
+        length = len(buffer)
+        known_line = self._lines.get
+        find = buffer.find
+        position = 0
+        wanted = 0
+        try:
+            while True:
+                start = find(b"\n", position) + 1
+                if not start:
+                    self._check_unfinished_line(buffer, position)
+                    break
+                text = buffer[position:start]
+                line = known_line(text)
+                if line is None:
+                    frame = self._parse_line(text)
+                    if not isinstance(frame, MsgLine):
+                        position = start
+                        yield frame
+                        continue
+                    line = frame
+                stop = start + line.size
+                if stop + 2 > length:
+                    wanted = stop + 2 - position
+                    break
+                if buffer[stop] != _CR or buffer[stop + 1] != _LF:
+                    raise ProtocolError("no line end behind a payload", buffer[stop:])
+                position = stop + 2
+                yield Msg(line, buffer[start:stop])
+        finally:
+            self._chunks = [buffer[position:]]
+            self._buffered = length - position
+            self._wanted = wanted
+
+    def _check_unfinished_line(self, buffer: bytes, position: int) -> None:
+        length = len(buffer) - position
+        if length > self._line_limit(buffer[position : position + 5]) + 1:  # its CR may be there already
+            raise ProtocolError(f"a line of more than {length - 1} bytes", buffer[position:])
+
+    def _line_limit(self, text: bytes) -> int:
+        return MAX_INFO_LINE if text[:4].upper() == b"INFO" else self._max_control_line
+
+    def _parse_line(self, text: bytes) -> Info | Err | Signal | MsgLine:
+        if len(text) > self._max_control_line + 2 and len(text) > self._line_limit(text) + 2:
+            raise ProtocolError(f"a line of {len(text) - 2} bytes", text)
+        if text.find(b"\r") != len(text) - 2:
+            raise ProtocolError("a line that does not end in CR LF", text)
+        words = text.split()
+        operation = words[0].upper() if words else b""
+        if operation == b"MSG" or operation == b"HMSG":
+            return self._parse_message_line(words, text)
+        if operation in _SIGNALS and len(words) == 1:
+            return _SIGNALS[operation]
+        if operation == b"INFO":
+            return Info.from_json(text[5:])
+        if operation == b"-ERR":
+            return Err(text[5:].strip().strip(b"'").decode("utf-8", "replace"))
+        raise ProtocolError("not a NATS command", text)
+
+    def _parse_message_line(self, words: list[bytes], text: bytes) -> MsgLine:
+        with_headers = len(words[0]) == len(b"HMSG")
+        arguments = len(words) - with_headers
+        if arguments != 4 and arguments != 5:
+            raise ProtocolError(f"a message line of {len(words)} words", text)
+        reply = _text(words[3]) if arguments == 5 else None
+        sid = _number(words[2], text)
+        size = _number(words[-1], text)
+        header_size = _number(words[-2], text) if with_headers else 0
+        if header_size > size:
+            raise ProtocolError("a header longer than its message", text)
+        if size - header_size > self._max_payload or header_size > self._max_payload:
+            raise ProtocolError(f"a message above max_payload, {self._max_payload} bytes", text)
+        line = MsgLine(_text(words[1]), sid, reply, header_size, size)
+        if len(text) <= _REMEMBERED_LINE_LENGTH:
+            if len(self._lines) >= _REMEMBERED_LINES:
+                self._lines.clear()
+            self._lines[text] = line
+        return line
+
+
+def _number(word: bytes, text: bytes) -> int:
+    # Not int() alone: it takes "+1", "1_000" and numbers of any length, which cost time to convert.
+    if not word.isdigit() or len(word) > 19:
+        raise ProtocolError("not a number where one must stand", text)
+    return int(word)
+
+
+def _text(word: bytes) -> str:
+    return word.decode("utf-8", "surrogateescape")

@@ -1,0 +1,84 @@
+"""
+Subjects and queue groups: which may reach the wire, and which patterns they match.
+
+Source: NATS ADR-6 (naming rules). Beyond it, no ASCII control character is let through: a line break in a subject
+would be an injected command.
+"""
+
+from __future__ import annotations
+
+import re
+
+from natsroute.errors import SubjectError
+
+_TOKEN = r"[^\x00-\x20\x7f.]+"
+_NAME = re.compile(rf"{_TOKEN}(?:\.{_TOKEN})*")
+_WILDCARD = re.compile(r"(?:^|\.)[*>](?:\.|$)")
+_INNER_TAIL = re.compile(r"(?:^|\.)>\.")
+_QUEUE_GROUP = re.compile(r"[^\x00-\x20\x7f]+")
+
+
+def check_subject(subject: str) -> None:
+    """
+    Refuse what cannot be published to: white space, an empty token, a wildcard.
+
+    :raises SubjectError: says what is wrong with it.
+    """
+    _check_name(subject)
+    if _WILDCARD.search(subject):
+        raise SubjectError(f"subject {subject!r}: a message cannot be sent to a wildcard")
+
+
+def check_pattern(pattern: str) -> None:
+    """
+    Refuse what cannot be subscribed to: white space, an empty token, a ``>`` that is not last.
+
+    :raises SubjectError: says what is wrong with it.
+    """
+    _check_name(pattern)
+    if _INNER_TAIL.search(pattern):
+        raise SubjectError(f"subject {pattern!r}: '>' stands for all that follows, and may only be last")
+
+
+def check_queue_group(queue_group: str) -> None:
+    """
+    Refuse what cannot be a queue group: nothing, or white space in it.
+
+    :raises SubjectError: says what is wrong with it.
+    """
+    if not _QUEUE_GROUP.fullmatch(queue_group):
+        problem = "has white space or a control character in it" if queue_group else "is empty"
+        raise SubjectError(f"queue group {queue_group!r}: {problem}")
+
+
+def _check_name(subject: str) -> None:
+    if _NAME.fullmatch(subject):
+        return
+    if not subject:
+        problem = "it is empty"
+    elif re.search(r"[\x00-\x20\x7f]", subject):
+        problem = "it has white space or a control character in it"
+    else:
+        problem = "it has an empty token: two dots in a row, or one at an end"
+    raise SubjectError(f"subject {subject!r}: {problem}")
+
+
+def is_wildcard(pattern: str) -> bool:
+    """Whether the pattern can match more than one subject."""
+    return _WILDCARD.search(pattern) is not None
+
+
+def overlaps(pattern: str, other: str) -> bool:
+    """
+    Whether some subject matches both patterns; with a subject on one side, whether the pattern matches it.
+
+    >>> overlaps("orders.*", "orders.new"), overlaps("orders.>", "*.new.eu"), overlaps("orders.*", "orders")
+    (True, True, False)
+    """
+    left, right = pattern.split("."), other.split(".")
+    for ours, theirs in zip(left, right):
+        if ours == ">" or theirs == ">":
+            return True
+        if ours != theirs and ours != "*" and theirs != "*":
+            return False
+    return len(left) == len(right)

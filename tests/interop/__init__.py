@@ -1,0 +1,1 @@
+"""Tests against the real Kamailio, its nats module and SIPp."""
