@@ -46,8 +46,8 @@ class Change:
     """
     A change of a connection.
 
-    :ivar state: CONNECTED: the handshake is done; DISCONNECTED: it was connected and is no longer; UNREACHABLE: an
-        attempt failed; CLOSED: it was stopped, which is no DISCONNECTED.
+    :ivar state: CONNECTED: the handshake is done and the subscriptions are with the server; DISCONNECTED: it was
+        connected and is no longer; UNREACHABLE: an attempt failed; CLOSED: it was stopped, which is no DISCONNECTED.
     :ivar server: the server concerned, None for CLOSED.
     :ivar reason: why, for DISCONNECTED and UNREACHABLE.
     """
@@ -72,6 +72,7 @@ class Connection(Service):
     :param client_name: the name that the server shows in its monitoring.
     :param endpoint_for: how a server is reached; by default all addresses of its name.
 
+    :ivar state: what the observers were told last; CLOSED before the start.
     :ivar reconnects: how often it was connected again.
     """
 
@@ -87,6 +88,7 @@ class Connection(Service):
         max_control_line: int = DEFAULT_MAX_CONTROL_LINE,
         endpoint_for: EndpointFor | None = None,
     ) -> None:
+        self.state = State.CLOSED
         self.reconnects = -1
         self._reactor = reactor
         self._servers = servers
@@ -218,6 +220,7 @@ class Connection(Service):
         return stopped
 
     async def _live(self) -> None:
+        self._servers.restart()
         try:
             while self.running:
                 server, delay = self._servers.next()
@@ -259,14 +262,20 @@ class Connection(Service):
             protocol.sub(subscription.subject, subscription.sid, subscription.queue_group)
             if subscription.max_messages is not None:
                 protocol.unsub(subscription.sid, subscription.max_messages - subscription.received)
-        if self._pausing:
-            protocol.pause()
-        self._tell(Change(State.CONNECTED, server))
+        try:
+            await protocol.ping()  # "connected" says that the subscriptions are with the server, too
+        except ConnectionLostError:
+            pass
+        else:
+            if self._pausing:
+                protocol.pause()
+            self._tell(Change(State.CONNECTED, server))
         reason = await protocol.closed
         self._protocol = None
         self._servers.lost(server, self._reactor.seconds() - connected_at)
         if self.running:
-            self._tell(Change(State.DISCONNECTED, server, reason))
+            was_connected = self.state is State.CONNECTED
+            self._tell(Change(State.DISCONNECTED if was_connected else State.UNREACHABLE, server, reason))
 
     def _build_protocol(self, server: Server) -> NatsProtocol:
         return NatsProtocol(
@@ -281,6 +290,7 @@ class Connection(Service):
         )
 
     def _tell(self, change: Change) -> None:
+        self.state = change.state
         self._call_all(self._observers, change)
 
     def _error(self, error: ServerError) -> None:

@@ -144,6 +144,10 @@ class ServerPool:
         self._tried += 1
         return self._servers[index], self._backoff.delay(rounds) if index == 0 else 0.0
 
+    def restart(self) -> None:
+        """Begin a new first round."""
+        self._tried = 0
+
     def lost(self, server: Server, lived: float) -> None:
         """
         A connection that was ready has ended; its server comes last in the new first round.
@@ -155,4 +159,4 @@ class ServerPool:
             return
         index = self._servers.index(server) + 1
         self._servers = self._servers[index:] + self._servers[:index]
-        self._tried = 0
+        self.restart()

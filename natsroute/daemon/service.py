@@ -104,8 +104,8 @@ class NatsrouteService(Service):
 
     @property
     def connected(self) -> bool:
-        """Whether each connection has a server; the subscriptions of a connected one are with the server."""
-        return all(connection.info is not None for connection in self._connections)
+        """Whether each connection has a server, and the server has its subscription."""
+        return all(connection.state is State.CONNECTED for connection in self._connections)
 
     def startService(self) -> None:
         super().startService()

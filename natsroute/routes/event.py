@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, fail
 
 from natsroute import payloads
 from natsroute.errors import NoReplySubjectError
-from natsroute.wire.frames import Msg
+from natsroute.wire.frames import Msg, MsgLine
 from natsroute.wire.headers import Headers, HeaderValues
 
 
@@ -130,6 +130,11 @@ class Event:
         if self.reply is None:
             return fail(NoReplySubjectError(f"the message on {self.subject} has no reply subject"))
         return self._scope.publish(self.reply, payload, None, headers)
+
+    @classmethod
+    def of_connection(cls, name: str, publish: Publish, server: str, queue_group: str | None = None) -> Event:
+        """A connection came or went."""
+        return cls(Scope(name, publish, queue_group, server), Msg(MsgLine("", 0, None, 0, 0), b""))
 
     def __repr__(self) -> str:
         about = f"server={self.server!r}" if self.server else f"subject={self.subject!r}, {len(self.data)} bytes"

@@ -12,7 +12,7 @@ from natsroute.routes.calls import Calls
 from natsroute.routes.event import Event, Publish, Scope
 from natsroute.routes.lanes import Lane, open_lane
 from natsroute.routes.table import Route, RouteFunction
-from natsroute.wire.frames import Msg, MsgLine
+from natsroute.wire.frames import Msg
 
 #: The route of a subject, or None.
 FindRoute = Callable[[str], "Route | None"]
@@ -140,6 +140,6 @@ class ConnectionRunner:
         route = self._find(name)
         if route is None:
             return
-        event = Event(Scope(name, self._publish, self._queue_group, server), Msg(MsgLine("", 0, None, 0, 0), b""))
+        event = Event.of_connection(name, self._publish, server, self._queue_group)
         function = partial(self._call_in_thread, route.function) if route.thread else route.function
         self._last.addCallback(lambda _: self._calls.call(function, event))

@@ -1,0 +1,103 @@
+"""
+For the tests of programs that use natsroute: run event routes without a server.
+
+Built on the real parts: routes are found, called and given events as in production, payloads are made into bytes and
+subjects are checked; only the network is not there::
+
+    class DialogTests(TestCase):
+        async def test_dialog_becomes_presence(self):
+            tester = RouteTester(event_route)
+            await tester.deliver("Kamailio-World", {"Event-Package": "dialog"})
+            self.assertEqual([message.subject for message in tester.published], ["presence.dialog"])
+"""
+
+from __future__ import annotations
+
+import attrs
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+
+from natsroute import payloads
+from natsroute.errors import NatsrouteError, RouteError
+from natsroute.routes.event import Event, Scope
+from natsroute.routes.table import CONNECTED, DISCONNECTED, EventRoutes, RouteTable
+from natsroute.wire.encoder import encode_pub
+from natsroute.wire.frames import Msg, MsgLine
+from natsroute.wire.headers import HeaderValues, encode_headers
+
+__all__ = ["Published", "RouteTester"]
+
+
+@attrs.frozen
+class Published:
+    """
+    A message that a route published.
+
+    :ivar data: the payload as it would go over the wire.
+    """
+
+    subject: str
+    data: bytes
+    reply: str | None = None
+    headers: HeaderValues | None = None
+
+
+class RouteTester:
+    """
+    Delivers messages to event routes and keeps what they publish.
+
+    :ivar published: in order.
+    """
+
+    def __init__(self, routes: EventRoutes) -> None:
+        self.published: list[Published] = []
+        self._table = RouteTable(routes)
+
+    def deliver(
+        self,
+        subject: str,
+        payload: object = b"",
+        *,
+        reply: str | None = None,
+        headers: HeaderValues | None = None,
+        queue_group: str | None = None,
+    ) -> Deferred[object]:
+        """
+        Run the best route for a message.
+
+        :param payload: as in :meth:`natsroute.publisher.Publisher.publish`.
+        :return: fires when the route has ended, with what it gave; fails with what it raised, or with
+            :class:`~natsroute.errors.RouteError` if there is no route.
+        """
+        route = self._table.find(subject)
+        if route is None:
+            return fail(RouteError(f"no event route takes a message to {subject!r}"))
+        block = encode_headers(headers) if headers else b""
+        data = payloads.to_bytes(payload)
+        line = MsgLine(subject, 1, reply, len(block), len(block) + len(data))
+        event = Event(Scope(route.name, self._publish, queue_group), Msg(line, block + data))
+        return maybeDeferred(route.function, event)
+
+    def connected(self, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:
+        """Run ``nats:connected``."""
+        return self._run_connection_event(CONNECTED, server)
+
+    def disconnected(self, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:
+        """Run ``nats:disconnected``."""
+        return self._run_connection_event(DISCONNECTED, server)
+
+    def _run_connection_event(self, name: str, server: str) -> Deferred[object]:
+        route = self._table.get(name)
+        if route is None:
+            return fail(RouteError(f"there is no event route {name!r}"))
+        return maybeDeferred(route.function, Event.of_connection(name, self._publish, server))
+
+    def _publish(
+        self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None
+    ) -> Deferred[None]:
+        try:
+            data = payloads.to_bytes(payload() if callable(payload) else payload)
+            encode_pub(subject, data, reply, encode_headers(headers) if headers else b"")
+        except NatsrouteError as error:
+            return fail(error)
+        self.published.append(Published(subject, data, reply, headers))
+        return succeed(None)

@@ -1,0 +1,303 @@
+"""natsroute.client.connection"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.client.connection import Change, Connection, State
+from natsroute.client.protocol import Timing
+from natsroute.client.servers import Backoff, Server, ServerPool
+from natsroute.errors import (
+    AuthorizationError,
+    ConnectionLostError,
+    HandshakeError,
+    MisuseError,
+    PermissionsError,
+    ServerError,
+    SubjectError,
+)
+from natsroute.wire.frames import Msg
+from tests.memory import MemoryNetwork, info
+
+A, B = Server("a"), Server("b")
+
+
+class ConnectionTestCase(SynchronousTestCase):
+    """A Connection to servers in memory."""
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.clock = self.network.clock
+        self.changes: list[Change] = []
+        self.messages: list[Msg] = []
+
+    def connection(self, *servers: Server, backoff: Backoff = Backoff(2.0, 10.0, 0.0)) -> Connection:
+        connection = Connection(
+            self.clock,
+            ServerPool(servers or (A,), backoff, keep_order=True),
+            timing=Timing(connect_timeout=2.0),
+            endpoint_for=self.network.endpoint_for,
+        )
+        connection.observe(self.changes.append)
+        return connection
+
+    def states(self) -> list[tuple[State, str]]:
+        """What the observer was told since the last call."""
+        told = [(change.state, str(change.server)) for change in self.changes]
+        self.changes.clear()
+        return told
+
+    def connected(self, connection: Connection) -> None:
+        """Start and let the handshake succeed."""
+        connection.startService()
+        self.come_up()
+
+    def come_up(self) -> bytes:
+        """The newest link's server behaves well; gives what was written behind the handshake."""
+        self.clock.advance(0)
+        self.network.link.shake_hands()
+        return self.network.link.answer_pings()
+
+
+class LifeTests(ConnectionTestCase):
+    """It finds a server, and another when it is cut, until it is stopped."""
+
+    def test_up_and_down(self) -> None:
+        connection = self.connection()
+        self.assertIs(connection.state, State.CLOSED)
+        self.connected(connection)
+        self.assertIs(connection.state, State.CONNECTED)
+        self.assertEqual(connection.max_payload, 1024)
+        stopped = connection.stopService()
+        self.assertNoResult(stopped)
+        self.network.link.lose()
+        self.successResultOf(stopped)
+        self.assertEqual(self.states(), [(State.CONNECTED, "nats://a:4222"), (State.CLOSED, "None")])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_connected_means_the_subscriptions_are_there(self) -> None:
+        """Nobody is told before the server has answered a PING behind the SUBs."""
+        connection = self.connection()
+        connection.subscribe("a", lambda msg: None)
+        connection.startService()
+        self.clock.advance(0)
+        self.network.link.shake_hands()
+        self.assertEqual(self.states(), [])
+        self.assertEqual(self.network.link.answer_pings(), b"SUB a 1\r\nPING\r\n")
+        self.assertEqual(self.states(), [(State.CONNECTED, "nats://a:4222")])
+
+    def test_the_first_reconnect_is_at_once(self) -> None:
+        connection = self.connection()
+        self.connected(connection)
+        self.clock.advance(60)
+        self.network.link.lose()
+        self.come_up()
+        self.assertEqual(
+            [state for state, _ in self.states()], [State.CONNECTED, State.DISCONNECTED, State.CONNECTED]
+        )
+        self.assertEqual(connection.reconnects, 1)
+
+    def test_failover(self) -> None:
+        """The other servers are tried without delay, then all again after the backoff."""
+        connection = self.connection(A, B)
+        self.network.refusing = {"nats://a:4222", "nats://b:4222"}
+        connection.startService()
+        self.clock.advance(0)
+        self.clock.advance(0)
+        self.assertEqual(self.network.asked, ["nats://a:4222", "nats://b:4222"])
+        self.network.refusing = {"nats://a:4222"}
+        self.clock.advance(1.9)
+        self.assertEqual(len(self.network.asked), 2)
+        self.clock.advance(0.1)
+        self.come_up()
+        self.assertEqual(
+            self.states(),
+            [
+                (State.UNREACHABLE, "nats://a:4222"),
+                (State.UNREACHABLE, "nats://b:4222"),
+                (State.UNREACHABLE, "nats://a:4222"),
+                (State.CONNECTED, "nats://b:4222"),
+            ],
+        )
+
+    def test_a_refused_login_is_not_retried_at_once(self) -> None:
+        """TCP alone resets nothing: the waits grow."""
+        connection = self.connection()
+        connection.startService()
+        waits = []
+        for _ in range(4):
+            before = self.clock.seconds()
+            count = len(self.network.links)
+            self.clock.advance(0)
+            while len(self.network.links) == count:
+                self.clock.advance(0.5)
+            waits.append(self.clock.seconds() - before)
+            self.network.link.receive(info() + b"-ERR 'Authorization Violation'\r\n")
+            self.network.link.lose()
+        self.assertEqual(waits, [0.0, 2.0, 4.0, 8.0])
+        self.assertIsInstance(self.changes[-1].reason, AuthorizationError)
+        self.assertEqual({change.state for change in self.changes}, {State.UNREACHABLE})
+
+    def test_never_gives_up(self) -> None:
+        connection = self.connection()
+        self.network.refusing = {"nats://a:4222"}
+        connection.startService()
+        self.clock.pump([10.0] * 10_000)
+        self.network.refusing = set()
+        self.clock.advance(10)
+        self.come_up()
+        self.assertIs(connection.state, State.CONNECTED)
+
+    def test_a_silent_server(self) -> None:
+        connection = self.connection(A, B)
+        connection.startService()
+        self.clock.advance(0)
+        silent = self.network.link
+        self.clock.advance(2.0)
+        self.assertTrue(silent.transport.aborted)
+        silent.lose()
+        self.assertIsInstance(self.changes[0].reason, HandshakeError)
+        self.come_up()
+        self.assertEqual(self.changes[-1], Change(State.CONNECTED, B))
+
+    def test_stopped_while_it_waits(self) -> None:
+        connection = self.connection()
+        self.network.refusing = {"nats://a:4222"}
+        connection.startService()
+        self.clock.advance(0)
+        self.successResultOf(connection.stopService())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertIs(connection.state, State.CLOSED)
+
+    def test_stopped_in_the_handshake(self) -> None:
+        connection = self.connection()
+        connection.startService()
+        self.clock.advance(0)
+        stopped = connection.stopService()
+        self.assertTrue(self.network.link.transport.disconnecting)
+        self.assertNoResult(stopped)
+        self.network.link.lose()
+        self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stopped_before_it_was_started(self) -> None:
+        self.successResultOf(self.connection().stopService())
+
+    def test_started_twice(self) -> None:
+        connection = self.connection()
+        connection.startService()
+        self.assertRaises(MisuseError, connection.startService)
+
+    def test_started_again(self) -> None:
+        connection = self.connection()
+        self.connected(connection)
+        stopped = connection.stopService()
+        self.network.link.lose()
+        self.successResultOf(stopped)
+        self.connected(connection)
+        self.assertIs(connection.state, State.CONNECTED)
+
+    def test_an_observer_that_raises(self) -> None:
+        """It is logged, and neither the other observers nor the connection suffer."""
+        connection = self.connection()
+        connection.observe(lambda change: 1 // 0)  # type: ignore[arg-type, return-value]
+        told: list[Change] = []
+        connection.observe(told.append)
+        self.connected(connection)
+        self.assertEqual(len(told), 1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_errors_of_the_server_are_told(self) -> None:
+        connection = self.connection()
+        errors: list[ServerError] = []
+        connection.observe_errors(errors.append)
+        self.connected(connection)
+        self.network.link.receive(b"-ERR 'Permissions Violation for Publish to \"x\"'\r\n")
+        self.assertIsInstance(errors[0], PermissionsError)
+        self.assertIs(connection.state, State.CONNECTED)
+
+
+class SubscribeTests(ConnectionTestCase):
+    """Subscriptions live longer than the TCP connection."""
+
+    def test_subscribed_again_with_the_queue_group(self) -> None:
+        connection = self.connection()
+        connection.subscribe("a.>", lambda msg: None, "q")
+        connection.subscribe("b", lambda msg: None)
+        connection.startService()
+        self.assertEqual(self.come_up(), b"SUB a.> q 1\r\nSUB b 2\r\nPING\r\n")
+        self.clock.advance(60)
+        self.network.link.lose()
+        self.assertEqual(self.come_up(), b"SUB a.> q 1\r\nSUB b 2\r\nPING\r\n")
+
+    def test_subscribed_while_connected(self) -> None:
+        connection = self.connection()
+        self.connected(connection)
+        connection.subscribe("a", lambda msg: self.messages.append(msg), "q")
+        self.assertEqual(self.network.link.transport.sent(), b"SUB a q 1\r\n")
+        self.network.link.receive(b"MSG a 1 2\r\nhi\r\n")
+        self.assertEqual([msg.data for msg in self.messages], [b"hi"])
+
+    def test_what_cannot_be_subscribed_to(self) -> None:
+        connection = self.connection()
+        self.assertRaises(SubjectError, connection.subscribe, "a b", lambda msg: None)
+        self.assertRaises(SubjectError, connection.subscribe, "a", lambda msg: None, "q\r\nPUB")
+
+    def test_unsubscribed(self) -> None:
+        connection = self.connection()
+        subscription = connection.subscribe("a", lambda msg: self.messages.append(msg))
+        self.connected(connection)
+        subscription.unsubscribe()
+        self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1\r\n")
+        self.network.link.receive(b"MSG a 1 2\r\nhi\r\n")
+        self.assertEqual(self.messages, [])
+        self.clock.advance(60)
+        self.network.link.lose()
+        self.assertEqual(self.come_up(), b"PING\r\n")
+
+    def test_what_is_left_of_an_auto_unsubscribe(self) -> None:
+        connection = self.connection()
+        subscription = connection.subscribe("a", lambda msg: self.messages.append(msg))
+        self.connected(connection)
+        subscription.unsubscribe(5)
+        self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1 5\r\n")
+        self.network.link.receive(b"MSG a 1 0\r\n\r\n" * 3)
+        self.clock.advance(60)
+        self.network.link.lose()
+        self.assertEqual(self.come_up(), b"SUB a 1\r\nUNSUB 1 2\r\nPING\r\n")
+        self.network.link.receive(b"MSG a 1 0\r\n\r\n" * 3)
+        self.assertEqual(len(self.messages), 5)
+
+    def test_paused_again_after_a_reconnect(self) -> None:
+        """A receiver that is busy does not become free because its connection was cut."""
+        connection = self.connection()
+        subscription = connection.subscribe("a", lambda msg: None)
+        connection.pause(subscription)
+        self.connected(connection)
+        self.assertEqual(self.network.link.transport.producerState, "paused")
+        connection.resume(subscription)
+        self.assertEqual(self.network.link.transport.producerState, "producing")
+
+
+class WriteTests(ConnectionTestCase):
+    """write_and_ping"""
+
+    def test_confirmed(self) -> None:
+        connection = self.connection()
+        self.connected(connection)
+        written = connection.write_and_ping(b"PUB a 0\r\n\r\n")
+        self.assertEqual(self.network.link.answer_pings(), b"PUB a 0\r\n\r\nPING\r\n")
+        self.successResultOf(written)
+
+    def test_without_a_connection(self) -> None:
+        connection = self.connection()
+        self.assertIs(connection.max_payload, None)
+        self.failureResultOf(connection.write_and_ping(b""), ConnectionLostError)
+
+    def test_cut_before_the_answer(self) -> None:
+        connection = self.connection()
+        self.connected(connection)
+        written: Deferred[None] = connection.write_and_ping(b"PUB a 0\r\n\r\n")
+        self.network.link.lose()
+        self.failureResultOf(written, ConnectionLostError)

@@ -1,0 +1,78 @@
+"""natsroute.routes.event"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute import Event
+from natsroute.errors import DecodeError, NoReplySubjectError
+from natsroute.routes.event import Scope
+from natsroute.wire.frames import Msg, MsgLine
+
+
+class EventTests(SynchronousTestCase):
+    """What a route is given."""
+
+    def setUp(self) -> None:
+        self.published: list[tuple[Any, ...]] = []
+
+    def publish(self, *message: Any) -> Deferred[None]:
+        self.published.append(message)
+        return succeed(None)
+
+    def event(self, data: bytes = b"", reply: str | None = None, headers: bytes = b"") -> Event:
+        scope = Scope("nats:a.*", self.publish, "q")
+        return Event(scope, Msg(MsgLine("a.b", 1, reply, len(headers), len(headers) + len(data)), headers + data))
+
+    def test_what_it_says_of_itself(self) -> None:
+        event = self.event(b"hi", "r")
+        self.assertEqual(
+            (event.name, event.subject, event.data, event.reply, event.queue_group, event.server),
+            ("nats:a.*", "a.b", b"hi", "r", "q", None),
+        )
+
+    def test_binary_payload(self) -> None:
+        """Whole, NUL bytes included."""
+        self.assertEqual(self.event(b"a\0b\r\n\xff").data, b"a\0b\r\n\xff")
+
+    def test_headers(self) -> None:
+        event = self.event(b"hi", headers=b"NATS/1.0\r\nN: v\r\n\r\n")
+        self.assertEqual((event.headers["N"], event.data), ("v", b"hi"))
+        self.assertEqual(dict(self.event().headers), {})
+
+    def test_text_and_json(self) -> None:
+        self.assertEqual(self.event("grüße".encode()).text(), "grüße")
+        self.assertEqual(self.event(b'{"a": [1]}').json(), {"a": [1]})
+
+    def test_what_is_neither_text_nor_json(self) -> None:
+        error = self.assertRaises(DecodeError, self.event(b"ab\xff").text)
+        self.assertEqual(str(error), "the payload on a.b is not UTF-8: byte 0xff at 2")
+        for data in (b"", b"{", b"\xff", b"[" * 100_000):
+            self.assertIn("not JSON", str(self.assertRaises(DecodeError, self.event(data).json)))
+
+    def test_publish(self) -> None:
+        """nats_publish is the same, under Kamailio's name."""
+        self.event().publish("s", b"p", "r", {"N": "v"})
+        self.event().nats_publish("s", b"p")
+        self.assertEqual(self.published, [("s", b"p", "r", {"N": "v"}), ("s", b"p", None, None)])
+
+    def test_respond(self) -> None:
+        self.event(reply="inbox").respond({"a": 1}, {"N": "v"})
+        self.assertEqual(self.published, [("inbox", {"a": 1}, None, {"N": "v"})])
+
+    def test_respond_to_nobody(self) -> None:
+        self.failureResultOf(self.event().respond(b""), NoReplySubjectError)
+
+    def test_of_a_connection(self) -> None:
+        event = Event.of_connection("nats:connected", self.publish, "nats://a:4222", "q")
+        self.assertEqual(
+            (event.name, event.server, event.subject, event.data, event.reply, event.queue_group),
+            ("nats:connected", "nats://a:4222", "", b"", None, "q"),
+        )
+
+    def test_repr_has_no_payload(self) -> None:
+        """A payload may be anything, and logs are kept."""
+        self.assertEqual(repr(self.event(b"secret")), "<Event nats:a.* subject='a.b', 6 bytes>")

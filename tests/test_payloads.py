@@ -1,0 +1,49 @@
+"""natsroute.payloads"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute import payloads
+from natsroute.errors import DecodeError, PayloadError
+
+
+class PayloadTests(SynchronousTestCase):
+    """The same with orjson and without."""
+
+    def each_way(self) -> list[bool]:
+        """With orjson, where it is installed, and with the standard library."""
+        return [True, False] if payloads._HAS_ORJSON else [False]
+
+    def test_bytes_text_and_json(self) -> None:
+        for with_orjson in self.each_way():
+            self.patch(payloads, "_HAS_ORJSON", with_orjson)
+            for payload, expected in [
+                (b"a\0", b"a\0"),
+                (bytearray(b"a"), b"a"),
+                (memoryview(b"a"), b"a"),
+                ("grüße", "grüße".encode()),
+                ({"a": [1, None, True]}, b'{"a":[1,null,true]}'),
+                ({1: "ü"}, '{"1":"ü"}'.encode()),
+                (None, b"null"),
+                (3, b"3"),
+            ]:
+                self.assertEqual(payloads.to_bytes(payload), expected)
+
+    def test_what_cannot_be_written(self) -> None:
+        loop: list[Any] = []
+        loop.append(loop)
+        for with_orjson in self.each_way():
+            self.patch(payloads, "_HAS_ORJSON", with_orjson)
+            for payload in (object(), {"a": {1, 2}}, "\ud800", loop):
+                self.assertRaises(PayloadError, payloads.to_bytes, payload)
+
+    def test_json_is_read(self) -> None:
+        for with_orjson in self.each_way():
+            self.patch(payloads, "_HAS_ORJSON", with_orjson)
+            self.assertEqual(payloads.to_json(json.dumps({"a": 1}).encode(), "s"), {"a": 1})
+            for data in (b"", b"{", b"\xff"):
+                self.assertRaises(DecodeError, payloads.to_json, data, "s")

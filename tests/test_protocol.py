@@ -1,0 +1,277 @@
+"""natsroute.client.protocol"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.client.auth import Credentials
+from natsroute.client.protocol import NatsProtocol, Timing
+from natsroute.errors import (
+    AuthorizationError,
+    ConnectionLostError,
+    HandshakeError,
+    PermissionsError,
+    ProtocolError,
+    ServerError,
+    SubjectError,
+)
+from natsroute.wire.frames import Msg
+from tests.memory import Link, info
+
+
+class ProtocolTestCase(SynchronousTestCase):
+    """A NatsProtocol with this test as its server."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.messages: list[Msg] = []
+        self.errors: list[ServerError] = []
+        self.on_msg: dict[int, Any] = {1: self.messages.append}
+
+    def connect(self, **options: Any) -> Link:
+        protocol = NatsProtocol(
+            self.clock,
+            name="test",
+            version="1.0",
+            on_msg=self.on_msg,
+            on_error=self.errors.append,
+            **options,
+        )
+        return Link(protocol)
+
+    def connected(self, **options: Any) -> Link:
+        link = self.connect(**options)
+        link.shake_hands()
+        self.successResultOf(link.protocol.ready)
+        return link
+
+
+class HandshakeTests(ProtocolTestCase):
+    """INFO, CONNECT, PING, PONG, and only then ready."""
+
+    def test_handshake(self) -> None:
+        link = self.connect(credentials=Credentials(user="u", password="p"))
+        self.assertEqual(link.transport.sent(), b"")
+        link.receive(info())
+        connect, ping, rest = link.transport.sent().split(b"\r\n")
+        self.assertEqual((ping, rest), (b"PING", b""))
+        said = json.loads(connect.removeprefix(b"CONNECT "))
+        self.assertLessEqual(
+            {"verbose": False, "protocol": 1, "name": "test", "version": "1.0", "headers": True}.items(), said.items()
+        )
+        self.assertEqual((said["user"], said["pass"], said["no_responders"]), ("u", "p", True))
+        self.assertNoResult(link.protocol.ready)
+        link.receive(b"PONG\r\n")
+        self.assertEqual(self.successResultOf(link.protocol.ready).server_id, "S")
+
+    def test_a_token(self) -> None:
+        link = self.connect(credentials=Credentials(token="t"))
+        self.assertIn(b'"auth_token": "t"', link.shake_hands())
+
+    def test_no_nagle(self) -> None:
+        self.assertTrue(self.connect().transport.no_delay)
+
+    def test_a_server_without_headers(self) -> None:
+        """Nothing is asked for that it cannot do."""
+        link = self.connect()
+        said = link.shake_hands(headers=False)
+        self.assertIn(b'"headers": false, "no_responders": false', said)
+
+    def test_refused(self) -> None:
+        link = self.connect()
+        link.receive(info(auth_required=True))
+        link.receive(b"-ERR 'Authorization Violation'\r\n")
+        link.lose()
+        self.failureResultOf(link.protocol.ready, AuthorizationError)
+        self.assertIsInstance(self.successResultOf(link.protocol.closed), AuthorizationError)
+        self.assertEqual(self.errors, [])
+
+    def test_silence(self) -> None:
+        link = self.connect(timing=Timing(connect_timeout=2.0))
+        self.clock.advance(2.0)
+        self.assertTrue(link.transport.aborted)
+        link.lose()
+        error = self.failureResultOf(link.protocol.ready, HandshakeError)
+        self.assertEqual(str(error.value), "no INFO within 2.0 s")
+
+    def test_silence_behind_info(self) -> None:
+        link = self.connect()
+        link.receive(info())
+        self.clock.advance(2.0)
+        link.lose()
+        self.assertIn("no PONG", str(self.failureResultOf(link.protocol.ready, HandshakeError).value))
+
+    def test_tls_is_not_passed_over(self) -> None:
+        """Nothing is said in plain text to a server that requires TLS."""
+        link = self.connect(credentials=Credentials(user="u", password="secret"))
+        link.receive(info(tls_required=True))
+        self.assertEqual(link.transport.sent(), b"")
+        self.assertTrue(link.transport.aborted)
+        link.lose()
+        self.failureResultOf(link.protocol.ready, HandshakeError)
+
+    def test_lost_before_ready(self) -> None:
+        link = self.connect()
+        link.lose()
+        self.failureResultOf(link.protocol.ready, ConnectionLostError)
+
+    def test_not_nats(self) -> None:
+        link = self.connect()
+        link.receive(b"HTTP/1.1 400 Bad Request\r\n")
+        self.assertTrue(link.transport.aborted)
+        link.lose()
+        self.failureResultOf(link.protocol.ready, ProtocolError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class MessageTests(ProtocolTestCase):
+    """Messages to whoever has their sid."""
+
+    def test_by_sid(self) -> None:
+        other: list[Msg] = []
+        self.on_msg[2] = other.append
+        self.connected().receive(b"MSG a 1 2\r\nhi\r\nMSG b 2 r 0\r\n\r\n")
+        self.assertEqual([(msg.subject, msg.data, msg.reply) for msg in self.messages], [("a", b"hi", None)])
+        self.assertEqual([(msg.subject, msg.data, msg.reply) for msg in other], [("b", b"", "r")])
+
+    def test_an_unknown_sid(self) -> None:
+        """It is counted, and what follows is delivered."""
+        link = self.connected()
+        link.receive(b"MSG a 7 2\r\nhi\r\nMSG a 1 2\r\nhi\r\n")
+        self.assertEqual((link.protocol.unknown_sids, len(self.messages)), (1, 1))
+
+    def test_junk_ends_the_connection_behind_the_good_messages(self) -> None:
+        link = self.connected()
+        link.receive(b"MSG a 1 2\r\nhi\r\nJUNK\r\nMSG a 1 2\r\nho\r\n")
+        self.assertEqual([msg.data for msg in self.messages], [b"hi"])
+        self.assertTrue(link.transport.aborted)
+        link.lose()
+        self.assertIn("JUNK", str(self.successResultOf(link.protocol.closed)))
+
+    def test_max_payload_of_info_binds(self) -> None:
+        link = self.connected()
+        link.receive(b"MSG a 1 1025\r\n")
+        self.assertTrue(link.transport.aborted)
+
+    def test_a_later_info_is_taken(self) -> None:
+        link = self.connected()
+        link.receive(info(max_payload=2048))
+        self.assertEqual(link.protocol.info.max_payload, 2048)
+        self.assertEqual(link.transport.sent(), b"")
+
+
+class CommandTests(ProtocolTestCase):
+    """What the owner can ask for."""
+
+    def test_pub_sub_unsub(self) -> None:
+        link = self.connected()
+        link.protocol.pub("a", b"hi", reply="r", headers={"N": "v"})
+        link.protocol.sub("a.*", 3, "q")
+        link.protocol.unsub(3, 5)
+        self.assertEqual(
+            link.transport.sent(), b"HPUB a r 18 20\r\nNATS/1.0\r\nN: v\r\n\r\nhi\r\nSUB a.* q 3\r\nUNSUB 3 5\r\n"
+        )
+
+    def test_a_bad_subject_writes_nothing(self) -> None:
+        link = self.connected()
+        self.assertRaises(SubjectError, link.protocol.pub, "a\r\nPUB b", b"")
+        self.assertEqual(link.transport.sent(), b"")
+
+    def test_pings_are_answered_in_order(self) -> None:
+        link = self.connected()
+        first, second = link.protocol.ping(), link.protocol.ping()
+        link.receive(b"PONG\r\n")
+        self.successResultOf(first)
+        self.assertNoResult(second)
+        link.receive(b"PONG\r\n")
+        self.successResultOf(second)
+
+    def test_our_answer_to_a_ping(self) -> None:
+        link = self.connected()
+        for byte in b"PING\r\n":
+            link.receive(bytes([byte]))
+        self.assertEqual(link.transport.sent(), b"PONG\r\n")
+
+    def test_a_loss_fails_what_waits(self) -> None:
+        link = self.connected()
+        waiting = link.protocol.write_and_ping(b"PUB a 0\r\n\r\n")
+        link.lose()
+        self.failureResultOf(waiting, ConnectionLostError)
+        self.failureResultOf(link.protocol.ping(), ConnectionLostError)
+
+    def test_a_pong_too_many(self) -> None:
+        link = self.connected()
+        link.receive(b"PONG\r\n")
+        self.assertTrue(link.transport.aborted)
+
+    def test_close_lets_out_what_was_written(self) -> None:
+        link = self.connected()
+        link.protocol.pub("a", b"")
+        link.protocol.close()
+        self.assertTrue(link.transport.disconnecting)
+        self.assertFalse(link.transport.aborted)
+        self.clock.advance(2.0)
+        self.assertTrue(link.transport.aborted, "a peer that does not read must not keep us")
+
+
+class ErrorTests(ProtocolTestCase):
+    """-ERR on a connection that is ready."""
+
+    def test_permissions_leave_the_connection(self) -> None:
+        link = self.connected()
+        link.receive(b"-ERR 'Permissions Violation for Publish to \"a.b\"'\r\n")
+        [error] = self.errors
+        self.assertIsInstance(error, PermissionsError)
+        self.assertFalse(link.transport.aborted)
+
+    def test_what_the_server_said_is_the_reason(self) -> None:
+        link = self.connected()
+        link.receive(b"-ERR 'Stale Connection'\r\n")
+        link.lose()
+        self.assertEqual(str(self.successResultOf(link.protocol.closed)), "Stale Connection")
+        self.assertEqual([error.text for error in self.errors], ["Stale Connection"])
+
+
+class HealthTests(ProtocolTestCase):
+    """Our pings, and a connection that is half open."""
+
+    timing = Timing(ping_interval=10.0, max_pings_outstanding=2)
+
+    def test_two_unanswered_pings_are_the_end(self) -> None:
+        link = self.connected(timing=self.timing)
+        link.transport.sent()
+        self.clock.pump([10.0, 10.0])
+        self.assertEqual(link.transport.sent(), b"PING\r\nPING\r\n")
+        self.assertFalse(link.transport.aborted)
+        self.clock.advance(10.0)
+        self.assertTrue(link.transport.aborted)
+
+    def test_an_answer_is_enough(self) -> None:
+        link = self.connected(timing=self.timing)
+        link.transport.sent()
+        for _ in range(10):
+            self.clock.advance(10.0)
+            link.answer_pings()
+        self.assertFalse(link.transport.aborted)
+
+    def test_a_paused_connection_cannot_hear_answers(self) -> None:
+        """It is not given up for them; when it reads again the count begins anew."""
+        link = self.connected(timing=self.timing)
+        self.clock.advance(10.0)
+        link.protocol.pause()
+        self.assertEqual(link.transport.producerState, "paused")
+        self.clock.pump([10.0] * 10)
+        self.assertFalse(link.transport.aborted)
+        link.protocol.resume()
+        self.assertEqual(link.transport.producerState, "producing")
+        self.clock.advance(10.0)
+        self.assertFalse(link.transport.aborted)
+
+    def test_nothing_is_left_on_the_clock(self) -> None:
+        link = self.connected(timing=self.timing)
+        link.lose()
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,0 +1,137 @@
+"""natsroute.routes.runner"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute import Event, EventRoutes
+from natsroute.routes.calls import Calls
+from natsroute.routes.runner import ConnectionRunner, Runner, UnroutedMessages
+from natsroute.routes.table import RouteTable
+from natsroute.wire.frames import Msg, MsgLine
+from tests.support import LogRecorder
+
+
+class RunnerTestCase(SynchronousTestCase):
+    """Routes, and the messages of one subscription."""
+
+    def setUp(self) -> None:
+        self.calls = Calls(Clock())
+        self.unrouted = UnroutedMessages()
+        self.in_threads: list[bytes] = []
+        self.event_route = EventRoutes()
+        self.got: list[str] = []
+
+    def publish(self, *message: Any) -> Deferred[None]:
+        return succeed(None)
+
+    def call_in_thread(self, function: Any, event: Event) -> Deferred[object]:
+        self.in_threads.append(event.data)
+        return succeed(function(event))
+
+    def runner(self, subject: str = "a.>", queue_group: str | None = None) -> Runner:
+        return Runner(
+            RouteTable(self.event_route).find,
+            subject=subject,
+            queue_group=queue_group,
+            publish=self.publish,
+            calls=self.calls,
+            call_in_thread=self.call_in_thread,
+            unrouted=self.unrouted,
+        )
+
+    def send(self, runner: Runner, subject: str, data: bytes = b"") -> Deferred[None] | None:
+        return runner.on_msg(Msg(MsgLine(subject, 1, None, 0, len(data)), data))
+
+
+class RunnerTests(RunnerTestCase):
+    """Runner"""
+
+    def test_each_message_to_its_best_route(self) -> None:
+        for name in ("nats:a.b", "nats:a.*", "nats:>"):
+            self.event_route(name)(lambda event: self.got.append(f"{event.name} {event.subject}"))
+        runner = self.runner(queue_group="q")
+        for subject in ("a.b", "a.c", "a.d.e", "a.b"):
+            self.assertIs(self.send(runner, subject), None)
+        self.assertEqual(self.got, ["nats:a.b a.b", "nats:a.* a.c", "nats:> a.d.e", "nats:a.b a.b"])
+        self.assertEqual((runner.received, self.calls.succeeded, self.unrouted.count), (4, 4, 0))
+
+    def test_the_queue_group_is_told(self) -> None:
+        self.event_route("nats:>")(lambda event: self.got.append(str(event.queue_group)))
+        self.send(self.runner(queue_group="2021"), "a")
+        self.assertEqual(self.got, ["2021"])
+
+    def test_unrouted_messages(self) -> None:
+        """Counted, and one warning for each configured subject, however many consumers and subjects."""
+        log = LogRecorder(self)
+        first, second, other = self.runner("a.>"), self.runner("a.>"), self.runner("b")
+        for runner, subject in [(first, "a.1"), (first, "a.2"), (second, "a.1"), (other, "b")]:
+            self.assertIs(self.send(runner, subject), None)
+        self.assertEqual(self.unrouted.count, 4)
+        self.assertEqual(len(log.lines("warn")), 2)
+        self.assertIn("No event route takes a message to 'a.1' (subject_queue_group 'a.>')", log.lines("warn")[0])
+
+    def test_all_subjects_of_a_route_share_its_lane(self) -> None:
+        """concurrency=2 is for the route, not for each subject that it sees."""
+        self.event_route("nats:a.*", concurrency=2)(lambda event: Deferred())
+        runner = self.runner()
+        self.assertIs(self.send(runner, "a.1"), None)
+        self.assertIsNot(self.send(runner, "a.2"), None)
+
+    def test_in_a_thread(self) -> None:
+        self.event_route("nats:a", thread=True)(lambda event: self.got.append(event.text()))
+        self.send(self.runner(), "a", b"hi")
+        self.assertEqual((self.in_threads, self.got), ([b"hi"], ["hi"]))
+
+    def test_memory_of_subjects_is_bounded(self) -> None:
+        self.event_route("nats:a.*")(lambda event: None)
+        runner = self.runner()
+        for number in range(20_000):
+            self.send(runner, f"a.{number}")
+        self.assertLess(len(runner._lane_of), 10_000)
+        self.assertEqual(self.calls.succeeded, 20_000)
+
+
+class ConnectionRunnerTests(RunnerTestCase):
+    """ConnectionRunner"""
+
+    def fire(self, *events: tuple[str, str]) -> None:
+        runner = ConnectionRunner(
+            RouteTable(self.event_route).get,
+            publish=self.publish,
+            calls=self.calls,
+            call_in_thread=self.call_in_thread,
+            queue_group="q",
+        )
+        for name, server in events:
+            runner.fire(name, server)
+
+    def test_the_routes_of_a_connection(self) -> None:
+        for name in ("nats:connected", "nats:disconnected"):
+            self.event_route(name)(lambda event: self.got.append(f"{event.name} {event.server} {event.queue_group}"))
+        self.fire(("nats:connected", "nats://a:4222"), ("nats:disconnected", "nats://a:4222"))
+        self.assertEqual(self.got, ["nats:connected nats://a:4222 q", "nats:disconnected nats://a:4222 q"])
+
+    def test_one_after_the_other(self) -> None:
+        """The end of a connection is not told before the route of its beginning has ended."""
+        slow: Deferred[None] = Deferred()
+        self.event_route("nats:connected")(lambda event: slow)
+        self.event_route("nats:disconnected")(lambda event: self.got.append("disconnected"))
+        self.fire(("nats:connected", "nats://a"), ("nats:disconnected", "nats://a"))
+        self.assertEqual(self.got, [])
+        slow.callback(None)
+        self.assertEqual(self.got, ["disconnected"])
+
+    def test_an_error_does_not_stop_the_next(self) -> None:
+        self.event_route("nats:connected")(lambda event: 1 // 0)
+        self.event_route("nats:disconnected")(lambda event: self.got.append("disconnected"))
+        self.fire(("nats:connected", "nats://a"), ("nats:disconnected", "nats://a"))
+        self.assertEqual((self.got, len(self.flushLoggedErrors(ZeroDivisionError))), (["disconnected"], 1))
+
+    def test_without_routes(self) -> None:
+        self.fire(("nats:connected", "nats://a"))
+        self.assertEqual(self.unrouted.count, 0)

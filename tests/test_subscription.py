@@ -1,0 +1,143 @@
+"""natsroute.client.subscription"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.client.subscription import PendingLimits, Subscription
+from natsroute.wire.frames import Msg, MsgLine
+
+
+class RecordingConnection:
+    """What a subscription asks of its connection."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def pause(self, subscription: Subscription) -> None:
+        self.asked.append("pause")
+
+    def resume(self, subscription: Subscription) -> None:
+        self.asked.append("resume")
+
+    def forget(self, subscription: Subscription) -> None:
+        self.asked.append("forget")
+
+
+class SubscriptionTests(SynchronousTestCase):
+    """Messages one after the other, at the pace of the receiver."""
+
+    def setUp(self) -> None:
+        self.connection: Any = RecordingConnection()
+        self.got: list[bytes] = []
+        self.answers: list[Deferred[None] | None] = []
+
+    def subscription(self, limits: PendingLimits = PendingLimits()) -> Subscription:
+        return Subscription(self.connection, 1, "a", None, self.receive, limits)
+
+    def receive(self, msg: Msg) -> Deferred[None] | None:
+        self.got.append(msg.data)
+        return self.answers.pop(0) if self.answers else None
+
+    def deliver(self, subscription: Subscription, *payloads: bytes) -> None:
+        for payload in payloads:
+            subscription.deliver(Msg(MsgLine("a", 1, None, 0, len(payload)), payload))
+
+    def test_a_quick_receiver(self) -> None:
+        subscription = self.subscription()
+        self.deliver(subscription, b"1", b"2")
+        self.assertEqual((self.got, subscription.received, subscription.pending), ([b"1", b"2"], 2, 0))
+        self.assertEqual(self.connection.asked, [])
+
+    def test_a_busy_receiver(self) -> None:
+        """Nothing follows before its Deferred has fired; then all that waits, in order."""
+        busy: Deferred[None] = Deferred()
+        self.answers = [busy]
+        subscription = self.subscription()
+        self.deliver(subscription, b"1", b"2", b"3")
+        self.assertEqual((self.got, subscription.pending), ([b"1"], 2))
+        busy.callback(None)
+        self.assertEqual((self.got, subscription.pending), ([b"1", b"2", b"3"], 0))
+
+    def test_a_failed_deferred_means_next_too(self) -> None:
+        busy: Deferred[None] = Deferred()
+        self.answers = [busy]
+        subscription = self.subscription()
+        self.deliver(subscription, b"1", b"2")
+        busy.errback(ZeroDivisionError())
+        self.assertEqual(self.got, [b"1", b"2"])
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_a_receiver_that_raises(self) -> None:
+        """It is logged, and the next message goes on."""
+
+        def raising(msg: Msg) -> None:
+            self.got.append(msg.data)
+            raise ZeroDivisionError
+
+        subscription = Subscription(self.connection, 1, "a", None, raising, PendingLimits())
+        self.deliver(subscription, b"1", b"2")
+        self.assertEqual(self.got, [b"1", b"2"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
+    def test_many_waiting_receivers_that_are_done_at_once(self) -> None:
+        """A Deferred that has fired already costs no stack."""
+        busy: Deferred[None] = Deferred()
+        self.answers = [busy, *(succeed(None) for _ in range(20_000))]
+        subscription = self.subscription()
+        self.deliver(subscription, *[b"x"] * 20_000)
+        busy.callback(None)
+        self.assertEqual((len(self.got), subscription.pending), (20_000, 0))
+
+    def test_reading_stops_above_the_messages_and_goes_on_at_half(self) -> None:
+        subscription = self.subscription(PendingLimits(messages=4))
+        first: Deferred[None] = Deferred()
+        rest: list[Deferred[None]] = [Deferred() for _ in range(5)]
+        self.answers = [first, *rest]
+        self.deliver(subscription, *[b"x"] * 5)
+        self.assertEqual(self.connection.asked, [])
+        self.deliver(subscription, b"x")
+        self.assertEqual(self.connection.asked, ["pause"])
+        first.callback(None)
+        rest[0].callback(None)
+        self.assertEqual((self.connection.asked, subscription.pending), (["pause"], 3))
+        rest[1].callback(None)
+        self.assertEqual((self.connection.asked[:2], subscription.pending), (["pause", "resume"], 2))
+
+    def test_reading_stops_above_the_bytes(self) -> None:
+        subscription = self.subscription(PendingLimits(bytes=10))
+        busy: Deferred[None] = Deferred()
+        self.answers = [busy]
+        self.deliver(subscription, b"-", b"x" * 10)
+        self.assertEqual(self.connection.asked, [])
+        self.deliver(subscription, b"x")
+        self.assertEqual(self.connection.asked, ["pause"])
+        busy.callback(None)
+        self.assertEqual(self.connection.asked[1], "resume")
+
+    def test_holds_are_counted(self) -> None:
+        subscription = self.subscription()
+        subscription.hold()
+        subscription.hold()
+        self.deliver(subscription, b"1")
+        subscription.release()
+        self.assertEqual(self.got, [])
+        subscription.release()
+        self.assertEqual(self.got, [b"1"])
+
+    def test_held_by_its_own_receiver(self) -> None:
+        """What the receiver does to the subscription in the middle of a batch takes effect at once."""
+        subscription = self.subscription()
+
+        def holding(msg: Msg) -> None:
+            self.got.append(msg.data)
+            subscription.hold()
+
+        subscription = Subscription(self.connection, 1, "a", None, holding, PendingLimits())
+        self.deliver(subscription, b"1", b"2", b"3")
+        self.assertEqual(self.got, [b"1"])
+        subscription.release()
+        self.assertEqual(self.got, [b"1", b"2"])
