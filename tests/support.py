@@ -82,11 +82,13 @@ class RealServerTestCase(TestCase):
         """See :func:`until`."""
         await until(condition, self.reactor, patience=patience)
 
-    async def start(self, routes: EventRoutes | None = None, **settings: Any) -> NatsrouteService:
+    async def start(
+        self, routes: EventRoutes | None = None, *, connect_patience: float = PATIENCE, **settings: Any
+    ) -> NatsrouteService:
         """A natsroute service, connected to the server."""
         settings.setdefault("nats_url", self.url)
         service = NatsrouteService(Settings(**settings), routes)
         service.startService()
         self.addCleanup(service.stopService)
-        await self.until(lambda: service.connected)
+        await self.until(lambda: service.connected, patience=connect_patience)
         return service

@@ -2,32 +2,265 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import deferLater
+from twisted.internet.threads import blockingCallFromThread
 
 from natsroute import Event, EventRoutes
-from tests.support import RealServerTestCase
+from natsroute.errors import PayloadTooLargeError, PermissionsError
+from tests.support import LogRecorder, RealServerTestCase
+
+callback_events: list[Event] = []
+
+
+def callback(event: Event) -> int:
+    """An event_callback, found by its dotted name."""
+    callback_events.append(event)
+    return 1
 
 
 class RoutingTests(RealServerTestCase):
-    """A service with routes, and another that publishes to it."""
+    """Messages to their routes."""
+
+    def setUp(self) -> Deferred[Any]:
+        self.event_route = EventRoutes()
+        self.arrived: list[Any] = []
+        return super().setUp()
+
+    def collect(self, name: str, **options: Any) -> None:
+        """A route that keeps the payloads."""
+        self.event_route(name, **options)(lambda event: self.arrived.append(event.data))
 
     async def test_relay_keeps_every_message_in_order(self) -> None:
         """20,000 numbered messages through a route that republishes them: none lost, none out of order."""
-        event_route = EventRoutes()
-        arrived: list[bytes] = []
 
-        @event_route("nats:in")
+        @self.event_route("nats:in")
         def relay(event: Event) -> None:
             event.publish("out", event.data)
 
-        @event_route("nats:out")
-        def collect(event: Event) -> None:
-            arrived.append(event.data)
-
-        service = await self.start(event_route, subject_queue_group=["in:q", "out"])
+        self.collect("nats:out")
+        service = await self.start(self.event_route, subject_queue_group=["in:q", "out"])
         sent = [b"%d" % number for number in range(20_000)]
-        waits: list[Deferred[None]] = [service.publish("in", number) for number in sent]
-        for wait in waits:
-            await wait
-        await self.until(lambda: len(arrived) >= len(sent))
-        self.assertEqual(arrived, sent)
+        await gatherResults([service.publish("in", number) for number in sent])
+        await self.until(lambda: len(self.arrived) >= len(sent))
+        self.assertEqual(self.arrived, sent)
+
+    async def test_order_through_a_coroutine_that_waits(self) -> None:
+        """One message at a time: the next begins when the confirmation of this one is there."""
+
+        @self.event_route("nats:in")
+        async def relay(event: Event) -> None:
+            await event.publish("out", event.data)
+
+        self.collect("nats:out")
+        service = await self.start(self.event_route, subject_queue_group=["in", "out"])
+        sent = [b"%d" % number for number in range(2_000)]
+        await gatherResults([service.publish("in", number) for number in sent])
+        await self.until(lambda: len(self.arrived) >= len(sent))
+        self.assertEqual(self.arrived, sent)
+
+    async def test_binary_payloads(self) -> None:
+        """Nothing, NUL bytes, line ends, and exactly max_payload."""
+        self.collect("nats:a")
+        service = await self.start(self.event_route, subject_queue_group=["a"])
+        payloads = [b"", b"\0", b"a\0b", b"\r\n", b"MSG a 1 5\r\n", bytes(range(256)), b"\0" * 1024 * 1024]
+        for payload in payloads:
+            await service.publish("a", payload)
+        await self.until(lambda: len(self.arrived) == len(payloads))
+        self.assertEqual(self.arrived, payloads)
+        await self.assertFailure(service.publish("a", b"x" * (1024 * 1024 + 1)), PayloadTooLargeError)
+
+    async def test_queue_groups(self) -> None:
+        """One group shares the messages, different groups each get a copy, no group gets all."""
+        self.event_route("nats:a")(lambda event: self.arrived.append((event.queue_group, event.data)))
+        service = await self.start(self.event_route, subject_queue_group=["a:one", "a:one", "a:two", "a"])
+        sent = [b"%d" % number for number in range(100)]
+        await gatherResults([service.publish("a", number) for number in sent])
+        await self.until(lambda: len(self.arrived) == 300)
+        for group in ("one", "two", None):
+            self.assertEqual(sorted(data for name, data in self.arrived if name == group), sorted(sent))
+        shares = [consumer.runner.received for consumer in service.consumers]
+        self.assertEqual(shares[0] + shares[1], 100)
+        self.assertEqual(shares[2:], [100, 100])
+
+    async def test_wildcards_and_a_thousand_routes(self) -> None:
+        """Each message to its own route; what no route takes is counted."""
+        for number in range(1000):
+            self.event_route(f"nats:many.{number}")(lambda event, number=number: self.arrived.append(number))
+        self.event_route("nats:many.*")(lambda event: self.arrived.append(event.subject))
+        service = await self.start(self.event_route, subject_queue_group=["many.>"])
+        for number in range(1000):
+            service.publish(f"many.{number}", b"")
+        await service.publish("many.other", b"")
+        await service.publish("many.too.deep", b"")
+        await self.until(lambda: service.consumers[0].runner.received == 1002)
+        self.assertEqual(sorted(map(str, self.arrived)), sorted([*map(str, range(1000)), "many.other"]))
+        self.assertEqual(service.unrouted.count, 1)
+
+    async def test_reply_and_headers(self) -> None:
+        """Subject, reply subject and headers are those of the message itself."""
+
+        @self.event_route("nats:ask.*")
+        def answer(event: Event) -> Deferred[None]:
+            return event.respond({"asked": event.subject}, headers={"Seen": event.headers.get_all("N")})
+
+        self.event_route("nats:inbox")(lambda event: self.arrived.append((event.json(), event.headers.get_all("Seen"))))
+        service = await self.start(self.event_route, subject_queue_group=["ask.*", "inbox"])
+        await service.publish("ask.x", b"?", reply="inbox", headers={"N": ["1", "2"]})
+        await self.until(lambda: self.arrived)
+        self.assertEqual(self.arrived, [({"asked": "ask.x"}, ["1", "2"])])
+
+    async def test_in_a_thread(self) -> None:
+        """A blocking route publishes from its thread, and may wait there for the confirmation."""
+
+        @self.event_route("nats:in", thread=True)
+        def blocking(event: Event) -> None:
+            blockingCallFromThread(self.reactor, event.publish, "out", event.data + b" waited")
+            event.publish("out", event.data)
+
+        self.collect("nats:out")
+        service = await self.start(self.event_route, subject_queue_group=["in", "out"])
+        for number in range(10):
+            service.publish("in", b"%d" % number)
+        await self.until(lambda: len(self.arrived) == 20)
+        self.assertEqual(self.arrived, [b"%d%b" % (n, end) for n in range(10) for end in (b" waited", b"")])
+
+    async def test_concurrency(self) -> None:
+        """Five at once, no more."""
+        running: list[Deferred[None]] = []
+
+        @self.event_route("nats:a", concurrency=5)
+        def slow(event: Event) -> Deferred[None]:
+            running.append(Deferred())
+            return running[-1]
+
+        service = await self.start(self.event_route, subject_queue_group=["a"])
+        await gatherResults([service.publish("a", b"") for _ in range(20)])
+        await self.until(lambda: service.consumers[0].subscription.received == 20)
+        self.assertEqual(len(running), 5)
+        while service.calls.succeeded < 20:
+            running.pop(0).callback(None)
+            self.assertLessEqual(service.calls.running, 5)
+
+    async def test_connection_events(self) -> None:
+        """For every connection, the first included; with the server's URL, without credentials."""
+        for name in ("nats:connected", "nats:disconnected"):
+            self.event_route(name)(lambda event: self.arrived.append((event.name, event.server)))
+        await self.start(
+            self.event_route,
+            nats_url=self.url.replace("//", "//user:secret@"),
+            subject_queue_group=["a", "b:q"],
+            num_publish_workers=3,
+        )
+        self.assertEqual(self.arrived, [("nats:connected", self.url)] * 5)
+        self.arrived.clear()
+        self.kill_server()
+        await self.until(lambda: len(self.arrived) == 5)
+        self.assertEqual(self.arrived, [("nats:disconnected", self.url)] * 5)
+
+    async def test_event_callback(self) -> None:
+        """Instead of the routes: for messages, under the configured subject's name, and for connection events."""
+        callback_events.clear()
+        service = await self.start(
+            subject_queue_group=["a.*:q"], event_callback=f"{__name__}:callback", num_publish_workers=1
+        )
+        await service.publish("a.b", b"hi")
+        await self.until(lambda: len(callback_events) == 3)
+        self.assertEqual(
+            [(event.name, event.subject, event.data) for event in callback_events],
+            [("nats:connected", "", b""), ("nats:connected", "", b""), ("nats:a.*", "a.b", b"hi")],
+        )
+
+    async def test_a_route_that_fails_and_one_that_never_ends(self) -> None:
+        """One clear line each; the other consumers go on."""
+        log = LogRecorder(self)
+        self.event_route("nats:fails")(lambda event: event.json()["no"])
+        self.event_route("nats:hangs")(lambda event: Deferred())
+        self.collect("nats:a")
+        service = await self.start(
+            self.event_route, subject_queue_group=["fails", "hangs", "a"], slow_route_warning=0.1
+        )
+        for payload in (b"junk", b"\xff", b"{}"):
+            await service.publish("fails", payload)
+        for _ in range(3):
+            await service.publish("hangs", b"")
+        await self.until(lambda: service.calls.failed == 3 and log.matching("has not ended"))
+        await service.publish("a", b"alive")
+        await self.until(lambda: self.arrived == [b"alive"])
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.assertEqual(len(log.matching("is not JSON")), 2)
+        self.assertEqual(len(log.matching("has not ended")), 1)
+
+    async def test_a_slow_route_stops_the_reading(self) -> None:
+        """Its queue is bounded by what it may hold and one read; nothing is lost when it goes on."""
+        first: Deferred[None] = Deferred()
+
+        @self.event_route("nats:a")
+        def slow(event: Event) -> Deferred[None] | None:
+            self.arrived.append(len(event.data))
+            return first if len(self.arrived) == 1 else None
+
+        service = await self.start(self.event_route, subject_queue_group=["a:q"], pending_max_messages=100)
+        total, payload = 20_000, b"x" * 1024
+        for _ in range(total // 2_000):
+            await gatherResults([service.publish("a", payload) for _ in range(2_000)])
+        subscription = service.consumers[0].subscription
+        await self.until(lambda: subscription.pending > 100)
+        highest = 0
+        for _ in range(20):
+            highest = max(highest, subscription.pending)
+            await deferLater(self.reactor, 0.01)
+        self.assertLess(highest, 100 + 64 * 1024 // 1024 + 1)
+        self.assertLess(subscription.received, total)
+        first.callback(None)
+        await self.until(lambda: len(self.arrived) == total)
+
+    async def test_routes_faster_than_the_publisher(self) -> None:
+        """A route that only publishes and never waits is slowed down before the publisher is full."""
+
+        @self.event_route("nats:in")
+        def fan_out(event: Event) -> None:
+            for _ in range(10):
+                event.publish("out", event.data).addErrback(self.arrived.append)
+
+        service = await self.start(
+            self.event_route, subject_queue_group=["in"], publish_max_messages=20_000, num_publish_workers=1
+        )
+        other = await self.start(num_publish_workers=1)
+        for _ in range(5):
+            await gatherResults([other.publish("in", b"x" * 16) for _ in range(2_000)])
+        await self.until(lambda: service.publisher.confirmed == 100_000)
+        self.assertEqual((self.arrived, service.publisher.failed), ([], 0))
+
+
+class PermissionTests(RealServerTestCase):
+    """A server that does not allow everything."""
+
+    def setUp(self) -> Deferred[Any]:
+        config = self.mktemp()
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(
+                'authorization { users = [{user: u, password: "p@ss", permissions: {publish: {deny: ["secret.>"]}}}] }'
+            )
+        self.server_arguments = ("--config", config)
+        return super().setUp()
+
+    async def test_a_refused_subject(self) -> None:
+        """Its Deferred fails; the connection and the other messages live."""
+        service = await self.start(nats_url=self.url.replace("//", "//u:p%40ss@"), num_publish_workers=1)
+        waits = [service.publish(subject, b"") for subject in ("open.a", "secret.a", "open.b", "secret.b")]
+        for refused in (waits[1], waits[3]):
+            await self.assertFailure(refused, PermissionsError)
+        await gatherResults([waits[0], waits[2]])
+        self.assertEqual((service.publisher.confirmed, service.publisher.failed, service.publisher.resent), (2, 2, 0))
+
+    async def test_a_wrong_password(self) -> None:
+        """One line that says so, without the password, and it keeps trying."""
+        log = LogRecorder(self)
+        with self.assertRaises(AssertionError):
+            url = self.url.replace("//", "//u:wrong-one@")
+            await self.start(nats_url=url, reconnect_wait=0.05, connect_patience=0.5)
+        self.assertEqual(len(log.matching("Authorization Violation")), 1)
+        self.assertEqual(log.matching("wrong-one"), [])

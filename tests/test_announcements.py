@@ -1,0 +1,75 @@
+"""natsroute.daemon.announcements"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.client.connection import Connection
+from natsroute.client.servers import Backoff, Server, ServerPool
+from natsroute.daemon.announcements import Announcements
+from tests.memory import MemoryNetwork, info
+from tests.support import LogRecorder
+
+
+class AnnouncementsTests(SynchronousTestCase):
+    """What an operator needs, once."""
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.log = LogRecorder(self)
+        self.announcements = Announcements()
+
+    def connection(self, name: str) -> Connection:
+        connection = Connection(
+            self.network.clock,
+            ServerPool([Server("a")], Backoff(2.0, 10.0, 0.0)),
+            endpoint_for=self.network.endpoint_for,
+        )
+        self.announcements.watch(name, connection)
+        connection.startService()
+        return connection
+
+    def test_a_server_that_is_away_is_told_once(self) -> None:
+        """However many connections try it, and however often."""
+        self.network.refusing = {"nats://a:4222"}
+        for name in ("one", "two", "three"):
+            self.connection(name)
+        self.network.clock.pump([0.0] + [10.0] * 50)
+        self.assertEqual(
+            self.log.lines("warn"),
+            [
+                "Cannot use nats://a:4222: Connection was refused by other side. natsroute keeps trying, "
+                "in silence until that changes"
+            ],
+        )
+
+    def test_a_new_cause_is_told(self) -> None:
+        self.network.refusing = {"nats://a:4222"}
+        self.connection("one")
+        self.network.clock.advance(0)
+        self.network.refusing = set()
+        self.network.clock.advance(2)
+        self.network.link.receive(info() + b"-ERR 'Authorization Violation'\r\n")
+        self.network.link.lose()
+        self.assertEqual(len(self.log.lines("warn")), 2)
+        self.assertIn("Authorization Violation", self.log.lines("warn")[1])
+
+    def test_come_and_gone(self) -> None:
+        self.connection("consumer a:q")
+        for _ in range(2):
+            self.network.clock.advance(0)
+            self.network.link.shake_hands()
+            self.network.link.answer_pings()
+            self.network.clock.advance(60)
+            self.network.link.lose()
+        up = "consumer a:q: connected to nats://a:4222 (nats-server 2.15.1)"
+        down = "consumer a:q: lost nats://a:4222: Connection was closed cleanly; connecting again"
+        self.assertEqual(self.log.lines(), [up, down, up, down])
+
+    def test_what_the_server_says(self) -> None:
+        self.connection("worker")
+        self.network.clock.advance(0)
+        self.network.link.shake_hands()
+        self.network.link.answer_pings()
+        self.network.link.receive(b"-ERR 'Slow Consumer'\r\n")
+        self.assertEqual(self.log.lines("error"), ["worker: the server says: Slow Consumer"])

@@ -1,0 +1,125 @@
+"""natsroute.daemon.loading"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.daemon.loading import load_callback, load_routes
+from natsroute.errors import SettingError
+
+ROUTES = """
+from natsroute import EventRoutes
+event_route = EventRoutes()
+
+@event_route("nats:{name}")
+def route(event):
+    pass
+"""
+
+
+class LoadingTestCase(SynchronousTestCase):
+    """Files in a folder of their own."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.patch(sys, "path", sys.path[:])
+        self.patch(sys, "modules", dict(sys.modules))
+
+    def write(self, name: str, text: str) -> str:
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+
+class RoutesTests(LoadingTestCase):
+    """load_routes"""
+
+    def names(self, *files: str) -> list[str]:
+        return [route.name for route in load_routes(files)]
+
+    def test_a_file(self) -> None:
+        self.assertEqual(self.names(self.write("routes.py", ROUTES.format(name="a"))), ["nats:a"])
+
+    def test_a_module(self) -> None:
+        self.write("natsroute_test_module.py", ROUTES.format(name="a"))
+        sys.path.insert(0, str(self.folder))
+        self.assertEqual(self.names("natsroute_test_module"), ["nats:a"])
+
+    def test_a_module_beside_the_working_directory(self) -> None:
+        """twistd does not look there by itself."""
+        self.write("natsroute_test_here.py", ROUTES.format(name="a"))
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        os.chdir(self.folder)
+        self.patch(sys, "path", [entry for entry in sys.path if entry not in ("", here)])
+        self.assertEqual(self.names("natsroute_test_here"), ["nats:a"])
+
+    def test_several_files(self) -> None:
+        files = [self.write(f"{name}.py", ROUTES.format(name=name)) for name in ("first", "second")]
+        self.assertEqual(self.names(*files), ["nats:first", "nats:second"])
+
+    def test_neighbours_can_be_imported(self) -> None:
+        self.write("natsroute_test_helper.py", "NAME = 'nats:a'")
+        text = ROUTES.replace('"nats:{name}"', "natsroute_test_helper.NAME")
+        self.assertEqual(self.names(self.write("routes.py", "import natsroute_test_helper\n" + text)), ["nats:a"])
+
+    def test_shared_event_routes_are_no_duplicates(self) -> None:
+        """Two files may fill one EventRoutes."""
+        self.write("natsroute_test_shared.py", "from natsroute import EventRoutes\nevent_route = EventRoutes()")
+        text = "from natsroute_test_shared import event_route\n@event_route('nats:{name}')\ndef f(event): pass\n"
+        files = [self.write(f"{name}.py", text.format(name=name)) for name in ("first", "second")]
+        self.assertEqual(self.names(*files), ["nats:first", "nats:second"])
+
+    def test_what_cannot_be_loaded(self) -> None:
+        """One error that names the file, and for a fault in it the line."""
+        for name, text, problem in [
+            ("empty.py", "", "there is no EventRoutes in it"),
+            ("syntax.py", "def f(:\n    pass\n", "syntax error in line 1"),
+            ("raises.py", "\n\nraise RuntimeError('no')\n", "RuntimeError: no (line 3 of"),
+            ("imports.py", "import no_such_module_anywhere\n", "No module named 'no_such_module_anywhere'"),
+            ("exits.py", "raise SystemExit(3)\n", "SystemExit: 3"),
+            ("twice.py", ROUTES.format(name="a") + ROUTES[ROUTES.index("@") :].format(name="a"), "two event routes"),
+            ("name.py", ROUTES.format(name="a b"), "white space"),
+        ]:
+            path = self.write(name, text)
+            error = self.assertRaises(SettingError, load_routes, [path])
+            self.assertEqual((error.setting, error.value), ("event_routes", path))
+            self.assertIn(problem, str(error))
+
+    def test_a_missing_file_or_module(self) -> None:
+        for name in ("no/such/file.py", "nofile.py", str(self.folder)):
+            self.assertIn("no such file", str(self.assertRaises(SettingError, load_routes, [name])))
+        self.assertIn("No module named", str(self.assertRaises(SettingError, load_routes, ["no_such_module"])))
+
+    def test_the_same_route_in_two_files(self) -> None:
+        files = [self.write(f"{name}.py", ROUTES.format(name="a")) for name in ("first", "second")]
+        self.assertIn("two event routes 'nats:a'", str(self.assertRaises(SettingError, load_routes, files)))
+
+
+class CallbackTests(LoadingTestCase):
+    """load_callback"""
+
+    def test_both_spellings(self) -> None:
+        for name in ("os.path:join", "os.path.join"):
+            self.assertIs(load_callback(name), os.path.join)
+
+    def test_a_method(self) -> None:
+        self.assertEqual(load_callback("builtins:str.upper"), str.upper)
+
+    def test_what_cannot_be(self) -> None:
+        for name, problem in [
+            ("join", "no function in a module"),
+            (":join", "no function in a module"),
+            ("os:", "no function in a module"),
+            ("no_such_module:f", "No module named"),
+            ("os:no_such_function", "there is no 'no_such_function' in os"),
+            ("os:sep", "cannot be called"),
+        ]:
+            error = self.assertRaises(SettingError, load_callback, name)
+            self.assertEqual((error.setting, error.value), ("event_callback", name))
+            self.assertIn(problem, str(error))

@@ -1,0 +1,121 @@
+"""natsroute.daemon.options"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute import NatsrouteService, __version__
+from natsroute.daemon.options import Options, makeService, service_from_environment
+from natsroute.daemon.settings import SETTING_FIELDS, QueueEntry, Settings
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+class OptionsTests(SynchronousTestCase):
+    """The command line of twistd natsroute."""
+
+    def setUp(self) -> None:
+        for variable in [name for name in os.environ if name.startswith("NATSROUTE_")]:
+            self.patch(os, "environ", {key: value for key, value in os.environ.items() if key != variable})
+
+    def parse(self, *arguments: str) -> Settings:
+        options = Options()
+        options.parseOptions(list(arguments))
+        return options.settings
+
+    def message(self, *arguments: str) -> str:
+        """What the program says as it ends."""
+        ending = self.assertRaises(SystemExit, self.parse, *arguments)
+        self.assertIsInstance(ending.code, str)  # Python prints it and ends with exit code 1
+        return str(ending.code)
+
+    def test_names_of_the_modparams(self) -> None:
+        settings = self.parse(
+            *("--nats_url", "nats://a"),
+            *("--nats_url=nats://b",),
+            *("--subject_queue_group", "Kamailio-World:2021"),
+            *("--subject_queue_group", "Kamailio-World:2021"),
+            *("--num_publish_workers", "3"),
+            *("--event_callback", "a:b"),
+        )
+        self.assertEqual([server.host for server in settings.servers], ["a", "b"])
+        self.assertEqual(settings.subject_queue_group, (QueueEntry("Kamailio-World", "2021"),) * 2)
+        self.assertEqual((settings.num_publish_workers, settings.event_callback), (3, "a:b"))
+
+    def test_dashes(self) -> None:
+        settings = self.parse("--nats-url", "nats://a", "--subject-queue-group=a:q", "--keep-url-order")
+        self.assertEqual((settings.servers[0].host, settings.keep_url_order), ("a", True))
+
+    def test_each_setting_is_an_option(self) -> None:
+        for name, field in SETTING_FIELDS.items():
+            if not field.metadata["flag"]:
+                value = {"int": "7", "float": "7"}.get(str(field.type), "nats://a" if name == "nats_url" else "x")
+                self.assertNotEqual(getattr(self.parse(f"--{name}", value), name), field.default, name)
+
+    def test_from_the_environment(self) -> None:
+        """A password need not stand in the list of processes."""
+        self.patch(os, "environ", {"NATSROUTE_NATS_URL": "nats://u:p@a", "NATSROUTE_NUM_PUBLISH_WORKERS": "4"})
+        settings = self.parse("--num_publish_workers", "5")
+        self.assertEqual((settings.servers[0].host, settings.num_publish_workers), ("a", 5))
+
+    def test_mistakes(self) -> None:
+        """One message that says what to do, and exit code 1."""
+        for arguments, problem in [
+            (["--num_publish_workers", "0"], "num_publish_workers = '0'"),
+            (["--nats_url", "http://u:hunter2@a"], "'http://***@a'"),
+            (["--nats_ulr", "nats://a"], "--nats_ulr not recognized"),
+            (["--nats_url"], "requires argument"),
+            (["start"], "Wrong number of arguments"),
+        ]:
+            message = self.message(*arguments)
+            self.assertTrue(message.startswith("natsroute: "))
+            self.assertIn(problem, message)
+            self.assertNotIn("hunter2", message)
+
+    def test_help(self) -> None:
+        """Every setting under the module's name, with its default; no line too long for a terminal."""
+        text = Options().getUsage(width=80)
+        for name, field in SETTING_FIELDS.items():
+            self.assertIn(f"--{name}", text)
+            if isinstance(field.default, float):
+                self.assertIn(str(field.default), text)
+        self.assertLessEqual(max(map(len, text.splitlines())), 80)
+
+    def test_version(self) -> None:
+        out = io.StringIO()
+        self.patch(sys, "stdout", out)
+        ending = self.assertRaises(SystemExit, self.parse, "--version")
+        self.assertEqual((ending.code, out.getvalue()), (0, f"natsroute {__version__.public()}\n"))
+
+    def test_the_readme_lists_each_setting(self) -> None:
+        text = README.read_text(encoding="utf-8")
+        for name in SETTING_FIELDS:
+            self.assertIn(f"`{name}`", text)
+
+
+class MakeServiceTests(SynchronousTestCase):
+    """Options, or the environment, to a service."""
+
+    def test_from_options(self) -> None:
+        options = Options()
+        options.parseOptions(["--subject_queue_group", "a:q"])
+        service = makeService(options)
+        self.assertIsInstance(service, NatsrouteService)
+        self.assertEqual(service.name, "natsroute")
+
+    def test_from_the_environment(self) -> None:
+        service = service_from_environment({"NATSROUTE_SUBJECT_QUEUE_GROUP": "a:q"})
+        self.assertEqual(service.settings.subject_queue_group, (QueueEntry("a", "q"),))
+
+    def test_mistakes(self) -> None:
+        options = Options()
+        options.parseOptions(["--event_routes", "no_such_file.py"])
+        ending = self.assertRaises(SystemExit, makeService, options)
+        self.assertIn("there is no such file", str(ending.code))
+        ending = self.assertRaises(SystemExit, service_from_environment, {"NATSROUTE_NUM_PUBLISH_WORKERS": "0"})
+        self.assertIn("num_publish_workers", str(ending.code))

@@ -1,0 +1,420 @@
+"""natsroute.publisher"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.errors import (
+    ConnectionLostError,
+    HeaderError,
+    PayloadError,
+    PayloadTooLargeError,
+    PermissionsError,
+    PublishBufferFullError,
+    PublisherStoppedError,
+    SubjectError,
+    server_error,
+)
+from natsroute.publisher import Publisher, PublishLimits
+from tests.support import LogRecorder
+
+
+class MemoryLink:
+    """A connection that keeps what is written, and answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.max_payload: int | None = None
+        self.written: list[bytes] = []
+        self.pings: list[Deferred[None]] = []
+
+    def write_and_ping(self, data: bytes) -> Deferred[None]:
+        self.written.append(data)
+        self.pings.append(Deferred())
+        return self.pings[-1]
+
+    def sent(self) -> bytes:
+        """What was written since the last call."""
+        data = b"".join(self.written)
+        self.written.clear()
+        return data
+
+
+class MemoryPool:
+    """A pool whose work is done when the test says so."""
+
+    def __init__(self) -> None:
+        self.work: list[tuple[Callable[[], None], Deferred[None]]] = []
+
+    def __call__(self, function: Callable[[], None]) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        self.work.append((function, done))
+        return done
+
+    def do(self) -> None:
+        """Do the oldest piece of work."""
+        function, done = self.work.pop(0)
+        maybeDeferred(function).chainDeferred(done)
+
+
+class PublisherTestCase(SynchronousTestCase):
+    """A publisher with one worker, connected."""
+
+    workers = 1
+    limits = PublishLimits()
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.pool = MemoryPool()
+        self.links = [MemoryLink() for _ in range(self.workers)]
+        self.link = self.links[0]
+        self.from_thread: list[tuple[Any, ...]] = []
+        self.pressure: list[bool] = []
+        self.publisher = Publisher(
+            self.links,
+            self.clock,
+            in_pool=self.pool,
+            from_thread=lambda *call: self.from_thread.append(call),
+            limits=self.limits,
+            on_pressure=self.pressure.append,
+        )
+        self.publisher.start()
+        self.worker = self.publisher.workers[0]
+        for index in range(self.workers):
+            self.connect(index)
+
+    def connect(self, index: int = 0, max_payload: int = 1024) -> None:
+        self.links[index].max_payload = max_payload
+        self.publisher.workers[index].connected()
+
+    def disconnect(self) -> None:
+        self.link.max_payload = None
+        pings, self.link.pings = self.link.pings, []
+        for ping in pings:
+            ping.errback(ConnectionLostError("cut"))
+        self.worker.disconnected()
+
+    def flush(self) -> bytes:
+        """Let the worker write; gives what it wrote."""
+        self.clock.advance(0)
+        return self.link.sent()
+
+    def pong(self) -> None:
+        """The server has read the oldest batch."""
+        self.link.pings.pop(0).callback(None)
+
+    def counts(self) -> tuple[int, int, int, int]:
+        publisher = self.publisher
+        return publisher.published, publisher.confirmed, publisher.resent, publisher.failed
+
+
+class ConfirmationTests(PublisherTestCase):
+    """A Deferred fires when the server has the message."""
+
+    def test_a_batch(self) -> None:
+        """All that waits goes in one write with one ping; its answer confirms all."""
+        waits = [self.publisher.publish("a", b"%d" % number) for number in range(3)]
+        self.assertEqual(self.link.written, [])
+        self.clock.advance(0)
+        self.assertEqual(self.link.written, [b"PUB a 1\r\n0\r\nPUB a 1\r\n1\r\nPUB a 1\r\n2\r\n"])
+        self.assertNoResult(waits[0])
+        self.pong()
+        for wait in waits:
+            self.assertIs(self.successResultOf(wait), None)
+        self.assertEqual(self.counts(), (3, 3, 0, 0))
+
+    def test_batches_follow_each_other(self) -> None:
+        """The next does not wait for the answer to the one before."""
+        first = self.publisher.publish("a", b"1")
+        self.assertEqual(self.flush(), b"PUB a 1\r\n1\r\n")
+        second = self.publisher.publish("a", b"2")
+        self.assertEqual(self.flush(), b"PUB a 1\r\n2\r\n")
+        self.pong()
+        self.successResultOf(first)
+        self.assertNoResult(second)
+        self.pong()
+        self.successResultOf(second)
+
+    def test_reply_and_headers(self) -> None:
+        self.publisher.nats_publish("a", "grüße", "r", {"N": ["1", "2"]})
+        self.assertEqual(self.flush(), "HPUB a r 24 31\r\nNATS/1.0\r\nN: 1\r\nN: 2\r\n\r\ngrüße\r\n".encode())
+
+    def test_published_by_a_confirmation(self) -> None:
+        """A callback of the Deferred may publish."""
+        self.publisher.publish("a", b"1").addCallback(lambda _: self.publisher.publish("a", b"2"))
+        self.flush()
+        self.pong()
+        self.assertEqual(self.flush(), b"PUB a 1\r\n2\r\n")
+
+    def test_a_subject_the_server_refuses(self) -> None:
+        """Only its Deferred fails; the answer to the batch confirms the others."""
+        refused, taken = self.publisher.publish("a", b"1"), self.publisher.publish("b", b"2")
+        self.flush()
+        error = server_error('Permissions Violation for Publish to "a"')
+        assert isinstance(error, PermissionsError)
+        self.worker.refused(error)
+        self.pong()
+        self.assertIs(self.failureResultOf(refused, PermissionsError).value, error)
+        self.successResultOf(taken)
+        later = self.publisher.publish("a", b"3")
+        self.flush()
+        self.pong()
+        self.successResultOf(later)
+        self.assertEqual(self.counts(), (3, 2, 0, 1))
+
+
+class PoolTests(PublisherTestCase):
+    """What can block or is heavy is made in the pool; order is kept."""
+
+    def test_ready_bytes_do_not_go_there(self) -> None:
+        self.publisher.publish("a", b"1")
+        self.publisher.publish("a", "2")
+        self.flush()
+        self.assertEqual(self.pool.work, [])
+
+    def test_callables_and_json(self) -> None:
+        self.publisher.publish("a", b"1")
+        waits = [self.publisher.publish("a", lambda: "2"), self.publisher.publish("a", {"n": 3})]
+        self.publisher.publish("a", lambda: {"n": 4})
+        self.assertEqual(self.flush(), b"")
+        self.publisher.publish("a", b"5")
+        self.assertEqual(self.flush(), b"", "what comes behind waits for it")
+        self.pool.do()
+        self.clock.advance(0)
+        self.assertEqual(
+            self.link.sent(),
+            b'PUB a 1\r\n1\r\nPUB a 1\r\n2\r\nPUB a 7\r\n{"n":3}\r\nPUB a 7\r\n{"n":4}\r\nPUB a 1\r\n5\r\n',
+        )
+        self.pong()
+        for wait in waits:
+            self.successResultOf(wait)
+
+    def test_a_callable_that_raises(self) -> None:
+        """Its exception is passed on, and its neighbours go out."""
+        raising = self.publisher.publish("a", lambda: 1 // 0)
+        unwritable = self.publisher.publish("a", lambda: object())
+        good = self.publisher.publish("a", b"1")
+        self.flush()
+        self.pool.do()
+        self.failureResultOf(raising, ZeroDivisionError)
+        self.failureResultOf(unwritable, PayloadError)
+        self.assertEqual(self.link.sent(), b"PUB a 1\r\n1\r\n")
+        self.pong()
+        self.successResultOf(good)
+        self.assertEqual(self.counts(), (3, 1, 0, 2))
+
+    def test_too_large_when_made(self) -> None:
+        large = self.publisher.publish("a", lambda: b"x" * 1025)
+        self.flush()
+        self.pool.do()
+        error = self.failureResultOf(large, PayloadTooLargeError).value
+        self.assertEqual((error.size, error.max_payload), (1025, 1024))
+
+    def test_cut_while_it_was_made(self) -> None:
+        """It is not lost, made once, and stays before what came later."""
+        made: list[int] = []
+        self.publisher.publish("a", lambda: made.append(1) or b"1")
+        self.flush()
+        self.disconnect()
+        self.publisher.publish("a", b"2")
+        self.pool.do()
+        self.assertEqual(self.flush(), b"")
+        self.connect()
+        self.assertEqual(self.flush(), b"PUB a 1\r\n1\r\nPUB a 1\r\n2\r\n")
+        self.assertEqual(made, [1])
+
+
+class RefusalTests(PublisherTestCase):
+    """What cannot be sent fails at once, and nothing of it is written."""
+
+    def test_what_cannot_be_sent(self) -> None:
+        for message, error in [
+            (("a b", b""), SubjectError),
+            (("a.*", b""), SubjectError),
+            (("a\r\nPUB b 0\r\n\r\n", b""), SubjectError),
+            (("a b", {"json": 1}), SubjectError),
+            (("a", b"", "r r"), SubjectError),
+            (("a", b"", None, {"N": "a\r\nb"}), HeaderError),
+            (("a", "\ud800"), PayloadError),
+            (("a", b"x" * 1025), PayloadTooLargeError),
+            (("a", b"x" * 1000, None, {"N": "v" * 100}), PayloadTooLargeError),
+        ]:
+            self.failureResultOf(self.publisher.publish(*message), error)  # type: ignore[arg-type]
+        self.assertEqual(self.flush(), b"")
+        self.assertEqual(self.counts(), (9, 0, 0, 9))
+
+    def test_exactly_max_payload(self) -> None:
+        self.publisher.publish("a", b"x" * 1024)
+        self.assertEqual(len(self.flush()), len(b"PUB a 1024\r\n\r\n") + 1024)
+
+    def test_the_bound_of_messages(self) -> None:
+        self.worker._limits = PublishLimits(messages=3)
+        waits = [self.publisher.publish("a", b"") for _ in range(3)]
+        error = self.failureResultOf(self.publisher.publish("a", b""), PublishBufferFullError).value
+        self.assertEqual((error.messages, error.max_messages), (3, 3))
+        self.flush()
+        self.pong()
+        for wait in waits:
+            self.successResultOf(wait)
+        self.publisher.publish("a", b"")
+        self.assertEqual(self.flush(), b"PUB a 0\r\n\r\n")
+
+    def test_the_bound_of_bytes(self) -> None:
+        self.worker._limits = PublishLimits(bytes=30)
+        self.publisher.publish("a", b"12345")  # 16 bytes on the wire
+        error = self.failureResultOf(self.publisher.publish("a", b"12345"), PublishBufferFullError).value
+        self.assertEqual((error.bytes, error.max_bytes), (16, 30))
+
+
+class OutageTests(PublisherTestCase):
+    """What was not confirmed is sent again, first and in order."""
+
+    def test_sent_again(self) -> None:
+        waits = [self.publisher.publish("a", b"1")]
+        self.flush()
+        waits.append(self.publisher.publish("a", b"2"))
+        self.flush()
+        self.pong()
+        self.disconnect()
+        waits.append(self.publisher.publish("a", b"3"))
+        self.assertEqual(self.flush(), b"")
+        self.connect()
+        self.assertEqual(self.flush(), b"PUB a 1\r\n2\r\nPUB a 1\r\n3\r\n")
+        self.pong()
+        for wait in waits:
+            self.successResultOf(wait)
+        self.assertEqual(self.counts(), (3, 3, 1, 0))
+
+    def test_before_the_first_connection(self) -> None:
+        self.disconnect()
+        wait = self.publisher.publish("a", b"1")
+        self.flush()
+        self.connect()
+        self.assertEqual(self.flush(), b"PUB a 1\r\n1\r\n")
+        self.pong()
+        self.successResultOf(wait)
+
+    def test_a_server_with_a_smaller_max_payload(self) -> None:
+        """What it would cut us off for fails, instead of being sent for ever."""
+        large, small = self.publisher.publish("a", b"x" * 1000), self.publisher.publish("a", b"x")
+        self.flush()
+        self.disconnect()
+        self.connect(max_payload=100)
+        self.failureResultOf(large, PayloadTooLargeError)
+        self.assertEqual(self.flush(), b"PUB a 1\r\nx\r\n")
+        self.pong()
+        self.successResultOf(small)
+
+    def test_a_refusal_before_the_outage_is_no_refusal_after(self) -> None:
+        wait = self.publisher.publish("a", b"1")
+        self.flush()
+        self.worker.refused(server_error('Permissions Violation for Publish to "a"'))  # type: ignore[arg-type]
+        self.disconnect()
+        self.connect()
+        self.flush()
+        self.pong()
+        self.successResultOf(wait)
+
+
+class SeveralWorkersTests(PublisherTestCase):
+    """Order by subject over several workers."""
+
+    workers = 4
+
+    def test_a_subject_always_goes_the_same_way(self) -> None:
+        for number in range(100):
+            for subject in range(20):
+                self.publisher.publish(f"s.{subject}", b"%d" % number)
+            self.clock.advance(0)
+        used = set()
+        for subject in range(20):
+            [link] = [link for link in self.links if b"s.%d " % subject in b"".join(link.written)]
+            lines = b"".join(link.written).split(b"\r\n")
+            payloads = [lines[at + 1] for at, line in enumerate(lines) if line.startswith(b"PUB s.%d " % subject)]
+            self.assertEqual(payloads, [b"%d" % number for number in range(100)])
+            used.add(id(link))
+        self.assertGreater(len(used), 1)
+
+
+class PressureTests(PublisherTestCase):
+    """Whoever feeds the publisher is told to pause, and to go on."""
+
+    limits = PublishLimits(messages=8)
+
+    def test_half_and_a_quarter(self) -> None:
+        for _ in range(4):
+            self.publisher.publish("a", b"")
+        self.flush()
+        self.assertEqual(self.pressure, [])
+        self.publisher.publish("a", b"")
+        self.publisher.publish("a", b"")
+        self.assertEqual(self.pressure, [True])
+        self.pong()
+        self.assertEqual(self.pressure, [True, False])
+        self.flush()
+        self.pong()
+        self.assertEqual(self.pressure, [True, False])
+
+
+class ThreadTests(PublisherTestCase):
+    """publish() from any thread."""
+
+    def test_from_a_thread(self) -> None:
+        """Nothing is touched there; the reactor's thread does it all."""
+        waits: list[Deferred[None]] = []
+        thread = Thread(target=lambda: waits.append(self.publisher.publish("a", b"1")))
+        thread.start()
+        thread.join()
+        self.assertEqual((self.flush(), self.publisher.published), (b"", 0))
+        [(function, *arguments)] = self.from_thread
+        function(*arguments)
+        self.assertEqual(self.flush(), b"PUB a 1\r\n1\r\n")
+        self.pong()
+        self.successResultOf(waits[0])
+
+
+class StopTests(PublisherTestCase):
+    """The end: what is on the way is waited for, for so long."""
+
+    def test_nothing_on_the_way(self) -> None:
+        self.successResultOf(self.publisher.stop(5.0))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_confirmed_in_time(self) -> None:
+        wait = self.publisher.publish("a", b"1")
+        stopped = self.publisher.stop(5.0)
+        self.assertEqual(self.flush(), b"PUB a 1\r\n1\r\n")
+        self.assertNoResult(stopped)
+        self.pong()
+        self.successResultOf(wait)
+        self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_not_in_time(self) -> None:
+        """What could not be confirmed is said, by subject."""
+        log = LogRecorder(self)
+        waits = [self.publisher.publish("a", b"1"), self.publisher.publish("b", lambda: b"2")]
+        stopped = self.publisher.stop(5.0)
+        self.flush()
+        self.clock.advance(5.0)
+        self.successResultOf(stopped)
+        for wait in waits:
+            self.failureResultOf(wait, PublisherStoppedError)
+        self.assertEqual(log.lines("error"), ["2 messages were not confirmed, to a, b"])
+        self.pool.do()
+        self.assertEqual(self.flush(), b"")
+
+    def test_without_a_server_there_is_nothing_to_wait_for(self) -> None:
+        self.disconnect()
+        wait = self.publisher.publish("a", b"1")
+        self.successResultOf(self.publisher.stop(5.0))
+        self.failureResultOf(wait, PublisherStoppedError)
+
+    def test_afterwards(self) -> None:
+        self.publisher.stop(5.0)
+        self.failureResultOf(self.publisher.publish("a", b"1"), PublisherStoppedError)

@@ -1,0 +1,56 @@
+"""natsroute.testing"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute import Event, EventRoutes
+from natsroute.errors import RouteError, SubjectError
+from natsroute.testing import Published, RouteTester
+
+
+class RouteTesterTests(SynchronousTestCase):
+    """A user's routes, run without a server."""
+
+    def setUp(self) -> None:
+        self.event_route = EventRoutes()
+        self.tester = RouteTester(self.event_route)
+
+    def tester_for_routes(self) -> RouteTester:
+        return RouteTester(self.event_route)
+
+    def test_deliver(self) -> None:
+        @self.event_route("nats:dialogs.*")
+        async def dialog(event: Event) -> str:
+            await event.publish("presence", event.json(), headers={"From": event.headers["From"]})
+            await event.respond(lambda: "ok")
+            return event.subject
+
+        tester = self.tester_for_routes()
+        ended = tester.deliver("dialogs.x", {"a": 1}, reply="inbox", headers={"From": "alice"})
+        self.assertEqual(self.successResultOf(ended), "dialogs.x")
+        self.assertEqual(
+            tester.published, [Published("presence", b'{"a":1}', headers={"From": "alice"}), Published("inbox", b"ok")]
+        )
+
+    def test_errors_reach_the_test(self) -> None:
+        self.event_route("nats:a")(lambda event: 1 // 0)
+        self.event_route("nats:b")(lambda event: event.publish("a b", b""))
+        tester = self.tester_for_routes()
+        self.failureResultOf(tester.deliver("a"), ZeroDivisionError)
+        self.failureResultOf(tester.deliver("b"), SubjectError)
+        self.failureResultOf(tester.deliver("c"), RouteError)
+
+    def test_connection_events(self) -> None:
+        told: list[str | None] = []
+        self.event_route("nats:connected")(lambda event: told.append(event.server))
+        tester = self.tester_for_routes()
+        self.successResultOf(tester.connected("nats://a"))
+        self.failureResultOf(tester.disconnected(), RouteError)
+        self.assertEqual(told, ["nats://a"])
+
+    def test_a_route_that_takes_its_time(self) -> None:
+        slow: Deferred[None] = Deferred()
+        self.event_route("nats:a")(lambda event: slow)
+        self.assertNoResult(self.tester_for_routes().deliver("a"))
