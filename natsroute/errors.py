@@ -128,7 +128,7 @@ class PermissionsError(ServerError):
     """
     The server refused one subject; the connection lives on.
 
-    :ivar operation: ``"publish"`` or ``"subscription"``.
+    :ivar operation: ``"publish"``, ``"subscription"``, or ``"reply"`` for the reply subject of a message.
     :ivar subject: the subject refused.
     :ivar queue_group: the queue group refused with it, or None.
     """
@@ -178,10 +178,12 @@ class PublisherStoppedError(PublishError):
 
 
 _PERMISSIONS = re.compile(
-    r"Permissions Violation for (?P<operation>Publish|Subscription) to \"(?P<subject>[^\"]*)\""
-    r"(?: using queue \"(?P<queue_group>[^\"]*)\")?",
+    r"Permissions Violation for (?:(?P<operation>Publish|Subscription) to|Publish with Reply of) "
+    r"\"(?P<subject>(?:[^\"\\]|\\.)*)\"(?: using queue \"(?P<queue_group>(?:[^\"\\]|\\.)*)\")?",
     re.IGNORECASE,
 )
+# The server writes names as Go's %q does, whose escapes are among those of Python.
+_ESCAPE = re.compile(r"\\(?:[abfnrtv\"\\]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 _AUTHORIZATION = re.compile(
     r"authorization violation|authentication (timeout|expired|revoked)|account authentication expired", re.IGNORECASE
 )
@@ -195,7 +197,17 @@ def server_error(text: str) -> ServerError:
     """
     refused = _PERMISSIONS.search(text)
     if refused:
-        return PermissionsError(text, refused["operation"].lower(), refused["subject"], refused["queue_group"])
+        operation, queue_group = refused["operation"] or "reply", refused["queue_group"]
+        return PermissionsError(
+            text,
+            operation.lower(),
+            _unquoted(refused["subject"]),
+            None if queue_group is None else _unquoted(queue_group),
+        )
     if _AUTHORIZATION.search(text):
         return AuthorizationError(text)
     return ServerError(text)
+
+
+def _unquoted(name: str) -> str:
+    return _ESCAPE.sub(lambda escape: escape[0].encode().decode("unicode_escape", "replace"), name)

@@ -46,7 +46,7 @@ class Link(Interface):
         """Write, and fire when the server has read it; fail if the connection ends before."""
 
 
-#: Runs a function in the pool: ``partial(deferToThreadPool, reactor, pool)``.
+#: Runs a function in the pool: ``deferToThreadPool`` with its reactor and pool.
 InPool = Callable[[Callable[[], None]], "Deferred[None]"]
 
 
@@ -133,8 +133,9 @@ class Publisher:
         return self._refused + sum(worker.published for worker in self.workers)
 
     def start(self) -> None:
-        """Take note of the reactor's thread, in which this must be called."""
+        """Take messages; to be called in the reactor's thread, which is taken note of."""
         self._thread = get_ident()
+        self._stopping = False
 
     def publish(
         self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None

@@ -59,7 +59,6 @@ class AnnouncementsTests(SynchronousTestCase):
         for _ in range(2):
             self.network.clock.advance(0)
             self.network.link.shake_hands()
-            self.network.link.answer_pings()
             self.network.clock.advance(60)
             self.network.link.lose()
         up = "consumer a:q: connected to nats://a:4222 (nats-server 2.15.1)"
@@ -70,6 +69,5 @@ class AnnouncementsTests(SynchronousTestCase):
         self.connection("worker")
         self.network.clock.advance(0)
         self.network.link.shake_hands()
-        self.network.link.answer_pings()
         self.network.link.receive(b"-ERR 'Slow Consumer'\r\n")
         self.assertEqual(self.log.lines("error"), ["worker: the server says: Slow Consumer"])

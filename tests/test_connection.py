@@ -56,8 +56,7 @@ class ConnectionTestCase(SynchronousTestCase):
     def come_up(self) -> bytes:
         """The newest link's server behaves well; gives what was written behind the handshake."""
         self.clock.advance(0)
-        self.network.link.shake_hands()
-        return self.network.link.answer_pings()
+        return self.network.link.shake_hands().partition(b"\r\n")[2]
 
 
 class LifeTests(ConnectionTestCase):
@@ -77,14 +76,17 @@ class LifeTests(ConnectionTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_connected_means_the_subscriptions_are_there(self) -> None:
-        """Nobody is told before the server has answered a PING behind the SUBs."""
+        """One PING behind CONNECT and the SUBs confirms them all, and nobody is told before its answer."""
         connection = self.connection()
         connection.subscribe("a", lambda msg: None)
         connection.startService()
         self.clock.advance(0)
-        self.network.link.shake_hands()
-        self.assertEqual(self.states(), [])
-        self.assertEqual(self.network.link.answer_pings(), b"SUB a 1\r\nPING\r\n")
+        self.network.link.receive(info())
+        said = self.network.link.transport.sent()
+        self.assertTrue(said.startswith(b"CONNECT "))
+        self.assertTrue(said.endswith(b"\r\nSUB a 1\r\nPING\r\n"))
+        self.assertEqual((self.states(), connection.max_payload), ([], None))
+        self.network.link.receive(b"PONG\r\n")
         self.assertEqual(self.states(), [(State.CONNECTED, "nats://a:4222")])
 
     def test_the_first_reconnect_is_at_once(self) -> None:
@@ -93,9 +95,7 @@ class LifeTests(ConnectionTestCase):
         self.clock.advance(60)
         self.network.link.lose()
         self.come_up()
-        self.assertEqual(
-            [state for state, _ in self.states()], [State.CONNECTED, State.DISCONNECTED, State.CONNECTED]
-        )
+        self.assertEqual([state for state, _ in self.states()], [State.CONNECTED, State.DISCONNECTED, State.CONNECTED])
         self.assertEqual(connection.reconnects, 1)
 
     def test_failover(self) -> None:
@@ -238,6 +238,19 @@ class SubscribeTests(ConnectionTestCase):
         self.assertEqual(self.network.link.transport.sent(), b"SUB a q 1\r\n")
         self.network.link.receive(b"MSG a 1 2\r\nhi\r\n")
         self.assertEqual([msg.data for msg in self.messages], [b"hi"])
+
+    def test_subscribed_and_unsubscribed_in_the_handshake(self) -> None:
+        """Neither is forgotten, nor made twice."""
+        connection = self.connection()
+        first = connection.subscribe("a", lambda msg: None)
+        connection.startService()
+        self.clock.advance(0)
+        self.network.link.receive(info())
+        self.assertIn(b"SUB a 1\r\n", self.network.link.transport.sent())
+        first.unsubscribe()
+        connection.subscribe("b", lambda msg: None)
+        self.network.link.receive(b"PONG\r\n")
+        self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1\r\nSUB b 2\r\n")
 
     def test_what_cannot_be_subscribed_to(self) -> None:
         connection = self.connection()

@@ -113,12 +113,12 @@ class Connection(Service):
     @property
     def info(self) -> Info | None:
         """What the connected server says of itself; None while there is none."""
-        return None if self._protocol is None else self._protocol.info
+        return self._protocol.info if self._protocol is not None and self.state is State.CONNECTED else None
 
     @property
     def max_payload(self) -> int | None:
         """Bytes that the connected server allows a message to have; None while there is none."""
-        return None if self._protocol is None else self._protocol.info.max_payload
+        return None if self.info is None else self.info.max_payload
 
     def observe(self, observer: Callable[[Change], None]) -> None:
         """Call the observer with each :class:`Change` from now on."""
@@ -159,7 +159,7 @@ class Connection(Service):
         :return: fires when the server has read them; fails with :class:`~natsroute.errors.ConnectionLostError`,
             and then nobody knows whether it has.
         """
-        if self._protocol is None:
+        if self._protocol is None or self.state is not State.CONNECTED:
             return fail(ConnectionLostError("there is no connection"))
         return self._protocol.write_and_ping(data)
 
@@ -186,7 +186,7 @@ class Connection(Service):
     def pause(self, subscription: Subscription) -> None:
         """Stop reading for as long as a subscription wants it."""
         self._pausing.add(subscription)
-        if self._protocol is not None:
+        if self._protocol is not None and self.state is State.CONNECTED:
             self._protocol.pause()
 
     def resume(self, subscription: Subscription) -> None:
@@ -211,7 +211,7 @@ class Connection(Service):
         :return: fires when it is closed.
         """
         super().stopService()
-        if self._protocol is not None:
+        if self._protocol is not None and self.state is State.CONNECTED:
             self._protocol.close()
         else:
             self._life.cancel()
@@ -244,6 +244,7 @@ class Connection(Service):
             await protocol.ready
         except Exception as error:
             # Whatever it was, another attempt follows: an endpoint may fail with what it likes.
+            self._protocol = None
             if protocol is not None:
                 protocol.close()
                 await protocol.closed
@@ -255,27 +256,16 @@ class Connection(Service):
 
     async def _serve(self, server: Server, protocol: NatsProtocol) -> None:
         """Use a ready protocol until it ends."""
-        self._protocol = protocol
         self.reconnects += 1
         connected_at = self._reactor.seconds()
-        for subscription in self._subscriptions.values():
-            protocol.sub(subscription.subject, subscription.sid, subscription.queue_group)
-            if subscription.max_messages is not None:
-                protocol.unsub(subscription.sid, subscription.max_messages - subscription.received)
-        try:
-            await protocol.ping()  # "connected" says that the subscriptions are with the server, too
-        except ConnectionLostError:
-            pass
-        else:
-            if self._pausing:
-                protocol.pause()
-            self._tell(Change(State.CONNECTED, server))
+        if self._pausing:
+            protocol.pause()
+        self._tell(Change(State.CONNECTED, server))
         reason = await protocol.closed
         self._protocol = None
         self._servers.lost(server, self._reactor.seconds() - connected_at)
         if self.running:
-            was_connected = self.state is State.CONNECTED
-            self._tell(Change(State.DISCONNECTED if was_connected else State.UNREACHABLE, server, reason))
+            self._tell(Change(State.DISCONNECTED, server, reason))
 
     def _build_protocol(self, server: Server) -> NatsProtocol:
         return NatsProtocol(
@@ -287,7 +277,15 @@ class Connection(Service):
             max_control_line=self._max_control_line,
             on_msg=self._on_msg,
             on_error=self._error,
+            opening=self._subscribe_all,
         )
+
+    def _subscribe_all(self, protocol: NatsProtocol) -> None:
+        self._protocol = protocol  # what is subscribed from now on is written to it
+        for subscription in self._subscriptions.values():
+            protocol.sub(subscription.subject, subscription.sid, subscription.queue_group)
+            if subscription.max_messages is not None:
+                protocol.unsub(subscription.sid, subscription.max_messages - subscription.received)
 
     def _tell(self, change: Change) -> None:
         self.state = change.state

@@ -64,7 +64,9 @@ class NatsProtocol(Protocol):
     :ivar info: what the server said last of itself.
 
     :param on_msg: who gets the messages, by sid; the owner may change it at any time.
-    :param on_error: told each ``-ERR`` that does not end the connection.
+    :param on_error: told each ``-ERR`` of a connection that is ready.
+    :param opening: called when CONNECT has been written; what it writes is confirmed together with that, so that a
+        connection which is ready has its subscriptions.
     """
 
     transport: _Transport
@@ -80,6 +82,7 @@ class NatsProtocol(Protocol):
         max_control_line: int = DEFAULT_MAX_CONTROL_LINE,
         on_msg: Mapping[int, OnMessage] | None = None,
         on_error: Callable[[ServerError], None] = lambda error: None,
+        opening: Callable[[NatsProtocol], None] = lambda protocol: None,
     ) -> None:
         self.ready: Deferred[Info] = Deferred()
         self.closed: Deferred[Exception] = Deferred()
@@ -93,6 +96,7 @@ class NatsProtocol(Protocol):
         self._parser = Parser(max_control_line=max_control_line)
         self._on_msg: Mapping[int, OnMessage] = {} if on_msg is None else on_msg
         self._on_error = on_error
+        self._opening = opening
         self._is_ready = False
         self._is_closed = False
         self._paused = False
@@ -226,6 +230,7 @@ class NatsProtocol(Protocol):
             headers=info.headers,
         )
         self.write(encoder.encode_connect(options))
+        self._opening(self)
         self.ping().addCallbacks(self._handshake_done, lambda lost: None)
 
     def _handshake_done(self, _: None) -> None:

@@ -134,9 +134,9 @@ class ServerPool:
             shuffle(self._servers)
         self._tried = 0
 
-    def add(self, server: Server) -> None:
-        """Take one more server, behind the others."""
-        self._servers.append(server)
+    def use(self, server: Server) -> None:
+        """From now on there is this server and no other."""
+        self._servers = [server]
 
     def next(self) -> tuple[Server, float]:
         """The server to try, and the seconds to wait before."""

@@ -2,8 +2,9 @@
 Runs a command that must not outlive its master.
 
 The master starts ``python leash.py COMMAND ...`` and keeps the other end of its standard input. When that end closes,
-because the master wanted it or because the master was killed with no time for anything, the command is ended. Run as a
-file, without the rest of natsroute, so that it starts at once and needs nothing but Python.
+because the master wanted it or because the master was killed with no time for anything, the command is ended. However
+it ends, the processes that it started and left behind in its process group end too. Run as a file, without the rest of
+natsroute, so that it starts at once and needs nothing but Python.
 """
 
 import os
@@ -39,7 +40,16 @@ def main(command):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+    kill_group(process.pid)
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def kill_group(leader):
+    """End what the command started and left behind."""
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # nothing is left; on macOS perhaps a process that has ended already
+        pass
 
 
 if __name__ == "__main__":

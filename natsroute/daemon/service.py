@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -25,7 +23,7 @@ from natsroute.daemon.threads import Threads
 from natsroute.errors import PermissionsError, RouteError, ServerError, SettingError
 from natsroute.publisher import Publisher, PublishWorker
 from natsroute.routes.calls import Calls
-from natsroute.routes.runner import CallInThread, ConnectionRunner, FindRoute, Runner, UnroutedMessages
+from natsroute.routes.runner import ConnectionRunner, FindRoute, Runner, UnroutedMessages
 from natsroute.routes.table import CONNECTED, DISCONNECTED, PREFIX, EventRoutes, Route, RouteTable
 from natsroute.wire.headers import HeaderValues
 
@@ -81,7 +79,7 @@ class NatsrouteService(Service):
         self.publisher = Publisher(
             self._publish_connections,
             reactor,
-            in_pool=partial(deferToThreadPool, reactor, self._publish_threads.pool),
+            in_pool=self._publish_threads.run,
             from_thread=reactor.callFromThread,
             limits=settings.publish_limits,
             on_pressure=self._publisher_pressed,
@@ -124,6 +122,8 @@ class NatsrouteService(Service):
 
         :return: fires when all is closed.
         """
+        if not self.running:
+            return succeed(None)
         super().stopService()
         return Deferred.fromCoroutine(self._stop())
 
@@ -153,7 +153,7 @@ class NatsrouteService(Service):
             queue_group=entry.queue_group,
             publish=self.publisher.publish,
             calls=self.calls,
-            call_in_thread=self._call_in_thread,
+            call_in_thread=self._route_threads.run,
             unrouted=self.unrouted,
         )
         subscription = connection.subscribe(
@@ -166,7 +166,7 @@ class NatsrouteService(Service):
             self._routing.for_connections,
             publish=self.publisher.publish,
             calls=self.calls,
-            call_in_thread=self._call_in_thread,
+            call_in_thread=self._route_threads.run,
             queue_group=queue_group,
         )
         names = {State.CONNECTED: CONNECTED, State.DISCONNECTED: DISCONNECTED}
@@ -176,10 +176,6 @@ class NatsrouteService(Service):
                 runner.fire(names[change.state], str(change.server))
 
         connection.observe(changed)
-
-    @property
-    def _call_in_thread(self) -> CallInThread:
-        return partial(deferToThreadPool, self._reactor, self._route_threads.pool)
 
     def _publisher_pressed(self, pressed: bool) -> None:
         """A publish worker is filling up: the routes that fill it get no more messages until it has room."""
@@ -215,7 +211,7 @@ class NatsrouteService(Service):
 
     def _use_embedded(self, url: str) -> None:
         for pool in self._pools:
-            pool.add(parse_url(url))
+            pool.use(parse_url(url))
         self._start_connections()
 
     def _embedded_failed(self, failure: Failure) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
+
+
+T = TypeVar("T")
 
 
 class _DaemonThread(threading.Thread):
@@ -20,7 +25,7 @@ class _DaemonThread(threading.Thread):
 
 class Threads(Service):
     """
-    Owns a :class:`~twisted.python.threadpool.ThreadPool`.
+    Runs functions in a :class:`~twisted.python.threadpool.ThreadPool` of its own.
 
     Twisted's ``stop()`` joins every thread, and one blocked function would keep the process for ever. So it is called
     in a thread of its own and waited for so long; threads still blocked then end with the process.
@@ -31,15 +36,29 @@ class Threads(Service):
 
     log = Logger()
 
-    def __init__(self, reactor: IReactorTime, name: str, size: int, *, patience: float = 5.0) -> None:
-        self.pool = ThreadPool(0, size, name)
-        self.pool.threadFactory = _DaemonThread
+    def __init__(self, reactor: Any, name: str, size: int, *, patience: float = 5.0) -> None:
         self._reactor = reactor
+        self._name = name
+        self._size = size
         self._patience = patience
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> ThreadPool:
+        pool = ThreadPool(0, self._size, self._name)
+        pool.threadFactory = _DaemonThread
+        return pool
+
+    def run(self, function: Callable[..., T], *arguments: object) -> Deferred[T]:
+        """
+        Run a function in a thread.
+
+        :return: fires in the reactor's thread with what the function returns, or fails with what it raises.
+        """
+        return deferToThreadPool(self._reactor, self._pool, function, *arguments)
 
     def startService(self) -> None:
         super().startService()
-        self.pool.start()
+        self._pool.start()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -49,11 +68,11 @@ class Threads(Service):
         """
         super().stopService()
         stopped: Deferred[None] = Deferred()
-        reactor: IReactorFromThreads = self._reactor  # type: ignore[assignment]
+        pool, self._pool = self._pool, self._new_pool()
 
         def end() -> None:
-            self.pool.stop()
-            reactor.callFromThread(tell, True)
+            pool.stop()
+            self._reactor.callFromThread(tell, True)
 
         def tell(in_time: bool) -> None:
             if stopped.called:
@@ -63,8 +82,8 @@ class Threads(Service):
             else:
                 self.log.error(
                     "{count} threads of the pool {name} are still blocked; they end with the process",
-                    count=len(self.pool.working),
-                    name=self.pool.name,
+                    count=len(pool.working),
+                    name=self._name,
                 )
             stopped.callback(None)
 

@@ -157,7 +157,9 @@ class Info:
                 known[name] = value
         if not 0 < known.get("max_payload", 1) <= MOST_MAX_PAYLOAD:
             known["max_payload"] = MOST_MAX_PAYLOAD  # -1 is "no limit" in an account's settings
-        urls = fields.get("connect_urls") or []
+        urls = fields.get("connect_urls")
+        if urls is None:
+            urls = []
         if not _list_of_strings(urls):
             raise ProtocolError("INFO's connect_urls is not a list of strings", text)
         return cls(**known, connect_urls=tuple(urls), fields=fields)

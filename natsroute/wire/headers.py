@@ -6,7 +6,7 @@ values, a status line may stand first.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from natsroute.errors import DecodeError, HeaderError
 
@@ -15,7 +15,11 @@ HeaderValues = Mapping[str, "str | Sequence[str]"]
 
 _VERSION = b"NATS/1.0"
 _NAME = re.compile(r"[!-9;-~]+")  # printable ASCII without the colon
-_STATUS = re.compile(r"\s+([1-5]\d\d)(?:\s+(.*?))?\s*")
+# Of the surrogates, those alone that stand for a byte which is not UTF-8 can be written.
+_VALUE = re.compile(r"[^\r\n\ud800-\udc7f\udd00-\udfff]*")
+# It must not backtrack: any publisher can write a megabyte of white space there.
+_STATUS = re.compile(r"[ \t]+([1-5][0-9]{2})(?:[ \t](.*))?")
+_WHITE_SPACE = " \t"
 
 
 class Headers(Mapping[str, str]):
@@ -64,7 +68,13 @@ def parse_headers(block: bytes) -> Headers:
     """
     lines = block.decode("utf-8", "surrogateescape").split("\r\n")
     first, fields, ending = lines[0], lines[1:-2], lines[-2:]
-    if not first.startswith("NATS/1.0") or ending != ["", ""]:
+    line_ends = len(lines) - 1
+    if (
+        not first.startswith("NATS/1.0")
+        or ending != ["", ""]
+        or block.count(b"\r") != line_ends  # one alone would be read as a line end by some and not by others
+        or block.count(b"\n") != line_ends
+    ):
         raise DecodeError(f"not a NATS/1.0 header block: {block[:100]!r}")
     status, description = _parse_status(first[len(_VERSION) :], block)
     values: dict[str, list[str]] = {}
@@ -72,17 +82,18 @@ def parse_headers(block: bytes) -> Headers:
         name, colon, value = field.partition(":")
         if not colon or not _NAME.fullmatch(name):
             raise DecodeError(f"not a header line: {field[:100]!r}")
-        values.setdefault(name, []).append(value.strip())
+        values.setdefault(name, []).append(value.strip(_WHITE_SPACE))
     return Headers(values, status, description)
 
 
 def _parse_status(rest: str, block: bytes) -> tuple[int | None, str]:
-    if not rest.strip():
+    rest = rest.rstrip(_WHITE_SPACE)
+    if not rest:
         return None, ""
     status = _STATUS.fullmatch(rest)
     if status is None:
         raise DecodeError(f"not a NATS/1.0 status line: {block[:100]!r}")
-    return int(status[1]), status[2] or ""
+    return int(status[1]), (status[2] or "").lstrip(_WHITE_SPACE)
 
 
 def encode_headers(headers: HeaderValues) -> bytes:
@@ -96,8 +107,10 @@ def encode_headers(headers: HeaderValues) -> bytes:
     for name, values in headers.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise HeaderError(f"header name {name!r}: it must be printable ASCII, without white space or colon")
-        for value in (values,) if isinstance(values, str) else values:
-            if not isinstance(value, str) or "\r" in value or "\n" in value:
-                raise HeaderError(f"header {name}: {value!r} must be a string without CR or LF")
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            values = (values,)
+        for value in values:
+            if not isinstance(value, str) or not _VALUE.fullmatch(value):
+                raise HeaderError(f"header {name}: {value!r} must be a string without CR, LF or lone surrogates")
             lines.append(f"{name}: {value}".encode("utf-8", "surrogateescape"))
     return b"\r\n".join((*lines, b"", b""))

@@ -12,6 +12,7 @@ by ``max_payload``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from natsroute.errors import ProtocolError
@@ -21,6 +22,9 @@ from natsroute.wire.frames import DEFAULT_MAX_PAYLOAD, Err, Frame, Info, Msg, Ms
 DEFAULT_MAX_CONTROL_LINE = 4096
 #: Bytes of an INFO line: some 1,000 cluster addresses.
 MAX_INFO_LINE = 64 * 1024
+#: Bytes that a message line may have beyond ``max_control_line``: a server limits what publishers write, without the
+#: command, and adds the sid to it.
+MESSAGE_LINE_ROOM = 64
 
 # A busy subscription sees the same few control lines again and again, and a look-up costs a tenth of a parse.
 _REMEMBERED_LINES = 1024
@@ -28,13 +32,15 @@ _REMEMBERED_LINE_LENGTH = 256
 
 _SIGNALS = {signal.value: signal for signal in Signal}
 _CR, _LF = b"\r\n"
+_VT, _FF = b"\v\f"
+_BLANKS = re.compile(rb"[ \t]+")
 
 
 class Parser:
     """
     Reads what a NATS server sends.
 
-    :param max_control_line: bytes that a line may have, INFO aside.
+    :param max_control_line: bytes that a line may have, INFO aside; a message line has ``MESSAGE_LINE_ROOM`` more.
     """
 
     def __init__(self, *, max_control_line: int = DEFAULT_MAX_CONTROL_LINE) -> None:
@@ -110,7 +116,10 @@ class Parser:
             raise ProtocolError(f"a line of more than {length - 1} bytes", buffer[position:])
 
     def _line_limit(self, text: bytes) -> int:
-        return MAX_INFO_LINE if text[:4].upper() == b"INFO" else self._max_control_line
+        operation = text[:4].upper()
+        if operation == b"INFO":
+            return MAX_INFO_LINE
+        return self._max_control_line + MESSAGE_LINE_ROOM * (operation in (b"MSG ", b"HMSG"))
 
     def _parse_line(self, text: bytes) -> Info | Err | Signal | MsgLine:
         if len(text) > self._max_control_line + 2 and len(text) > self._line_limit(text) + 2:
@@ -118,6 +127,8 @@ class Parser:
         if text.find(b"\r") != len(text) - 2:
             raise ProtocolError("a line that does not end in CR LF", text)
         words = text.split()
+        if _VT in text or _FF in text:  # split() cuts there too, but a subject may have them in it
+            words = _BLANKS.split(text.strip(b" \t\r\n"))
         operation = words[0].upper() if words else b""
         if operation == b"MSG" or operation == b"HMSG":
             return self._parse_message_line(words, text)
@@ -134,15 +145,17 @@ class Parser:
         arguments = len(words) - with_headers
         if arguments != 4 and arguments != 5:
             raise ProtocolError(f"a message line of {len(words)} words", text)
-        reply = _text(words[3]) if arguments == 5 else None
+        reply = words[3].decode("utf-8", "surrogateescape") if arguments == 5 else None
         sid = _number(words[2], text)
         size = _number(words[-1], text)
         header_size = _number(words[-2], text) if with_headers else 0
         if header_size > size:
             raise ProtocolError("a header longer than its message", text)
-        if size - header_size > self._max_payload or header_size > self._max_payload:
-            raise ProtocolError(f"a message above max_payload, {self._max_payload} bytes", text)
-        line = MsgLine(_text(words[1]), sid, reply, header_size, size)
+        most = self._max_payload
+        if size - header_size > most or header_size > most:
+            raise ProtocolError(f"a message above max_payload, {most} bytes", text)
+        subject = words[1].decode("utf-8", "surrogateescape")
+        line = MsgLine(subject, sid, reply, header_size, size)
         if len(text) <= _REMEMBERED_LINE_LENGTH:
             if len(self._lines) >= _REMEMBERED_LINES:
                 self._lines.clear()
@@ -155,7 +168,3 @@ def _number(word: bytes, text: bytes) -> int:
     if not word.isdigit() or len(word) > 19:
         raise ProtocolError("not a number where one must stand", text)
     return int(word)
-
-
-def _text(word: bytes) -> str:
-    return word.decode("utf-8", "surrogateescape")

@@ -11,11 +11,13 @@ import re
 
 from natsroute.errors import SubjectError
 
-_TOKEN = r"[^\x00-\x20\x7f.]+"
+# Of the surrogates, those alone that stand for a byte which is not UTF-8 can be written.
+_REFUSED = r"\x00-\x20\x7f\ud800-\udc7f\udd00-\udfff"
+_TOKEN = rf"[^{_REFUSED}.]+"
 _NAME = re.compile(rf"{_TOKEN}(?:\.{_TOKEN})*")
 _WILDCARD = re.compile(r"(?:^|\.)[*>](?:\.|$)")
 _INNER_TAIL = re.compile(r"(?:^|\.)>\.")
-_QUEUE_GROUP = re.compile(r"[^\x00-\x20\x7f]+")
+_QUEUE_GROUP = re.compile(rf"[^{_REFUSED}]+")
 
 
 def check_subject(subject: str) -> None:
@@ -47,20 +49,25 @@ def check_queue_group(queue_group: str) -> None:
     :raises SubjectError: says what is wrong with it.
     """
     if not _QUEUE_GROUP.fullmatch(queue_group):
-        problem = "has white space or a control character in it" if queue_group else "is empty"
-        raise SubjectError(f"queue group {queue_group!r}: {problem}")
+        raise SubjectError(f"queue group {queue_group!r}: {_character_problem(queue_group) or 'is empty'}")
 
 
 def _check_name(subject: str) -> None:
     if _NAME.fullmatch(subject):
         return
     if not subject:
-        problem = "it is empty"
-    elif re.search(r"[\x00-\x20\x7f]", subject):
-        problem = "it has white space or a control character in it"
+        problem = "is empty"
     else:
-        problem = "it has an empty token: two dots in a row, or one at an end"
-    raise SubjectError(f"subject {subject!r}: {problem}")
+        problem = _character_problem(subject) or "has an empty token: two dots in a row, or one at an end"
+    raise SubjectError(f"subject {subject!r}: it {problem}")
+
+
+def _character_problem(name: str) -> str:
+    if re.search(r"[\x00-\x20\x7f]", name):
+        return "has white space or a control character in it"
+    if re.search(f"[{_REFUSED}]", name):
+        return "has half of a surrogate pair in it, which UTF-8 cannot say"
+    return ""
 
 
 def is_wildcard(pattern: str) -> bool:
