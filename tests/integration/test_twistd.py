@@ -1,0 +1,227 @@
+"""The program as an operator runs it: ``twistd natsroute`` and ``natsroute.tac``, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30.0
+
+ROUTES = """
+from natsroute import EventRoutes
+event_route = EventRoutes()
+
+@event_route("nats:in")
+async def relay(event):
+    await event.publish("out", event.data)
+
+@event_route("nats:out")
+def show(event):
+    print("ARRIVED", event.text(), flush=True)
+
+@event_route("nats:connected")
+async def begin(event):
+    if event.queue_group == "q":
+        await event.publish("in", "hello")
+"""
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process, one that nobody has waited for aside."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+class Program:
+    """A running ``twistd --nodaemon``; what it prints goes to a file."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self._output = folder / "output"
+        script = str(Path(sys.executable).with_name("twistd"))
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
+        with self._output.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, script, "--nodaemon", "--pidfile=", *arguments],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**clean, "PYTHONPATH": str(ROOT), **environment},
+                start_new_session=True,
+            )
+
+    def says(self) -> str:
+        """All that it has printed."""
+        return self._output.read_text(encoding="utf-8")
+
+    def wait(self) -> int:
+        """Its exit code, when it has ended."""
+        return self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """End what is left of it."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+
+class TwistdTestCase(SynchronousTestCase):
+    """A folder with a routes file, and programs that end with the test."""
+
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+        (self.folder / "routes.py").write_text(ROUTES, encoding="utf-8")
+
+    def run_program(self, *arguments: str, **environment: str) -> Program:
+        program = Program(self.folder, *arguments, **environment)
+        self.addCleanup(program.kill)
+        return program
+
+    def until(self, condition: Callable[[], object], program: Program) -> None:
+        give_up = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > give_up:
+                self.fail(f"in vain; it said:\n{program.says()}")
+            time.sleep(0.02)
+
+    def wait_for(self, text: str, program: Program) -> None:
+        self.until(lambda: text in program.says(), program)
+
+
+EMBEDDED = ("natsroute", "--embedded_server", "--subject_queue_group", "in:q", "--subject_queue_group", "out")
+
+
+class MainJobTests(TwistdTestCase):
+    """From start to end."""
+
+    def server_pid(self, program: Program) -> int:
+        """The embedded nats-server: a grandchild, on the leash."""
+        pids = subprocess.run(["pgrep", "-P", str(program.process.pid)], capture_output=True, text=True, check=True)
+        [leash] = pids.stdout.split()
+        pids = subprocess.run(["pgrep", "-P", leash], capture_output=True, text=True, check=True)
+        [server] = pids.stdout.split()
+        return int(server)
+
+    def test_twistd_natsroute(self) -> None:
+        """It starts, routes, and ends on SIGTERM, and with it its server."""
+        program = self.run_program(*EMBEDDED, "--event_routes", "routes.py")
+        self.wait_for("ARRIVED hello", program)
+        said = program.says()
+        self.assertRegex(said, r"natsroute \d+\.\d+\.\d+: NATS servers: the embedded server; publish workers: 2")
+        self.assertIn("Consumer in:q -> nats:in", said)
+        self.assertIn("Consumer out -> nats:out", said)
+        server = self.server_pid(program)
+        program.process.send_signal(signal.SIGTERM)
+        program.wait()
+        self.assertFalse(alive(server))
+        self.assertNotIn("Traceback", program.says())
+        self.assertNotIn("#error", program.says())
+
+    def test_a_server_never_outlives_a_killed_natsroute(self) -> None:
+        program = self.run_program(*EMBEDDED, "--event_routes", "routes.py")
+        self.wait_for("ARRIVED hello", program)
+        server = self.server_pid(program)
+        os.kill(program.process.pid, signal.SIGKILL)
+        self.until(lambda: not alive(server), program)
+
+    def test_tac(self) -> None:
+        """All settings from the environment."""
+        program = self.run_program(
+            "--python",
+            str(ROOT / "natsroute.tac"),
+            NATSROUTE_EMBEDDED_SERVER="1",
+            NATSROUTE_SUBJECT_QUEUE_GROUP="in:q,out",
+            NATSROUTE_EVENT_ROUTES="routes.py",
+        )
+        self.wait_for("ARRIVED hello", program)
+
+    def test_stopped_while_there_is_no_server(self) -> None:
+        """It starts all the same, says so once, and ends at once when asked to."""
+        program = self.run_program(
+            "natsroute", "--nats_url", "nats://user:hunter2@127.0.0.1:1", "--subject_queue_group", "in"
+        )
+        self.wait_for("natsroute keeps trying", program)
+        before = time.monotonic()
+        program.process.send_signal(signal.SIGTERM)
+        program.wait()
+        self.assertLess(time.monotonic() - before, 5.0)
+        self.assertEqual(program.says().count("Cannot use"), 1)
+        self.assertNotIn("hunter2", program.says())
+
+    def test_stopped_while_a_thread_is_blocked(self) -> None:
+        """A route that never ends does not keep the process."""
+        (self.folder / "blocks.py").write_text(
+            ROUTES.replace("@event_route(\"nats:out\")", "@event_route(\"nats:out\", thread=True)").replace(
+                "flush=True)", "flush=True); import time; time.sleep(3600)"
+            ),
+            encoding="utf-8",
+        )
+        program = self.run_program(*EMBEDDED, "--event_routes", "blocks.py")
+        self.wait_for("ARRIVED hello", program)
+        program.process.send_signal(signal.SIGTERM)
+        program.wait()
+        self.assertIn("threads of the pool natsroute routes are still blocked", program.says())
+
+
+class MistakeTests(TwistdTestCase):
+    """Exit code 1, one message, no traceback, at once."""
+
+    def fails(self, *arguments: str, **environment: str) -> str:
+        """The one message."""
+        program = self.run_program(*arguments, **environment)
+        self.assertEqual(program.wait(), 1, program.says())
+        [message] = program.says().splitlines()
+        self.assertTrue(message.startswith("natsroute: "), message)
+        self.assertNotIn("hunter2", message)
+        return message
+
+    def test_settings(self) -> None:
+        (self.folder / "bad.py").write_text("def f(:\n", encoding="utf-8")
+        (self.folder / "none.py").write_text("x = 1\n", encoding="utf-8")
+        for arguments, message in [
+            ("--nats_url amqp://u:hunter2@h", r"nats_url = 'amqp://\*\*\*@h': .*Write nats://HOST:PORT"),
+            ("--nats_url nats://u:hunter2@", r"nats_url = .*the host is missing"),
+            ("--nats_url nats://h:70000", r"nats_url = .*1 to 65535"),
+            ("--subject_queue_group :g", r"subject_queue_group = ':g': .*empty.*Write SUBJECT:GROUP"),
+            ("--subject_queue_group s:", r"subject_queue_group = 's:': .*empty.*Write SUBJECT:GROUP"),
+            ("--num_publish_workers 0", r"num_publish_workers = '0': .*Give 1 or more"),
+            ("--event_routes missing.py", r"event_routes = 'missing.py': there is no such file"),
+            ("--event_routes bad.py", r"event_routes = 'bad.py': syntax error in line 1 of .*bad.py"),
+            ("--event_routes none.py", r"event_routes = 'none.py': there is no EventRoutes in it"),
+            ("--event_routes routes.py --event_routes ./routes.py", r"two event routes 'nats:in'"),
+            ("--event_callback os:sep", r"event_callback = 'os:sep': it cannot be called"),
+            ("--event_callback nowhere:f", r"event_callback = 'nowhere:f': .*No module named 'nowhere'"),
+            ("--no_such_option 1", r"option --no_such_option not recognized"),
+        ]:
+            self.assertRegex(self.fails("natsroute", *arguments.split()), message)
+        self.assertRegex(self.fails("natsroute", "--subject_queue_group", "a b:g"), "white space")
+
+    def test_environment(self) -> None:
+        tac = ("--python", str(ROOT / "natsroute.tac"))
+        self.assertRegex(self.fails(*tac, NATSROUTE_NATS_URL="u:hunter2@h"), "nats_url = .* no scheme")
+        self.assertRegex(self.fails(*tac, NATSROUTE_NATS_ULR="nats://u:hunter2@h"), "there is no such setting")
+
+    def test_within_two_seconds(self) -> None:
+        """Start-up of Python and Twisted included; the best of three, since other tests may run beside this."""
+        times = []
+        for _ in range(3):
+            before = time.monotonic()
+            self.fails("natsroute", "--num_publish_workers", "0")
+            times.append(time.monotonic() - before)
+        self.assertLess(min(times), 2.0)
