@@ -16,12 +16,16 @@ from natsroute.daemon.settings import SETTING_FIELDS, QueueEntry, Settings
 README = Path(__file__).parents[1] / "README.md"
 
 
-class OptionsTests(SynchronousTestCase):
-    """The command line of twistd natsroute."""
+class _WithoutVariables(SynchronousTestCase):
+    """No variable of the shell that the tests are run from is taken for a setting."""
 
     def setUp(self) -> None:
-        for variable in [name for name in os.environ if name.startswith("NATSROUTE_")]:
-            self.patch(os, "environ", {key: value for key, value in os.environ.items() if key != variable})
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
+        self.patch(os, "environ", clean)
+
+
+class OptionsTests(_WithoutVariables):
+    """The command line of twistd natsroute."""
 
     def parse(self, *arguments: str) -> Settings:
         options = Options()
@@ -98,7 +102,7 @@ class OptionsTests(SynchronousTestCase):
             self.assertIn(f"`{name}`", text)
 
 
-class MakeServiceTests(SynchronousTestCase):
+class MakeServiceTests(_WithoutVariables):
     """Options, or the environment, to a service."""
 
     def test_from_options(self) -> None:

@@ -21,7 +21,8 @@ from natsroute.errors import (
     SubjectError,
     server_error,
 )
-from natsroute.publisher import Publisher, PublishLimits
+from natsroute.publish_worker import PublishLimits
+from natsroute.publisher import Publisher
 from tests.support import LogRecorder
 
 

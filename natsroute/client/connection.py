@@ -165,7 +165,7 @@ class Connection(Service):
 
     # -- for its subscriptions --------------------------------------------------------------------------------
 
-    def unsubscribe(self, subscription: Subscription, max_messages: int | None = None) -> None:
+    def unsubscribe(self, subscription: Subscription, max_messages: int | None) -> None:
         """End a subscription of this connection, at once or after so many messages in all."""
         if subscription.sid not in self._subscriptions:
             return

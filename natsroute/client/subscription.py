@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol as Interface
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from natsroute.wire.frames import Msg
-
-if TYPE_CHECKING:
-    from natsroute.client.connection import Connection
 
 
 @attrs.frozen
@@ -27,6 +24,22 @@ class PendingLimits:
 
     messages: int = 65_536
     bytes: int = 64 * 1024 * 1024
+
+
+class Owner(Interface):
+    """What a subscription asks of its connection."""
+
+    def pause(self, subscription: Subscription) -> None:
+        """Read no more until it is resumed."""
+
+    def resume(self, subscription: Subscription) -> None:
+        """Read again."""
+
+    def forget(self, subscription: Subscription) -> None:
+        """It has had its last message."""
+
+    def unsubscribe(self, subscription: Subscription, max_messages: int | None) -> None:
+        """Tell the server, at once or after so many messages in all."""
 
 
 class Subscription:
@@ -45,7 +58,7 @@ class Subscription:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Owner,
         sid: int,
         subject: str,
         queue_group: str | None,

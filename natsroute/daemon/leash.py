@@ -17,6 +17,7 @@ GRACE = 5.0  # seconds between asking the command to end and killing it
 
 
 def main(command):
+    """Run the command to its end, or to that of standard input; gives its exit code."""
     # The terminal's Ctrl-C and a service manager's SIGTERM reach the whole group; the master decides when to end.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)

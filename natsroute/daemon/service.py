@@ -17,14 +17,15 @@ from natsroute.client.servers import ServerPool, parse_url
 from natsroute.client.subscription import Subscription
 from natsroute.daemon.announcements import Announcements
 from natsroute.daemon.embedded import EmbeddedServer
-from natsroute.daemon.loading import load_callback, load_routes
+from natsroute.daemon.routing import Routing
 from natsroute.daemon.settings import QueueEntry, Settings
 from natsroute.daemon.threads import Threads
-from natsroute.errors import PermissionsError, RouteError, ServerError, SettingError
-from natsroute.publisher import Publisher, PublishWorker
+from natsroute.errors import PermissionsError, ServerError
+from natsroute.publish_worker import PublishWorker
+from natsroute.publisher import Publisher
 from natsroute.routes.calls import Calls
-from natsroute.routes.runner import ConnectionRunner, FindRoute, Runner, UnroutedMessages
-from natsroute.routes.table import CONNECTED, DISCONNECTED, PREFIX, EventRoutes, Route, RouteTable
+from natsroute.routes.runner import ConnectionRunner, Runner, UnroutedMessages
+from natsroute.routes.table import CONNECTED, DISCONNECTED, PREFIX, EventRoutes
 from natsroute.wire.headers import HeaderValues
 
 #: Seconds that the end waits for the server to confirm what was published.
@@ -72,7 +73,7 @@ class NatsrouteService(Service):
         self.calls = Calls(reactor, slow_after=settings.slow_route_warning)
         self.unrouted = UnroutedMessages()
 
-        self._routing = _Routing(settings, event_routes)
+        self._routing = Routing(settings, event_routes)
         self._publish_connections = [
             self._connection(f"publish worker {number}") for number in range(1, settings.num_publish_workers + 1)
         ]
@@ -235,43 +236,6 @@ class NatsrouteService(Service):
         await gatherResults([self._publish_threads.stopService(), self._route_threads.stopService()])
         if self._embedded is not None:
             await self._embedded.stopService()
-
-
-class _Routing:
-    """Which function runs: the event routes, or the event callback instead of them."""
-
-    def __init__(self, settings: Settings, event_routes: EventRoutes | None) -> None:
-        own = [] if event_routes is None else [event_routes]
-        self._callback = load_callback(settings.event_callback) if settings.event_callback else None
-        if self._callback is not None and own:
-            raise SettingError(
-                "event_callback", settings.event_callback, "it runs instead of event routes", "Leave one of them out"
-            )
-        try:
-            self._table = RouteTable(EventRoutes.merged([*own, load_routes(settings.event_routes)]))
-        except RouteError as error:
-            raise SettingError(
-                "event_routes", ", ".join(settings.event_routes), str(error), "A route may stand in one place only"
-            ) from None
-
-    def for_entry(self, entry: QueueEntry) -> FindRoute:
-        """Finds the route of a message of this entry."""
-        if self._callback is None:
-            return self._table.find
-        # Kamailio names a callback's event by the configured subject, whatever the message's own is.
-        route = Route(PREFIX + entry.subject, self._callback)
-        return lambda subject: route
-
-    def for_connections(self, name: str) -> Route | None:
-        """Finds the route of ``nats:connected`` or ``nats:disconnected``; a wildcard does not match these."""
-        return self._table.get(name) if self._callback is None else Route(name, self._callback)
-
-    def names(self, entry: QueueEntry) -> list[str]:
-        """What the log says of an entry's routes."""
-        if self._callback is not None:
-            return ["the event_callback"]
-        routes = [route.name for route in self._table.for_subscription(entry.subject)]
-        return [*routes[:10], *([f"and {len(routes) - 10} more"] if len(routes) > 10 else [])]
 
 
 def _join(connection: Connection, worker: PublishWorker) -> None:

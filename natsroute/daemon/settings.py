@@ -16,7 +16,7 @@ from natsroute.client.protocol import Timing
 from natsroute.client.servers import Backoff, Server, parse_url
 from natsroute.client.subscription import PendingLimits
 from natsroute.errors import SettingError, SubjectError
-from natsroute.publisher import PublishLimits
+from natsroute.publish_worker import PublishLimits
 from natsroute.wire.subjects import check_pattern, check_queue_group
 
 DEFAULT_URL = "nats://127.0.0.1:4222"

@@ -12,7 +12,6 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
-
 T = TypeVar("T")
 
 

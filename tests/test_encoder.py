@@ -1,0 +1,174 @@
+"""natsroute.wire.encoder"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.errors import SubjectError
+from natsroute.wire import encoder
+from natsroute.wire.encoder import PING, PONG, encode_connect, encode_pub, encode_sub, encode_unsub
+from natsroute.wire.frames import ConnectOptions
+from natsroute.wire.headers import encode_headers
+from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE
+
+quick = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+
+#: Lone surrogates too, and what lies near the edges.
+ANY_TEXT = st.text(
+    st.characters(exclude_categories=()) | st.sampled_from("a.*> \t\r\n\v\f\0\x7f\udc0a\udcff"), max_size=8
+)
+INJECTIONS = ("a\r\nPUB b 0\r\n", "a\n", "a\r", "a b", " a", "a ", "a\tb", "a\0", "a\x7f", "", "\ud800", "a\udc0ab")
+
+BLOCK = encode_headers({"A": "b"})
+
+
+def pub_read_by_hand(data: bytes) -> tuple[str, str | None, bytes, bytes]:
+    """The subject, reply subject, headers and payload of one PUB or HPUB, and nothing behind it."""
+    line, _, rest = data.partition(b"\r\n")
+    command, *words = line.decode("utf-8", "surrogateescape").split(" ")
+    header_size = int(words.pop(-2)) if command == "HPUB" else 0
+    size = int(words.pop())
+    assert command in ("PUB", "HPUB"), command
+    assert rest[size:] == b"\r\n", rest
+    assert header_size <= size, line
+    subject, *reply = words
+    return subject, reply[0] if reply else None, rest[:header_size], rest[header_size:size]
+
+
+class GoldenTests(SynchronousTestCase):
+    """The bytes of each command."""
+
+    def test_ping_and_pong(self) -> None:
+        self.assertEqual((PING, PONG), (b"PING\r\n", b"PONG\r\n"))
+
+    def test_connect(self) -> None:
+        options = ConnectOptions(name="a\r\nPING\r\n", version="1.0", user="u", password="p")
+        data = encode_connect(options)
+        self.assertEqual(data, b"CONNECT %b\r\n" % options.to_json())
+        self.assertEqual(data.count(b"\n"), 1)
+        self.assertEqual(json.loads(data[len(b"CONNECT ") : -2])["pass"], "p")
+
+    def test_pub(self) -> None:
+        self.assertEqual(encode_pub("a.b", b"hello"), b"PUB a.b 5\r\nhello\r\n")
+        self.assertEqual(encode_pub("a.b", b""), b"PUB a.b 0\r\n\r\n")
+        self.assertEqual(encode_pub("a.b", b"hello", "_INBOX.1"), b"PUB a.b _INBOX.1 5\r\nhello\r\n")
+        self.assertEqual(encode_pub("a", b"\r\n\0\xff"), b"PUB a 4\r\n\r\n\0\xff\r\n")
+        self.assertEqual(encode_pub("å", b""), b"PUB \xc3\xa5 0\r\n\r\n")
+
+    def test_hpub(self) -> None:
+        """Its sizes are those of the headers, and of headers and payload together."""
+        self.assertEqual(
+            encode_pub("a.b", b"hello", headers=BLOCK), b"HPUB a.b 18 23\r\nNATS/1.0\r\nA: b\r\n\r\nhello\r\n"
+        )
+        self.assertEqual(encode_pub("a.b", b"", "r", BLOCK), b"HPUB a.b r 18 18\r\nNATS/1.0\r\nA: b\r\n\r\n\r\n")
+
+    def test_sub(self) -> None:
+        self.assertEqual(encode_sub("a.>", 7), b"SUB a.> 7\r\n")
+        self.assertEqual(encode_sub("a.*.b", 7, "2021"), b"SUB a.*.b 2021 7\r\n")
+
+    def test_unsub(self) -> None:
+        self.assertEqual(encode_unsub(7), b"UNSUB 7\r\n")
+        self.assertEqual(encode_unsub(7, 10), b"UNSUB 7 10\r\n")
+
+
+class InjectionTests(SynchronousTestCase):
+    """Whatever a name is: SubjectError, or one line that says what it should."""
+
+    def test_each_place_of_a_name(self) -> None:
+        places: list[Callable[[str], bytes]] = [
+            lambda name: encode_pub(name, b"x"),
+            lambda name: encode_pub(name, b"x", "r"),
+            lambda name: encode_pub("a", b"x", name),
+            lambda name: encode_pub(name, b"x", None, BLOCK),
+            lambda name: encode_pub(name, b"x", "r", BLOCK),
+            lambda name: encode_pub("a", b"x", name, BLOCK),
+            lambda name: encode_sub(name, 1),
+            lambda name: encode_sub(name, 1, "q"),
+            lambda name: encode_sub("a", 1, name),
+        ]
+        for place in places:
+            for name in INJECTIONS:
+                for _ in range(2):  # what was refused is refused again
+                    self.assertRaises(SubjectError, place, name)
+
+    def test_wildcards(self) -> None:
+        """Only a subscription has them; a queue group may look like one."""
+        for wildcard in ("*", ">", "a.*", "a.>"):
+            self.assertRaises(SubjectError, encode_pub, wildcard, b"")
+            self.assertRaises(SubjectError, encode_pub, "a", b"", wildcard)
+            self.assertRaises(SubjectError, encode_pub, "a", b"", wildcard, BLOCK)
+            self.assertEqual(encode_sub(wildcard, 1, ">"), b"SUB %b > 1\r\n" % wildcard.encode())
+        self.assertRaises(SubjectError, encode_sub, "a.>.b", 1)
+
+    def test_empty_tokens(self) -> None:
+        for name in (".a", "a.", "a..b", "."):
+            self.assertRaises(SubjectError, encode_pub, name, b"")
+            self.assertRaises(SubjectError, encode_pub, "a", b"", name)
+            self.assertRaises(SubjectError, encode_sub, name, 1)
+
+    @quick
+    @given(ANY_TEXT, st.none() | ANY_TEXT, st.binary(max_size=20), st.booleans())
+    def test_pub(self, subject: str, reply: str | None, payload: bytes, with_headers: bool) -> None:
+        headers = BLOCK if with_headers else b""
+        try:
+            data = encode_pub(subject, payload, reply, headers)
+        except SubjectError:
+            return
+        self.assertEqual(pub_read_by_hand(data), (subject, reply, headers, payload))
+        self.assert_one_line(data[: len(data) - len(headers) - len(payload) - len(b"\r\n")])
+
+    @quick
+    @given(ANY_TEXT, st.none() | ANY_TEXT, st.integers(1, 10**6))
+    def test_sub(self, subject: str, queue_group: str | None, sid: int) -> None:
+        try:
+            data = encode_sub(subject, sid, queue_group)
+        except SubjectError:
+            return
+        self.assert_one_line(data)
+        words = [subject, str(sid)] if queue_group is None else [subject, queue_group, str(sid)]
+        self.assertEqual(data.decode("utf-8", "surrogateescape"), f"SUB {' '.join(words)}\r\n")
+
+    def assert_one_line(self, data: bytes) -> None:
+        self.assertEqual(data[-2:], b"\r\n")
+        self.assertFalse(set(data[:-2]) & ({*range(0x20), 0x7F}), data)
+
+
+class LengthTests(SynchronousTestCase):
+    """No control line is longer than a server takes: it would end the connection over it, again and again."""
+
+    def setUp(self) -> None:
+        self.longest = DEFAULT_MAX_CONTROL_LINE // 2 - 32
+
+    def test_the_longest_names_fit(self) -> None:
+        name = "a" * self.longest
+        payload, headers = bytes(64 * 1024 * 1024), bytes(10_000_000)
+        for data in (encode_pub(name, payload, name, headers), encode_pub(name, payload, name)):
+            self.assertLessEqual(data.index(b"\r\n"), DEFAULT_MAX_CONTROL_LINE)
+        self.assertLessEqual(len(encode_sub(name, 2**63, name)), DEFAULT_MAX_CONTROL_LINE)
+
+    def test_longer_names_are_refused(self) -> None:
+        """Bytes are counted, not characters."""
+        for name in ("a" * (self.longest + 1), "å" * (self.longest // 2 + 1), "a." * 3000 + "a"):
+            for refused in (
+                lambda name=name: encode_pub(name, b""),
+                lambda name=name: encode_pub("a", b"", name),
+                lambda name=name: encode_sub(name, 1),
+                lambda name=name: encode_sub("a", 1, name),
+            ):
+                error = self.assertRaises(SubjectError, refused)
+                self.assertIn(f"has {len(name.encode())} bytes; at most {self.longest} fit", str(error))
+                self.assertLess(len(str(error)), 600)  # the name, cut
+        encode_pub("å" * (self.longest // 2), b"")
+
+    def test_remembered_names_are_bounded(self) -> None:
+        most = encoder._subject.cache_info().maxsize
+        assert most is not None
+        self.addCleanup(encoder._subject.cache_clear)
+        for number in range(most + 100):
+            self.assertEqual(encode_pub(f"a.{number}", b""), b"PUB a.%d 0\r\n\r\n" % number)
+        self.assertEqual(encoder._subject.cache_info().currsize, most)

@@ -1,0 +1,170 @@
+"""natsroute.errors"""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute import errors
+from natsroute.errors import (
+    AuthorizationError,
+    NatsrouteError,
+    PayloadTooLargeError,
+    PermissionsError,
+    ProtocolError,
+    PublishBufferFullError,
+    ServerError,
+    SettingError,
+    server_error,
+)
+
+quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+
+
+class TreeTests(SynchronousTestCase):
+    """The tree at the top of the module is the tree of the classes."""
+
+    def setUp(self) -> None:
+        self.parents: dict[str, str | None] = {}
+        self.attributes: dict[str, set[str]] = {}
+        above: list[tuple[int, str]] = []
+        for line in (errors.__doc__ or "").splitlines():
+            found = re.match(r"(?P<lines>[ │├└─]*)(?P<name>[A-Z]\w+Error)\b(?P<rest>.*)", line)
+            if found is None:
+                continue
+            depth, name = len(found["lines"]), found["name"]
+            while above and above[-1][0] >= depth:
+                above.pop()
+            self.assertNotIn(name, self.parents, "printed twice")
+            self.parents[name] = above[-1][1] if above else None
+            self.attributes[name] = set(re.findall(r"(?<!\S)\.(\w+)", found["rest"]))
+            above.append((depth, name))
+
+    def test_classes(self) -> None:
+        def below(parent: type[NatsrouteError]) -> dict[str, str | None]:
+            found: dict[str, str | None] = {}
+            for child in parent.__subclasses__():
+                if child.__module__ == errors.__name__:
+                    found |= {child.__name__: parent.__name__, **below(child)}
+            return found
+
+        self.assertEqual(self.parents, {"NatsrouteError": None, **below(NatsrouteError)})
+
+    def test_all_exceptions_are_in_it(self) -> None:
+        """None beside it."""
+        defined = {
+            name
+            for name, value in vars(errors).items()
+            if isinstance(value, type) and issubclass(value, BaseException) and value.__module__ == errors.__name__
+        }
+        self.assertEqual(defined, set(self.parents))
+
+    def test_attributes(self) -> None:
+        """Those printed are those that the class documents as its own."""
+        for name, attributes in self.attributes.items():
+            documented = set(re.findall(r":ivar (\w+):", getattr(errors, name).__doc__))
+            self.assertEqual(attributes, documented, name)
+
+
+class MessageTests(SynchronousTestCase):
+    """Errors say what is wrong, in numbers where there are some."""
+
+    def test_setting_error(self) -> None:
+        error = SettingError("num_publish_workers", 0, "there must be one", "Write num_publish_workers=1")
+        self.assertEqual(str(error), "num_publish_workers = 0: there must be one. Write num_publish_workers=1")
+        self.assertEqual(
+            (error.setting, error.value, error.remedy), ("num_publish_workers", 0, "Write num_publish_workers=1")
+        )
+        self.assertIsInstance(error, ValueError)
+
+    def test_payload_too_large_error(self) -> None:
+        error = PayloadTooLargeError(11, 10)
+        self.assertEqual(str(error), "the message has 11 bytes, the server's max_payload is 10")
+        self.assertEqual((error.size, error.max_payload), (11, 10))
+
+    def test_protocol_error(self) -> None:
+        """It quotes at most 100 bytes of what came."""
+        error = ProtocolError("junk", b"\r\n" + b"x" * 200)
+        self.assertEqual(error.excerpt, b"\r\n" + b"x" * 98)
+        self.assertEqual(str(error), f"junk: {error.excerpt!r}")
+        self.assertEqual((str(ProtocolError("junk")), ProtocolError("junk").excerpt), ("junk", b""))
+
+    def test_publish_buffer_full_error(self) -> None:
+        error = PublishBufferFullError(messages=1, max_messages=2, bytes=3, max_bytes=4)
+        self.assertEqual((error.messages, error.max_messages, error.bytes, error.max_bytes), (1, 2, 3, 4))
+        self.assertIn("1 of 2 messages and 3 of 4 bytes", str(error))
+        self.assertIn("publish_max_messages", str(error))
+
+
+class ServerErrorTests(SynchronousTestCase):
+    """What nats-server says in an ``-ERR``, told apart. The texts are its own."""
+
+    def assert_permissions(self, text: str, operation: str, subject: str, queue_group: str | None = None) -> None:
+        error = server_error(text)
+        assert isinstance(error, PermissionsError), text
+        self.assertEqual((error.operation, error.subject, error.queue_group), (operation, subject, queue_group))
+        self.assertEqual((error.text, str(error)), (text, text))
+
+    def test_permissions(self) -> None:
+        self.assert_permissions('Permissions Violation for Publish to "foo"', "publish", "foo")
+        self.assert_permissions('Permissions Violation for Subscription to "foo.>"', "subscription", "foo.>")
+        self.assert_permissions(
+            'Permissions Violation for Subscription to "foo" using queue "q"', "subscription", "foo", "q"
+        )
+
+    def test_permissions_for_a_reply_subject(self) -> None:
+        """Not the message's own subject: another message may go there."""
+        self.assert_permissions('Permissions Violation for Publish with Reply of "$JS.ACK.x"', "reply", "$JS.ACK.x")
+
+    def test_quoted_names(self) -> None:
+        """The server quotes as Go's ``%q`` does."""
+        self.assert_permissions(r'Permissions Violation for Publish to "a\"b\\"', "publish", 'a"b\\')
+        self.assert_permissions(r'Permissions Violation for Publish to "å.日本.\u00a0"', "publish", "å.日本.\xa0")
+        self.assert_permissions(r'Permissions Violation for Publish to "\x07\q\U00110000"', "publish", "\a\\q\ufffd")
+        self.assert_permissions(
+            r'Permissions Violation for Subscription to "a\"" using queue "\"q"', "subscription", 'a"', '"q'
+        )
+
+    def test_authorization(self) -> None:
+        for text in (
+            "Authorization Violation",
+            "Authentication Timeout",
+            "User Authentication Expired",
+            "User Authentication Revoked",
+            "Account Authentication Expired",
+            "authorization violation",
+        ):
+            error = server_error(text)
+            self.assertIs(type(error), AuthorizationError, text)
+            self.assertEqual((error.text, str(error)), (text, text))
+
+    def test_others(self) -> None:
+        for text in (
+            "Stale Connection",
+            "Maximum Connections Exceeded",
+            "Maximum Payload Violation",
+            "maximum control line exceeded",
+            "Parser Error",
+            "Unknown Protocol Operation",
+            "Invalid Publish Subject",
+            "Permissions Violation",
+            'Permissions Violation for Subscription to "foo',
+            "\N{REPLACEMENT CHARACTER}",
+            "",
+        ):
+            error = server_error(text)
+            self.assertIs(type(error), ServerError, text)
+            self.assertEqual((error.text, str(error)), (text, text))
+
+    @quick
+    @given(st.text(max_size=20))
+    def test_any_text(self, text: str) -> None:
+        """An error comes back, none is raised; the words are kept."""
+        for words in (text, f'Permissions Violation for Publish to "{text}"'):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                self.assertEqual(server_error(words).text, words)

@@ -1,0 +1,409 @@
+"""natsroute.wire.parser"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from types import FrameType
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.errors import ProtocolError
+from natsroute.wire.frames import DEFAULT_MAX_PAYLOAD, Err, Frame, Info, Msg, MsgLine, Signal
+from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, MAX_INFO_LINE, MESSAGE_LINE_ROOM, Parser
+
+quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+
+BLOCK = b"NATS/1.0\r\nA: b\r\n\r\n"
+
+#: Each frame that a server sends: its bytes, and what is to be read from them (see :func:`seen`).
+FRAMES: dict[bytes, Any] = {
+    b"PING\r\n": Signal.PING,
+    b"PONG\r\n": Signal.PONG,
+    b"+OK\r\n": Signal.OK,
+    b"ping\r\n": Signal.PING,
+    b"-ERR 'Stale Connection'\r\n": Err("Stale Connection"),
+    b"-ERR 'Permissions Violation for Publish to \"it's\"'\r\n": Err('Permissions Violation for Publish to "it\'s"'),
+    b"-ERR Parser Error\r\n": Err("Parser Error"),
+    b"-ERR ''\r\n": Err(""),
+    b"-ERR \r\n": Err(""),
+    b"-ERR\r\n": Err(""),
+    b"-ERR '\xff'\r\n": Err("\N{REPLACEMENT CHARACTER}"),
+    b'INFO {"server_id":"S","max_payload":7} \r\n': Info(server_id="S", max_payload=7),
+    b"MSG a.b 12 5\r\nhello\r\n": ("a.b", 12, None, b"", b"hello"),
+    b"MSG a.b 12 _INBOX.1 5\r\nhello\r\n": ("a.b", 12, "_INBOX.1", b"", b"hello"),
+    b"msg\ta.b  12\t r \t 5 \r\nhello\r\n": ("a.b", 12, "r", b"", b"hello"),
+    b"MSG a 1 0\r\n\r\n": ("a", 1, None, b"", b""),
+    b"MSG a 1 4\r\n\r\n\r\n\r\n": ("a", 1, None, b"", b"\r\n\r\n"),
+    b"MSG a 1 6\r\nPING\r\n\r\n": ("a", 1, None, b"", b"PING\r\n"),
+    b"MSG a 1 5\r\n\0\r\0\n\xff\r\n": ("a", 1, None, b"", b"\0\r\0\n\xff"),
+    b"MSG \xc3\xa5.\xff 1 \x00\xfe 1\r\nx\r\n": ("å.\udcff", 1, "\0\udcfe", b"", b"x"),
+    b"HMSG a 1 18 18\r\n" + BLOCK + b"\r\n": ("a", 1, None, BLOCK, b""),
+    b"HMSG a 1 r 18 22\r\n" + BLOCK + b"\r\n\0x\r\n": ("a", 1, "r", BLOCK, b"\r\n\0x"),
+    b"HMSG a 1 0 2\r\nhi\r\n": ("a", 1, None, b"", b"hi"),
+}
+
+#: What comes before a malformed frame, and must be yielded whatever follows.
+BEFORE = b"PING\r\nMSG a 1 2\r\nhi\r\n"
+SEEN_BEFORE = [Signal.PING, ("a", 1, None, b"", b"hi")]
+
+
+def seen(frame: Frame) -> Any:
+    """A frame as something that can be compared: messages with equal content are not equal themselves."""
+    if isinstance(frame, Msg):
+        line = frame.line
+        return (frame.subject, line.sid, frame.reply, frame.block[: line.header_size], frame.data)
+    return frame
+
+
+def read(chunks: Iterable[bytes], parser: Parser | None = None) -> tuple[list[Any], ProtocolError | None]:
+    """What a parser yields, and the error that ended it."""
+    parser = parser or Parser()
+    frames: list[Any] = []
+    try:
+        for chunk in chunks:
+            frames.extend(map(seen, parser.feed(chunk)))  # keeps what came before an error
+    except ProtocolError as error:
+        return frames, error
+    return frames, None
+
+
+def ways_to_cut(stream: bytes) -> Iterator[list[bytes]]:
+    """Whole, byte by byte, and at every split point."""
+    yield [stream]
+    yield [stream[i : i + 1] for i in range(len(stream))]
+    for i in range(1, len(stream)):
+        yield [stream[:i], stream[i:]]
+
+
+class FramesTests(SynchronousTestCase):
+    """However the network cuts a stream, the same frames come out."""
+
+    def assert_reads(self, stream: bytes, expected: list[Any]) -> None:
+        for chunks in ways_to_cut(stream):
+            parser = Parser()
+            self.assertEqual(read(chunks, parser), (expected, None), chunks)
+            self.assertEqual(parser.buffered, 0)
+
+    def test_each_frame_however_it_is_cut(self) -> None:
+        for stream, expected in FRAMES.items():
+            self.assert_reads(stream, [expected])
+
+    def test_all_frames_twice_however_they_are_cut(self) -> None:
+        """An HMSG or an -ERR does not stop what follows it, and a remembered line reads as one that is new."""
+        self.assert_reads(b"".join(FRAMES) * 2, [*FRAMES.values()] * 2)
+
+    @quick
+    @given(st.lists(st.sampled_from(sorted(FRAMES)), max_size=20), st.lists(st.floats(0, 1), max_size=8))
+    def test_random_frames_at_random_cuts(self, streams: list[bytes], cuts: list[float]) -> None:
+        stream = b"".join(streams)
+        places = [0, *sorted(int(cut * len(stream)) for cut in cuts), len(stream)]
+        chunks = [stream[start:stop] for start, stop in pairwise(places)]
+        self.assertEqual(read(chunks), ([FRAMES[each] for each in streams], None))
+
+    @quick
+    @given(st.binary(max_size=300), st.integers(0, 300), st.integers(1, 64))
+    def test_any_bytes_as_payload(self, block: bytes, header_size: int, step: int) -> None:
+        """A payload is never looked into."""
+        header_size = min(header_size, len(block))
+        stream = b"HMSG a 1 %d %d\r\n%b\r\nPING\r\n" % (header_size, len(block), block)
+        chunks = [stream[i : i + step] for i in range(0, len(stream), step)]
+        expected = ("a", 1, None, block[:header_size], block[header_size:])
+        self.assertEqual(read(chunks), ([expected, Signal.PING], None))
+
+    def test_payload_before_its_line_end_is_delivered_once(self) -> None:
+        parser = Parser()
+        self.assertEqual(read([b"MSG a 1 5\r\nhello"], parser), ([], None))
+        self.assertEqual(read([b"\r"], parser), ([], None))
+        self.assertEqual(read([b"\n"], parser), ([("a", 1, None, b"", b"hello")], None))
+        self.assertEqual(read([b"PING\r\n"], parser), ([Signal.PING], None))
+
+    def test_a_ping_cut_in_two_is_one_ping(self) -> None:
+        parser = Parser()
+        self.assertEqual(read([b"PI"], parser), ([], None))
+        self.assertEqual(read([b"NG\r\nPO"], parser), ([Signal.PING], None))
+        self.assertEqual(read([b"NG\r\n"], parser), ([Signal.PONG], None))
+
+    def test_vertical_tab_and_form_feed_belong_to_the_subject(self) -> None:
+        """
+        A server cuts at spaces and tabs alone. Whoever cuts at other white space lets a publisher choose the sid, for
+        the subject ``a<VT>7`` here.
+        """
+        for subject in (b"a\v7", b"a\f7", b"\va", b"a\v"):
+            with_headers = b"HMSG %b 1 %b 0 1\r\nx\r\n" % (subject, subject)
+            name = subject.decode()
+            self.assertEqual(
+                read([b"MSG %b 1 1\r\nx\r\n" % subject + with_headers]),
+                ([(name, 1, None, b"", b"x"), (name, 1, name, b"", b"x")], None),
+            )
+
+
+class MalformedTests(SynchronousTestCase):
+    """A malformed frame is one clear error, after all that came before it."""
+
+    def assert_malformed(self, problem: str, *bad_frames: bytes) -> None:
+        for bad in bad_frames:
+            for chunks in ways_to_cut(BEFORE + bad + b"PING\r\n"):
+                frames, error = read(chunks)
+                self.assertEqual(frames, SEEN_BEFORE, chunks)
+                assert error is not None, chunks
+                self.assertIn(problem, str(error))
+                self.assertLessEqual(len(error.excerpt), 100)
+                self.assertIn(repr(error.excerpt), str(error))
+
+    def test_junk(self) -> None:
+        self.assert_malformed(
+            "not a NATS command",
+            *(b"\n", b"\r\n", b" \r\n", b"\v\r\n", b"\0\xff\r\n", b"GET / HTTP/1.1\r\n", b"OK\r\n", b"PINGPONG\r\n"),
+            *(b"PING now\r\n", b"PING\v\r\n", b"+OK fine\r\n", b"MSGS a 1 0\r\n", b"MSG\va 1 0\r\n", b"PUB a 0\r\n"),
+            *(b"INFO{}\r\n", b"-ERR'x'\r\n", b"- ERR\r\n"),
+        )
+
+    def test_info_that_is_not_info(self) -> None:
+        self.assert_malformed("INFO is not JSON", b"INFO\r\n", b"INFO {\r\n", b"INFO {}x\r\n", b"INFO \xff{}\r\n")
+        self.assert_malformed("INFO is not a JSON object", b"INFO []\r\n", b"INFO null\r\n")
+        self.assert_malformed("INFO's port is not of type int", b'INFO {"port":"4222"}\r\n')
+
+    def test_line_ends(self) -> None:
+        """A bare LF ends no line, and a CR stands nowhere else."""
+        self.assert_malformed(
+            "does not end in CR LF",
+            *(b"PING\n", b"MSG a 1 2\nhi\r\n", b"-ERR 'x'\n", b"PI\rNG\r\n", b"PING\r\r\n", b"\r\r\n"),
+            *(b"-ERR 'a\rb'\r\n", b"MSG a 1 0\r\r\n\r\n"),
+        )
+
+    def test_numbers(self) -> None:
+        """Numbers are ASCII digits, and not so many that converting them costs time."""
+        for number in (b"-1", b"+1", b"1_0", b"0x1", b"1.0", b"1e3", b"\xd9\xa1", b"\xb2", b"x", b"9" * 20, b"9" * 99):
+            self.assert_malformed(
+                "not a number",
+                *(b"MSG a %b 0\r\n\r\n" % number, b"MSG a 1 %b\r\n\r\n" % number, b"MSG a 1 r %b\r\n\r\n" % number),
+                *(b"HMSG a 1 %b 18\r\n\r\n" % number, b"HMSG a 1 r 0 %b\r\n\r\n" % number),
+            )
+
+    def test_argument_counts(self) -> None:
+        self.assert_malformed(
+            "a message line of",
+            *(b"MSG\r\n", b"MSG a\r\n", b"MSG a 1\r\n", b"MSG a 1 r 2 3\r\n", b"MSG a b 1 r 2\r\n"),
+            *(b"HMSG\r\n", b"HMSG a 1 12\r\n", b"HMSG a 1 r 12 13 14\r\n"),
+        )
+
+    def test_header_longer_than_its_message(self) -> None:
+        self.assert_malformed("header longer than its message", b"HMSG a 1 19 18\r\n", b"HMSG a 1 r 1 0\r\n")
+
+    def test_no_line_end_behind_a_payload(self) -> None:
+        self.assert_malformed(
+            "no line end behind a payload",
+            *(b"MSG a 1 2\r\nhi", b"MSG a 1 2\r\nhi\n\n", b"MSG a 1 2\r\nhi\r\r", b"MSG a 1 2\r\nhi\n\r"),
+            *(b"MSG a 1 2\r\nhix\n", b"MSG a 1 2\r\nhi\rx", b"MSG a 1 0\r\n", b"HMSG a 1 18 18\r\n" + BLOCK + b"x\n"),
+        )
+
+    def test_message_above_max_payload(self) -> None:
+        size = DEFAULT_MAX_PAYLOAD + 1
+        self.assert_malformed(
+            f"above max_payload, {DEFAULT_MAX_PAYLOAD} bytes",
+            *(b"MSG a 1 %d\r\n" % size, b"MSG a 1 r %d\r\n" % size, b"MSG a 1 %b\r\n" % (b"9" * 19)),
+            *(b"HMSG a 1 12 %d\r\n" % (12 + size), b"HMSG a 1 %d %d\r\n" % (size, size)),
+        )
+
+    def test_excerpt_of_a_long_line(self) -> None:
+        _, error = read([b"x" * 300 + b"\r\n"])
+        assert error is not None
+        self.assertEqual(error.excerpt, b"x" * 100)
+
+    @quick
+    @given(st.binary(max_size=200), st.integers(1, 20))
+    def test_any_bytes(self, stream: bytes, step: int) -> None:
+        self.assert_cuts_do_not_matter(stream, step)
+
+    @quick
+    @given(
+        st.lists(
+            st.sampled_from(
+                [*b"MSG |HMSG |a |1 |2 |18 |-1 |r |\r\n|\n|\r| |hi\r\n|PING\r\n|-ERR|'".split(b"|"), BLOCK]
+            ),
+            max_size=25,
+        ),
+        st.integers(1, 20),
+    )
+    def test_bytes_that_are_almost_nats(self, words: list[bytes], step: int) -> None:
+        self.assert_cuts_do_not_matter(b"".join(words), step)
+
+    def assert_cuts_do_not_matter(self, stream: bytes, step: int) -> None:
+        """Nothing but ProtocolError is raised, and the same frames come however the stream is cut."""
+        frames, error = read([stream])
+        cut_frames, cut_error = read([stream[i : i + step] for i in range(0, len(stream), step)])
+        self.assertEqual((frames, error is None), (cut_frames, cut_error is None))
+
+
+class LineLimitTests(SynchronousTestCase):
+    """A line has a limit, whether its end has come or not."""
+
+    def assert_limit(
+        self, limit: int, start: bytes, end: bytes, max_control_line: int = DEFAULT_MAX_CONTROL_LINE
+    ) -> None:
+        line = start + b"x" * (limit - len(start) - len(end)) + end
+        too_long = start + b"x" + line[len(start) :]
+        frames, error = read([line[:-1], line[-1:], b"\r", b"\n"], Parser(max_control_line=max_control_line))
+        self.assertEqual((len(frames), error), (1, None))
+        for chunks in ([too_long + b"\r\n"], [too_long + b"\r"], [too_long + b"xx", b"\r\n"]):
+            frames, error = read(chunks, Parser(max_control_line=max_control_line))
+            self.assertEqual(frames, [])
+            self.assertRegex(str(error), r"a line of (more than )?\d+ bytes")
+
+    def test_control_line_at_the_limit_and_one_above(self) -> None:
+        self.assert_limit(DEFAULT_MAX_CONTROL_LINE, b"-ERR '", b"'")
+
+    def test_the_limit_can_be_set(self) -> None:
+        self.assert_limit(32, b"-ERR '", b"'", 32)
+        self.assert_limit(8192, b"-ERR '", b"'", 8192)
+
+    def test_info_may_be_longer(self) -> None:
+        for max_control_line in (32, DEFAULT_MAX_CONTROL_LINE):
+            self.assert_limit(MAX_INFO_LINE, b'INFO {"a":"', b'"}', max_control_line)
+        [info], _ = read([b"INFO %b\r\n" % json.dumps({"connect_urls": ["10.0.0.1:4222"] * 1000}).encode()])
+        self.assertEqual(len(info.connect_urls), 1000)
+
+    def test_message_line_may_be_a_little_longer(self) -> None:
+        """A server limits what a publisher writes, and adds the sid: its line is longer than the limit then."""
+        for start, end in ((b"MSG ", b" 1 0"), (b"HMSG ", b" 1 0 0")):
+            line = start + b"x" * (DEFAULT_MAX_CONTROL_LINE + MESSAGE_LINE_ROOM - len(start + end)) + end + b"\r\n"
+            for chunks in ([line + b"\r\n"], [line[:-2], b"\r", b"\n\r\n"]):
+                frames, error = read(chunks)
+                self.assertEqual((len(frames), error), (1, None))
+            _, error = read([line.replace(b" x", b" xx") + b"\r\n"])
+            self.assertRegex(str(error), r"a line of \d+ bytes")
+
+    def test_junk_without_a_line_end_is_not_kept_for_ever(self) -> None:
+        parser = Parser()
+        for count in range(DEFAULT_MAX_CONTROL_LINE + 1):
+            self.assertEqual(read([b"x"], parser), ([], None), count)
+        _, error = read([b"x"], parser)
+        self.assertIn(f"a line of more than {DEFAULT_MAX_CONTROL_LINE + 1} bytes", str(error))
+
+    def test_a_huge_chunk_of_junk(self) -> None:
+        frames, error = read([BEFORE + b"x" * 1_000_000])
+        self.assertEqual(frames, SEEN_BEFORE)
+        self.assertIn("a line of more than", str(error))
+
+
+class PayloadLimitTests(SynchronousTestCase):
+    """``max_payload`` holds for what was announced, before any of it came."""
+
+    def test_payload_at_the_limit(self) -> None:
+        parser = Parser()
+        parser.max_payload = 100
+        payload = b"x" * 100
+        frames, error = read(
+            [b"MSG a 1 100\r\n%b\r\n" % payload, b"HMSG a 1 100 200\r\n%b%b\r\n" % (payload, payload)], parser
+        )
+        self.assertEqual([frame[-1] for frame in frames], [payload, payload])
+        self.assertIsNone(error)
+
+    def test_one_byte_above(self) -> None:
+        for line in (b"MSG a 1 101\r\n", b"HMSG a 1 12 113\r\n", b"HMSG a 1 101 101\r\n"):
+            parser = Parser()
+            parser.max_payload = 100
+            frames, error = read([line], parser)
+            self.assertEqual(frames, [])
+            self.assertIn("above max_payload, 100 bytes", str(error))
+
+    def test_default(self) -> None:
+        self.assertEqual(Parser().max_payload, DEFAULT_MAX_PAYLOAD)
+        payload = bytes(DEFAULT_MAX_PAYLOAD)
+        frames, error = read([b"MSG a 1 %d\r\n%b\r\n" % (len(payload), payload)])
+        self.assertEqual((frames, error), ([("a", 1, None, b"", payload)], None))
+
+    def test_a_lower_limit_holds_for_remembered_lines_too(self) -> None:
+        """Also within one chunk, as when an INFO says so."""
+        parser = Parser()
+        msg = b"MSG a 1 2\r\nhi\r\n"
+        frames: list[Any] = []
+
+        def take() -> None:
+            for frame in parser.feed(msg + b'INFO {"max_payload":1}\r\n' + msg):
+                frames.append(seen(frame))
+                if isinstance(frame, Info):
+                    parser.max_payload = frame.max_payload
+
+        error = self.assertRaises(ProtocolError, take)
+        self.assertIn("above max_payload, 1 bytes", str(error))
+        self.assertEqual(frames, [("a", 1, None, b"", b"hi"), Info(max_payload=1)])
+
+
+class MemoryTests(SynchronousTestCase):
+    """What is kept is counted and bounded, and bytes are not copied again and again."""
+
+    def test_buffered(self) -> None:
+        parser = Parser()
+        self.assertEqual(parser.buffered, 0)
+        for stream, buffered in (
+            (b"PING\r\nPI", 2),
+            (b"NG\r\n", 0),
+            (b"MSG a 1 3\r\nx", 12),
+            (b"yz\r", 15),
+            (b"\n", 0),
+        ):
+            read([stream], parser)
+            self.assertEqual(parser.buffered, buffered)
+
+    def test_equal_lines_are_parsed_once(self) -> None:
+        first, second = (frame for frame in Parser().feed(b"MSG a 1 2\r\nhi\r\nMSG a 1 2\r\nho\r\n"))
+        assert isinstance(first, Msg)
+        assert isinstance(second, Msg)
+        self.assertIs(first.line, second.line)
+
+    def test_remembered_lines_are_bounded(self) -> None:
+        def lines_alive() -> int:
+            gc.collect()
+            return sum(type(each) is MsgLine for each in gc.get_objects())
+
+        parser = Parser()
+        before = lines_alive()
+        for number in range(10_000):
+            frames, _ = read([b"MSG a.%d 1 0\r\n\r\n" % number], parser)
+            self.assertEqual(frames, [(f"a.{number}", 1, None, b"", b"")])
+        after = lines_alive() - before
+        self.assertGreater(after, 0)
+        self.assertLessEqual(after, 1024)
+
+    def test_long_lines_are_not_remembered(self) -> None:
+        msg = b"MSG %b 1 2\r\nhi\r\n" % (b"a" * 1000)
+        first, second = (frame for frame in Parser().feed(msg * 2))
+        assert isinstance(first, Msg)
+        assert isinstance(second, Msg)
+        self.assertIsNot(first.line, second.line)
+
+    def test_a_large_payload_is_joined_once(self) -> None:
+        size, step = 8 * 1024 * 1024, 64 * 1024
+        parser = Parser()
+        parser.max_payload = size
+        stream = b"MSG a 1 %d\r\n%b\r\n" % (size, bytes(size))
+        chunks = [stream[i : i + step] for i in range(0, len(stream), step)]
+        joins = 0
+
+        def count_joins(frame: FrameType, event: str, function: Any) -> None:
+            nonlocal joins
+            if event == "c_call" and getattr(function, "__name__", "") == "join":
+                joins += 1
+
+        fed = 0
+        previous = sys.getprofile()
+        sys.setprofile(count_joins)
+        try:
+            for chunk in chunks[:-1]:
+                frames = list(parser.feed(chunk))
+                fed += len(chunk)
+                self.assertEqual((frames, parser.buffered), ([], fed))
+            frames = list(parser.feed(chunks[-1]))
+        finally:
+            sys.setprofile(previous)
+        [msg] = map(seen, frames)
+        self.assertEqual((msg[0], len(msg[-1]), parser.buffered), ("a", size, 0))
+        self.assertEqual(joins, 1)
