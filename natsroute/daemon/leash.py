@@ -18,14 +18,17 @@ GRACE = 5.0  # seconds between asking the command to end and killing it
 
 def main(command):
     """Run the command to its end, or to that of standard input; gives its exit code."""
-    # The terminal's Ctrl-C and a service manager's SIGTERM reach the whole group; the master decides when to end.
+    # In a session of its own the leash outlives even a SIGKILL to its master's whole group, and ends the command then.
+    if os.getpid() != os.getpgrp():
+        os.setsid()
+    # A service manager's SIGTERM may reach every process; the master decides when to end.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    # In a session of its own the command gets none of the group's signals.
+    # And the command in another, so that its group holds it and what it starts, and nothing else.
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     selector = selectors.DefaultSelector()
     selector.register(0, selectors.EVENT_READ)

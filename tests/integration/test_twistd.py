@@ -71,11 +71,8 @@ class Program:
         return self.process.wait(PATIENCE)
 
     def kill(self) -> None:
-        """End what is left of it."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        """End it. Not its group: the leash is in it, and must live to end the embedded server."""
+        self.process.kill()
         self.process.wait()
 
 
@@ -134,11 +131,13 @@ class MainJobTests(TwistdTestCase):
         self.assertNotIn("#error", program.says())
 
     def test_a_server_never_outlives_a_killed_natsroute(self) -> None:
-        program = self.run_program(*EMBEDDED, "--event_routes", "routes.py")
-        self.wait_for("ARRIVED hello", program)
-        server = self.server_pid(program)
-        os.kill(program.process.pid, signal.SIGKILL)
-        self.until(lambda: not alive(server), program)
+        """SIGKILL, of the process alone and of its whole group."""
+        for kill in (os.kill, os.killpg):
+            program = self.run_program(*EMBEDDED, "--event_routes", "routes.py")
+            self.wait_for("ARRIVED hello", program)
+            server = self.server_pid(program)
+            kill(program.process.pid, signal.SIGKILL)
+            self.until(lambda server=server: not alive(server), program)
 
     def test_tac(self) -> None:
         """All settings from the environment."""
@@ -167,7 +166,7 @@ class MainJobTests(TwistdTestCase):
     def test_stopped_while_a_thread_is_blocked(self) -> None:
         """A route that never ends does not keep the process."""
         (self.folder / "blocks.py").write_text(
-            ROUTES.replace("@event_route(\"nats:out\")", "@event_route(\"nats:out\", thread=True)").replace(
+            ROUTES.replace('@event_route("nats:out")', '@event_route("nats:out", thread=True)').replace(
                 "flush=True)", "flush=True); import time; time.sleep(3600)"
             ),
             encoding="utf-8",
