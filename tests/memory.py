@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from twisted.internet import error
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ConnectionRefusedError, ConnectionDone
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
@@ -70,7 +70,7 @@ class Link:
 
     def lose(self) -> None:
         """The connection ends."""
-        self.protocol.connectionLost(Failure(ConnectionDone()))
+        self.protocol.connectionLost(Failure(error.ConnectionDone()))
 
 
 @implementer(IStreamClientEndpoint)
@@ -84,7 +84,7 @@ class MemoryEndpoint:
     def connect(self, factory: IProtocolFactory) -> Deferred[Protocol]:
         self._network.asked.append(str(self._server))
         if str(self._server) in self._network.refusing:
-            return fail(ConnectionRefusedError())
+            return fail(error.ConnectionRefusedError())
         protocol = factory.buildProtocol(None)
         self._network.links.append(Link(protocol))
         made: Deferred[Any] = Deferred()

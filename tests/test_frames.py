@@ -77,7 +77,7 @@ class InfoTests(SynchronousTestCase):
         """So do those that are null."""
         nothing = Info.from_json(b"{}")
         self.assertEqual(nothing, Info())
-        self.assertEqual(nothing.max_payload, DEFAULT_MAX_PAYLOAD)
+        self.assertEqual((nothing.max_payload, nothing.port, nothing.client_id), (1024 * 1024, 0, 0))
         self.assertEqual((nothing.tls_required, nothing.ldm, nothing.headers), (False, False, False))
         self.assertEqual(info(port=None, max_payload=None, connect_urls=None, ldm=None), Info())
 

@@ -253,8 +253,13 @@ class RefusalTests(PublisherTestCase):
         self.publisher.publish("a", b"x" * 1024)
         self.assertEqual(len(self.flush()), len(b"PUB a 1024\r\n\r\n") + 1024)
 
+
+class BoundOfMessagesTests(PublisherTestCase):
+    """A worker holds so many messages."""
+
+    limits = PublishLimits(messages=3)
+
     def test_the_bound_of_messages(self) -> None:
-        self.worker._limits = PublishLimits(messages=3)
         waits = [self.publisher.publish("a", b"") for _ in range(3)]
         error = self.failureResultOf(self.publisher.publish("a", b""), PublishBufferFullError).value
         self.assertEqual((error.messages, error.max_messages), (3, 3))
@@ -265,11 +270,30 @@ class RefusalTests(PublisherTestCase):
         self.publisher.publish("a", b"")
         self.assertEqual(self.flush(), b"PUB a 0\r\n\r\n")
 
+
+class BoundOfBytesTests(PublisherTestCase):
+    """A worker holds so many bytes."""
+
+    limits = PublishLimits(bytes=30)
+
     def test_the_bound_of_bytes(self) -> None:
-        self.worker._limits = PublishLimits(bytes=30)
         self.publisher.publish("a", b"12345")  # 16 bytes on the wire
         error = self.failureResultOf(self.publisher.publish("a", b"12345"), PublishBufferFullError).value
         self.assertEqual((error.bytes, error.max_bytes), (16, 30))
+
+    def test_what_is_confirmed_holds_nothing(self) -> None:
+        """Each byte is counted once, whatever way its message took: through the pool, cut, and sent again."""
+        for _ in range(50):
+            ready, made = self.publisher.publish("a", b"1"), self.publisher.publish("a", lambda: b"2")
+            self.flush()
+            self.pool.do()
+            self.disconnect()
+            self.connect()
+            self.clock.advance(0)
+            self.pong()
+            self.successResultOf(ready)
+            self.successResultOf(made)
+            self.assertEqual((self.worker._bytes, self.worker._messages), (0, 0))
 
 
 class OutageTests(PublisherTestCase):

@@ -58,7 +58,7 @@ class RunnerTests(RunnerTestCase):
         for subject in ("a.b", "a.c", "a.d.e", "a.b"):
             self.assertIs(self.send(runner, subject), None)
         self.assertEqual(self.got, ["nats:a.b a.b", "nats:a.* a.c", "nats:> a.d.e", "nats:a.b a.b"])
-        self.assertEqual((runner.received, self.calls.succeeded, self.unrouted.count), (4, 4, 0))
+        self.assertEqual((self.calls.succeeded, self.unrouted.count), (4, 0))
 
     def test_the_queue_group_is_told(self) -> None:
         self.event_route("nats:>")(lambda event: self.got.append(str(event.queue_group)))

@@ -94,7 +94,14 @@ class Subscription:
             if len(self._waiting) > self._limits.messages or self._waiting_bytes > self._limits.bytes:
                 self._connection.pause(self)
             return
-        self._hand_over(msg)
+        # As _hand_over(), without the call: this is the way of nearly every message.
+        try:
+            busy = self._on_msg(msg)
+        except Exception:
+            self._receiver_raised(msg)
+            return
+        if busy is not None:
+            self._wait_for(busy)
 
     def hold(self) -> None:
         """Hand over nothing more until :meth:`release` has been called as often as this."""
@@ -128,8 +135,15 @@ class Subscription:
         try:
             busy = self._on_msg(msg)
         except Exception:
-            self.log.failure("The receiver of {subject} raised an exception", subject=msg.subject)
+            self._receiver_raised(msg)
             return
+        if busy is not None:
+            self._wait_for(busy)
+
+    def _receiver_raised(self, msg: Msg) -> None:
+        self.log.failure("The receiver of {subject} raised an exception", subject=msg.subject)
+
+    def _wait_for(self, busy: object) -> None:
         if isinstance(busy, Deferred):
             self.hold()
             busy.addBoth(self._receiver_ready)

@@ -62,6 +62,9 @@ class Calls:
         except (Exception, SystemExit):
             self.fail(event, Failure())
             return None
+        if result is None:
+            self.succeeded += 1
+            return None
         if inspect.iscoroutine(result):
             result = Deferred.fromCoroutine(result)
         elif not isinstance(result, Deferred):

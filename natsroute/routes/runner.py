@@ -52,8 +52,6 @@ class Runner:
     """
     Runs the routes of one subscription. Give :meth:`on_msg` to
     :meth:`natsroute.client.connection.Connection.subscribe`.
-
-    :ivar received: messages so far.
     """
 
     def __init__(
@@ -67,7 +65,6 @@ class Runner:
         call_in_thread: CallInThread,
         unrouted: UnroutedMessages,
     ) -> None:
-        self.received = 0
         self._find = find
         self._subject = subject
         self._queue_group = queue_group
@@ -84,7 +81,6 @@ class Runner:
 
         :return: None when the next message may come, or a Deferred that fires when it may.
         """
-        self.received += 1
         subject = msg.line.subject
         try:
             lane = self._lane_of[subject]

@@ -81,7 +81,7 @@ class RoutingTests(RealServerTestCase):
         await self.until(lambda: len(self.arrived) == 300)
         for group in ("one", "two", None):
             self.assertEqual(sorted(data for name, data in self.arrived if name == group), sorted(sent))
-        shares = [consumer.runner.received for consumer in service.consumers]
+        shares = [consumer.subscription.received for consumer in service.consumers]
         self.assertEqual(shares[0] + shares[1], 100)
         self.assertEqual(shares[2:], [100, 100])
 
@@ -95,7 +95,7 @@ class RoutingTests(RealServerTestCase):
             service.publish(f"many.{number}", b"")
         await service.publish("many.other", b"")
         await service.publish("many.too.deep", b"")
-        await self.until(lambda: service.consumers[0].runner.received == 1002)
+        await self.until(lambda: service.consumers[0].subscription.received == 1002)
         self.assertEqual(sorted(map(str, self.arrived)), sorted([*map(str, range(1000)), "many.other"]))
         self.assertEqual(service.unrouted.count, 1)
 

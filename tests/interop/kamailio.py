@@ -24,7 +24,7 @@ from natsroute.daemon import leash
 from tests.support import RealServerTestCase, until
 
 #: Set to 1, a missing program fails the tests instead of skipping them.
-REQUIRE = "NATSROUTE_REQUIRE_KAMAILIO"
+REQUIRE = "REQUIRE_KAMAILIO"
 
 #: Seconds after which a Kamailio that is not ready is given up, and how many are tried.
 #:

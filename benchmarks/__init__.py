@@ -1,0 +1,1 @@
+"""natsroute and its peers side by side; see ``python -m benchmarks --help``."""

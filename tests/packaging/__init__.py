@@ -1,0 +1,1 @@
+"""natsroute as it is built, installed and removed. These tests need a package index."""
