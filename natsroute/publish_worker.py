@@ -27,6 +27,7 @@ from natsroute.errors import (
     PublishBufferFullError,
     PublisherStoppedError,
 )
+from natsroute.wire.frames import MOST_MAX_PAYLOAD
 
 
 class Link(Interface):
@@ -105,7 +106,9 @@ class PublishWorker:
     """
     Publishes over one link. Its owner tells it when the link is :meth:`connected` and :meth:`disconnected`.
 
-    :ivar published: messages taken, those refused for want of room included.
+    :ivar confirmed: messages that the server has.
+    :ivar resent: messages sent again after a reconnect.
+    :ivar failed: messages whose Deferred failed, those refused for want of room included.
     """
 
     log = Logger()
@@ -118,12 +121,13 @@ class PublishWorker:
         limits: PublishLimits,
         on_pressure: Callable[[bool], None],
     ) -> None:
-        self.published = self.confirmed = self.resent = self.failed = 0
+        self.confirmed = self.resent = self.failed = 0
         self._link = link
         self._clock = clock
         self._in_pool = in_pool
         self._limits = limits
-        self._half_of = PublishLimits(limits.messages // 2, limits.bytes // 2)
+        self._half_of_messages = limits.messages // 2
+        self._half_of_bytes = limits.bytes // 2
         self._on_pressure = on_pressure
         self._pressed = False
         self._waiting: list[Outgoing] = []
@@ -132,24 +136,28 @@ class PublishWorker:
         self._unconfirmed: deque[_Batch] = deque()
         self._messages = 0
         self._bytes = 0
-        self._max_payload: int | None = None
+        self._max_payload = MOST_MAX_PAYLOAD  # until a server says otherwise
         self._permission_errors: dict[str, PermissionsError] = {}
         self._next_flush: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
 
+    @property
+    def published(self) -> int:
+        """Messages taken, whatever became of them."""
+        return self.confirmed + self.failed + self._messages
+
     def add(self, outgoing: Outgoing) -> None:
         """Take a message; its Deferred says what became of it."""
-        self.published += 1
         self._messages += 1
         self._bytes += len(outgoing.frame)
-        if self._messages > self._half_of.messages or self._bytes > self._half_of.bytes:
-            if self._is_over_its_limits():
+        if self._messages > self._half_of_messages or self._bytes > self._half_of_bytes:
+            if self._messages > self._limits.messages or self._bytes > self._limits.bytes:
                 self._fail(outgoing, self._full_without(outgoing))
                 return
             if not self._pressed:
                 self._pressed = True
                 self._on_pressure(True)
-        if self._max_payload is not None and outgoing.size > self._max_payload:
+        if outgoing.size > self._max_payload:
             self._fail(outgoing, PayloadTooLargeError(outgoing.size, self._max_payload))
             return
         self._waiting.append(outgoing)
@@ -157,9 +165,6 @@ class PublishWorker:
             self._unmade += 1
         if self._next_flush is None:
             self._next_flush = self._clock.callLater(0, self._flush)
-
-    def _is_over_its_limits(self) -> bool:
-        return self._messages > self._limits.messages or self._bytes > self._limits.bytes
 
     def _full_without(self, outgoing: Outgoing) -> PublishBufferFullError:
         return PublishBufferFullError(
@@ -171,7 +176,7 @@ class PublishWorker:
 
     def connected(self) -> None:
         """The link can be written to."""
-        self._max_payload = self._link.max_payload
+        self._max_payload = self._link.max_payload or MOST_MAX_PAYLOAD
         self._waiting = self._without_oversized(self._waiting)
         self._flush_soon()
 
@@ -284,7 +289,7 @@ class PublishWorker:
         for outgoing in messages:
             if type(outgoing) is Unmade and outgoing.error is not None:
                 self._fail(outgoing, outgoing.error)
-            elif self._max_payload is not None and outgoing.size > self._max_payload:
+            elif outgoing.size > self._max_payload:
                 self._fail(outgoing, PayloadTooLargeError(outgoing.size, self._max_payload))
             else:
                 sendable.append(outgoing)

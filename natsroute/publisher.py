@@ -8,7 +8,9 @@ A subject always goes to the same worker, so its order is kept. What a worker do
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from threading import get_ident
+from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
@@ -100,24 +102,29 @@ class Publisher:
         """
         confirmed: Deferred[None] = Deferred()
         if get_ident() != self._thread:
-            self._from_thread(lambda: self.publish(subject, payload, reply, headers).chainDeferred(confirmed))
+            self._from_thread(self._publish_for_thread, confirmed, subject, payload, reply, headers)
             return confirmed
         try:
             if self._stopping:
                 raise PublisherStoppedError(f"the publisher is stopping: the message to {subject} was not sent")
             block = encode_headers(headers) if headers else b""
-            if isinstance(payload, (bytes, str)):
-                data = payloads.to_bytes(payload)
-                outgoing = Outgoing(confirmed, subject, encode_pub(subject, data, reply, block), len(data) + len(block))
+            if isinstance(payload, str):
+                payload = payloads.to_bytes(payload)
+            if isinstance(payload, bytes):
+                frame = encode_pub(subject, payload, reply, block)
+                outgoing = Outgoing(confirmed, subject, frame, len(payload) + len(block))
             else:
                 encode_pub(subject, b"", reply)  # a bad subject is told before the pool is asked
-                outgoing = Unmade(confirmed, subject, lambda: _make(subject, payload, reply, block))
+                outgoing = Unmade(confirmed, subject, partial(_make, subject, payload, reply, block))
         except NatsrouteError:
             self._refused += 1
             confirmed.errback(Failure())
             return confirmed
         self.workers[hash(subject) % len(self.workers)].add(outgoing)
         return confirmed
+
+    def _publish_for_thread(self, confirmed: Deferred[None], *message: Any) -> None:
+        self.publish(*message).chainDeferred(confirmed)
 
     #: The name that the function has in a Kamailio script.
     nats_publish = publish

@@ -74,7 +74,7 @@ class RouteTester:
         block = encode_headers(headers) if headers else b""
         data = payloads.to_bytes(payload)
         line = MsgLine(subject, 1, reply, len(block), len(block) + len(data))
-        event = Event(Scope(route.name, self._publish, queue_group), Msg(line, block + data))
+        event = Event(Scope(route.name, self._publish, queue_group), Msg(line, data, block))
         return maybeDeferred(route.function, event)
 
     def connected(self, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:

@@ -224,14 +224,14 @@ class MsgTests(SynchronousTestCase):
 
     def test_with_headers(self) -> None:
         block = b"NATS/1.0\r\nA: b\r\n\r\n"
-        msg = Msg(MsgLine("a.b", 7, "r", len(block), len(block) + 5), block + b"hello")
+        msg = Msg(MsgLine("a.b", 7, "r", len(block), len(block) + 5), b"hello", block)
         self.assertEqual((msg.reply, msg.data), ("r", b"hello"))
         self.assertEqual(dict(msg.headers), {"A": "b"})
 
     def test_with_headers_alone(self) -> None:
         """As the server's own "no responders"."""
         block = b"NATS/1.0 503\r\n\r\n"
-        msg = Msg(MsgLine("_INBOX.1", 7, None, len(block), len(block)), block)
+        msg = Msg(MsgLine("_INBOX.1", 7, None, len(block), len(block)), b"", block)
         self.assertEqual((msg.data, msg.headers.status), (b"", 503))
 
     def test_payload_that_looks_like_headers(self) -> None:
@@ -241,7 +241,7 @@ class MsgTests(SynchronousTestCase):
 
     def test_bad_headers(self) -> None:
         """They spoil the headers, not the payload."""
-        msg = Msg(MsgLine("a", 7, None, 3, 5), b"badhi")
+        msg = Msg(MsgLine("a", 7, None, 3, 5), b"hi", b"bad")
         self.assertEqual(msg.data, b"hi")
         self.assertRaises(DecodeError, lambda: msg.headers)
 

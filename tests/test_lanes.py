@@ -32,10 +32,10 @@ class LaneTestCase(SynchronousTestCase):
 
     def lane(self, **options: Any) -> Lane:
         route = Route("nats:a", self.route, **options)
-        return open_lane(route, route.function, self.scope, self.calls)
+        return open_lane(route, route.function, self.calls)
 
     def take(self, lane: Lane, data: bytes) -> Deferred[None] | None:
-        return lane.take(Event(self.scope, Msg(MsgLine("a", 1, None, 0, len(data)), data)))
+        return lane(Event(self.scope, Msg(MsgLine("a", 1, None, 0, len(data)), data)))
 
     def end(self, data: bytes) -> None:
         self.running.pop(data).callback(None)
@@ -118,7 +118,7 @@ class KeyedTests(LaneTestCase):
             data = b"%c%d" % (number % 256, number)
             self.take(lane, data)
             self.end(data)
-        self.assertEqual(lane._behind, {})
+        self.assertEqual(lane.__self__._behind, {})
 
     def test_quick_calls_behind_a_slow_one(self) -> None:
         """They run at once when their turn comes, without growing the stack."""
@@ -129,7 +129,7 @@ class KeyedTests(LaneTestCase):
             return self.route(event) if event.data == b"a0" else None
 
         made = Route("nats:a", route, 1000, lambda event: event.data[:1])
-        lane = open_lane(made, route, self.scope, self.calls)
+        lane = open_lane(made, route, self.calls)
         for number in range(1000):
             self.take(lane, b"a%d" % number)
         self.assertEqual(quick, [b"a0"])

@@ -58,7 +58,7 @@ def seen(frame: Frame) -> Any:
     """A frame as something that can be compared: messages with equal content are not equal themselves."""
     if isinstance(frame, Msg):
         line = frame.line
-        return (frame.subject, line.sid, frame.reply, frame.block[: line.header_size], frame.data)
+        return (frame.subject, line.sid, frame.reply, frame.header_block, frame.data)
     return frame
 
 

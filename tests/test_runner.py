@@ -92,7 +92,7 @@ class RunnerTests(RunnerTestCase):
         runner = self.runner()
         for number in range(20_000):
             self.send(runner, f"a.{number}")
-        self.assertLess(len(runner._lane_of), 10_000)
+        self.assertLess(len(runner._way_of), 10_000)
         self.assertEqual(self.calls.succeeded, 20_000)
 
 

@@ -90,7 +90,7 @@ class Subscription:
             self._connection.forget(self)
         if self._holds or self._waiting:
             self._waiting.append(msg)
-            self._waiting_bytes += len(msg.block)
+            self._waiting_bytes += msg.line.size
             if len(self._waiting) > self._limits.messages or self._waiting_bytes > self._limits.bytes:
                 self._connection.pause(self)
             return
@@ -116,7 +116,7 @@ class Subscription:
         try:
             while self._waiting and not self._holds:
                 msg = self._waiting.popleft()
-                self._waiting_bytes -= len(msg.block)
+                self._waiting_bytes -= msg.line.size
                 self._hand_over(msg)
         finally:
             self._pumping = False

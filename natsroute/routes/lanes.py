@@ -1,20 +1,20 @@
 """
 Order and concurrency: how the messages of one subscription go through one route.
 
-Each lane has ``take(event)``. It returns None when the next message may come, or a Deferred that fires when it may.
+A lane is called with each event. It returns None when the next message may come, or a Deferred that fires when it may.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
-from typing import Protocol as Interface
+from collections.abc import Callable, Hashable
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from natsroute.routes.calls import Calls
-from natsroute.routes.event import Event, Scope
+from natsroute.routes.event import Event
 from natsroute.routes.table import KeyFunction, Route, RouteFunction
 
 #: Messages that may wait behind running keys, for each key that may run: enough to keep all keys busy when traffic is
@@ -22,44 +22,31 @@ from natsroute.routes.table import KeyFunction, Route, RouteFunction
 BACKLOG_PER_KEY = 16
 
 
-class Lane(Interface):
-    """The way of a route's messages."""
-
-    scope: Scope
-
-    def take(self, event: Event) -> Deferred[None] | None:
-        """Run the route for a message, now or later."""
+#: Runs the route for a message, now or later.
+Lane = Callable[[Event], "Deferred[None] | None"]
 
 
-def open_lane(route: Route, function: RouteFunction, scope: Scope, calls: Calls) -> Lane:
+def open_lane(route: Route, function: RouteFunction, calls: Calls) -> Lane:
     """
     The lane that a route asks for.
 
     :param function: what to call, which is not the route's own function where that runs in a thread.
     """
     if route.key is not None:
-        return KeyedLane(function, scope, calls, route.key, route.concurrency)
+        return KeyedLane(function, calls, route.key, route.concurrency).take
     if route.concurrency > 1:
-        return ParallelLane(function, scope, calls, route.concurrency)
-    return SerialLane(function, scope, calls)
+        return ParallelLane(function, calls, route.concurrency).take
+    # One message after the other, as in Kamailio: the call itself says when the next may come.
+    return partial(calls.call, function)
 
 
-class SerialLane:
-    """One message after the other, as in Kamailio."""
-
-    def __init__(self, function: RouteFunction, scope: Scope, calls: Calls) -> None:
-        self.scope = scope
-        self._function = function
-        self._calls = calls
-
-    def take(self, event: Event) -> Deferred[None] | None:
-        return self._calls.call(self._function, event)
-
-
-class _BoundedLane(SerialLane):
+class _BoundedLane:
     """What the lanes with a limit share: a Deferred for "there is room again"."""
 
-    _room: Deferred[None] | None = None
+    def __init__(self, function: RouteFunction, calls: Calls) -> None:
+        self._function = function
+        self._calls = calls
+        self._room: Deferred[None] | None = None
 
     def _is_full(self) -> bool:
         raise AssertionError("each bounded lane knows its bound")
@@ -79,12 +66,13 @@ class _BoundedLane(SerialLane):
 class ParallelLane(_BoundedLane):
     """At most so many messages at once, in no particular order."""
 
-    def __init__(self, function: RouteFunction, scope: Scope, calls: Calls, concurrency: int) -> None:
-        super().__init__(function, scope, calls)
+    def __init__(self, function: RouteFunction, calls: Calls, concurrency: int) -> None:
+        super().__init__(function, calls)
         self._concurrency = concurrency
         self._running = 0
 
     def take(self, event: Event) -> Deferred[None] | None:
+        """Run it now."""
         ended = self._calls.call(self._function, event)
         if ended is None:
             return None
@@ -103,14 +91,15 @@ class ParallelLane(_BoundedLane):
 class KeyedLane(_BoundedLane):
     """In order for each key, at most so many keys at once."""
 
-    def __init__(self, function: RouteFunction, scope: Scope, calls: Calls, key: KeyFunction, concurrency: int) -> None:
-        super().__init__(function, scope, calls)
+    def __init__(self, function: RouteFunction, calls: Calls, key: KeyFunction, concurrency: int) -> None:
+        super().__init__(function, calls)
         self._key = key
         self._concurrency = concurrency
         self._behind: dict[Hashable, deque[Event]] = {}  # for each running key, what waits behind it
         self._backlog = 0
 
     def take(self, event: Event) -> Deferred[None] | None:
+        """Run it now, or when those of its key that came before have ended."""
         try:
             key = self._key(event)
             behind = self._behind.get(key)

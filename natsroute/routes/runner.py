@@ -16,6 +16,8 @@ from natsroute.wire.frames import Msg
 
 #: The route of a subject, or None.
 FindRoute = Callable[[str], "Route | None"]
+#: Through which lane a message goes, and what its event is told.
+_Way = tuple[Lane, Scope]
 #: Runs a blocking function in a thread.
 CallInThread = Callable[[RouteFunction, Event], "Deferred[object]"]
 
@@ -72,8 +74,8 @@ class Runner:
         self._calls = calls
         self._call_in_thread = call_in_thread
         self._unrouted = unrouted
-        self._lanes: dict[str, Lane] = {}
-        self._lane_of: dict[str, Lane | None] = {}
+        self._ways: dict[str, _Way] = {}  # by the route's name
+        self._way_of: dict[str, _Way | None] = {}  # by the message's subject
 
     def on_msg(self, msg: Msg) -> Deferred[None] | None:
         """
@@ -83,28 +85,29 @@ class Runner:
         """
         subject = msg.line.subject
         try:
-            lane = self._lane_of[subject]
+            way = self._way_of[subject]
         except KeyError:
-            lane = self._lane_for(subject)
-        if lane is None:
+            way = self._way_for(subject)
+        if way is None:
             self._unrouted.add(self._subject, subject)
             return None
-        return lane.take(Event(lane.scope, msg))
+        lane, scope = way
+        return lane(Event(scope, msg))
 
-    def _lane_for(self, subject: str) -> Lane | None:
-        if len(self._lane_of) >= _REMEMBERED_SUBJECTS:
-            self._lane_of.clear()
+    def _way_for(self, subject: str) -> _Way | None:
+        if len(self._way_of) >= _REMEMBERED_SUBJECTS:
+            self._way_of.clear()
         route = self._find(subject)
-        lane = self._lane_of[subject] = None if route is None else self._lane(route)
-        return lane
+        way = self._way_of[subject] = None if route is None else self._way_through(route)
+        return way
 
-    def _lane(self, route: Route) -> Lane:
-        """The one lane that all messages of a route go through."""
-        if route.name not in self._lanes:
+    def _way_through(self, route: Route) -> _Way:
+        """The one way that all messages of a route go."""
+        if route.name not in self._ways:
             function = partial(self._call_in_thread, route.function) if route.thread else route.function
             scope = Scope(route.name, self._publish, self._queue_group)
-            self._lanes[route.name] = open_lane(route, function, scope, self._calls)
-        return self._lanes[route.name]
+            self._ways[route.name] = open_lane(route, function, self._calls), scope
+        return self._ways[route.name]
 
 
 class ConnectionRunner:

@@ -24,6 +24,16 @@ def _subject(subject: str) -> bytes:
     return _checked_length(subject.encode("utf-8", "surrogateescape"))
 
 
+@lru_cache(_REMEMBERED_NAMES)
+def _pub(subject: str) -> bytes:
+    return b"PUB %b " % _subject(subject)
+
+
+@lru_cache(_REMEMBERED_NAMES)
+def _size_line(size: int) -> bytes:
+    return b"%d\r\n" % size
+
+
 def _checked_length(name: bytes) -> bytes:
     # A server ends the connection over a control line that is too long, and the message would be sent again for ever.
     # Half of the line each leaves room for the command, a reply subject and the sizes.
@@ -49,7 +59,8 @@ def encode_pub(subject: str, payload: bytes, reply: str | None = None, headers: 
         to = _subject(subject) if reply is None else b"%b %b" % (_subject(subject), _subject(reply))
         return b"HPUB %b %d %d\r\n%b%b\r\n" % (to, len(headers), len(headers) + len(payload), headers, payload)
     if reply is None:
-        return b"PUB %b %d\r\n%b\r\n" % (_subject(subject), len(payload), payload)
+        # The same as the line below would make, at half the cost: nearly every message goes this way.
+        return b"".join((_pub(subject), _size_line(len(payload)), payload, b"\r\n"))
     return b"PUB %b %b %d\r\n%b\r\n" % (_subject(subject), _subject(reply), len(payload), payload)
 
 

@@ -58,11 +58,13 @@ class Msg:
     A message.
 
     :ivar line: its control line.
-    :ivar block: its header block, if it has one, and its payload.
+    :ivar data: its payload.
+    :ivar header_block: its headers as they came; empty for a message without.
     """
 
     line: MsgLine
-    block: bytes
+    data: bytes
+    header_block: bytes = b""
 
     @property
     def subject(self) -> str:
@@ -75,19 +77,13 @@ class Msg:
         return self.line.reply
 
     @property
-    def data(self) -> bytes:
-        """The payload."""
-        return self.block[self.line.header_size :]
-
-    @property
     def headers(self) -> Headers:
         """
         The headers, read anew at each call; empty for a message without.
 
         :raises DecodeError: the publisher sent a header block that is not one.
         """
-        size = self.line.header_size
-        return parse_headers(self.block[:size]) if size else Headers()
+        return parse_headers(self.header_block) if self.header_block else Headers()
 
 
 def _list_of_strings(value: Any) -> bool:

@@ -104,7 +104,11 @@ class Parser:
                 if buffer[stop] != _CR or buffer[stop + 1] != _LF:
                     raise ProtocolError("no line end behind a payload", buffer[stop:])
                 position = stop + 2
-                yield Msg(line, buffer[start:stop])
+                if line.header_size:
+                    body = start + line.header_size
+                    yield Msg(line, buffer[body:stop], buffer[start:body])
+                else:
+                    yield Msg(line, buffer[start:stop])
         finally:
             self._chunks = [buffer[position:]]
             self._buffered = length - position
