@@ -108,9 +108,9 @@ class Publisher:
             if self._stopping:
                 raise PublisherStoppedError(f"the publisher is stopping: the message to {subject} was not sent")
             block = encode_headers(headers) if headers else b""
-            if isinstance(payload, str):
+            if type(payload) is str:
                 payload = payloads.to_bytes(payload)
-            if isinstance(payload, bytes):
+            if type(payload) is bytes:
                 frame = encode_pub(subject, payload, reply, block)
                 outgoing = Outgoing(confirmed, subject, frame, len(payload) + len(block))
             else:

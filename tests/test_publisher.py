@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -151,6 +151,43 @@ class ConfirmationTests(PublisherTestCase):
         self.flush()
         self.pong()
         self.assertEqual(self.flush(), b"PUB a 1\r\n2\r\n")
+
+    def test_a_deferred_looked_at_late(self) -> None:
+        """One that nobody listened to when the confirmation came has its result all the same."""
+        wait = self.publisher.publish("a", b"1")
+        self.flush()
+        self.pong()
+        self.assertTrue(wait.called)
+        self.assertIs(self.successResultOf(wait), None)
+
+    def test_a_deferred_in_the_callback_of_another(self) -> None:
+        first: Deferred[None] = Deferred()
+        first.addCallback(lambda _: self.publisher.publish("a", b"1"))
+        first.callback(None)
+        self.assertNoResult(first)
+        self.flush()
+        self.pong()
+        self.successResultOf(first)
+
+    def test_a_deferred_that_was_cancelled(self) -> None:
+        """Nobody waits any longer; the message is on its way all the same."""
+        wait = self.publisher.publish("a", b"1")
+        wait.cancel()
+        self.failureResultOf(wait, CancelledError)
+        self.assertEqual(self.flush(), b"PUB a 1\r\n1\r\n")
+        self.pong()
+        self.assertEqual(self.counts(), (1, 1, 0, 0))
+
+    def test_awaited(self) -> None:
+        async def route() -> str:
+            await self.publisher.publish("a", b"1")
+            return "done"
+
+        ended = Deferred.fromCoroutine(route())
+        self.flush()
+        self.assertNoResult(ended)
+        self.pong()
+        self.assertEqual(self.successResultOf(ended), "done")
 
     def test_a_subject_the_server_refuses(self) -> None:
         """Only its Deferred fails; the answer to the batch confirms the others."""

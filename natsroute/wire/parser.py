@@ -32,6 +32,8 @@ _REMEMBERED_LINE_LENGTH = 256
 
 _SIGNALS = {signal.value: signal for signal in Signal}
 _CR, _LF = b"\r\n"
+_NO_LINE: tuple[bytes, ...] = ()  # nothing starts with one of none
+_NO_MESSAGE = MsgLine("", 0, None, 0, 0)
 _VT, _FF = b"\v\f"
 _BLANKS = re.compile(rb"[ \t]+")
 
@@ -80,23 +82,31 @@ class Parser:
         length = len(buffer)
         known_line = self._lines.get
         find = buffer.find
+        startswith = buffer.startswith
         position = 0
         wanted = 0
+        text: bytes | tuple[bytes, ...] = _NO_LINE
+        line = _NO_MESSAGE
         try:
             while True:
-                start = find(b"\n", position) + 1
-                if not start:
-                    self._check_unfinished_line(buffer, position)
-                    break
-                text = buffer[position:start]
-                line = known_line(text)
-                if line is None:
-                    frame = self._parse_line(text)
-                    if not isinstance(frame, MsgLine):
-                        position = start
-                        yield frame
-                        continue
-                    line = frame
+                if startswith(text, position):  # a busy subject: the same line as before, so the same message line
+                    start = position + len(text)
+                else:
+                    start = find(b"\n", position) + 1
+                    if not start:
+                        self._check_unfinished_line(buffer, position)
+                        break
+                    text = buffer[position:start]
+                    known = known_line(text)
+                    if known is None:
+                        frame = self._parse_line(text)
+                        if not isinstance(frame, MsgLine):
+                            text = _NO_LINE
+                            position = start
+                            yield frame
+                            continue
+                        known = frame
+                    line = known
                 stop = start + line.size
                 if stop + 2 > length:
                     wanted = stop + 2 - position
@@ -128,11 +138,12 @@ class Parser:
     def _parse_line(self, text: bytes) -> Info | Err | Signal | MsgLine:
         if len(text) > self._max_control_line + 2 and len(text) > self._line_limit(text) + 2:
             raise ProtocolError(f"a line of {len(text) - 2} bytes", text)
-        if text.find(b"\r") != len(text) - 2:
+        if text[-2:] != b"\r\n":
             raise ProtocolError("a line that does not end in CR LF", text)
         words = text.split()
-        if _VT in text or _FF in text:  # split() cuts there too, but a subject may have them in it
-            words = _BLANKS.split(text.strip(b" \t\r\n"))
+        if _VT in text or _FF in text or _CR in text[:-2]:
+            # split() cuts there too, but a server lets them through in a subject, whoever publishes to it.
+            words = _BLANKS.split(text[:-2].strip(b" \t"))
         operation = words[0].upper() if words else b""
         if operation == b"MSG" or operation == b"HMSG":
             return self._parse_message_line(words, text)
