@@ -147,6 +147,7 @@ class PublishWorker:
         self._max_payload = MOST_MAX_PAYLOAD  # until a server says otherwise
         self._permission_errors: dict[str, PermissionsError] = {}
         self._next_flush: IDelayedCall | None = None
+        self._is_sparse = False  # the last batch was of one message
         self._drained: Deferred[None] | None = None
 
     @property
@@ -172,7 +173,10 @@ class PublishWorker:
         if type(outgoing) is Unmade:
             self._unmade += 1
         if self._next_flush is None:
-            self._next_flush = self._clock.callLater(0, self._flush)
+            if self._is_sparse and not self._unconfirmed:
+                self._flush()  # nobody else is coming, so nothing is gained by waiting for them
+            else:
+                self._next_flush = self._clock.callLater(0, self._flush)
 
     def _full_without(self, outgoing: Outgoing) -> PublishBufferFullError:
         return PublishBufferFullError(
@@ -261,6 +265,7 @@ class PublishWorker:
     def _write(self, messages: list[Outgoing]) -> None:
         data = b"".join([outgoing.frame for outgoing in messages])
         self._unconfirmed.append(_Batch(messages, len(data)))
+        self._is_sparse = len(messages) == 1
         # After a loss disconnected() does all there is to do.
         self._link.write_and_ping(data).addCallbacks(self._confirm_oldest, lambda lost: None)
 
