@@ -207,7 +207,7 @@ class PublishWorker:
         The server refused a subject. It answers in order, so that is one of the oldest unconfirmed batch, whose PONG
         comes next.
         """
-        if error.operation == "publish" and self._unconfirmed:
+        if error.operation in ("publish", "reply") and self._unconfirmed:
             self._permission_errors[error.subject] = error
 
     def drain(self) -> Deferred[None]:
@@ -290,7 +290,7 @@ class PublishWorker:
     def _confirm_but_for_refused(self, batch: _Batch) -> None:
         errors, self._permission_errors = self._permission_errors, {}
         for outgoing in batch.messages:
-            error = errors.get(outgoing.subject)
+            error = next((errors[name] for name in _subjects_of(outgoing.frame) if name in errors), None)
             if error is None:
                 self.confirmed += 1
                 outgoing.confirmed.callback(None)
@@ -334,6 +334,12 @@ class PublishWorker:
         elif not self._messages:
             drained, self._drained = self._drained, None
             drained.callback(None)
+
+
+def _subjects_of(frame: bytes) -> list[str]:
+    """The subject of a PUB or HPUB, and its reply subject if it has one."""
+    words = frame.partition(b"\r\n")[0].decode("utf-8", "surrogateescape").split(" ")
+    return words[1:-2] if words[0] == "HPUB" else words[1:-1]
 
 
 def _make_all(messages: Iterable[Unmade]) -> None:

@@ -152,6 +152,40 @@ class ConfirmationTests(PublisherTestCase):
         self.pong()
         self.assertEqual(self.flush(), b"PUB a 1\r\n2\r\n")
 
+    def test_sparse_traffic(self) -> None:
+        """When the last batch was a single message and is confirmed, the next is not kept waiting for others."""
+        self.publisher.publish("a", b"1")
+        self.flush()
+        self.pong()
+        self.publisher.publish("a", b"2")
+        self.assertEqual(self.link.sent(), b"PUB a 1\r\n2\r\n")
+        self.publisher.publish("a", b"3")
+        self.publisher.publish("a", b"4")
+        self.assertEqual(self.link.sent(), b"", "one is on the way, so the others gather")
+        self.assertEqual(self.flush(), b"PUB a 1\r\n3\r\nPUB a 1\r\n4\r\n")
+        self.pong()
+        self.pong()
+        self.publisher.publish("a", b"5")
+        self.assertEqual(self.link.sent(), b"", "the last batch was of two")
+
+    def test_a_reply_subject_the_server_refuses(self) -> None:
+        """The server drops such a message, so its Deferred fails, with headers and without."""
+        waits = [
+            self.publisher.publish("a", b"1", reply="r"),
+            self.publisher.publish("a", b"1", reply="r", headers={"N": "v"}),
+            self.publisher.publish("a", b"1", reply="s"),
+            self.publisher.publish("r", b"1"),
+        ]
+        self.flush()
+        error = server_error('Permissions Violation for Publish with Reply of "r"')
+        assert isinstance(error, PermissionsError)
+        self.worker.refused(error)
+        self.pong()
+        self.failureResultOf(waits[0], PermissionsError)
+        self.failureResultOf(waits[1], PermissionsError)
+        self.successResultOf(waits[2])
+        self.failureResultOf(waits[3], PermissionsError)  # who may not publish to it may not name it either
+
     def test_a_deferred_looked_at_late(self) -> None:
         """One that nobody listened to when the confirmation came has its result all the same."""
         wait = self.publisher.publish("a", b"1")
