@@ -1,0 +1,82 @@
+"""natsroute.daemon.routing, and what the service makes of it"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute import EventRoutes, NatsrouteService, Settings
+from natsroute.daemon.routing import Routing
+from natsroute.daemon.settings import QueueEntry
+from natsroute.errors import SettingError
+
+
+class Reactor(MemoryReactorClock):
+    """With the one thing that MemoryReactorClock leaves out."""
+
+    def callFromThread(self, function: Callable[..., object], *arguments: object) -> None:
+        function(*arguments)
+
+
+class RoutingTests(SynchronousTestCase):
+    """The program's routes, those of the files, or the callback instead of both."""
+
+    def setUp(self) -> None:
+        self.event_route = EventRoutes()
+        self.event_route("nats:a")(lambda event: None)
+        self.event_route("nats:a.*")(lambda event: None)
+
+    def file(self, name: str) -> str:
+        """A routes file with one route."""
+        path = Path(self.mktemp()).with_suffix(".py")
+        path.write_text(
+            f"from natsroute import EventRoutes\nr = EventRoutes()\nr('nats:{name}')(print)\n", encoding="utf-8"
+        )
+        return str(path)
+
+    def test_routes_of_program_and_files(self) -> None:
+        routing = Routing(Settings(event_routes=[self.file("b")]), self.event_route)
+        find = routing.for_entry(QueueEntry(">"))
+        for subject, name in [("a", "nats:a"), ("a.x", "nats:a.*"), ("b", "nats:b")]:
+            route = find(subject)
+            assert route is not None
+            self.assertEqual(route.name, name)
+        self.assertIs(find("c"), None)
+        self.assertEqual(routing.names(QueueEntry("a.x")), ["nats:a.*"])
+
+    def test_a_route_in_both(self) -> None:
+        error = self.assertRaises(SettingError, Routing, Settings(event_routes=[self.file("a")]), self.event_route)
+        self.assertIn("two event routes 'nats:a'", str(error))
+
+    def test_callback(self) -> None:
+        """It has the name of the configured subject, whatever the message's own, and gets connection events."""
+        routing = Routing(Settings(event_callback="builtins:print"), None)
+        for found in (routing.for_entry(QueueEntry("a.*", "q"))("a.b"), routing.for_connections("nats:connected")):
+            assert found is not None
+            self.assertIs(found.function, print)
+        found = routing.for_entry(QueueEntry("a.*", "q"))("a.b")
+        self.assertEqual(found and found.name, "nats:a.*")
+        self.assertEqual(routing.names(QueueEntry("a")), ["the event_callback"])
+
+    def test_callback_and_routes(self) -> None:
+        error = self.assertRaises(SettingError, Routing, Settings(event_callback="builtins:print"), self.event_route)
+        self.assertIn("Leave one of them out", str(error))
+
+    def test_many_routes_are_not_all_named(self) -> None:
+        for number in range(1000):
+            self.event_route(f"nats:many.{number}")(lambda event: None)
+        names = Routing(Settings(), self.event_route).names(QueueEntry("many.>"))
+        self.assertEqual((len(names), names[-1]), (11, "and 990 more"))
+
+    def test_a_service_is_built_without_touching_the_network(self) -> None:
+        """One connection for each entry and each worker; nothing is connected before the start."""
+        reactor = Reactor()
+        settings = Settings(subject_queue_group=["a:q", "a:q", "b"], num_publish_workers=3)
+        service = NatsrouteService(settings, self.event_route, reactor=reactor)
+        self.assertEqual([str(consumer.entry) for consumer in service.consumers], ["a:q", "a:q", "b"])
+        self.assertEqual(len(service.publisher.workers), 3)
+        self.assertEqual((reactor.tcpClients, reactor.getDelayedCalls(), service.connected), ([], [], False))
+        self.successResultOf(service.stopService())
