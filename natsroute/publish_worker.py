@@ -142,6 +142,7 @@ class PublishWorker:
         self._unmade = 0  # of those that wait, how many the pool must make
         self._in_the_pool: list[Outgoing] = []
         self._unconfirmed: deque[_Batch] = deque()
+        self._unsure: list[Outgoing] = []  # written before the link was cut, and to be written again before all else
         self._messages = 0
         self._bytes = 0
         self._max_payload = MOST_MAX_PAYLOAD  # until a server says otherwise
@@ -189,17 +190,19 @@ class PublishWorker:
     def connected(self) -> None:
         """The link can be written to."""
         self._max_payload = self._link.max_payload or MOST_MAX_PAYLOAD
+        unsure, self._unsure = self._without_oversized(self._unsure), []
         self._waiting = self._without_oversized(self._waiting)
+        if unsure:
+            self._write(unsure)
         self._flush_soon()
 
     def disconnected(self) -> None:
         """The link is cut: what it did not confirm goes before all else when it is back."""
         unsure = self._all_unconfirmed()
         self.resent += len(unsure)
+        self._unsure += unsure
         self._unconfirmed.clear()
         self._permission_errors.clear()
-        unsure.extend(self._waiting)
-        self._waiting = unsure
         self._end_if_drained()
 
     def refused(self, error: PermissionsError) -> None:
@@ -219,7 +222,8 @@ class PublishWorker:
 
     def abandon(self) -> None:
         """Fail all that was not confirmed."""
-        left = [*self._all_unconfirmed(), *self._in_the_pool, *self._waiting]
+        left = [*self._unsure, *self._all_unconfirmed(), *self._in_the_pool, *self._waiting]
+        self._unsure = []
         self._unconfirmed.clear()
         self._in_the_pool = []
         self._waiting = []

@@ -381,10 +381,31 @@ class OutageTests(PublisherTestCase):
         self.assertEqual(self.flush(), b"")
         self.connect()
         self.assertEqual(self.flush(), b"PUB a 1\r\n2\r\nPUB a 1\r\n3\r\n")
-        self.pong()
+        while self.link.pings:
+            self.pong()
         for wait in waits:
             self.successResultOf(wait)
         self.assertEqual(self.counts(), (3, 3, 1, 0))
+
+    def test_order_when_the_pool_is_busy(self) -> None:
+        """What was written before the outage goes before what the pool made in it, whenever that is ready."""
+        for ready_while_connected in (False, True):
+            self.publisher.publish("a", b"1")
+            self.flush()
+            self.publisher.publish("a", lambda: b"2")
+            self.flush()
+            self.publisher.publish("a", b"3")
+            self.disconnect()
+            if not ready_while_connected:
+                self.pool.do()
+            self.connect()
+            written = self.flush()
+            if ready_while_connected:
+                self.pool.do()
+                written += self.flush()
+            self.assertEqual(written, b"PUB a 1\r\n1\r\nPUB a 1\r\n2\r\nPUB a 1\r\n3\r\n")
+            while self.link.pings:
+                self.pong()
 
     def test_before_the_first_connection(self) -> None:
         self.disconnect()
