@@ -21,7 +21,7 @@ def machine() -> str:
     load = f"load before: {os.getloadavg()[0]:.1f}"
     python = f"{platform.python_implementation()} {platform.python_version()}"
     versions = (
-        f"natsroute {__version__.public()}, Twisted {version('twisted')}, nats-py {version('nats-py')}, "
+        f"natsroute {__version__}, Twisted {version('twisted')}, nats-py {version('nats-py')}, "
         f"nats-server {server_version()}"
     )
     return f"{_cpu()}, {os.cpu_count()} cores; {platform.system()} {platform.release()}; {python}; {versions}; {load}"

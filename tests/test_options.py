@@ -94,7 +94,7 @@ class OptionsTests(_WithoutVariables):
         out = io.StringIO()
         self.patch(sys, "stdout", out)
         ending = self.assertRaises(SystemExit, self.parse, "--version")
-        self.assertEqual((ending.code, out.getvalue()), (0, f"natsroute {__version__.public()}\n"))
+        self.assertEqual((ending.code, out.getvalue()), (0, f"natsroute {__version__}\n"))
 
     def test_the_readme_lists_each_setting(self) -> None:
         text = README.read_text(encoding="utf-8")

@@ -23,7 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import natsroute
 
 CHECKOUT = Path(__file__).parents[2]
-VERSION = natsroute.__version__.public()
+VERSION = natsroute.__version__
 PLUGIN = "twisted/plugins/natsroute_plugin.py"
 
 #: Seconds that one command may take: pip may have to fetch from a slow index.
