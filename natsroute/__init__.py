@@ -14,13 +14,13 @@ A program needs little of it::
 All errors are in :mod:`natsroute.errors`.
 """
 
-from natsroute._version import __version__ as _version
+from natsroute._version import __version__ as _incremental
 from natsroute.daemon.service import NatsrouteService
 from natsroute.daemon.settings import Settings
 from natsroute.routes.event import Event
 from natsroute.routes.table import EventRoutes
 
 #: The version, as ``26.11.0``.
-__version__: str = _version.public()
+__version__: str = _incremental.public()
 
 __all__ = ["Event", "EventRoutes", "NatsrouteService", "Settings", "__version__"]
