@@ -5,7 +5,7 @@ It takes all that waits in one go and puts a PING behind it; the PONG says that 
 Deferreds fire. What was not confirmed when the connection ended is sent again, first and in order.
 
 Payloads that can block or are heavy (callables, and objects that become JSON) are made into bytes in the pool, a batch
-at a time; a batch of ready bytes does not go through a thread, since the hop costs more than the work.
+at a time; a batch of ready bytes does not go through a thread, since there is nothing left to make.
 """
 
 from __future__ import annotations
