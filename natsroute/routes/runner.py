@@ -14,7 +14,7 @@ from natsroute.routes.lanes import Lane, open_lane
 from natsroute.routes.table import Route, RouteFunction
 from natsroute.wire.frames import Msg
 
-#: The route of a subject, or None.
+#: The route of a subject, or of the name of a connection event; or None.
 FindRoute = Callable[[str], "Route | None"]
 #: Through which lane a message goes, and what its event is told.
 _Way = tuple[Lane, Scope]
@@ -48,6 +48,11 @@ class UnroutedMessages:
                 subject=subject,
                 configured=configured,
             )
+
+
+def _what_to_call(route: Route, call_in_thread: CallInThread) -> RouteFunction:
+    """The route's function, or what runs it in a thread."""
+    return partial(call_in_thread, route.function) if route.thread else route.function
 
 
 class Runner:
@@ -104,7 +109,7 @@ class Runner:
     def _way_through(self, route: Route) -> _Way:
         """The one way that all messages of a route go."""
         if route.name not in self._ways:
-            function = partial(self._call_in_thread, route.function) if route.thread else route.function
+            function = _what_to_call(route, self._call_in_thread)
             scope = Scope(route.name, self._publish, self._queue_group)
             self._ways[route.name] = open_lane(route, function, self._calls), scope
         return self._ways[route.name]
@@ -115,7 +120,7 @@ class ConnectionRunner:
 
     def __init__(
         self,
-        find: Callable[[str], Route | None],
+        find: FindRoute,
         *,
         publish: Publish,
         calls: Calls,
@@ -140,5 +145,5 @@ class ConnectionRunner:
         if route is None:
             return
         event = Event.of_connection(name, self._publish, server, self._queue_group)
-        function = partial(self._call_in_thread, route.function) if route.thread else route.function
+        function = _what_to_call(route, self._call_in_thread)
         self._last.addCallback(lambda _: self._calls.call(function, event))
