@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import chain
-from operator import attrgetter
 from typing import Protocol as Interface
+from typing import cast
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -22,12 +22,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from natsroute.confirmation import Confirmation, confirm_all
 from natsroute.errors import (
     PayloadTooLargeError,
     PermissionsError,
     PublishBufferFullError,
     PublisherStoppedError,
 )
+from natsroute.wire.encoder import read_pub, split_pubs
 from natsroute.wire.frames import MOST_MAX_PAYLOAD
 
 
@@ -59,55 +61,79 @@ class PublishLimits:
     bytes: int = 8 * 1024 * 1024
 
 
-@attrs.define(eq=False, weakref_slot=False)
-class Outgoing:
+class Unmade:
     """
-    A message on its way out.
+    A command that the pool must make before it can be sent.
 
-    :ivar confirmed: the caller's Deferred.
-    :ivar frame: the whole command.
-    :ivar size: bytes of headers and payload, which is what ``max_payload`` bounds.
+    :ivar made: the command, or why there is none; None until the pool has been there.
     """
 
-    confirmed: Deferred[None]
-    subject: str
-    frame: bytes
-    size: int
+    __slots__ = ("_make", "made", "subject")
+
+    def __init__(self, subject: str, make: Callable[[], bytes]) -> None:
+        self.subject = subject
+        self.made: bytes | Failure | None = None
+        self._make = make
+
+    def make(self) -> None:
+        """Make it; in the pool."""
+        try:
+            self.made = self._make()
+        except BaseException:
+            self.made = Failure()
+
+    def __len__(self) -> int:
+        """Bytes of the command, as far as it is made."""
+        return len(self.made) if isinstance(self.made, bytes) else 0
 
 
-class Unmade(Outgoing):
+class _Messages:
     """
-    A message whose payload the pool must make first.
+    Messages on their way, as two lists in step.
 
-    :ivar make: makes frame and size; None when that is done.
-    :ivar error: why they could not be made.
+    :ivar unmade: those of the commands that the pool must make first.
     """
 
-    __slots__ = ("error", "make")
+    __slots__ = ("commands", "confirmations", "unmade")
 
-    def __init__(self, confirmed: Deferred[None], subject: str, make: Callable[[], tuple[bytes, int]]) -> None:
-        super().__init__(confirmed, subject, b"", 0)
-        self.make: Callable[[], tuple[bytes, int]] | None = make
-        self.error: Failure | None = None
+    def __init__(self) -> None:
+        self.confirmations: list[Confirmation] = []
+        self.commands: list[bytes | Unmade] = []
+        self.unmade: list[Unmade] = []
 
+    def add(self, confirmation: Confirmation, command: bytes | Unmade) -> None:
+        self.confirmations.append(confirmation)
+        self.commands.append(command)
+        if type(command) is Unmade:
+            self.unmade.append(command)
 
-# Most routes publish and drop the Deferred. callback() on one that nobody listens to only sets its result, but costs
-# half as much as publish(). Where Twisted keeps the callbacks has changed (25.5); if that is unknown, it is called.
-_callbacks_of: Callable[[Deferred[None]], object] = next(
-    (attrgetter(name) for name in ("_callbacks", "callbacks") if name in vars(Deferred())), lambda confirmed: True
-)
+    def before(self, others: _Messages) -> _Messages:
+        """These, and then the others."""
+        self.confirmations += others.confirmations
+        self.commands += others.commands
+        self.unmade += others.unmade
+        return self
+
+    def make(self) -> None:
+        """Make what is unmade; in the pool."""
+        for unmade in self.unmade:
+            unmade.make()
+
+    def as_batch(self) -> _Batch:
+        """As it is written, when all is made."""
+        return _Batch(self.confirmations, b"".join(cast("list[bytes]", self.commands)))
 
 
 @attrs.define(eq=False, weakref_slot=False)
 class _Batch:
     """
-    Messages written together.
+    Messages written together: thousands are on the way at any moment, so they are kept in few objects.
 
-    :ivar size: bytes, as they went over the wire.
+    :ivar data: their commands, one behind the other.
     """
 
-    messages: list[Outgoing]
-    size: int
+    confirmations: list[Confirmation]
+    data: bytes
 
 
 class PublishWorker:
@@ -138,11 +164,10 @@ class PublishWorker:
         self._half_of_bytes = limits.bytes // 2
         self._on_pressure = on_pressure
         self._pressed = False
-        self._waiting: list[Outgoing] = []
-        self._unmade = 0  # of those that wait, how many the pool must make
-        self._in_the_pool: list[Outgoing] = []
+        self._waiting = _Messages()
+        self._in_the_pool = _Messages()
         self._unconfirmed: deque[_Batch] = deque()
-        self._unsure: list[Outgoing] = []  # written before the link was cut, and to be written again before all else
+        self._unsure: list[_Batch] = []  # written before the link was cut, and to be written again before all else
         self._messages = 0
         self._bytes = 0
         self._max_payload = MOST_MAX_PAYLOAD  # until a server says otherwise
@@ -156,51 +181,62 @@ class PublishWorker:
         """Messages taken, whatever became of them."""
         return self.confirmed + self.failed + self._messages
 
-    def add(self, outgoing: Outgoing) -> None:
-        """Take a message; its Deferred says what became of it."""
-        self._messages += 1
-        self._bytes += len(outgoing.frame)
-        if self._messages > self._half_of_messages or self._bytes > self._half_of_bytes:
-            if self._messages > self._limits.messages or self._bytes > self._limits.bytes:
-                self._fail(outgoing, self._full_without(outgoing))
+    def add(self, confirmation: Confirmation, command: bytes | Unmade, size: int) -> None:
+        """
+        Take a message.
+
+        :param confirmation: says what became of it.
+        :param command: the whole command, or what makes it.
+        :param size: bytes of headers and payload, which is what ``max_payload`` bounds; 0 while that is not known.
+        """
+        self._messages = messages = self._messages + 1
+        self._bytes = size_of_all = self._bytes + len(command)
+        if messages > self._half_of_messages or size_of_all > self._half_of_bytes:
+            if messages > self._limits.messages or self._bytes > self._limits.bytes:
+                self._fail(confirmation, command, self._full_without(command))
                 return
             if not self._pressed:
                 self._pressed = True
                 self._on_pressure(True)
-        if outgoing.size > self._max_payload:
-            self._fail(outgoing, PayloadTooLargeError(outgoing.size, self._max_payload))
+        if size > self._max_payload:
+            self._fail(confirmation, command, PayloadTooLargeError(size, self._max_payload))
             return
-        self._waiting.append(outgoing)
-        if type(outgoing) is Unmade:
-            self._unmade += 1
+        waiting = self._waiting
+        waiting.confirmations.append(confirmation)
+        waiting.commands.append(command)
+        if type(command) is Unmade:
+            waiting.unmade.append(command)
         if self._next_flush is None:
             if self._is_sparse and not self._unconfirmed:
                 self._flush()  # nobody else is coming, so nothing is gained by waiting for them
             else:
                 self._next_flush = self._clock.callLater(0, self._flush)
 
-    def _full_without(self, outgoing: Outgoing) -> PublishBufferFullError:
+    def _full_without(self, command: bytes | Unmade) -> PublishBufferFullError:
         return PublishBufferFullError(
             messages=self._messages - 1,
             max_messages=self._limits.messages,
-            bytes=self._bytes - len(outgoing.frame),
+            bytes=self._bytes - len(command),
             max_bytes=self._limits.bytes,
         )
 
     def connected(self) -> None:
         """The link can be written to."""
-        self._max_payload = self._link.max_payload or MOST_MAX_PAYLOAD
-        unsure, self._unsure = self._without_oversized(self._unsure), []
-        self._waiting = self._without_oversized(self._waiting)
-        if unsure:
-            self._write(unsure)
+        max_payload = self._link.max_payload or MOST_MAX_PAYLOAD
+        unsure, self._unsure = self._unsure, []
+        is_lower, self._max_payload = max_payload < self._max_payload, max_payload
+        if is_lower:
+            unsure = [self._sendable(batch.confirmations, split_pubs(batch.data)).as_batch() for batch in unsure]
+            waiting, self._waiting = self._waiting, _Messages()
+            self._waiting = self._sendable(waiting.confirmations, waiting.commands).before(self._waiting)
+        for batch in unsure:
+            self._write(batch)
         self._flush_soon()
 
     def disconnected(self) -> None:
         """The link is cut: what it did not confirm goes before all else when it is back."""
-        unsure = self._all_unconfirmed()
-        self.resent += len(unsure)
-        self._unsure += unsure
+        self.resent += sum(len(batch.confirmations) for batch in self._unconfirmed)
+        self._unsure += self._unconfirmed
         self._unconfirmed.clear()
         self._permission_errors.clear()
         self._end_if_drained()
@@ -222,106 +258,106 @@ class PublishWorker:
 
     def abandon(self) -> None:
         """Fail all that was not confirmed."""
-        left = [*self._unsure, *self._all_unconfirmed(), *self._in_the_pool, *self._waiting]
+        written = [*self._unsure, *self._unconfirmed]
+        left: list[tuple[Confirmation, bytes | Unmade]] = [
+            *chain.from_iterable(zip(batch.confirmations, split_pubs(batch.data)) for batch in written),
+            *zip(self._in_the_pool.confirmations, self._in_the_pool.commands),
+            *zip(self._waiting.confirmations, self._waiting.commands),
+        ]
         self._unsure = []
         self._unconfirmed.clear()
-        self._in_the_pool = []
-        self._waiting = []
+        self._in_the_pool = _Messages()
+        self._waiting = _Messages()
         if left:
-            subjects = ", ".join(sorted({outgoing.subject for outgoing in left})[:10])
+            subjects = ", ".join(sorted({_subject_of(command) for _, command in left})[:10])
             self.log.error("{count} messages were not confirmed, to {subjects}", count=len(left), subjects=subjects)
-        for outgoing in left:
-            self._fail(outgoing, PublisherStoppedError("the publisher stopped before the server had the message"))
+        for confirmation, command in left:
+            reason = PublisherStoppedError("the publisher stopped before the server had the message")
+            self._fail(confirmation, command, reason)
         self._end_if_drained()
 
     # -- the way out ------------------------------------------------------------------------------------------------
 
     def _flush_soon(self) -> None:
-        if self._next_flush is None and self._waiting:
+        if self._next_flush is None and self._waiting.commands:
             self._next_flush = self._clock.callLater(0, self._flush)
 
     def _flush(self) -> None:
         self._next_flush = None
-        if self._in_the_pool or self._link.max_payload is None or not self._waiting:
+        if self._in_the_pool.commands or self._link.max_payload is None or not self._waiting.commands:
             return
-        batch, self._waiting = self._waiting, []
-        if self._unmade:
-            self._unmade = 0
-            self._in_the_pool = batch
-            unmade = [each for each in batch if type(each) is Unmade and each.make is not None]
-            self._in_pool(lambda: _make_all(unmade)).addBoth(self._made, batch, unmade)
+        messages, self._waiting = self._waiting, _Messages()
+        if messages.unmade:
+            self._in_the_pool = messages
+            self._in_pool(messages.make).addBoth(self._made, messages)
         else:
-            self._write(batch)
+            self._write(messages.as_batch())
 
-    def _made(self, _: object, batch: list[Outgoing], unmade: list[Unmade]) -> None:
-        if self._in_the_pool is not batch:
+    def _made(self, _: object, messages: _Messages) -> None:
+        if self._in_the_pool is not messages:
             return  # abandoned meanwhile
-        self._in_the_pool = []
-        self._bytes += sum(len(outgoing.frame) for outgoing in unmade)
-        made = self._without_oversized(batch)
+        self._in_the_pool = _Messages()
+        self._bytes += sum(len(unmade) for unmade in messages.unmade)
+        sendable = self._sendable(messages.confirmations, messages.commands)
         if self._link.max_payload is None:
-            self._waiting = made + self._waiting
-        elif made:
-            self._write(made)
+            self._waiting = sendable.before(self._waiting)
+        else:
+            self._write(sendable.as_batch())
         self._end_if_drained()
         self._flush_soon()
 
-    def _write(self, messages: list[Outgoing]) -> None:
-        data = b"".join([outgoing.frame for outgoing in messages])
-        self._unconfirmed.append(_Batch(messages, len(data)))
-        self._is_sparse = len(messages) == 1
+    def _write(self, batch: _Batch) -> None:
+        if not batch.confirmations:
+            return
+        self._unconfirmed.append(batch)
+        self._is_sparse = len(batch.confirmations) == 1
         # After a loss disconnected() does all there is to do.
-        self._link.write_and_ping(data).addCallbacks(self._confirm_oldest, lambda lost: None)
+        self._link.write_and_ping(batch.data).addCallbacks(self._confirm_oldest, lambda lost: None)
 
     def _confirm_oldest(self, _: None) -> None:
         batch = self._unconfirmed.popleft()
-        self._messages -= len(batch.messages)
-        self._bytes -= batch.size
         if self._permission_errors:
             self._confirm_but_for_refused(batch)
         else:
-            self.confirmed += len(batch.messages)
-            for outgoing in batch.messages:
-                confirmed = outgoing.confirmed
-                if confirmed.called or _callbacks_of(confirmed):
-                    confirmed.callback(None)
-                else:
-                    confirmed.called = True
-                    confirmed.result = None
+            self.confirmed += len(batch.confirmations)
+            self._messages -= len(batch.confirmations)
+            self._bytes -= len(batch.data)
+            confirm_all(batch.confirmations)
         self._ease()
         self._end_if_drained()
 
     def _confirm_but_for_refused(self, batch: _Batch) -> None:
         errors, self._permission_errors = self._permission_errors, {}
-        for outgoing in batch.messages:
-            error = next((errors[name] for name in _subjects_of(outgoing.frame) if name in errors), None)
-            if error is None:
-                self.confirmed += 1
-                outgoing.confirmed.callback(None)
-            else:
-                self.failed += 1
-                outgoing.confirmed.errback(error)
+        for confirmation, command in zip(batch.confirmations, split_pubs(batch.data)):
+            error = next((errors[name] for name in read_pub(command).subjects if name in errors), None)
+            if error is not None:
+                self._fail(confirmation, command, error)
+                continue
+            self.confirmed += 1
+            self._messages -= 1
+            self._bytes -= len(command)
+            confirm_all([confirmation])
 
-    def _all_unconfirmed(self) -> list[Outgoing]:
-        return list(chain.from_iterable(batch.messages for batch in self._unconfirmed))
-
-    def _without_oversized(self, messages: list[Outgoing]) -> list[Outgoing]:
+    def _sendable(self, confirmations: Iterable[Confirmation], commands: Iterable[bytes | Unmade]) -> _Messages:
         """What may be sent; the rest fails: what could not be made, and what a server with a lower limit refuses."""
-        sendable = []
-        for outgoing in messages:
-            if type(outgoing) is Unmade and outgoing.error is not None:
-                self._fail(outgoing, outgoing.error)
-            elif outgoing.size > self._max_payload:
-                self._fail(outgoing, PayloadTooLargeError(outgoing.size, self._max_payload))
+        sendable = _Messages()
+        for confirmation, command in zip(confirmations, commands):
+            if type(command) is Unmade and command.made is not None:
+                if isinstance(command.made, Failure):
+                    self._fail(confirmation, command, command.made)
+                    continue
+                command = command.made
+            if type(command) is bytes and (size := read_pub(command).size) > self._max_payload:
+                self._fail(confirmation, command, PayloadTooLargeError(size, self._max_payload))
             else:
-                sendable.append(outgoing)
+                sendable.add(confirmation, command)
         return sendable
 
-    def _fail(self, outgoing: Outgoing, reason: Exception | Failure) -> None:
+    def _fail(self, confirmation: Confirmation, command: bytes | Unmade, reason: Exception | Failure) -> None:
         self.failed += 1
         self._messages -= 1
-        self._bytes -= len(outgoing.frame)
-        outgoing.confirmed.errback(reason)
+        self._bytes -= len(command)
+        confirmation.errback(reason)
         self._ease()
 
     def _ease(self) -> None:
@@ -340,18 +376,5 @@ class PublishWorker:
             drained.callback(None)
 
 
-def _subjects_of(frame: bytes) -> list[str]:
-    """The subject of a PUB or HPUB, and its reply subject if it has one."""
-    words = frame.partition(b"\r\n")[0].decode("utf-8", "surrogateescape").split(" ")
-    return words[1:-2] if words[0] == "HPUB" else words[1:-1]
-
-
-def _make_all(messages: Iterable[Unmade]) -> None:
-    """Make their frames; in the pool."""
-    for outgoing in messages:
-        if outgoing.make is not None:
-            try:
-                outgoing.frame, outgoing.size = outgoing.make()
-            except BaseException:
-                outgoing.error = Failure()
-            outgoing.make = None
+def _subject_of(command: bytes | Unmade) -> str:
+    return command.subject if isinstance(command, Unmade) else read_pub(command).subjects[0]

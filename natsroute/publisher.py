@@ -17,8 +17,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from natsroute import payloads
+from natsroute.confirmation import Confirmation
 from natsroute.errors import NatsrouteError, PublisherStoppedError
-from natsroute.publish_worker import InPool, Link, Outgoing, PublishLimits, PublishWorker, Unmade
+from natsroute.publish_worker import InPool, Link, PublishLimits, PublishWorker, Unmade
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import HeaderValues, encode_headers
 
@@ -100,10 +101,11 @@ class Publisher:
             :class:`~natsroute.errors.PublisherStoppedError` if the end came first; what a callable raises is passed
             on.
         """
-        confirmed: Deferred[None] = Deferred()
+        confirmation: Confirmation = Confirmation()
         if get_ident() != self._thread:
-            self._from_thread(self._publish_for_thread, confirmed, subject, payload, reply, headers)
-            return confirmed
+            self._from_thread(self._publish_for_thread, confirmation, subject, payload, reply, headers)
+            return confirmation
+        command: bytes | Unmade
         try:
             if self._stopping:
                 raise PublisherStoppedError(f"the publisher is stopping: the message to {subject} was not sent")
@@ -111,17 +113,18 @@ class Publisher:
             if type(payload) is str:
                 payload = payloads.to_bytes(payload)
             if type(payload) is bytes:
-                frame = encode_pub(subject, payload, reply, block)
-                outgoing = Outgoing(confirmed, subject, frame, len(payload) + len(block))
+                command = encode_pub(subject, payload, reply, block)
+                size = len(payload) + len(block)
             else:
                 encode_pub(subject, b"", reply)  # a bad subject is told before the pool is asked
-                outgoing = Unmade(confirmed, subject, partial(_make, subject, payload, reply, block))
+                command = Unmade(subject, partial(_make, subject, payload, reply, block))
+                size = 0
         except NatsrouteError:
             self._refused += 1
-            confirmed.errback(Failure())
-            return confirmed
-        self.workers[hash(subject) % len(self.workers)].add(outgoing)
-        return confirmed
+            confirmation.errback(Failure())
+            return confirmation
+        self.workers[hash(subject) % len(self.workers)].add(confirmation, command, size)
+        return confirmation
 
     def _publish_for_thread(self, confirmed: Deferred[None], *message: Any) -> None:
         self.publish(*message).chainDeferred(confirmed)
@@ -150,6 +153,6 @@ class Publisher:
             worker.abandon()
 
 
-def _make(subject: str, payload: object, reply: str | None, block: bytes) -> tuple[bytes, int]:
+def _make(subject: str, payload: object, reply: str | None, block: bytes) -> bytes:
     data = payloads.to_bytes(payload() if callable(payload) else payload)
-    return encode_pub(subject, data, reply, block), len(data) + len(block)
+    return encode_pub(subject, data, reply, block)

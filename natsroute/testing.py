@@ -21,7 +21,7 @@ from natsroute.errors import NatsrouteError, RouteError
 from natsroute.routes.event import Event, Scope
 from natsroute.routes.table import CONNECTED, DISCONNECTED, EventRoutes, RouteTable
 from natsroute.wire.encoder import encode_pub
-from natsroute.wire.frames import Msg, MsgLine
+from natsroute.wire.frames import MsgLine
 from natsroute.wire.headers import HeaderValues, encode_headers
 
 __all__ = ["Published", "RouteTester"]
@@ -74,7 +74,7 @@ class RouteTester:
         block = encode_headers(headers) if headers else b""
         data = payloads.to_bytes(payload)
         line = MsgLine(subject, 1, reply, len(block), len(block) + len(data))
-        event = Event(Scope(route.name, self._publish, queue_group), Msg(line, data, block))
+        event = Event.within(Scope(route.name, self._publish, queue_group), line, data, block)
         return maybeDeferred(route.function, event)
 
     def connected(self, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:

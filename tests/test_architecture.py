@@ -36,8 +36,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "client": {"errors", "wire", "_version"},
     "jetstream": {"errors", "wire", "client"},
     "routes": {"errors", "wire", "payloads"},
-    "publish_worker": {"errors", "wire"},
-    "publisher": {"errors", "wire", "payloads", "publish_worker"},
+    "confirmation": set(),
+    "publish_worker": {"errors", "wire", "confirmation"},
+    "publisher": {"errors", "wire", "payloads", "confirmation", "publish_worker"},
     "daemon": {
         "errors", "wire", "payloads", "_version", "client", "jetstream", "routes", "publisher", "publish_worker",
     },

@@ -13,13 +13,13 @@ from natsroute import Event
 from natsroute.errors import DecodeError
 from natsroute.routes.calls import Calls
 from natsroute.routes.event import Scope
-from natsroute.wire.frames import Msg, MsgLine
+from natsroute.wire.frames import MsgLine
 from tests.support import LogRecorder
 
 
 def an_event(data: bytes = b"", subject: str = "a.b") -> Event:
     scope = Scope("nats:a.*", lambda *message: succeed(None))
-    return Event(scope, Msg(MsgLine(subject, 1, None, 0, len(data)), data))
+    return Event.within(scope, MsgLine(subject, 1, None, 0, len(data)), data)
 
 
 class CallsTests(SynchronousTestCase):

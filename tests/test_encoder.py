@@ -11,7 +11,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import SubjectError
 from natsroute.wire import encoder
-from natsroute.wire.encoder import PING, PONG, encode_connect, encode_pub, encode_sub, encode_unsub
+from natsroute.wire.encoder import (
+    PING,
+    PONG,
+    encode_connect,
+    encode_pub,
+    encode_sub,
+    encode_unsub,
+    read_pub,
+    split_pubs,
+)
 from natsroute.wire.frames import ConnectOptions
 from natsroute.wire.headers import encode_headers
 from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE
@@ -172,3 +181,26 @@ class LengthTests(SynchronousTestCase):
         for number in range(most + 100):
             self.assertEqual(encode_pub(f"a.{number}", b""), b"PUB a.%d 0\r\n\r\n" % number)
         self.assertEqual(encoder._subject.cache_info().currsize, most)
+
+
+class ReadBackTests(SynchronousTestCase):
+    """What was written together can be taken apart again."""
+
+    @quick
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["a", "a.b", "ü.\udcff"]),
+                st.binary(max_size=20) | st.sampled_from([b"\r\n", b"PUB a 1\r\nx\r\n"]),
+                st.none() | st.just("r.1"),
+                st.sampled_from([b"", BLOCK]),
+            )
+        )
+    )
+    def test_round_trip(self, messages: list[tuple[str, bytes, str | None, bytes]]) -> None:
+        commands = [encode_pub(*message) for message in messages]
+        self.assertEqual(list(split_pubs(b"".join(commands))), commands)
+        for (subject, payload, reply, block), command in zip(messages, commands):
+            pub = read_pub(command)
+            self.assertEqual(pub.subjects, [subject] if reply is None else [subject, reply])
+            self.assertEqual(pub.size, len(payload) + len(block))

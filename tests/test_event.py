@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Event
 from natsroute.errors import DecodeError, NoReplySubjectError
 from natsroute.routes.event import Scope
-from natsroute.wire.frames import Msg, MsgLine
+from natsroute.wire.frames import MsgLine
 
 
 class EventTests(SynchronousTestCase):
@@ -25,7 +25,7 @@ class EventTests(SynchronousTestCase):
 
     def event(self, data: bytes = b"", reply: str | None = None, headers: bytes = b"") -> Event:
         scope = Scope("nats:a.*", self.publish, "q")
-        return Event(scope, Msg(MsgLine("a.b", 1, reply, len(headers), len(headers) + len(data)), data, headers))
+        return Event.within(scope, MsgLine("a.b", 1, reply, len(headers), len(headers) + len(data)), data, headers)
 
     def test_what_it_says_of_itself(self) -> None:
         event = self.event(b"hi", "r")

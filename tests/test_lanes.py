@@ -13,7 +13,7 @@ from natsroute.routes.calls import Calls
 from natsroute.routes.event import Scope
 from natsroute.routes.lanes import BACKLOG_PER_KEY, Lane, open_lane
 from natsroute.routes.table import Route
-from natsroute.wire.frames import Msg, MsgLine
+from natsroute.wire.frames import MsgLine
 
 
 class LaneTestCase(SynchronousTestCase):
@@ -35,7 +35,7 @@ class LaneTestCase(SynchronousTestCase):
         return open_lane(route, route.function, self.calls)
 
     def take(self, lane: Lane, data: bytes) -> Deferred[None] | None:
-        return lane(Event(self.scope, Msg(MsgLine("a", 1, None, 0, len(data)), data)))
+        return lane(Event.within(self.scope, MsgLine("a", 1, None, 0, len(data)), data))
 
     def end(self, data: bytes) -> None:
         self.running.pop(data).callback(None)

@@ -12,7 +12,7 @@ from natsroute import Event, EventRoutes
 from natsroute.routes.calls import Calls
 from natsroute.routes.runner import ConnectionRunner, Runner, UnroutedMessages
 from natsroute.routes.table import RouteTable
-from natsroute.wire.frames import Msg, MsgLine
+from natsroute.wire.frames import MsgLine
 from tests.support import LogRecorder
 
 
@@ -45,7 +45,7 @@ class RunnerTestCase(SynchronousTestCase):
         )
 
     def send(self, runner: Runner, subject: str, data: bytes = b"") -> Deferred[None] | None:
-        return runner.on_msg(Msg(MsgLine(subject, 1, None, 0, len(data)), data))
+        return runner.on_msg(Event(MsgLine(subject, 1, None, 0, len(data)), data))
 
 
 class RunnerTests(RunnerTestCase):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+from typing import Any, TypeVar
 from typing import Protocol as Interface
-from typing import TypeVar
 
 import attrs
 from twisted.application.service import Service
@@ -70,6 +70,7 @@ class Connection(Service):
     :param reactor: clock and TCP.
     :param servers: which server is next, and when.
     :param client_name: the name that the server shows in its monitoring.
+    :param message_type: what messages are made as: Msg, or a subclass of it.
     :param endpoint_for: how a server is reached; by default all addresses of its name.
 
     :ivar state: what the observers were told last; CLOSED before the start.
@@ -86,6 +87,7 @@ class Connection(Service):
         client_name: str = "natsroute",
         timing: Timing = Timing(),
         max_control_line: int = DEFAULT_MAX_CONTROL_LINE,
+        message_type: type[Msg] = Msg,
         endpoint_for: EndpointFor | None = None,
     ) -> None:
         self.state = State.CLOSED
@@ -95,6 +97,7 @@ class Connection(Service):
         self._client_name = client_name
         self._timing = timing
         self._max_control_line = max_control_line
+        self._message_type = message_type
         self._endpoint_for = endpoint_for or self._hostname_endpoint
         self._observers: list[Callable[[Change], None]] = []
         self._error_observers: list[Callable[[ServerError], None]] = []
@@ -131,7 +134,7 @@ class Connection(Service):
     def subscribe(
         self,
         subject: str,
-        on_msg: Callable[[Msg], Deferred[None] | None],
+        on_msg: Callable[[Any], Deferred[None] | None],
         queue_group: str | None = None,
         limits: PendingLimits = PendingLimits(),
     ) -> Subscription:
@@ -275,6 +278,7 @@ class Connection(Service):
             credentials=server.credentials,
             timing=self._timing,
             max_control_line=self._max_control_line,
+            message_type=self._message_type,
             on_msg=self._on_msg,
             on_error=self._error,
             opening=self._subscribe_all,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, fail
@@ -30,7 +31,7 @@ from natsroute.wire.headers import HeaderValues, encode_headers
 from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, Parser
 
 #: Called with each message of a subscription.
-OnMessage = Callable[[Msg], object]
+OnMessage = Callable[[Any], object]
 
 
 @attrs.frozen
@@ -63,6 +64,7 @@ class NatsProtocol(Protocol):
     :ivar closed: a Deferred that fires with the exception that ended the connection.
     :ivar info: what the server said last of itself.
 
+    :param message_type: what messages are made as: Msg, or a subclass of it.
     :param on_msg: who gets the messages, by sid; the owner may change it at any time.
     :param on_error: told each ``-ERR`` of a connection that is ready.
     :param opening: called when CONNECT has been written; what it writes is confirmed together with that, so that a
@@ -80,6 +82,7 @@ class NatsProtocol(Protocol):
         credentials: Credentials = Credentials(),
         timing: Timing = Timing(),
         max_control_line: int = DEFAULT_MAX_CONTROL_LINE,
+        message_type: type[Msg] = Msg,
         on_msg: Mapping[int, OnMessage] | None = None,
         on_error: Callable[[ServerError], None] = lambda error: None,
         opening: Callable[[NatsProtocol], None] = lambda protocol: None,
@@ -93,7 +96,8 @@ class NatsProtocol(Protocol):
         self._version = version
         self._credentials = credentials
         self._timing = timing
-        self._parser = Parser(max_control_line=max_control_line)
+        self._message_type = message_type
+        self._parser = Parser(max_control_line=max_control_line, message_type=message_type)
         self._on_msg: Mapping[int, OnMessage] = {} if on_msg is None else on_msg
         self._on_error = on_error
         self._opening = opening
@@ -177,9 +181,10 @@ class NatsProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         # Looked up once for each chunk: a chunk holds hundreds of messages.
         on_msg = self._on_msg
+        message_type = self._message_type
         try:
             for frame in self._parser.feed(data):
-                if type(frame) is Msg:
+                if type(frame) is message_type:
                     try:
                         deliver = on_msg[frame.line.sid]
                     except KeyError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 from typing import Protocol as Interface
 
 import attrs
@@ -62,7 +63,7 @@ class Subscription:
         sid: int,
         subject: str,
         queue_group: str | None,
-        on_msg: Callable[[Msg], Deferred[None] | None],
+        on_msg: Callable[[Any], Deferred[None] | None],
         limits: PendingLimits,
     ) -> None:
         self.sid = sid

@@ -24,6 +24,7 @@ from natsroute.errors import PermissionsError, ServerError
 from natsroute.publish_worker import PublishWorker
 from natsroute.publisher import Publisher
 from natsroute.routes.calls import Calls
+from natsroute.routes.event import Event
 from natsroute.routes.runner import ConnectionRunner, Runner, UnroutedMessages
 from natsroute.routes.table import CONNECTED, DISCONNECTED, PREFIX, EventRoutes
 from natsroute.wire.headers import HeaderValues
@@ -140,7 +141,11 @@ class NatsrouteService(Service):
         )
         self._pools.append(servers)
         connection = Connection(
-            self._reactor, servers, client_name=f"{settings.client_name} {purpose}", timing=settings.timing
+            self._reactor,
+            servers,
+            client_name=f"{settings.client_name} {purpose}",
+            timing=settings.timing,
+            message_type=Event,
         )
         self._announcements.watch(purpose, connection)
         return connection

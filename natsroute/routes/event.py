@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail
 from natsroute import payloads
 from natsroute.errors import NoReplySubjectError
 from natsroute.wire.frames import Msg, MsgLine
-from natsroute.wire.headers import Headers, HeaderValues
+from natsroute.wire.headers import HeaderValues
 
 
 class Publish(Interface):
@@ -38,58 +38,44 @@ class Scope:
     server: str | None = None
 
 
-class Event:
+class Event(Msg):
     """
     A message on its way through an event route, or a connection that came or went.
 
     What is read from it is what was sent: the payload is binary-safe, and subject, reply subject and headers are those
     of the message itself.
+
+    The parser makes it, since a message and an event for it would be two objects for each; who runs the route says
+    which it is.
+
+    :ivar scope: what it has in common with the route's other events.
     """
 
-    __slots__ = ("_msg", "_scope")
+    __slots__ = ("scope",)
 
-    def __init__(self, scope: Scope, msg: Msg) -> None:
-        self._scope = scope
-        self._msg = msg
+    scope: Scope
+
+    @classmethod
+    def within(cls, scope: Scope, line: MsgLine, data: bytes, header_block: bytes = b"") -> Event:
+        """The event of a message, for a route."""
+        event = cls(line, data, header_block)
+        event.scope = scope
+        return event
 
     @property
     def name(self) -> str:
         """The event route that fired, as ``nats:Kamailio-World``."""
-        return self._scope.name
-
-    @property
-    def subject(self) -> str:
-        """The subject that the message was published to; empty for a connection event."""
-        return self._msg.line.subject
-
-    @property
-    def data(self) -> bytes:
-        """The payload."""
-        return self._msg.data
-
-    @property
-    def reply(self) -> str | None:
-        """The subject that an answer should go to, or None."""
-        return self._msg.line.reply
-
-    @property
-    def headers(self) -> Headers:
-        """
-        The headers (NATS ADR-4).
-
-        :raises DecodeError: the publisher sent a header block that is not one.
-        """
-        return self._msg.headers
+        return self.scope.name
 
     @property
     def queue_group(self) -> str | None:
         """The queue group that the message came through, or None."""
-        return self._scope.queue_group
+        return self.scope.queue_group
 
     @property
     def server(self) -> str | None:
         """For ``nats:connected`` and ``nats:disconnected`` the server's URL without credentials; else None."""
-        return self._scope.server
+        return self.scope.server
 
     def text(self) -> str:
         """
@@ -115,7 +101,7 @@ class Event:
 
         :return: fires when the server has the message.
         """
-        return self._scope.publish(subject, payload, reply, headers)
+        return self.scope.publish(subject, payload, reply, headers)
 
     #: The name that the function has in a Kamailio script.
     nats_publish = publish
@@ -129,12 +115,12 @@ class Event:
         """
         if self.reply is None:
             return fail(NoReplySubjectError(f"the message on {self.subject} has no reply subject"))
-        return self._scope.publish(self.reply, payload, None, headers)
+        return self.scope.publish(self.reply, payload, None, headers)
 
     @classmethod
     def of_connection(cls, name: str, publish: Publish, server: str, queue_group: str | None = None) -> Event:
         """A connection came or went."""
-        return cls(Scope(name, publish, queue_group, server), Msg(MsgLine("", 0, None, 0, 0), b""))
+        return cls.within(Scope(name, publish, queue_group, server), MsgLine("", 0, None, 0, 0), b"")
 
     def __repr__(self) -> str:
         about = f"server={self.server!r}" if self.server else f"subject={self.subject!r}, {len(self.data)} bytes"

@@ -12,7 +12,6 @@ from natsroute.routes.calls import Calls
 from natsroute.routes.event import Event, Publish, Scope
 from natsroute.routes.lanes import Lane, open_lane
 from natsroute.routes.table import Route, RouteFunction
-from natsroute.wire.frames import Msg
 
 #: The route of a subject, or of the name of a connection event; or None.
 FindRoute = Callable[[str], "Route | None"]
@@ -82,13 +81,13 @@ class Runner:
         self._ways: dict[str, _Way] = {}  # by the route's name
         self._way_of: dict[str, _Way | None] = {}  # by the message's subject
 
-    def on_msg(self, msg: Msg) -> Deferred[None] | None:
+    def on_msg(self, event: Event) -> Deferred[None] | None:
         """
-        Run the message's route.
+        Run the route of a message.
 
         :return: None when the next message may come, or a Deferred that fires when it may.
         """
-        subject = msg.line.subject
+        subject = event.line.subject
         try:
             way = self._way_of[subject]
         except KeyError:
@@ -96,8 +95,8 @@ class Runner:
         if way is None:
             self._unrouted.add(self._subject, subject)
             return None
-        lane, scope = way
-        return lane(Event(scope, msg))
+        lane, event.scope = way
+        return lane(event)
 
     def _way_for(self, subject: str) -> _Way | None:
         if len(self._way_of) >= _REMEMBERED_SUBJECTS:

@@ -5,7 +5,10 @@ number of names), since programs publish to the same subjects again and again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+
+import attrs
 
 from natsroute.errors import SubjectError
 from natsroute.wire.frames import ConnectOptions
@@ -62,6 +65,36 @@ def encode_pub(subject: str, payload: bytes, reply: str | None = None, headers: 
         # The same as the line below would make, at half the cost: nearly every message goes this way.
         return b"".join((_pub(subject), _size_line(len(payload)), payload, b"\r\n"))
     return b"PUB %b %b %d\r\n%b\r\n" % (_subject(subject), _subject(reply), len(payload), payload)
+
+
+@attrs.frozen
+class Pub:
+    """
+    What a ``PUB`` or ``HPUB`` of ours says.
+
+    :ivar subjects: the subject, and behind it the reply subject if there is one.
+    :ivar size: bytes of headers and payload, which is what ``max_payload`` bounds.
+    """
+
+    subjects: list[str]
+    size: int
+
+
+def read_pub(command: bytes) -> Pub:
+    """What one command that :func:`encode_pub` made says."""
+    words = command.partition(b"\r\n")[0].decode("utf-8", "surrogateescape").split(" ")
+    return Pub(words[1:-2] if words[0] == "HPUB" else words[1:-1], int(words[-1]))
+
+
+def split_pubs(data: bytes) -> Iterator[bytes]:
+    """The commands of a block that :func:`encode_pub` made one by one."""
+    start = 0
+    while start < len(data):
+        line_end = data.index(b"\r\n", start)
+        size = int(data[data.rindex(b" ", start, line_end) : line_end])
+        stop = line_end + size + 4
+        yield data[start:stop]
+        start = stop
 
 
 def encode_sub(subject: str, sid: int, queue_group: str | None = None) -> bytes:

@@ -30,10 +30,11 @@ MESSAGE_LINE_ROOM = 64
 _REMEMBERED_LINES = 1024
 _REMEMBERED_LINE_LENGTH = 256
 
+#: A message line, and what stands between two messages that have it: the first one's end, and the line's text.
+_KnownLine = tuple[MsgLine, bytes]
+
 _SIGNALS = {signal.value: signal for signal in Signal}
-_CR, _LF = b"\r\n"
-_NO_LINE: tuple[bytes, ...] = ()  # nothing starts with one of none
-_NO_MESSAGE = MsgLine("", 0, None, 0, 0)
+_CR = ord("\r")
 _VT, _FF = b"\v\f"
 _BLANKS = re.compile(rb"[ \t]+")
 
@@ -43,15 +44,17 @@ class Parser:
     Reads what a NATS server sends.
 
     :param max_control_line: bytes that a line may have, INFO aside; a message line has ``MESSAGE_LINE_ROOM`` more.
+    :param message_type: what messages are made as, so that a taker who needs more than a Msg need not wrap each.
     """
 
-    def __init__(self, *, max_control_line: int = DEFAULT_MAX_CONTROL_LINE) -> None:
+    def __init__(self, *, max_control_line: int = DEFAULT_MAX_CONTROL_LINE, message_type: type[Msg] = Msg) -> None:
+        self._message_type = message_type
         self._max_control_line = max_control_line
         self._max_payload = DEFAULT_MAX_PAYLOAD
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._wanted = 0  # do not look again before there is so much: a large payload is joined once
-        self._lines: dict[bytes, MsgLine] = {}
+        self._lines: dict[bytes, _KnownLine] = {}
 
     @property
     def max_payload(self) -> int:
@@ -81,44 +84,47 @@ class Parser:
         buffer = data if len(self._chunks) == 1 else b"".join(self._chunks)
         length = len(buffer)
         known_line = self._lines.get
+        message_type = self._message_type
         find = buffer.find
         startswith = buffer.startswith
         position = 0
         wanted = 0
-        text: bytes | tuple[bytes, ...] = _NO_LINE
-        line = _NO_MESSAGE
         try:
             while True:
-                if startswith(text, position):  # a busy subject: the same line as before, so the same message line
-                    start = position + len(text)
-                else:
-                    start = find(b"\n", position) + 1
-                    if not start:
-                        self._check_unfinished_line(buffer, position)
-                        break
-                    text = buffer[position:start]
-                    known = known_line(text)
-                    if known is None:
-                        frame = self._parse_line(text)
-                        if not isinstance(frame, MsgLine):
-                            text = _NO_LINE
-                            position = start
-                            yield frame
-                            continue
-                        known = frame
-                    line = known
-                stop = start + line.size
-                if stop + 2 > length:
-                    wanted = stop + 2 - position
+                start = find(b"\n", position) + 1
+                if not start:
+                    self._check_unfinished_line(buffer, position)
                     break
-                if buffer[stop] != _CR or buffer[stop + 1] != _LF:
-                    raise ProtocolError("no line end behind a payload", buffer[stop:])
-                position = stop + 2
-                if line.header_size:
-                    body = start + line.header_size
-                    yield Msg(line, buffer[body:stop], buffer[start:body])
-                else:
-                    yield Msg(line, buffer[start:stop])
+                text = buffer[position:start]
+                known = known_line(text)
+                if known is None:
+                    frame = self._parse_line(text)
+                    if not isinstance(frame, MsgLine):
+                        position = start
+                        yield frame
+                        continue
+                    known = frame, b"\r\n" + text
+                    self._remember(text, known)
+                line, again = known
+                header_size = line.header_size
+                while start:
+                    stop = start + line.size
+                    if startswith(again, stop):  # a busy subject: behind this message comes the same line once more
+                        following = stop + len(again)
+                    else:
+                        following = 0
+                        if stop + 2 > length:
+                            wanted = stop + 2 - position
+                            return
+                        if buffer[stop : stop + 2] != b"\r\n":
+                            raise ProtocolError("no line end behind a payload", buffer[stop:])
+                    position = stop + 2
+                    if header_size:
+                        body = start + header_size
+                        yield message_type(line, buffer[body:stop], buffer[start:body])
+                    else:
+                        yield message_type(line, buffer[start:stop])
+                    start = following
         finally:
             self._chunks = [buffer[position:]]
             self._buffered = length - position
@@ -170,12 +176,13 @@ class Parser:
         if size - header_size > most or header_size > most:
             raise ProtocolError(f"a message above max_payload, {most} bytes", text)
         subject = words[1].decode("utf-8", "surrogateescape")
-        line = MsgLine(subject, sid, reply, header_size, size)
+        return MsgLine(subject, sid, reply, header_size, size)
+
+    def _remember(self, text: bytes, line: _KnownLine) -> None:
         if len(text) <= _REMEMBERED_LINE_LENGTH:
             if len(self._lines) >= _REMEMBERED_LINES:
                 self._lines.clear()
             self._lines[text] = line
-        return line
 
 
 def _number(word: bytes, text: bytes) -> int:
