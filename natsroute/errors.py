@@ -13,9 +13,20 @@ Every exception that natsroute raises or fails a Deferred with::
     ├── PeerError                     the peer misbehaved, or said no
     │   ├── ProtocolError             .excerpt: what came was not NATS
     │   ├── HandshakeError            the server and we could not agree
+    │   │   └── TlsError              no TLS as it was asked for
     │   ├── ServerError               .text: an -ERR
-    │   │   ├── AuthorizationError    the server does not let us in
-    │   │   └── PermissionsError      .operation .subject .queue_group
+    │   │   ├── AuthorizationError    the server does not let us in, or not any longer
+    │   │   │   ├── AuthenticationExpiredError
+    │   │   │   └── AuthenticationRevokedError
+    │   │   ├── PermissionsError      .operation .subject .queue_group: one subject is refused
+    │   │   ├── StaleConnectionError  the server had no answer to its pings
+    │   │   ├── SlowConsumerError     we did not read what the server had for us
+    │   │   ├── ConnectionLimitError  the server, or our account, has no room for us
+    │   │   ├── SubscriptionLimitError   no room for another subscription
+    │   │   ├── PayloadViolationError we sent more than its max_payload
+    │   │   ├── ServerProtocolError   it could not read what we sent
+    │   │   ├── TlsRequiredError      it wants TLS, or wants it done better
+    │   │   └── ServerShutdownError   it goes away
     │   └── DecodeError               a message is not the text, JSON or headers that was asked for
     ├── ConnectionLostError           the connection ended, or there is none
     └── PublishError                  a message that will not be published
@@ -108,9 +119,14 @@ class HandshakeError(PeerError):
     """The server was reached, and the two sides could not agree on how to go on."""
 
 
+class TlsError(HandshakeError):
+    """TLS was asked for, and could not be had as it was asked for."""
+
+
 class ServerError(PeerError):
     """
-    An ``-ERR`` of the server.
+    An ``-ERR`` of the server. Those after which it ends the connection have types of their own; so have refused
+    subjects, after which the connection lives on.
 
     :ivar text: the server's words, without the quotes.
     """
@@ -122,6 +138,46 @@ class ServerError(PeerError):
 
 class AuthorizationError(ServerError):
     """The server does not let us in, or not any longer."""
+
+
+class AuthenticationExpiredError(AuthorizationError):
+    """What we logged in with is not valid any longer: it had a time."""
+
+
+class AuthenticationRevokedError(AuthorizationError):
+    """What we logged in with is not valid any longer: somebody took it back."""
+
+
+class StaleConnectionError(ServerError):
+    """The server waited in vain for answers to its pings."""
+
+
+class SlowConsumerError(ServerError):
+    """The server had more for us than it keeps, because we did not read it."""
+
+
+class ConnectionLimitError(ServerError):
+    """The server, or our account or user, has as many connections as it may have."""
+
+
+class SubscriptionLimitError(ServerError):
+    """The connection or the account has as many subscriptions as it may have."""
+
+
+class PayloadViolationError(ServerError):
+    """A message was above the server's ``max_payload``."""
+
+
+class ServerProtocolError(ServerError):
+    """The server could not read what it got."""
+
+
+class TlsRequiredError(ServerError):
+    """The server wants TLS, or was not content with ours."""
+
+
+class ServerShutdownError(ServerError):
+    """The server goes away."""
 
 
 class PermissionsError(ServerError):
@@ -184,8 +240,25 @@ _PERMISSIONS = re.compile(
 )
 # The server writes names as Go's %q does, whose escapes are among those of Python.
 _ESCAPE = re.compile(r"\\(?:[abfnrtv\"\\]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
-_AUTHORIZATION = re.compile(
-    r"authorization violation|authentication (timeout|expired|revoked)|account authentication expired", re.IGNORECASE
+#: The words of nats-server, in small letters and without the subject that some end with; the first that fits counts.
+_KINDS: tuple[tuple[str, type[ServerError]], ...] = (
+    ("authentication expired", AuthenticationExpiredError),
+    ("authentication revoked", AuthenticationRevokedError),
+    ("authorization violation", AuthorizationError),
+    ("authentication timeout", AuthorizationError),
+    ("stale connection", StaleConnectionError),
+    ("slow consumer", SlowConsumerError),
+    ("maximum connections exceeded", ConnectionLimitError),
+    ("maximum account active connections exceeded", ConnectionLimitError),
+    ("maximum subscriptions exceeded", SubscriptionLimitError),
+    ("maximum payload", PayloadViolationError),
+    ("parser error", ServerProtocolError),
+    ("unknown protocol operation", ServerProtocolError),
+    ("maximum control line exceeded", ServerProtocolError),
+    ("invalid client protocol", ServerProtocolError),
+    ("secure connection", TlsRequiredError),
+    ("tls handshake error", TlsRequiredError),
+    ("server shutdown", ServerShutdownError),
 )
 
 
@@ -204,9 +277,8 @@ def server_error(text: str) -> ServerError:
             _unquoted(refused["subject"]),
             None if queue_group is None else _unquoted(queue_group),
         )
-    if _AUTHORIZATION.search(text):
-        return AuthorizationError(text)
-    return ServerError(text)
+    words = text.lower()
+    return next((kind for beginning, kind in _KINDS if beginning in words), ServerError)(text)
 
 
 def _unquoted(name: str) -> str:

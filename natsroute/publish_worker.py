@@ -40,8 +40,8 @@ class Link(Interface):
     def max_payload(self) -> int | None:
         """Bytes that the connected server allows; None while there is no connection."""
 
-    def write_and_ping(self, data: bytes) -> Deferred[None]:
-        """Write, and fire when the server has read it; fail if the connection ends before."""
+    def write_and_ping(self, data: bytes, messages: int) -> Deferred[None]:
+        """Write so many messages, and fire when the server has read them; fail if the connection ends before."""
 
 
 #: Runs a function in the pool: ``deferToThreadPool`` with its reactor and pool.
@@ -312,7 +312,9 @@ class PublishWorker:
         self._unconfirmed.append(batch)
         self._is_sparse = len(batch.confirmations) == 1
         # After a loss disconnected() does all there is to do.
-        self._link.write_and_ping(batch.data).addCallbacks(self._confirm_oldest, lambda lost: None)
+        self._link.write_and_ping(batch.data, len(batch.confirmations)).addCallbacks(
+            self._confirm_oldest, lambda lost: None
+        )
 
     def _confirm_oldest(self, _: None) -> None:
         batch = self._unconfirmed.popleft()

@@ -28,10 +28,15 @@ class MemoryTransport(StringTransport):
     """A TCP transport; what it is asked to do can be seen."""
 
     aborted = False
+    tls: Any = None
     no_delay = False
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         self.no_delay = enabled
+
+    def startTLS(self, options: Any, normal: bool = True) -> bool:
+        self.tls = options
+        return True
 
     def abortConnection(self) -> None:
         self.aborted = True

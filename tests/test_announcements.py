@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.connection import Connection
-from natsroute.client.servers import Backoff, Server, ServerPool
+from natsroute.client.pool import Backoff, ServerPool
+from natsroute.client.servers import Server
 from natsroute.daemon.announcements import Announcements
 from tests.memory import MemoryNetwork, info
 from tests.support import LogRecorder

@@ -56,8 +56,11 @@ COMPOSITION_ROOT = "natsroute.daemon.service"
 #: Nothing that connects, publishes or runs.
 SETTINGS_TAKE = {
     "natsroute.client.protocol": {"Timing"},
-    "natsroute.client.servers": {"Backoff", "Server", "parse_url"},
+    "natsroute.client.pool": {"Backoff"},
+    "natsroute.client.servers": {"Server", "parse_url"},
     "natsroute.client.subscription": {"PendingLimits"},
+    "natsroute.client.tls": {"Tls"},
+    "natsroute.daemon.contexts": {"context_settings"},
     "natsroute.publish_worker": {"PublishLimits"},
 }
 

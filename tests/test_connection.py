@@ -5,9 +5,11 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.client.connection import Change, Connection, State
+from natsroute.client.connection import Connection
+from natsroute.client.pool import Backoff, ServerPool
 from natsroute.client.protocol import Timing
-from natsroute.client.servers import Backoff, Server, ServerPool
+from natsroute.client.servers import Server
+from natsroute.client.status import Change, State
 from natsroute.errors import (
     AuthorizationError,
     ConnectionLostError,
@@ -122,7 +124,7 @@ class LifeTests(ConnectionTestCase):
         )
 
     def test_a_refused_login_is_not_retried_at_once(self) -> None:
-        """TCP alone resets nothing: the waits grow."""
+        """TCP alone resets nothing: the waits grow, and they are longer than those for a server that is not there."""
         connection = self.connection()
         connection.startService()
         waits = []
@@ -135,7 +137,7 @@ class LifeTests(ConnectionTestCase):
             waits.append(self.clock.seconds() - before)
             self.network.link.receive(info() + b"-ERR 'Authorization Violation'\r\n")
             self.network.link.lose()
-        self.assertEqual(waits, [0.0, 2.0, 4.0, 8.0])
+        self.assertEqual(waits, [0.0, 10.0, 20.0, 40.0])
         self.assertIsInstance(self.changes[-1].reason, AuthorizationError)
         self.assertEqual({change.state for change in self.changes}, {State.UNREACHABLE})
 

@@ -56,7 +56,7 @@ class GoldenTests(SynchronousTestCase):
         self.assertEqual((PING, PONG), (b"PING\r\n", b"PONG\r\n"))
 
     def test_connect(self) -> None:
-        options = ConnectOptions(name="a\r\nPING\r\n", version="1.0", user="u", password="p")
+        options = ConnectOptions(name="a\r\nPING\r\n", version="1.0", login={"user": "u", "pass": "p"})
         data = encode_connect(options)
         self.assertEqual(data, b"CONNECT %b\r\n" % options.to_json())
         self.assertEqual(data.count(b"\n"), 1)

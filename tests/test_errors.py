@@ -11,14 +11,24 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import errors
 from natsroute.errors import (
+    AuthenticationExpiredError,
+    AuthenticationRevokedError,
     AuthorizationError,
+    ConnectionLimitError,
     NatsrouteError,
     PayloadTooLargeError,
+    PayloadViolationError,
     PermissionsError,
     ProtocolError,
     PublishBufferFullError,
     ServerError,
+    ServerProtocolError,
+    ServerShutdownError,
     SettingError,
+    SlowConsumerError,
+    StaleConnectionError,
+    SubscriptionLimitError,
+    TlsRequiredError,
     server_error,
 )
 
@@ -130,26 +140,39 @@ class ServerErrorTests(SynchronousTestCase):
         )
 
     def test_authorization(self) -> None:
-        for text in (
-            "Authorization Violation",
-            "Authentication Timeout",
-            "User Authentication Expired",
-            "User Authentication Revoked",
-            "Account Authentication Expired",
-            "authorization violation",
+        for text, kind in (
+            ("Authorization Violation", AuthorizationError),
+            ("Authentication Timeout", AuthorizationError),
+            ("User Authentication Expired", AuthenticationExpiredError),
+            ("User Authentication Revoked", AuthenticationRevokedError),
+            ("Account Authentication Expired", AuthenticationExpiredError),
+            ("authorization violation", AuthorizationError),
         ):
             error = server_error(text)
-            self.assertIs(type(error), AuthorizationError, text)
+            self.assertIs(type(error), kind, text)
+            self.assertIsInstance(error, AuthorizationError)
             self.assertEqual((error.text, str(error)), (text, text))
+
+    def test_kinds(self) -> None:
+        """In nats-server's own words."""
+        for text, kind in (
+            ("Stale Connection", StaleConnectionError),
+            ("Slow Consumer", SlowConsumerError),
+            ("maximum connections exceeded", ConnectionLimitError),
+            ("maximum account active connections exceeded", ConnectionLimitError),
+            ("maximum subscriptions exceeded", SubscriptionLimitError),
+            ("Maximum Payload Violation", PayloadViolationError),
+            ("maximum control line exceeded", ServerProtocolError),
+            ("Parser Error", ServerProtocolError),
+            ("Unknown Protocol Operation", ServerProtocolError),
+            ("Secure Connection - TLS Required", TlsRequiredError),
+            ("TLS Handshake Error", TlsRequiredError),
+            ("Server Shutdown", ServerShutdownError),
+        ):
+            self.assertIs(type(server_error(text)), kind, text)
 
     def test_others(self) -> None:
         for text in (
-            "Stale Connection",
-            "Maximum Connections Exceeded",
-            "Maximum Payload Violation",
-            "maximum control line exceeded",
-            "Parser Error",
-            "Unknown Protocol Operation",
             "Invalid Publish Subject",
             "Permissions Violation",
             'Permissions Violation for Subscription to "foo',

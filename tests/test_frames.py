@@ -190,7 +190,7 @@ class ConnectOptionsTests(SynchronousTestCase):
         )
 
     def test_with_credentials(self) -> None:
-        options = ConnectOptions(name="n", version="1.0", user="u", password="", token="t")
+        options = ConnectOptions(name="n", version="1.0", login={"user": "u", "pass": "", "auth_token": "t"})
         fields = json.loads(options.to_json())
         self.assertEqual((fields["user"], fields["pass"], fields["auth_token"]), ("u", "", "t"))
 
@@ -201,14 +201,14 @@ class ConnectOptionsTests(SynchronousTestCase):
 
     def test_is_one_line(self) -> None:
         """Whatever the name and the password have in them."""
-        options = ConnectOptions(name="a\r\nPUB x 0\r\n\0\u2028", version="1.0", password='"\r\nå\ud800')
+        options = ConnectOptions(name="a\r\nPUB x 0\r\n\0\u2028", version="1.0", login={"pass": '"\r\nå\ud800'})
         text = options.to_json()
         self.assertTrue(text.decode("ascii").isprintable())
         fields = json.loads(text)
-        self.assertEqual((fields["name"], fields["pass"]), (options.name, options.password))
+        self.assertEqual((fields["name"], fields["pass"]), (options.name, options.login["pass"]))
 
     def test_credentials_are_not_shown(self) -> None:
-        shown = repr(ConnectOptions(name="n", version="1.0", user="hidden1", password="hidden2", token="hidden3"))
+        shown = repr(ConnectOptions(name="n", version="1.0", login={"user": "hidden1", "pass": "hidden2"}))
         self.assertNotIn("hidden", shown)
         self.assertIn("name='n'", shown)
 

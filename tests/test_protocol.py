@@ -9,7 +9,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.auth import Credentials
-from natsroute.client.protocol import NatsProtocol, Timing
+from natsroute.client.protocol import NatsProtocol, Security, Timing
+from natsroute.client.tls import Tls
 from natsroute.errors import (
     AuthorizationError,
     ConnectionLostError,
@@ -18,6 +19,7 @@ from natsroute.errors import (
     ProtocolError,
     ServerError,
     SubjectError,
+    TlsError,
 )
 from natsroute.wire.frames import Msg
 from tests.memory import Link, info
@@ -96,7 +98,7 @@ class HandshakeTests(ProtocolTestCase):
         self.assertTrue(link.transport.aborted)
         link.lose()
         error = self.failureResultOf(link.protocol.ready, HandshakeError)
-        self.assertEqual(str(error.value), "no INFO within 2.0 s")
+        self.assertIn("no INFO within 2.0 s", str(error.value))
 
     def test_silence_behind_info(self) -> None:
         link = self.connect()
@@ -105,14 +107,65 @@ class HandshakeTests(ProtocolTestCase):
         link.lose()
         self.assertIn("no PONG", str(self.failureResultOf(link.protocol.ready, HandshakeError).value))
 
-    def test_tls_is_not_passed_over(self) -> None:
-        """Nothing is said in plain text to a server that requires TLS."""
-        link = self.connect(credentials=Credentials(user="u", password="secret"))
+    def test_a_server_that_requires_tls_gets_it(self) -> None:
+        """And nothing is said to it before."""
+        link = self.connect(credentials=Credentials(user="u", password="secret"), security=Security(name="a"))
+        said: list[bytes] = []
+        link.transport.startTLS = lambda options: said.append(link.transport.sent())
         link.receive(info(tls_required=True))
+        self.assertEqual(said, [b""])
+        self.assertIn(b'"secret"', link.transport.sent())
+        link.receive(b"PONG\r\n")
+        self.successResultOf(link.protocol.ready)
+
+    def test_tls_where_it_can_be_had(self) -> None:
+        """A server that leaves it to us."""
+        link = self.connect()
+        link.receive(info(tls_available=True))
+        self.assertIsNone(link.transport.tls)
+        link = self.connect(security=Security(required=True, name="a"))
+        link.receive(info(tls_available=True))
+        self.assertIsNotNone(link.transport.tls)
+
+    def test_tls_asked_for_and_not_offered(self) -> None:
+        """Nothing is said in plain text."""
+        link = self.connect(credentials=Credentials(user="u", password="secret"), security=Security(required=True))
+        link.receive(info())
         self.assertEqual(link.transport.sent(), b"")
         self.assertTrue(link.transport.aborted)
         link.lose()
-        self.failureResultOf(link.protocol.ready, HandshakeError)
+        self.assertIn("does not offer it", str(self.failureResultOf(link.protocol.ready, TlsError).value))
+
+    def test_tls_first(self) -> None:
+        link = self.connect(security=Security(Tls(first=True), required=True, name="a"))
+        self.assertIsNotNone(link.transport.tls)
+        link.receive(info(tls_required=True))
+        self.assertIn(b"CONNECT", link.transport.sent())
+
+    def test_plain_text_smuggled_in_before_tls(self) -> None:
+        """What stands behind INFO did not come from the server that TLS will show."""
+        for smuggled in (b"MSG a 1 2\r\nhi\r\n", b"M", b"PONG\r\n"):
+            link = self.connect(security=Security(required=True))
+            link.receive(info(tls_required=True) + smuggled)
+            self.assertIsNone(link.transport.tls)
+            self.assertTrue(link.transport.aborted)
+            self.assertEqual((self.messages, link.transport.sent()), ([], b""))
+            link.lose()
+            self.failureResultOf(link.protocol.ready, ProtocolError)
+
+    def test_a_tls_file_that_has_gone(self) -> None:
+        link = self.connect(security=Security(Tls(ca_file="/no/such/file"), required=True, name="a"))
+        link.receive(info(tls_required=True))
+        self.assertTrue(link.transport.aborted)
+        link.lose()
+        self.assertIn("tls_ca_file = '/no/such/file'", str(self.failureResultOf(link.protocol.ready, TlsError).value))
+
+    def test_over_websocket(self) -> None:
+        """What is below is as secure as it will get."""
+        link = self.connect(security=Security(below=True))
+        link.receive(info(tls_required=True))
+        self.assertIsNone(link.transport.tls)
+        self.assertIn(b"CONNECT", link.transport.sent())
 
     def test_lost_before_ready(self) -> None:
         link = self.connect()

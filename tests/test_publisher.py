@@ -34,7 +34,7 @@ class MemoryLink:
         self.written: list[bytes] = []
         self.pings: list[Deferred[None]] = []
 
-    def write_and_ping(self, data: bytes) -> Deferred[None]:
+    def write_and_ping(self, data: bytes, messages: int) -> Deferred[None]:
         self.written.append(data)
         self.pings.append(Deferred())
         return self.pings[-1]

@@ -7,54 +7,32 @@ and not by NATS handshake, and writes a log line for every retry.)
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 from typing import Protocol as Interface
 
-import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, fail, succeed
-from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from natsroute._version import __version__
-from natsroute.client.protocol import NatsFactory, NatsProtocol, OnMessage, Timing
-from natsroute.client.servers import Server, ServerPool
+from natsroute.client.auth import Credentials, CredentialsSource
+from natsroute.client.endpoints import endpoint_for_server
+from natsroute.client.pool import ServerPool
+from natsroute.client.protocol import NatsFactory, NatsProtocol, OnMessage, Security, Timing
+from natsroute.client.servers import Server
+from natsroute.client.status import Change, State, Status
 from natsroute.client.subscription import PendingLimits, Subscription
-from natsroute.errors import ConnectionLostError, MisuseError, ServerError
+from natsroute.client.tls import Tls
+from natsroute.errors import AuthorizationError, ConnectionLostError, MisuseError, PermissionsError, ServerError
 from natsroute.wire.frames import Info, Msg
 from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE
 from natsroute.wire.subjects import check_pattern, check_queue_group
 
 T = TypeVar("T")
-
-
-class State(enum.Enum):
-    """What a connection tells its observers."""
-
-    CONNECTED = "connected"
-    DISCONNECTED = "disconnected"
-    UNREACHABLE = "unreachable"
-    CLOSED = "closed"
-
-
-@attrs.frozen
-class Change:
-    """
-    A change of a connection.
-
-    :ivar state: CONNECTED: the handshake is done and the subscriptions are with the server; DISCONNECTED: it was
-        connected and is no longer; UNREACHABLE: an attempt failed; CLOSED: it was stopped, which is no DISCONNECTED.
-    :ivar server: the server concerned, None for CLOSED.
-    :ivar reason: why, for DISCONNECTED and UNREACHABLE.
-    """
-
-    state: State
-    server: Server | None = None
-    reason: Exception | None = None
 
 
 class EndpointFor(Interface):
@@ -70,6 +48,9 @@ class Connection(Service):
     :param reactor: clock and TCP.
     :param servers: which server is next, and when.
     :param client_name: the name that the server shows in its monitoring.
+    :param credentials: who we are, for servers whose URL does not say; asked before each attempt.
+    :param tls: how TLS is done.
+    :param require_tls: whether servers without TLS are refused, whatever their URL says.
     :param message_type: what messages are made as: Msg, or a subclass of it.
     :param endpoint_for: how a server is reached; by default all addresses of its name.
 
@@ -85,6 +66,9 @@ class Connection(Service):
         servers: ServerPool,
         *,
         client_name: str = "natsroute",
+        credentials: CredentialsSource = Credentials,
+        tls: Tls = Tls(),
+        require_tls: bool = False,
         timing: Timing = Timing(),
         max_control_line: int = DEFAULT_MAX_CONTROL_LINE,
         message_type: type[Msg] = Msg,
@@ -95,21 +79,24 @@ class Connection(Service):
         self._reactor = reactor
         self._servers = servers
         self._client_name = client_name
+        self._credentials = credentials
+        self._tls = tls
+        self._require_tls = require_tls
         self._timing = timing
         self._max_control_line = max_control_line
         self._message_type = message_type
-        self._endpoint_for = endpoint_for or self._hostname_endpoint
+        self._endpoint_for = endpoint_for or partial(endpoint_for_server, reactor, tls)
         self._observers: list[Callable[[Change], None]] = []
         self._error_observers: list[Callable[[ServerError], None]] = []
         self._subscriptions: dict[int, Subscription] = {}
         self._on_msg: dict[int, OnMessage] = {}
         self._last_sid = 0
         self._pausing: set[Subscription] = set()
+        self._server: Server | None = None
+        self._messages_in = self._bytes_in = self._messages_out = self._bytes_out = 0  # of what has ended
+        self._last_error: ServerError | None = None
         self._protocol: NatsProtocol | None = None
         self._life: Deferred[None] = succeed(None)
-
-    def _hostname_endpoint(self, server: Server, timeout: float) -> IStreamClientEndpoint:
-        return HostnameEndpoint(self._reactor, server.host, server.port, timeout)
 
     # -- for those who use it ---------------------------------------------------------------------------------
 
@@ -155,15 +142,32 @@ class Connection(Service):
             self._protocol.sub(subject, subscription.sid, queue_group)
         return subscription
 
-    def write_and_ping(self, data: bytes) -> Deferred[None]:
+    def status(self) -> Status:
+        """How the connection is now."""
+        protocol, subscriptions = self._protocol, self._subscriptions.values()
+        return Status(
+            state=self.state,
+            server=self._server,
+            rtt=protocol.rtt if protocol is not None else None,
+            reconnects=max(0, self.reconnects),
+            messages_in=self._messages_in + sum(subscription.received for subscription in subscriptions),
+            bytes_in=self._bytes_in + (protocol.bytes_in if protocol is not None else 0),
+            messages_out=self._messages_out,
+            bytes_out=self._bytes_out + (protocol.bytes_out if protocol is not None else 0),
+            last_error=self._last_error,
+        )
+
+    def write_and_ping(self, data: bytes, messages: int = 0) -> Deferred[None]:
         """
         Write whole commands, each made by :mod:`natsroute.wire.encoder`.
 
+        :param messages: how many messages that are, for :meth:`status`.
         :return: fires when the server has read them; fails with :class:`~natsroute.errors.ConnectionLostError`,
             and then nobody knows whether it has.
         """
         if self._protocol is None or self.state is not State.CONNECTED:
             return fail(ConnectionLostError("there is no connection"))
+        self._messages_out += messages
         return self._protocol.write_and_ping(data)
 
     # -- for its subscriptions --------------------------------------------------------------------------------
@@ -182,7 +186,8 @@ class Connection(Service):
 
     def forget(self, subscription: Subscription) -> None:
         """The subscription has had its last message."""
-        self._subscriptions.pop(subscription.sid, None)
+        if self._subscriptions.pop(subscription.sid, None) is not None:
+            self._messages_in += subscription.received
         self._on_msg.pop(subscription.sid, None)
         self.resume(subscription)
 
@@ -226,7 +231,7 @@ class Connection(Service):
         self._servers.restart()
         try:
             while self.running:
-                server, delay = self._servers.next()
+                server, delay = self._servers.next(self._reactor.seconds())
                 await deferLater(self._reactor, delay)
                 protocol = await self._connect(server)
                 if protocol is not None:
@@ -239,48 +244,86 @@ class Connection(Service):
 
     async def _connect(self, server: Server) -> NatsProtocol | None:
         """A protocol that is ready, or None, and the observers know why."""
-        endpoint = self._endpoint_for(server, self._timing.connect_timeout)
         protocol: NatsProtocol | None = None
         try:
-            protocol = await endpoint.connect(NatsFactory(lambda: self._build_protocol(server)))  # type: ignore[assignment]
+            credentials = await self._credentials_for(server)
+            endpoint = self._endpoint_for(server, self._timing.connect_timeout)
+            factory = NatsFactory(lambda: self._build_protocol(server, credentials))
+            protocol = await endpoint.connect(factory)  # type: ignore[assignment]
             assert protocol is not None
             await protocol.ready
         except Exception as error:
             # Whatever it was, another attempt follows: an endpoint may fail with what it likes.
-            self._protocol = None
             if protocol is not None:
                 protocol.close()
                 await protocol.closed
+                self._let_go(protocol)
             if not self.running:
                 raise CancelledError() from None
+            refused = isinstance(error, AuthorizationError)
+            self._servers.failed(server, self._reactor.seconds(), refused=refused)
+            if isinstance(error, ServerError):
+                self._last_error = error
             self._tell(Change(State.UNREACHABLE, server, error))
             return None
+        self._servers.succeeded(server)
+        self._servers.told(protocol.info.connect_urls, server)
         return protocol
+
+    async def _credentials_for(self, server: Server) -> Credentials:
+        if server.credentials is not None:
+            return server.credentials
+        given = self._credentials()
+        if isinstance(given, Credentials):
+            return given
+        asked: Deferred[Credentials] = ensureDeferred(given)  # type: ignore[arg-type]
+        return await asked.addTimeout(self._timing.connect_timeout, self._reactor)
 
     async def _serve(self, server: Server, protocol: NatsProtocol) -> None:
         """Use a ready protocol until it ends."""
         self.reconnects += 1
         connected_at = self._reactor.seconds()
+        self._server = server
         if self._pausing:
             protocol.pause()
         self._tell(Change(State.CONNECTED, server))
+        self._look_at(server, protocol.info)
         reason = await protocol.closed
-        self._protocol = None
+        self._let_go(protocol)
         self._servers.lost(server, self._reactor.seconds() - connected_at)
         if self.running:
             self._tell(Change(State.DISCONNECTED, server, reason))
 
-    def _build_protocol(self, server: Server) -> NatsProtocol:
+    def _let_go(self, protocol: NatsProtocol) -> None:
+        """A protocol has ended; its totals remain."""
+        self._protocol = self._server = None
+        self._bytes_in += protocol.bytes_in
+        self._bytes_out += protocol.bytes_out
+        for subscription in self._subscriptions.values():
+            subscription.refused = None  # the next server, or the next permissions, may allow it
+
+    def _look_at(self, server: Server, info: Info) -> None:
+        """What a server says of its cluster, and of its own end."""
+        self._servers.told(info.connect_urls, server)
+        if info.ldm and self.state is State.CONNECTED and self._servers.has_other_than(server):
+            assert self._protocol is not None
+            reason = ConnectionLostError("the server goes away soon (lame duck mode)")
+            self._tell(Change(State.LEAVING, server, reason))
+            self._protocol.leave(reason)
+
+    def _build_protocol(self, server: Server, credentials: Credentials) -> NatsProtocol:
         return NatsProtocol(
             self._reactor,
             name=self._client_name,
             version=__version__.public(),
-            credentials=server.credentials,
+            credentials=credentials,
+            security=Security(self._tls, self._require_tls or server.secure, server.name, below=server.web),
             timing=self._timing,
             max_control_line=self._max_control_line,
             message_type=self._message_type,
             on_msg=self._on_msg,
             on_error=self._error,
+            on_info=partial(self._info_changed, server),
             opening=self._subscribe_all,
         )
 
@@ -295,7 +338,16 @@ class Connection(Service):
         self.state = change.state
         self._call_all(self._observers, change)
 
+    def _info_changed(self, server: Server, info: Info) -> None:
+        if self.state is State.CONNECTED:
+            self._look_at(server, info)
+
     def _error(self, error: ServerError) -> None:
+        self._last_error = error
+        if isinstance(error, PermissionsError) and error.operation == "subscription":
+            for subscription in self._subscriptions.values():
+                if (subscription.subject, subscription.queue_group) == (error.subject, error.queue_group):
+                    subscription.refused = error
         self._call_all(self._error_observers, error)
 
     def _call_all(self, observers: list[Callable[[T], None]], news: T) -> None:

@@ -12,17 +12,21 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime, ITLSTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from natsroute.client.auth import Credentials
+from natsroute.client.stuck import StuckWrites
+from natsroute.client.tls import Tls, TlsSession
 from natsroute.errors import (
     ConnectionLostError,
     HandshakeError,
+    MisuseError,
     PermissionsError,
     ProtocolError,
     ServerError,
+    TlsError,
     server_error,
 )
 from natsroute.wire import encoder
@@ -42,15 +46,33 @@ class Timing:
     :ivar connect_timeout: seconds for TCP, and again for the handshake.
     :ivar ping_interval: seconds between our pings.
     :ivar max_pings_outstanding: so many unanswered, and the connection is dead.
+    :ivar write_timeout: seconds in which what was written must have gone out, if it was more than the socket takes.
     """
 
     connect_timeout: float = 2.0
     ping_interval: float = 120.0
     max_pings_outstanding: int = 2
+    write_timeout: float = 60.0
 
 
-class _Transport(ITCPTransport, IPushProducer):
-    """A TCP transport whose reading can be paused."""
+class _Transport(ITLSTransport, IPushProducer):
+    """A TCP transport whose reading can be paused, and that can change to TLS."""
+
+
+@attrs.frozen
+class Security:
+    """
+    How one server is spoken to.
+
+    :ivar required: whether a server without TLS is refused; one that requires TLS gets it in any case.
+    :ivar name: the name, or address, that its certificate must have.
+    :ivar below: whether the transport is secure already, or must stay as it is, as with WebSocket.
+    """
+
+    tls: Tls = Tls()
+    required: bool = False
+    name: str = ""
+    below: bool = False
 
 
 class NatsProtocol(Protocol):
@@ -63,7 +85,11 @@ class NatsProtocol(Protocol):
         :class:`~natsroute.errors.ConnectionLostError`.
     :ivar closed: a Deferred that fires with the exception that ended the connection.
     :ivar info: what the server said last of itself.
+    :ivar rtt: seconds that the last PING took to its PONG, or None; a busy connection adds what waits before it.
+    :ivar bytes_in: bytes received.
+    :ivar bytes_out: bytes written.
 
+    :param on_info: told each later INFO: the cluster changes, or the server goes into lame duck mode.
     :param message_type: what messages are made as: Msg, or a subclass of it.
     :param on_msg: who gets the messages, by sid; the owner may change it at any time.
     :param on_error: told each ``-ERR`` of a connection that is ready.
@@ -80,26 +106,34 @@ class NatsProtocol(Protocol):
         name: str,
         version: str,
         credentials: Credentials = Credentials(),
+        security: Security = Security(),
         timing: Timing = Timing(),
         max_control_line: int = DEFAULT_MAX_CONTROL_LINE,
         message_type: type[Msg] = Msg,
         on_msg: Mapping[int, OnMessage] | None = None,
         on_error: Callable[[ServerError], None] = lambda error: None,
+        on_info: Callable[[Info], None] = lambda info: None,
         opening: Callable[[NatsProtocol], None] = lambda protocol: None,
     ) -> None:
         self.ready: Deferred[Info] = Deferred()
         self.closed: Deferred[Exception] = Deferred()
         self.info = Info()
+        self.rtt: float | None = None
+        self.bytes_in = self.bytes_out = 0
         self.unknown_sids = 0
         self._clock = clock
         self._name = name
         self._version = version
         self._credentials = credentials
+        self._security = security
+        self._tls: TlsSession | None = None
+        self._tls_is_next = False
         self._timing = timing
         self._message_type = message_type
         self._parser = Parser(max_control_line=max_control_line, message_type=message_type)
         self._on_msg: Mapping[int, OnMessage] = {} if on_msg is None else on_msg
         self._on_error = on_error
+        self._on_info = on_info
         self._opening = opening
         self._is_ready = False
         self._is_closed = False
@@ -108,6 +142,7 @@ class NatsProtocol(Protocol):
         self._timer: IDelayedCall | None = None
         self._pings_outstanding = 0
         self._reason: Exception | None = None
+        self._stuck = StuckWrites(clock, timing.write_timeout, self._end)
 
     # -- commands ---------------------------------------------------------------------------------------------
 
@@ -139,7 +174,12 @@ class NatsProtocol(Protocol):
         :return: fires when the server has read all that was written before; fails with
             :class:`~natsroute.errors.ConnectionLostError`.
         """
-        return self.write_and_ping(b"")
+        asked = self._clock.seconds()
+
+        def answered(_: None) -> None:
+            self.rtt = self._clock.seconds() - asked
+
+        return self.write_and_ping(b"").addCallback(answered)
 
     def write_and_ping(self, data: bytes) -> Deferred[None]:
         """Write whole commands and a PING behind them; see :meth:`ping` for the Deferred."""
@@ -147,12 +187,14 @@ class NatsProtocol(Protocol):
             return fail(ConnectionLostError("the connection is closed"))
         pong: Deferred[None] = Deferred()
         self._pongs.append(pong)
+        self.bytes_out += len(data) + len(encoder.PING)
         self.transport.write(data + encoder.PING)
         return pong
 
     def write(self, data: bytes) -> None:
         """Write whole commands."""
         if not self._is_closed:
+            self.bytes_out += len(data)
             self.transport.write(data)
 
     def pause(self) -> None:
@@ -168,6 +210,12 @@ class NatsProtocol(Protocol):
             self._pings_outstanding = 0
             self.transport.resumeProducing()
 
+    def leave(self, reason: Exception) -> None:
+        """End all subscriptions, take what is on its way still, and end the connection."""
+        for sid in self._on_msg:
+            self.unsub(sid)
+        self.ping().addCallbacks(lambda _: self._end(reason, abort=False), lambda lost: None)
+
     def close(self) -> None:
         """End the connection when all that was written has gone out."""
         self._end(ConnectionLostError("the connection was closed by this side"), abort=False)
@@ -177,13 +225,17 @@ class NatsProtocol(Protocol):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self._timer = self._clock.callLater(self._timing.connect_timeout, self._handshake_timed_out)
+        if self._security.tls.first and self._security.required and not self._security.below:
+            self._start_tls()
 
     def dataReceived(self, data: bytes) -> None:
+        self.bytes_in += len(data)
         # Looked up once for each chunk: a chunk holds hundreds of messages.
         on_msg = self._on_msg
         message_type = self._message_type
         try:
-            for frame in self._parser.feed(data):
+            frames = self._parser.feed(data)
+            for frame in frames:
                 if type(frame) is message_type:
                     try:
                         deliver = on_msg[frame.line.sid]
@@ -197,6 +249,10 @@ class NatsProtocol(Protocol):
                     self._pong_received()
                 elif type(frame) is Info:
                     self._info_received(frame)
+                    if self._tls_is_next:
+                        frames.close()
+                        self._change_to_tls()
+                        break
                 elif type(frame) is Err:
                     self._error_received(server_error(frame.text))
                 if self._is_closed:
@@ -207,7 +263,8 @@ class NatsProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._is_closed = True
         self._cancel_timer()
-        error = self._reason or ConnectionLostError(reason.getErrorMessage())
+        self._stuck.stop()
+        error = self._reason or self._tls_error(reason) or ConnectionLostError(reason.getErrorMessage())
         pongs, self._pongs = self._pongs, deque()
         for pong in pongs:
             pong.errback(ConnectionLostError(str(error)))
@@ -222,17 +279,51 @@ class NatsProtocol(Protocol):
         self.info = info
         self._parser.max_payload = info.max_payload
         if not first:
+            if self._is_ready:
+                self._on_info(info)
             return
-        if info.tls_required:
-            self._end(HandshakeError("the server requires TLS, which this version of natsroute does not support"))
+        if self._security.below or self._tls is not None:
+            self._log_in()
+        elif info.tls_required or (self._security.required and info.tls_available):
+            self._tls_is_next = True
+        elif self._security.required:
+            self._end(TlsError("TLS was asked for, and the server does not offer it. Nothing was sent to it"))
+        else:
+            self._log_in()
+
+    def _change_to_tls(self) -> None:
+        self._tls_is_next = False
+        if self._parser.buffered:
+            # Whoever sits in between could put these bytes there, and have them taken for the server's.
+            self._end(ProtocolError("plain text behind INFO, where TLS must begin"))
+            return
+        self._start_tls()
+        if self._tls is not None:
+            self._log_in()
+
+    def _start_tls(self) -> None:
+        try:
+            self._tls = self._security.tls.session(self._security.name)
+            self.transport.startTLS(self._tls)
+        except MisuseError as error:
+            self._tls = None
+            self._end(TlsError(f"no TLS: {error}"))
+
+    def _tls_error(self, reason: Failure) -> Exception | None:
+        return None if self._tls is None or self._is_ready else self._tls.error(reason)
+
+    def _log_in(self) -> None:
+        try:
+            login = self._credentials.login(self.info.nonce)
+        except MisuseError as error:
+            self._end(HandshakeError(str(error)))
             return
         options = ConnectOptions(
             name=self._name,
             version=self._version,
-            user=self._credentials.user,
-            password=self._credentials.password,
-            token=self._credentials.token,
-            headers=info.headers,
+            login=login,
+            headers=self.info.headers,
+            tls_required=self._security.required,
         )
         self.write(encoder.encode_connect(options))
         self._opening(self)
@@ -242,6 +333,7 @@ class NatsProtocol(Protocol):
         self._cancel_timer()
         self._timer = self._clock.callLater(self._timing.ping_interval, self._keep_alive)
         self._is_ready = True
+        self._stuck.watch(self.transport)
         self.ready.callback(self.info)
 
     def _pong_received(self) -> None:
@@ -263,8 +355,13 @@ class NatsProtocol(Protocol):
     # -- time -----------------------------------------------------------------------------------------------------
 
     def _handshake_timed_out(self) -> None:
-        missing = "PONG" if self.info.fields else "INFO"
-        self._end(HandshakeError(f"no {missing} within {self._timing.connect_timeout} s"))
+        within = f"within {self._timing.connect_timeout} s"
+        if self.info.fields:
+            self._end(HandshakeError(f"no PONG {within}"))
+        elif self._tls is not None:
+            self._end(TlsError(f"no answer to TLS {within}. Look at tls_first, and at the server's handshake_first"))
+        else:
+            self._end(HandshakeError(f"no INFO {within}. If the server has handshake_first, set tls_first"))
 
     def _keep_alive(self) -> None:
         self._timer = self._clock.callLater(self._timing.ping_interval, self._keep_alive)
@@ -282,6 +379,7 @@ class NatsProtocol(Protocol):
         self._is_closed = True
         self._reason = self._reason or reason
         self._cancel_timer()
+        self._stuck.let_go()
         if abort:
             self.transport.abortConnection()
             return

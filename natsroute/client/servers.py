@@ -1,10 +1,8 @@
-"""Servers: what a ``nats_url`` says, which server is next, and how long to wait before it."""
+"""Servers: what a ``nats_url`` says, and what a server says of its cluster."""
 
 from __future__ import annotations
 
-import random
 import re
-from collections.abc import Callable, Iterable
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import attrs
@@ -13,6 +11,7 @@ from natsroute.client.auth import Credentials
 from natsroute.errors import SettingError
 
 DEFAULT_PORT = 4222
+_DEFAULT_PORTS = {"nats": DEFAULT_PORT, "tls": DEFAULT_PORT, "ws": 80, "wss": 443}
 
 _SETTING = "nats_url"
 
@@ -23,29 +22,60 @@ class Server:
     One NATS server. ``str()`` is its URL without credentials.
 
     :ivar host: a name or an address, without the brackets of IPv6.
+    :ivar scheme: ``nats``, ``tls``, ``ws`` or ``wss``.
+    :ivar credentials: what its URL says of us; None if that says nothing.
+    :ivar name: the name that its certificate must have: that of its URL. A server that was discovered is known by an
+        address only, and has the name of the one that told of it.
     """
 
     host: str
     port: int = DEFAULT_PORT
-    credentials: Credentials = Credentials()
+    credentials: Credentials | None = None
+    scheme: str = "nats"
+    name: str = attrs.field(default=attrs.Factory(lambda self: self.host, takes_self=True), repr=False)
+
+    @property
+    def secure(self) -> bool:
+        """Whether its URL asks for TLS."""
+        return self.scheme in ("tls", "wss")
+
+    @property
+    def web(self) -> bool:
+        """Whether it is reached over WebSocket."""
+        return self.scheme in ("ws", "wss")
+
+    @property
+    def place(self) -> str:
+        """``host:port``, as a server writes it in its ``connect_urls``."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"nats://{host}:{self.port}"
+        return f"{self.scheme}://{self.place}"
+
+    def neighbour(self, place: str) -> Server | None:
+        """
+        Another server of its cluster, reached in the same way and with the same credentials.
+
+        :param place: ``host:port``; None is given for anything else.
+        """
+        host, colon, port = place.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not (colon and host and port.isdecimal() and 0 < int(port) < 65536) or re.search(r"[\s/@\[\]]", host):
+            return None
+        return attrs.evolve(self, host=host, port=int(port), name=self.name)
 
 
 def parse_url(url: str) -> Server:
     """
-    Read a NATS URL: ``nats://[user[:password]@|token@]host[:port]``.
+    Read a NATS URL: ``nats://[user[:password]@|token@]host[:port]``. The scheme is ``nats``, ``tls`` for a server that
+    must be spoken to in TLS, ``ws`` or ``wss`` for WebSocket.
 
     :raises SettingError: says what is wrong, without the credentials.
     """
     scheme, separator, _ = url.partition("://")
     if not separator:
         raise _bad_url(url, "it has no scheme", "Write nats://HOST:PORT")
-    if scheme == "tls":
-        raise _bad_url(url, "TLS is not supported by this version of natsroute", "Use a nats:// server")
-    if scheme != "nats":
+    if scheme not in _DEFAULT_PORTS:
         raise _bad_url(url, f"the scheme {scheme!r} is not one of NATS", "Write nats://HOST:PORT")
     try:
         parts = urlsplit(url)
@@ -60,12 +90,12 @@ def parse_url(url: str) -> Server:
         raise _bad_url(url, "the host cannot be a name", "Write nats://HOST:PORT, and a comma before the next nats://")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise _bad_url(url, "a NATS URL ends with its port", "Write nats://HOST:PORT")
-    return Server(parts.hostname, port or DEFAULT_PORT, _credentials(parts))
+    return Server(parts.hostname, port or _DEFAULT_PORTS[scheme], _credentials(parts), scheme)
 
 
-def _credentials(parts: SplitResult) -> Credentials:
+def _credentials(parts: SplitResult) -> Credentials | None:
     if parts.username is None:
-        return Credentials()
+        return None
     if parts.password is None:
         return Credentials(token=unquote(parts.username))
     return Credentials(user=unquote(parts.username), password=unquote(parts.password))
@@ -83,80 +113,3 @@ def without_credentials(url: str) -> str:
 
 def _bad_url(url: str, problem: str, remedy: str) -> SettingError:
     return SettingError(_SETTING, without_credentials(url), problem, remedy)
-
-
-@attrs.frozen
-class Backoff:
-    """
-    How long to wait before the servers are tried again.
-
-    :ivar wait: seconds before the second round; each further round waits twice as long.
-    :ivar max_wait: seconds at most.
-    :ivar jitter: up to so many seconds more, by chance, so that not all clients come back at the same moment.
-    """
-
-    wait: float = 2.0
-    max_wait: float = 10.0
-    jitter: float = 0.1
-
-    def delay(self, rounds: int, chance: Callable[[], float] = random.random) -> float:
-        """
-        Seconds to wait after so many rounds in vain; none before the first.
-
-        :param chance: gives a number from 0 to 1.
-        """
-        if rounds == 0:
-            return 0.0
-        # The exponent is bounded: an outage of weeks must not end in an overflow.
-        return min(self.wait * 2.0 ** min(rounds - 1, 32), self.max_wait) + self.jitter * chance()
-
-
-class ServerPool:
-    """
-    The servers that one connection may use. They are failover, not fan-in: one is used at a time.
-
-    The first round through them takes no time; before each further one comes the :class:`Backoff`.
-
-    :param keep_order: try them as they were given; otherwise they are shuffled once, as NATS clients do.
-    """
-
-    def __init__(
-        self,
-        servers: Iterable[Server],
-        backoff: Backoff,
-        *,
-        keep_order: bool = False,
-        shuffle: Callable[[list[Server]], None] = random.shuffle,
-    ) -> None:
-        self._servers = list(servers)
-        self._backoff = backoff
-        if not keep_order:
-            shuffle(self._servers)
-        self._tried = 0
-
-    def use(self, server: Server) -> None:
-        """From now on there is this server and no other."""
-        self._servers = [server]
-
-    def next(self) -> tuple[Server, float]:
-        """The server to try, and the seconds to wait before."""
-        rounds, index = divmod(self._tried, len(self._servers))
-        self._tried += 1
-        return self._servers[index], self._backoff.delay(rounds) if index == 0 else 0.0
-
-    def restart(self) -> None:
-        """Begin a new first round."""
-        self._tried = 0
-
-    def lost(self, server: Server, lived: float) -> None:
-        """
-        A connection that was ready has ended; its server comes last in the new first round.
-
-        :param lived: seconds that it was ready. A server that lets us in only to throw us out again must not be asked
-            again at once for ever: below one ``wait`` the backoff goes on as if the attempt had failed.
-        """
-        if lived < self._backoff.wait:
-            return
-        index = self._servers.index(server) + 1
-        self._servers = self._servers[index:] + self._servers[:index]
-        self.restart()

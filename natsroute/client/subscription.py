@@ -11,6 +11,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from natsroute.errors import PermissionsError
 from natsroute.wire.frames import Msg
 
 
@@ -52,6 +53,7 @@ class Subscription:
     connection is asked to stop reading.
 
     :ivar received: messages so far.
+    :ivar refused: why the server does not send any, or None; asked again at the next reconnect.
     :ivar pending: messages that wait.
     """
 
@@ -70,6 +72,7 @@ class Subscription:
         self.subject = subject
         self.queue_group = queue_group
         self.received = 0
+        self.refused: PermissionsError | None = None
         self.max_messages: int | None = None
         self._connection = connection
         self._on_msg = on_msg

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from natsroute.client.connection import Change, Connection, State
+from natsroute.client.connection import Connection
 from natsroute.client.servers import Server
+from natsroute.client.status import Change, State
 from natsroute.errors import ServerError
 
 
@@ -38,6 +39,8 @@ class Announcements:
                 server=str(change.server),
                 version=version,
             )
+        elif change.state is State.LEAVING:
+            self.log.info("{name}: {server} goes away soon: moving to another", name=name, server=str(change.server))
         elif change.state is State.DISCONNECTED:
             self.log.warn(
                 "{name}: lost {server}: {reason}; connecting again",

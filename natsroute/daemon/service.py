@@ -12,12 +12,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from natsroute._version import __version__
-from natsroute.client.connection import Change, Connection, State
-from natsroute.client.servers import ServerPool, parse_url
+from natsroute.client.auth import CredentialsSource
+from natsroute.client.connection import Connection
+from natsroute.client.pool import ServerPool
+from natsroute.client.servers import parse_url
+from natsroute.client.status import Change, State
 from natsroute.client.subscription import Subscription
 from natsroute.daemon.announcements import Announcements
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.routing import Routing
+from natsroute.daemon.secrets import checked_tls, credentials_source
 from natsroute.daemon.settings import QueueEntry, Settings
 from natsroute.daemon.threads import Threads
 from natsroute.errors import PermissionsError, ServerError
@@ -26,7 +30,7 @@ from natsroute.publisher import Publisher
 from natsroute.routes.calls import Calls
 from natsroute.routes.event import Event
 from natsroute.routes.runner import ConnectionRunner, Runner, UnroutedMessages
-from natsroute.routes.table import CONNECTED, DISCONNECTED, PREFIX, EventRoutes
+from natsroute.routes.table import CONNECTED, DISCONNECTED, ERROR, PREFIX, EventRoutes
 from natsroute.wire.headers import HeaderValues
 
 #: Seconds that the end waits for the server to confirm what was published.
@@ -49,8 +53,11 @@ class NatsrouteService(Service):
 
     :param settings: all that can be set.
     :param event_routes: event routes of the program itself, beside those that ``settings.event_routes`` names.
+    :param credentials: says who we are instead of the settings, for logins that change: called before each attempt to
+        connect, gives :class:`~natsroute.client.auth.Credentials`, or an awaitable of them.
     :param reactor: the global one, if left out.
-    :raises SettingError: a routes file or a callback cannot be loaded, or there is no nats-server to embed.
+    :raises SettingError: a routes file or a callback cannot be loaded, a file of credentials or certificates is not
+        what it should be, or there is no nats-server to embed.
 
     :ivar consumers: one for each ``subject_queue_group``.
     :ivar publisher: publishes for the routes and for :meth:`publish`.
@@ -61,11 +68,20 @@ class NatsrouteService(Service):
     log = Logger()
     name = "natsroute"
 
-    def __init__(self, settings: Settings, event_routes: EventRoutes | None = None, *, reactor: Any = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        event_routes: EventRoutes | None = None,
+        *,
+        credentials: CredentialsSource | None = None,
+        reactor: Any = None,
+    ) -> None:
         if reactor is None:
             from twisted.internet import reactor
         self.settings = settings
         self._reactor = reactor
+        self._credentials = credentials or credentials_source(settings)
+        self._tls = checked_tls(settings)
         self._embedded = EmbeddedServer(reactor) if settings.embedded_server else None
         self._pools: list[ServerPool] = []
         self._announcements = Announcements()
@@ -105,7 +121,7 @@ class NatsrouteService(Service):
     @property
     def connected(self) -> bool:
         """Whether each connection has a server, and the server has its subscription."""
-        return all(connection.state is State.CONNECTED for connection in self._connections)
+        return all(connection.state is State.CONNECTED for connection in self.connections)
 
     def startService(self) -> None:
         super().startService()
@@ -138,12 +154,17 @@ class NatsrouteService(Service):
             () if settings.embedded_server else settings.servers,
             settings.backoff,
             keep_order=settings.keep_url_order,
+            max_failures=settings.max_reconnect_attempts,
+            discover=not settings.ignore_discovered_servers,
         )
         self._pools.append(servers)
         connection = Connection(
             self._reactor,
             servers,
             client_name=f"{settings.client_name} {purpose}",
+            credentials=self._credentials,
+            tls=self._tls,
+            require_tls=settings.require_tls,
             timing=settings.timing,
             message_type=Event,
         )
@@ -180,8 +201,11 @@ class NatsrouteService(Service):
         def changed(change: Change) -> None:
             if change.state in names:
                 runner.fire(names[change.state], str(change.server))
+            elif isinstance(change.reason, ServerError):
+                runner.fire(ERROR, str(change.server), change.reason)
 
         connection.observe(changed)
+        connection.observe_errors(lambda error: runner.fire(ERROR, str(connection.status().server or ""), error))
 
     def _publisher_pressed(self, pressed: bool) -> None:
         """A publish worker is filling up: the routes that fill it get no more messages until it has room."""
@@ -226,11 +250,12 @@ class NatsrouteService(Service):
 
     def _start_connections(self) -> None:
         if self.running:
-            for connection in self._connections:
+            for connection in self.connections:
                 connection.startService()
 
     @property
-    def _connections(self) -> list[Connection]:
+    def connections(self) -> list[Connection]:
+        """All connections, those of the publish workers first; each has a :meth:`Connection.status`."""
         return [*self._publish_connections, *(consumer.connection for consumer in self.consumers)]
 
     async def _stop(self) -> None:

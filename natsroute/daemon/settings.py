@@ -6,21 +6,28 @@ Each setting is written here once; the command line, the environment variables a
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
+from natsroute.client.pool import Backoff
 from natsroute.client.protocol import Timing
-from natsroute.client.servers import Backoff, Server, parse_url
+from natsroute.client.servers import Server, parse_url
 from natsroute.client.subscription import PendingLimits
+from natsroute.client.tls import Tls
+from natsroute.daemon.contexts import context_settings
 from natsroute.errors import SettingError, SubjectError
 from natsroute.publish_worker import PublishLimits
 from natsroute.wire.subjects import check_pattern, check_queue_group
 
 DEFAULT_URL = "nats://127.0.0.1:4222"
 ENVIRONMENT_PREFIX = "NATSROUTE_"
+
+_LOGIN = ("user", "password", "token", "nkey_file", "creds_file")
+_TLS = ("tls", "tls_ca_file", "tls_cert_file", "tls_key_file", "tls_expected_hostname", "tls_first")
 
 
 @attrs.frozen
@@ -113,6 +120,17 @@ def _yes_or_no(help: str) -> Any:
     return _setting(help, False, attrs.Converter(_flag, takes_self=True, takes_field=True), flag=True)
 
 
+def _switch(help: str) -> Any:
+    """As the module's: 0 or 1 is given with it."""
+    return _setting(help, False, attrs.Converter(_flag, takes_self=True, takes_field=True))
+
+
+def _secret(help: str) -> Any:
+    return attrs.field(
+        default="", converter=str, repr=False, metadata={"help": help, "repeatable": False, "flag": False}
+    )
+
+
 def _entries(value: Any) -> tuple[QueueEntry, ...]:
     if isinstance(value, str):
         value = _split(value)
@@ -128,8 +146,9 @@ class Settings:
     """
 
     nats_url: tuple[str, ...] = _setting(
-        f"A NATS server, nats://[user:password@]host[:port]. Several are failover, not fan-in: one is used at a time, "
-        f"in random order. Default: {DEFAULT_URL}.",
+        f"A NATS server, nats://[user:password@]host[:port]; tls:// for one that must be spoken to in TLS, ws:// or "
+        f"wss:// for WebSocket. Several are failover, not fan-in: one is used at a time, in random order. "
+        f"Default: {DEFAULT_URL}.",
         (),
         _urls,
         repeatable=True,
@@ -147,16 +166,44 @@ class Settings:
     event_callback: str = _setting(
         "A function, PACKAGE.MODULE:FUNCTION, that is called with each event instead of the event routes.", "", str
     )
+    nats_context: str = _setting(
+        "A context of the 'nats' tool, whose server, login and TLS are used where no setting here says otherwise.",
+        "",
+        str,
+    )
+    user: str = _setting("The user to log in as, for servers whose URL names none.", "", str)
+    password: str = _secret("The user's password. Better as a variable than on the command line, where 'ps' shows it.")
+    token: str = _secret("The token to log in with, likewise.")
+    nkey_file: str = _setting("A file with the seed of an nkey to log in with.", "", str)
+    creds_file: str = _setting("A credentials file (JWT and seed, as 'nsc' writes it) to log in with.", "", str)
+    tls: bool = _switch("1: refuse servers without TLS. A server that requires TLS gets it in any case.")
+    tls_ca_file: str = _setting("PEM file of the CAs to trust, instead of the system's.", "", str)
+    tls_cert_file: str = _setting("PEM file of our certificate, for a server that wants one.", "", str)
+    tls_key_file: str = _setting("PEM file of that certificate's key.", "", str)
+    tls_expected_hostname: str = _setting(
+        "The name that the server's certificate must have, instead of the one it is reached by.", "", str
+    )
+    tls_first: bool = _switch("1: begin with TLS before the server says a word (its handshake_first).")
     num_publish_workers: int = _count("Workers that publish, each with a connection of its own.", 2)
     embedded_server: bool = _yes_or_no("Start a nats-server on a free port of this machine, and stop it at the end.")
     client_name: str = _setting("The name that the server's monitoring shows for our connections.", "natsroute", str)
     keep_url_order: bool = _yes_or_no("Try the servers in the order given instead of a random one.")
+    ignore_discovered_servers: bool = _yes_or_no("Use the servers of nats_url only, and not those that they tell of.")
+    max_reconnect_attempts: int = _count(
+        "Attempts in vain after which a server is left for good, unless it is the last; 0: never.", 0, minimum=0
+    )
     connect_timeout: float = _seconds("Seconds to wait for TCP, and again for the NATS handshake.", 2.0)
     reconnect_wait: float = _seconds(
         "Seconds to wait before the servers are tried again; doubles at each round. The first try is at once.", 2.0
     )
     reconnect_max_wait: float = _seconds("Seconds that this wait may grow to.", 10.0)
     reconnect_jitter: float = _seconds("Up to so many seconds more, by chance.", 0.1, minimum=0.0)
+    reconnect_jitter_tls: float = _seconds("The same where TLS is asked for.", 1.0, minimum=0.0)
+    login_wait: float = _seconds(
+        "Seconds before a server that refused our login is asked again; doubles at each refusal.", 10.0
+    )
+    login_max_wait: float = _seconds("Seconds that this wait may grow to.", 300.0)
+    write_timeout: float = _seconds("Seconds in which what was written must have gone out.", 60.0)
     ping_interval: float = _seconds("Seconds between our pings.", 120.0)
     max_pings_outstanding: int = _count("Unanswered pings after which a connection is dead.", 2)
     pending_max_messages: int = _count("Messages that may wait for a slow route before reading stops.", 65_536)
@@ -169,7 +216,11 @@ class Settings:
     servers: tuple[Server, ...] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        if self.nats_context:
+            self._take_context(context_settings(self.nats_context, os.environ))
         object.__setattr__(self, "servers", tuple(parse_url(url) for url in self.nats_url or (DEFAULT_URL,)))
+        self._check_login()
+        self._check_tls()
         if self.embedded_server and self.nats_url:
             raise SettingError(
                 "embedded_server",
@@ -181,6 +232,34 @@ class Settings:
             raise SettingError(
                 "event_callback", self.event_callback, "it runs instead of event_routes", "Leave one of them out"
             )
+
+    def _take_context(self, found: Mapping[str, Any]) -> None:
+        # A login or TLS that is given here is not mixed with the context's.
+        for names in (("nats_url",), _LOGIN, _TLS):
+            if not any(getattr(self, name) for name in names):
+                for name in found.keys() & set(names):
+                    object.__setattr__(self, name, _urls(found[name]) if name == "nats_url" else found[name])
+
+    def _check_login(self) -> None:
+        given = [name for name in ("user", "token", "nkey_file", "creds_file") if getattr(self, name)]
+        if len(given) > 1:
+            raise SettingError(" and ".join(given), "...", "they are different ways to log in", "Leave all but one out")
+        if self.password and not self.user:
+            raise SettingError("password", "...", "there is no user", "Set user too, or put both into nats_url")
+
+    def _check_tls(self) -> None:
+        for name in _TLS[1:]:
+            value = getattr(self, name)
+            if value and not self.require_tls:
+                raise SettingError(name, value, "tls is 0", "Set tls=1 too, or leave it out")
+        if bool(self.tls_cert_file) != bool(self.tls_key_file):
+            name, other = ("tls_cert_file", "tls_key_file") if self.tls_cert_file else ("tls_key_file", "tls_cert_file")
+            raise SettingError(name, getattr(self, name), f"there is no {other}", f"Set {other} too, or leave both out")
+        plain = [str(server) for server in self.servers if server.scheme == "ws"]
+        if self.require_tls and plain:
+            raise SettingError("nats_url", plain[0], "it has no TLS, and TLS is asked for", "Write wss://HOST:PORT")
+        if self.require_tls and self.embedded_server:
+            raise SettingError("tls", 1, "the embedded server has no TLS", "Leave one of them out")
 
     def __repr__(self) -> str:
         entries = ", ".join(map(str, self.subject_queue_group))
@@ -205,12 +284,30 @@ class Settings:
     @property
     def backoff(self) -> Backoff:
         """The waits between attempts to connect."""
-        return Backoff(self.reconnect_wait, max(self.reconnect_wait, self.reconnect_max_wait), self.reconnect_jitter)
+        return Backoff(
+            self.reconnect_wait,
+            max(self.reconnect_wait, self.reconnect_max_wait),
+            self.reconnect_jitter_tls if self.require_tls else self.reconnect_jitter,
+            self.login_wait,
+            max(self.login_wait, self.login_max_wait),
+        )
+
+    @property
+    def require_tls(self) -> bool:
+        """Whether servers without TLS are refused: one URL that asks for TLS is enough, for all of them."""
+        return self.tls or any(server.secure for server in self.servers)
+
+    @property
+    def client_tls(self) -> Tls:
+        """How TLS is done."""
+        return Tls(
+            self.tls_ca_file, self.tls_cert_file, self.tls_key_file, self.tls_expected_hostname, first=self.tls_first
+        )
 
     @property
     def timing(self) -> Timing:
         """How patient a connection is."""
-        return Timing(self.connect_timeout, self.ping_interval, self.max_pings_outstanding)
+        return Timing(self.connect_timeout, self.ping_interval, self.max_pings_outstanding, self.write_timeout)
 
     @property
     def pending_limits(self) -> PendingLimits:

@@ -9,7 +9,7 @@ import attrs
 from twisted.internet.defer import Deferred, fail
 
 from natsroute import payloads
-from natsroute.errors import NoReplySubjectError
+from natsroute.errors import NoReplySubjectError, ServerError
 from natsroute.wire.frames import Msg, MsgLine
 from natsroute.wire.headers import HeaderValues
 
@@ -30,12 +30,14 @@ class Scope:
     :ivar name: the event route that fired.
     :ivar queue_group: the queue group of the subscription, or None.
     :ivar server: for connection events, the server's URL without credentials.
+    :ivar error: for ``nats:error``, what the server said.
     """
 
     name: str
     publish: Publish
     queue_group: str | None = None
     server: str | None = None
+    error: ServerError | None = None
 
 
 class Event(Msg):
@@ -74,8 +76,13 @@ class Event(Msg):
 
     @property
     def server(self) -> str | None:
-        """For ``nats:connected`` and ``nats:disconnected`` the server's URL without credentials; else None."""
+        """For the events of a connection the server's URL without credentials; else None."""
         return self.scope.server
+
+    @property
+    def error(self) -> ServerError | None:
+        """For ``nats:error`` what the server said; else None."""
+        return self.scope.error
 
     def text(self) -> str:
         """
@@ -118,9 +125,16 @@ class Event(Msg):
         return self.scope.publish(self.reply, payload, None, headers)
 
     @classmethod
-    def of_connection(cls, name: str, publish: Publish, server: str, queue_group: str | None = None) -> Event:
-        """A connection came or went."""
-        return cls.within(Scope(name, publish, queue_group, server), MsgLine("", 0, None, 0, 0), b"")
+    def of_connection(
+        cls,
+        name: str,
+        publish: Publish,
+        server: str,
+        queue_group: str | None = None,
+        error: ServerError | None = None,
+    ) -> Event:
+        """A connection came or went, or its server said that something is wrong."""
+        return cls.within(Scope(name, publish, queue_group, server, error), MsgLine("", 0, None, 0, 0), b"")
 
     def __repr__(self) -> str:
         about = f"server={self.server!r}" if self.server else f"subject={self.subject!r}, {len(self.data)} bytes"

@@ -8,6 +8,7 @@ from functools import partial
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from natsroute.errors import ServerError
 from natsroute.routes.calls import Calls
 from natsroute.routes.event import Event, Publish, Scope
 from natsroute.routes.lanes import Lane, open_lane
@@ -115,7 +116,7 @@ class Runner:
 
 
 class ConnectionRunner:
-    """Runs ``nats:connected`` and ``nats:disconnected`` for one connection, one after the other."""
+    """Runs ``nats:connected``, ``nats:disconnected`` and ``nats:error`` for one connection, one after the other."""
 
     def __init__(
         self,
@@ -133,16 +134,17 @@ class ConnectionRunner:
         self._queue_group = queue_group
         self._last: Deferred[None] = succeed(None)
 
-    def fire(self, name: str, server: str) -> None:
+    def fire(self, name: str, server: str, error: ServerError | None = None) -> None:
         """
         Run the route of an event.
 
-        :param name: ``nats:connected`` or ``nats:disconnected``.
+        :param name: ``nats:connected``, ``nats:disconnected`` or ``nats:error``.
         :param server: the server's URL without credentials.
+        :param error: what the server said, for ``nats:error``.
         """
         route = self._find(name)
         if route is None:
             return
-        event = Event.of_connection(name, self._publish, server, self._queue_group)
+        event = Event.of_connection(name, self._publish, server, self._queue_group, error)
         function = _what_to_call(route, self._call_in_thread)
         self._last.addCallback(lambda _: self._calls.call(function, event))

@@ -16,6 +16,7 @@ from natsroute.wire.subjects import check_pattern, is_wildcard, overlaps
 PREFIX = "nats:"
 CONNECTED = "nats:connected"
 DISCONNECTED = "nats:disconnected"
+ERROR = "nats:error"
 
 #: The function behind a route: it returns nothing, a Deferred, or a coroutine that may await Deferreds.
 RouteFunction = Callable[[Event], "Deferred[Any] | Coroutine[Any, Any, Any] | object"]

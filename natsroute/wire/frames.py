@@ -167,14 +167,14 @@ class ConnectOptions:
     ``CONNECT``: what we say of ourselves. Credentials are not in ``repr``.
 
     :ivar name: the connection's name, seen in the server's monitoring.
+    :ivar login: the fields that let us in, as ``user`` and ``pass``.
     """
 
     name: str
     version: str
-    user: str | None = attrs.field(default=None, repr=False)
-    password: str | None = attrs.field(default=None, repr=False)
-    token: str | None = attrs.field(default=None, repr=False)
+    login: dict[str, str] = attrs.field(factory=dict, repr=False)
     headers: bool = True
+    tls_required: bool = False
 
     def to_json(self) -> bytes:
         """The JSON behind ``CONNECT``: protocol 1, not verbose; headers and no-responders where the server has them."""
@@ -188,9 +188,7 @@ class ConnectOptions:
             "headers": self.headers,
             "no_responders": self.headers,
         }
-        credentials = {"user": self.user, "pass": self.password, "auth_token": self.token}
-        fields.update((name, value) for name, value in credentials.items() if value is not None)
-        return json.dumps(fields).encode()
+        return json.dumps({**fields, **({"tls_required": True} if self.tls_required else {}), **self.login}).encode()
 
 
 #: All that a server can send.

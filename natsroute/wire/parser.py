@@ -13,7 +13,7 @@ by ``max_payload``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from natsroute.errors import ProtocolError
 from natsroute.wire.frames import DEFAULT_MAX_PAYLOAD, Err, Frame, Info, Msg, MsgLine, Signal
@@ -71,7 +71,7 @@ class Parser:
         """Bytes kept until the rest of their frame comes."""
         return self._buffered
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
+    def feed(self, data: bytes) -> Generator[Frame, None, None]:
         """
         Take bytes and yield the frames that they complete. Use it up, or drop the parser.
 

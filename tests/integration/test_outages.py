@@ -11,8 +11,10 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
-from natsroute.client.connection import Connection, State
-from natsroute.client.servers import Backoff, ServerPool, parse_url
+from natsroute.client.connection import Connection
+from natsroute.client.pool import Backoff, ServerPool
+from natsroute.client.servers import parse_url
+from natsroute.client.status import State
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.wire.frames import Msg
 from tests.support import LogRecorder, RealServerTestCase, until

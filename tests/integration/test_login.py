@@ -1,0 +1,178 @@
+"""Every way to log in, on real nats-servers; docs/security.md names these tests."""
+
+from __future__ import annotations
+
+from twisted.internet.task import deferLater
+
+from natsroute import Event, EventRoutes, NatsrouteService, Settings
+from natsroute.client.auth import Credentials
+from natsroute.client.status import State
+from natsroute.errors import AuthenticationExpiredError, AuthorizationError
+from tests.integration.secured import SecuredTestCase
+from tests.leaks import secret
+from tests.nats_accounts import Nkey, Operator
+
+
+class LoginTests(SecuredTestCase):
+    """We get in."""
+
+    async def test_user_and_password_in_the_url(self) -> None:
+        password = secret()
+        server = await self.server(f'authorization {{ user: u, password: "{password}" }}')
+        await self.gets_in(nats_url=server.url.replace("//", f"//u:{password}@"))
+
+    async def test_user_and_password_as_settings(self) -> None:
+        password = secret()
+        server = await self.server(f'authorization {{ user: u, password: "{password}" }}')
+        await self.gets_in(nats_url=server.url, user="u", password=password)
+
+    async def test_from_the_environment(self) -> None:
+        password = secret()
+        server = await self.server(f'authorization {{ user: u, password: "{password}" }}')
+        environment = {"NATSROUTE_NATS_URL": server.url, "NATSROUTE_USER": "u", "NATSROUTE_PASSWORD": password}
+        service = NatsrouteService(Settings.from_environment(environment))
+        service.startService()
+        self.addCleanup(service.stopService)
+        await self.until(lambda: service.connected)
+
+    async def test_token(self) -> None:
+        token = secret()
+        server = await self.server(f'authorization {{ token: "{token}" }}')
+        await self.gets_in(nats_url=server.url, token=token)
+
+    async def test_token_in_the_url(self) -> None:
+        token = secret()
+        server = await self.server(f'authorization {{ token: "{token}" }}')
+        await self.gets_in(nats_url=server.url.replace("//", f"//{token}@"))
+
+    async def test_nkey_file(self) -> None:
+        key = Nkey()
+        server = await self.server(f"authorization {{ users: [ {{ nkey: {key.public} }} ] }}")
+        await self.gets_in(nats_url=server.url, nkey_file=self.file("seed", f"# a user\n{key.seed}\n"))
+        self.assertEqual(self.log.matching("others than its owner"), [])
+
+    async def test_creds_file(self) -> None:
+        operator = Operator()
+        server = await self.server(operator.config)
+        await self.gets_in(nats_url=server.url, creds_file=self.file("user.creds", operator.creds("alice")))
+
+    async def test_several_servers_with_different_credentials(self) -> None:
+        """A URL's own go before those of the settings."""
+        first, second = secret(), secret()
+        one = await self.server(f'authorization {{ user: u, password: "{first}" }}')
+        other = await self.server(f'authorization {{ token: "{second}" }}')
+        service = await self.gets_in(
+            nats_url=[one.url.replace("//", f"//u:{first}@"), other.url], token=second, keep_url_order=True
+        )
+        await one.kill()
+        await self.until(lambda: service.connected and service.connections[0].status().server.place in other.url)
+
+    async def test_rotating(self) -> None:
+        """A callable is asked before each attempt, and may take its time."""
+        passwords = [secret(), secret()]
+        asked: list[str] = []
+
+        async def newest() -> Credentials:
+            await deferLater(self.reactor, 0.01)
+            asked.append(passwords[0])
+            return Credentials(user="u", password=passwords[0])
+
+        server = await self.server(f'authorization {{ user: u, password: "{passwords[1]}" }}')
+        service = self.service(nats_url=server.url, credentials=newest)
+        await self.until(lambda: self.log.matching("Authorization Violation"))
+        passwords.pop(0)
+        await self.until(lambda: service.connected)
+        self.assertGreater(len(set(asked)), 1)
+
+    async def test_a_creds_file_that_is_renewed(self) -> None:
+        """The server ends a connection when its login expires; the file is read again."""
+        operator = Operator()
+        server = await self.server(operator.config)
+        path = self.file("user.creds", operator.creds("alice", expires=1))
+        errors: list[object] = []
+        event_route = EventRoutes()
+        event_route("nats:error")(lambda event: errors.append(event.error))
+        service = self.service(event_route, nats_url=server.url, creds_file=path)
+        await self.until(lambda: service.connected)
+        self.file("user.creds", operator.creds("alice"))
+        await self.until(lambda: service.connections[0].status().reconnects == 1 and service.connected)
+        self.assertIsInstance(errors[0], AuthenticationExpiredError)
+
+
+class RefusedLoginTests(SecuredTestCase):
+    """We do not get in, and say why, once."""
+
+    async def test_a_wrong_password(self) -> None:
+        """Tried again after a wait of its own; the log has one line, and nats:error fires for each try."""
+        server = await self.server(f'authorization {{ user: u, password: "{secret()}" }}')
+        event_route, errors = EventRoutes(), []
+
+        @event_route("nats:error")
+        def failed(event: Event) -> None:
+            errors.append((event.name, event.server, event.error))
+
+        service = self.service(event_route, nats_url=server.url, user="u", password=secret())
+        await self.until(lambda: len(errors) >= 3)
+        name, url, error = errors[0]
+        self.assertEqual((name, url), ("nats:error", server.url))
+        self.assertIsInstance(error, AuthorizationError)
+        self.assertEqual(len(self.log.matching("Authorization Violation")), 1)
+        self.assertIsInstance(service.connections[0].status().last_error, AuthorizationError)
+
+    async def test_another_server_is_used_meanwhile(self) -> None:
+        strict = await self.server(f'authorization {{ user: u, password: "{secret()}" }}')
+        open_to_all = await self.server()
+        await self.gets_in(nats_url=[strict.url, open_to_all.url], keep_url_order=True)
+
+    async def test_a_permission(self) -> None:
+        """It ends the subscription it is for, and the connection lives."""
+        operator = Operator()
+        server = await self.server(operator.config)
+        creds = operator.creds("alice", permissions={"sub": {"allow": ["b"]}, "pub": {"allow": ["b"]}})
+        event_route, errors, arrived = EventRoutes(), [], []
+        event_route("nats:error")(lambda event: errors.append(event.error))
+        event_route("nats:b")(lambda event: arrived.append(event.data))
+        service = self.service(
+            event_route,
+            nats_url=server.url,
+            creds_file=self.file("user.creds", creds),
+            subject_queue_group=["a:q", "b:q"],
+        )
+        await self.until(lambda: service.connected)
+        await service.publish("b", b"hello")
+        await self.until(lambda: arrived == [b"hello"])
+        refused, fine = (consumer.subscription for consumer in service.consumers)
+        await self.until(lambda: refused.refused)
+        self.assertIsNone(fine.refused)
+        self.assertEqual([(error.subject, error.queue_group) for error in errors], [("a", "q")])
+        self.assertEqual(service.consumers[0].connection.state, State.CONNECTED)
+
+    async def test_a_file_that_others_can_read(self) -> None:
+        operator = Operator()
+        server = await self.server(operator.config)
+        await self.gets_in(nats_url=server.url, creds_file=self.file("user.creds", operator.creds("alice"), 0o644))
+        self.assertEqual(len(self.log.matching("others than its owner can read this file")), 1)
+
+    def test_files_that_are_none(self) -> None:
+        """Found out at the start."""
+        creds = Operator().creds("alice")
+        seed = Nkey().seed
+        for name, text, problem in (
+            ("nkey_file", "", "no seed"),
+            ("nkey_file", "SUnonsense", "no seed"),
+            ("nkey_file", seed[:-3], "no seed"),
+            ("nkey_file", seed[:20] + ("A" if seed[20] != "A" else "B") + seed[21:], "no seed"),
+            ("nkey_file", Nkey(0).seed, "no seed"),
+            ("creds_file", "", "no whole USER JWT"),
+            ("creds_file", creds[:100], "no whole USER JWT"),
+            ("creds_file", creds[: creds.index("BEGIN USER NKEY")], "no whole NKEY SEED"),
+            ("creds_file", creds.replace(".", ""), "its JWT is none"),
+            ("creds_file", creds.replace("\nSU", "\nSX"), "no seed"),
+        ):
+            message = self.is_refused(problem, f"{name} = ", **{name: self.file("file", text)})
+            self.assertNotIn(text[5:20] or "no text", message.replace(str(self.folder), ""))
+        self.is_refused("No such file", creds_file=str(self.folder / "nobody"))
+
+    def test_settings_that_contradict_each_other(self) -> None:
+        self.is_refused("user and token", user="u", token=secret())
+        self.is_refused("there is no user", password=secret())

@@ -1,0 +1,222 @@
+"""Every kind of TLS, on real nats-servers; docs/security.md names these tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import deferLater
+
+from natsroute.client.status import State
+from tests.certificates import Certificates
+from tests.integration.secured import SecuredTestCase
+from tests.leaks import secret
+
+
+class TlsTestCase(SecuredTestCase):
+    """With a CA."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.made = Certificates(self.folder)
+        self.trusted: dict[str, Any] = {"tls": 1, "tls_ca_file": str(self.made.ca)}
+
+
+class TlsTests(TlsTestCase):
+    """Servers that we speak to."""
+
+    async def test_tls(self) -> None:
+        """By its address."""
+        server = await self.server(self.made.tls_block(self.made.server()))
+        await self.gets_in(nats_url=server.url, **self.trusted)
+
+    async def test_by_name(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.server("localhost")))
+        await self.gets_in(nats_url=f"nats://localhost:{server.port}", **self.trusted)
+
+    async def test_ipv6(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.server("::1")), host="::1")
+        await self.gets_in(nats_url=server.url, **self.trusted)
+
+    async def test_tls_url(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.server()))
+        await self.gets_in(nats_url=server.url.replace("nats:", "tls:"), tls_ca_file=str(self.made.ca))
+
+    async def test_tls_first(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.server(), "handshake_first: true"))
+        await self.gets_in(nats_url=server.url, tls_first=1, **self.trusted)
+
+    async def test_mutual_tls(self) -> None:
+        """And the certificate says who we are."""
+        config = self.made.tls_block(self.made.server(), "verify_and_map: true")
+        server = await self.server(f'{config}authorization {{ users: [ {{ user: "CN=alice" }} ] }}')
+        alice, bob = self.made.client("alice"), self.made.client("bob")
+        await self.gets_in(
+            nats_url=server.url, tls_cert_file=str(alice.certificate), tls_key_file=str(alice.key), **self.trusted
+        )
+        await self.is_told(
+            "Authorization Violation",
+            nats_url=server.url,
+            tls_cert_file=str(bob.certificate),
+            tls_key_file=str(bob.key),
+            **self.trusted,
+        )
+
+    async def test_expected_hostname(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.server("nats.example")))
+        await self.gets_in(nats_url=server.url, tls_expected_hostname="nats.example", **self.trusted)
+
+    async def test_a_server_that_leaves_it_to_us(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.server()) + "allow_non_tls: true, debug: true\n")
+        service = await self.gets_in(nats_url=server.url, **self.trusted)
+        done = [line for line in server.log if "TLS handshake complete" in line]
+        self.assertEqual(len(done), len(service.connections))
+
+    async def test_with_a_login(self) -> None:
+        password = secret()
+        config = self.made.tls_block(self.made.server())
+        server = await self.server(f'{config}authorization {{ user: u, password: "{password}" }}')
+        await self.gets_in(nats_url=server.url, user="u", password=password, **self.trusted)
+
+    async def test_files_are_read_again_at_a_reconnect(self) -> None:
+        """A renewed certificate of ours is used without a restart; one that is broken is told, and read again."""
+        alice = self.made.client("alice")
+        cert = self.file("cert.pem", alice.certificate.read_text())
+        key = self.file("key.pem", alice.key.read_text())
+        server = await self.server(self.made.tls_block(self.made.server(), "verify: true"))
+        service = await self.gets_in(nats_url=server.url, tls_cert_file=cert, tls_key_file=key, **self.trusted)
+        self.file("cert.pem", "")
+        await server.restart()
+        await self.until(lambda: self.log.matching("there is no certificate in it"))
+        self.assertFalse(service.connected)
+        renewed = self.made.client("alice")
+        self.file("cert.pem", renewed.certificate.read_text())
+        self.file("key.pem", renewed.key.read_text())
+        await self.until(lambda: service.connected)
+
+
+class RefusedTlsTests(TlsTestCase):
+    """Servers that we do not speak to: one line in the log says why, and what to do."""
+
+    async def test_expired(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.expired_server()))
+        await self.is_told("it has expired", nats_url=server.url, **self.trusted)
+
+    async def test_not_yet_valid(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.future_server()))
+        await self.is_told("it is not valid yet", nats_url=server.url, **self.trusted)
+
+    async def test_self_signed(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.self_signed_server()))
+        await self.is_told("it is self-signed", "tls_ca_file", nats_url=server.url, **self.trusted)
+
+    async def test_another_ca(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.server_of_other_ca()))
+        await self.is_told("a CA that is not trusted", "tls_ca_file", nats_url=server.url, **self.trusted)
+
+    async def test_the_systems_cas(self) -> None:
+        """Without tls_ca_file they count, and a server that requires TLS is verified though nobody asked for it."""
+        server = await self.server(self.made.tls_block(self.made.server()))
+        await self.is_told("a CA that is not trusted", nats_url=server.url)
+
+    async def test_another_host(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.wrong_host_server()))
+        line = await self.is_told("is for elsewhere.example, not for 127.0.0.1", nats_url=server.url, **self.trusted)
+        self.assertIn("tls_expected_hostname", line)
+
+    async def test_not_the_expected_hostname(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.server()))
+        await self.is_told(
+            "not for nats.example", nats_url=server.url, tls_expected_hostname="nats.example", **self.trusted
+        )
+
+    async def test_a_server_without_tls(self) -> None:
+        """It gets no word of ours, and no password."""
+        password = secret()
+        server = await self.server("debug: true, trace: true")
+        await self.is_told("does not offer it", nats_url=server.url, user="u", password=password, **self.trusted)
+        self.assertEqual([line for line in server.log if "CONNECT" in line or password in line], [])
+
+    async def test_tls_first_of_a_server_that_does_not(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.server()))
+        await self.is_told("handshake_first", nats_url=server.url, tls_first=1, **self.trusted)
+
+    async def test_no_tls_first_of_a_server_that_does(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.server(), "handshake_first: true"))
+        await self.is_told("no INFO within", "tls_first", nats_url=server.url, connect_timeout=0.5, **self.trusted)
+
+    async def test_a_server_that_wants_our_certificate(self) -> None:
+        server = await self.server(self.made.tls_block(self.made.server(), "verify: true"))
+        await self.is_told("tls_cert_file and tls_key_file", nats_url=server.url, **self.trusted)
+
+    async def test_old_tls(self) -> None:
+        """TLS 1.2 at least: a server that has only 1.0 and 1.1 is not spoken to."""
+        context = self.made.server()
+        port = await self.old_server(context)
+        await self.is_told("natsroute wants TLS 1.2", nats_url=f"nats://127.0.0.1:{port}", tls_first=1, **self.trusted)
+
+    async def old_server(self, files: Any) -> int:
+        """A server of TLS 1.1 on a free port."""
+        from OpenSSL import SSL
+        from twisted.internet.protocol import Factory, Protocol
+        from twisted.internet.ssl import DefaultOpenSSLContextFactory
+
+        class OldContext(DefaultOpenSSLContextFactory):
+            def cacheContext(self) -> None:
+                context = SSL.Context(SSL.TLS_METHOD)
+                context.set_max_proto_version(SSL.TLS1_1_VERSION)
+                context.set_cipher_list(b"ALL:@SECLEVEL=0")
+                context.use_certificate_file(self.certificateFileName)
+                context.use_privatekey_file(self.privateKeyFileName)
+                self._context = context
+
+        port = self.reactor.listenSSL(
+            0,
+            Factory.forProtocol(Protocol),
+            OldContext(str(files.key), str(files.certificate)),
+            interface="127.0.0.1",
+        )
+        self.addCleanup(port.stopListening)
+        return int(port.getHost().port)
+
+    async def test_never_plain_text_after_a_reconnect(self) -> None:
+        """Not even when the server in the same place has lost its TLS."""
+        server = await self.server(self.made.tls_block(self.made.server()))
+        service = await self.gets_in(nats_url=server.url, **self.trusted)
+        await server.stop()
+        server._config = "debug: true, trace: true"
+        await server.start()
+        await self.until(lambda: self.log.matching("does not offer it"))
+        await deferLater(self.reactor, 0.3)
+        self.assertEqual([line for line in server.log if "[CONNECT" in line], [])
+        self.assertIs(service.connections[0].state, State.UNREACHABLE)
+
+
+class TlsSettingsTests(TlsTestCase):
+    """What can be known at the start."""
+
+    def test_the_modules_rules(self) -> None:
+        for settings, problem in (
+            ({"tls_ca_file": "x"}, "tls_ca_file = 'x': tls is 0"),
+            ({"tls_cert_file": "x", "tls_key_file": "y"}, "tls_cert_file = 'x': tls is 0"),
+            ({"tls_expected_hostname": "x"}, "tls_expected_hostname = 'x': tls is 0"),
+            ({"tls_first": 1}, "tls is 0"),
+            ({"tls": 1, "tls_cert_file": "x"}, "there is no tls_key_file"),
+            ({"tls": 1, "tls_key_file": "x"}, "there is no tls_cert_file"),
+            ({"tls": "maybe"}, "tls = 'maybe'"),
+            ({"tls": 1, "nats_url": "ws://a"}, "wss://"),
+        ):
+            self.is_refused(problem, **settings)
+
+    def test_files(self) -> None:
+        good, other = self.made.client("alice"), self.made.client("bob")
+        locked = self.made.with_passphrase(good, "open sesame")
+        empty = self.file("empty.pem", "")
+        for settings, problem in (
+            ({"tls_ca_file": "/no/such/file"}, "tls_ca_file = '/no/such/file': No such file"),
+            ({"tls_ca_file": empty}, "there is no certificate in it"),
+            ({"tls_cert_file": empty, "tls_key_file": str(good.key)}, "tls_cert_file"),
+            ({"tls_cert_file": str(good.certificate), "tls_key_file": empty}, "there is no private key in it"),
+            ({"tls_cert_file": str(good.certificate), "tls_key_file": str(other.key)}, "it is not the key of"),
+            ({"tls_cert_file": str(good.certificate), "tls_key_file": str(locked.key)}, "it has a passphrase"),
+        ):
+            self.is_refused(problem, **{**self.trusted, **settings})
