@@ -29,6 +29,7 @@ Every exception that natsroute raises or fails a Deferred with::
     │   │   └── ServerShutdownError   it goes away
     │   └── DecodeError               a message is not the text, JSON or headers that was asked for
     ├── ConnectionLostError           the connection ended, or there is none
+    │   └── ServerLeftError           we left it in order, because the server goes away
     └── PublishError                  a message that will not be published
         ├── PublishBufferFullError    .messages .max_messages .bytes .max_bytes
         └── PublisherStoppedError     the publisher is stopping, or has stopped
@@ -202,6 +203,10 @@ class DecodeError(PeerError, ValueError):
 
 class ConnectionLostError(NatsrouteError):
     """The connection ended before the answer came, or there is no connection."""
+
+
+class ServerLeftError(ConnectionLostError):
+    """We left the server in order, because it goes away (lame duck mode)."""
 
 
 class PublishError(NatsrouteError):

@@ -55,10 +55,13 @@ class PublishLimits:
 
     :ivar messages: messages.
     :ivar bytes: bytes, as they go over the wire.
+    :ivar resend_window: seconds. A message that was confirmed no longer ago than this when the connection is lost is
+        sent again: a server that is killed may have confirmed what it had not yet passed on.
     """
 
     messages: int = 65_536
     bytes: int = 8 * 1024 * 1024
+    resend_window: float = 0.25
 
 
 class Unmade:
@@ -136,6 +139,20 @@ class _Batch:
     data: bytes
 
 
+@attrs.frozen
+class _Settling:
+    """
+    Messages that the server has confirmed a moment ago.
+
+    :ivar confirmed_at: on the reactor's clock.
+    :ivar count: messages.
+    """
+
+    confirmed_at: float
+    count: int
+    data: bytes
+
+
 class PublishWorker:
     """
     Publishes over one link. Its owner tells it when the link is :meth:`connected` and :meth:`disconnected`.
@@ -168,6 +185,8 @@ class PublishWorker:
         self._in_the_pool = _Messages()
         self._unconfirmed: deque[_Batch] = deque()
         self._unsure: list[_Batch] = []  # written before the link was cut, and to be written again before all else
+        self._settling: deque[_Settling] = deque()
+        self._settling_bytes = 0
         self._messages = 0
         self._bytes = 0
         self._max_payload = MOST_MAX_PAYLOAD  # until a server says otherwise
@@ -226,6 +245,7 @@ class PublishWorker:
         unsure, self._unsure = self._unsure, []
         is_lower, self._max_payload = max_payload < self._max_payload, max_payload
         if is_lower:
+            # What was confirmed already has nobody to tell that this server would refuse it.
             unsure = [self._sendable(batch.confirmations, split_pubs(batch.data)).as_batch() for batch in unsure]
             waiting, self._waiting = self._waiting, _Messages()
             self._waiting = self._sendable(waiting.confirmations, waiting.commands).before(self._waiting)
@@ -233,10 +253,19 @@ class PublishWorker:
             self._write(batch)
         self._flush_soon()
 
-    def disconnected(self) -> None:
-        """The link is cut: what it did not confirm goes before all else when it is back."""
+    def disconnected(self, *, in_order: bool = False) -> None:
+        """
+        The link is cut: what it did not confirm goes before all else when it is back.
+
+        :param in_order: the server was left, not lost: what it confirmed it has passed on.
+        """
+        self._forget_settled()
+        settling = [] if in_order else list(self._settling)
+        self.resent += sum(one.count for one in settling)
         self.resent += sum(len(batch.confirmations) for batch in self._unconfirmed)
-        self._unsure += self._unconfirmed
+        self._unsure += [*(_Batch([], one.data) for one in settling), *self._unconfirmed]
+        self._settling.clear()
+        self._settling_bytes = 0
         self._unconfirmed.clear()
         self._permission_errors.clear()
         self._end_if_drained()
@@ -246,7 +275,9 @@ class PublishWorker:
         The server refused a subject. It answers in order, so that is one of the oldest unconfirmed batch, whose PONG
         comes next.
         """
-        if error.operation in ("publish", "reply") and self._unconfirmed:
+        if error.operation not in ("publish", "reply") or not self._unconfirmed:
+            return
+        if len(self._permission_errors) < len(self._unconfirmed[0].confirmations):  # the batch cannot have more
             self._permission_errors[error.subject] = error
 
     def drain(self) -> Deferred[None]:
@@ -306,11 +337,24 @@ class PublishWorker:
         self._end_if_drained()
         self._flush_soon()
 
+    def _settle(self, batch: _Batch) -> None:
+        """Keep a confirmed batch for a moment."""
+        self._settling.append(_Settling(self._clock.seconds(), len(batch.confirmations), batch.data))
+        self._settling_bytes += len(batch.data)
+        self._forget_settled()
+
+    def _forget_settled(self) -> None:
+        oldest = self._clock.seconds() - self._limits.resend_window
+        # A bound that a quarter of a second does not reach in most traffic; at top rates a server is quicker, too.
+        most = self._limits.bytes // 4
+        while self._settling and (self._settling[0].confirmed_at <= oldest or self._settling_bytes > most):
+            self._settling_bytes -= len(self._settling.popleft().data)
+
     def _write(self, batch: _Batch) -> None:
-        if not batch.confirmations:
+        if not batch.data:
             return
         self._unconfirmed.append(batch)
-        self._is_sparse = len(batch.confirmations) == 1
+        self._is_sparse = len(batch.confirmations) <= 1
         # After a loss disconnected() does all there is to do.
         self._link.write_and_ping(batch.data, len(batch.confirmations)).addCallbacks(
             self._confirm_oldest, lambda lost: None
@@ -320,7 +364,8 @@ class PublishWorker:
         batch = self._unconfirmed.popleft()
         if self._permission_errors:
             self._confirm_but_for_refused(batch)
-        else:
+        elif batch.confirmations:
+            self._settle(batch)
             self.confirmed += len(batch.confirmations)
             self._messages -= len(batch.confirmations)
             self._bytes -= len(batch.data)

@@ -58,7 +58,7 @@ class Credentials:
             pair = key_pair(self.seed)
             if self.jwt is None:
                 fields["nkey"] = pair.public_key.decode()
-            fields["sig"] = base64.urlsafe_b64encode(pair.sign(nonce.encode())).rstrip(b"=").decode()
+            fields["sig"] = base64.urlsafe_b64encode(pair.sign(nonce.encode("utf-8", "replace"))).rstrip(b"=").decode()
         return {name: value for name, value in fields.items() if value is not None}
 
 

@@ -27,7 +27,14 @@ from natsroute.client.servers import Server
 from natsroute.client.status import Change, State, Status
 from natsroute.client.subscription import PendingLimits, Subscription
 from natsroute.client.tls import Tls
-from natsroute.errors import AuthorizationError, ConnectionLostError, MisuseError, PermissionsError, ServerError
+from natsroute.errors import (
+    AuthorizationError,
+    ConnectionLostError,
+    MisuseError,
+    PermissionsError,
+    ServerError,
+    ServerLeftError,
+)
 from natsroute.wire.frames import Info, Msg
 from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE
 from natsroute.wire.subjects import check_pattern, check_queue_group
@@ -307,7 +314,7 @@ class Connection(Service):
         self._servers.told(info.connect_urls, server)
         if info.ldm and self.state is State.CONNECTED and self._servers.has_other_than(server):
             assert self._protocol is not None
-            reason = ConnectionLostError("the server goes away soon (lame duck mode)")
+            reason = ServerLeftError("the server goes away soon (lame duck mode)")
             self._tell(Change(State.LEAVING, server, reason))
             self._protocol.leave(reason)
 

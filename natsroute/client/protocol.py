@@ -142,6 +142,7 @@ class NatsProtocol(Protocol):
         self._timer: IDelayedCall | None = None
         self._pings_outstanding = 0
         self._reason: Exception | None = None
+        self._next_pong = 0.0
         self._stuck = StuckWrites(clock, timing.write_timeout, self._end)
 
     # -- commands ---------------------------------------------------------------------------------------------
@@ -244,7 +245,7 @@ class NatsProtocol(Protocol):
                         continue
                     deliver(frame)
                 elif frame is Signal.PING:
-                    self.write(encoder.PONG)
+                    self._ping_received()
                 elif frame is Signal.PONG:
                     self._pong_received()
                 elif type(frame) is Info:
@@ -335,6 +336,13 @@ class NatsProtocol(Protocol):
         self._is_ready = True
         self._stuck.watch(self.transport)
         self.ready.callback(self.info)
+
+    def _ping_received(self) -> None:
+        # A server that reads nothing could make any number of PONGs wait here; that one comes is all it asks for.
+        now = self._clock.seconds()
+        if not self._stuck.full or now >= self._next_pong:
+            self._next_pong = now + 1.0
+            self.write(encoder.PONG)
 
     def _pong_received(self) -> None:
         self._pings_outstanding = 0

@@ -60,7 +60,9 @@ class Server:
         """
         host, colon, port = place.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
-        if not (colon and host and port.isdecimal() and 0 < int(port) < 65536) or re.search(r"[\s/@\[\]]", host):
+        if not (colon and host and host.isprintable() and port.isdecimal() and 0 < int(port) < 65536) or re.search(
+            r"[\s/@\[\]]", host
+        ):
             return None
         return attrs.evolve(self, host=host, port=int(port), name=self.name)
 

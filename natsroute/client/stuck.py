@@ -31,6 +31,11 @@ class StuckWrites:
         self._timer: IDelayedCall | None = None
         self._transport: Any = None
 
+    @property
+    def full(self) -> bool:
+        """Whether the transport has more than the socket takes."""
+        return self._since is not None
+
     def watch(self, transport: Any) -> None:
         """Begin with a transport."""
         self._transport = transport

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -24,7 +23,7 @@ from natsroute.daemon.routing import Routing
 from natsroute.daemon.secrets import checked_tls, credentials_source
 from natsroute.daemon.settings import QueueEntry, Settings
 from natsroute.daemon.threads import Threads
-from natsroute.errors import PermissionsError, ServerError
+from natsroute.errors import PermissionsError, ServerError, ServerLeftError
 from natsroute.publish_worker import PublishWorker
 from natsroute.publisher import Publisher
 from natsroute.routes.calls import Calls
@@ -270,14 +269,12 @@ class NatsrouteService(Service):
 
 def _join(connection: Connection, worker: PublishWorker) -> None:
     """Tell a publish worker what becomes of its connection."""
-    reactions: dict[State, Callable[[], None]] = {
-        State.CONNECTED: worker.connected,
-        State.DISCONNECTED: worker.disconnected,
-    }
 
     def changed(change: Change) -> None:
-        if change.state in reactions:
-            reactions[change.state]()
+        if change.state is State.CONNECTED:
+            worker.connected()
+        elif change.state is State.DISCONNECTED:
+            worker.disconnected(in_order=isinstance(change.reason, ServerLeftError))
 
     def refused(error: ServerError) -> None:
         if isinstance(error, PermissionsError):

@@ -210,6 +210,12 @@ class Settings:
     pending_max_bytes: int = _count("Bytes that may wait for a slow route before reading stops.", 64 * 1024 * 1024)
     publish_max_messages: int = _count("Unconfirmed messages that one publish worker may hold.", 65_536)
     publish_max_bytes: int = _count("Unconfirmed bytes that one publish worker may hold.", 8 * 1024 * 1024)
+    publish_resend_window: float = _seconds(
+        "Seconds: what was confirmed no longer ago when a connection is lost is sent again, for a killed server may "
+        "have confirmed what it had not yet passed on.",
+        0.25,
+        minimum=0.0,
+    )
     route_threads: int = _count("Threads for event routes with thread=True.", 10)
     slow_route_warning: float = _seconds("Seconds after which a route that has not ended is logged.", 30.0)
 
@@ -317,7 +323,7 @@ class Settings:
     @property
     def publish_limits(self) -> PublishLimits:
         """What a publish worker may hold."""
-        return PublishLimits(self.publish_max_messages, self.publish_max_bytes)
+        return PublishLimits(self.publish_max_messages, self.publish_max_bytes, self.publish_resend_window)
 
 
 #: The settings by name, with ``help``, ``repeatable`` and ``flag`` in their metadata.

@@ -132,8 +132,10 @@ class Parser:
 
     def _check_unfinished_line(self, buffer: bytes, position: int) -> None:
         length = len(buffer) - position
-        if length > self._line_limit(buffer[position : position + 5]) + 1:  # its CR may be there already
-            raise ProtocolError(f"a line of more than {length - 1} bytes", buffer[position:])
+        most = self._line_limit(buffer[position : position + 5]) + 1  # its CR may be there already
+        if length > most:
+            # Not how many came by chance: the same problem has the same words, and so is logged once.
+            raise ProtocolError(f"a line of more than {most} bytes", buffer[position:])
 
     def _line_limit(self, text: bytes) -> int:
         operation = text[:4].upper()

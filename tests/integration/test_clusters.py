@@ -154,7 +154,8 @@ class OutageTests(ClusterTestCase):
         await self.until(lambda: service.publisher.confirmed == service.publisher.published)
         self.assertLess(self.gap(passed, at), 1.0)
         self.assertEqual(service.publisher.failed, 0)
-        # What was on its way to the killed node's consumer is lost, as NATS has it; what the route published is not.
+        # What was on its way to the killed node's consumer is lost, as NATS has it; what the route published is not,
+        # though the node may have confirmed it and not passed it on: that is sent again.
         await self.until(lambda: len(set(seen)) == len(passed))
 
     async def test_a_stopped_node(self) -> None:
@@ -174,8 +175,10 @@ class OutageTests(ClusterTestCase):
         self.assertLess(max(left) - stopped, 0.4 * 3 + 0.5)
         await self.until(lambda: service.connected)
         self.assertTrue(all(self.node_of(connection) is not self.nodes[0] for connection in service.connections))
-        await service.publish("in", b"1")
-        await self.until(lambda: seen == [1])
+        # The other nodes still count on the stopped one's queue member, and give it every other message.
+        while not seen:
+            await service.publish("in", b"1")
+            await deferLater(self.reactor, 0.05)
 
     async def test_lame_duck(self) -> None:
         """Moved before being cut, and nothing is lost."""
