@@ -17,9 +17,9 @@ import attrs
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 
 from natsroute import payloads
-from natsroute.errors import NatsrouteError, RouteError
+from natsroute.errors import NatsrouteError, RouteError, ServerError
 from natsroute.routes.event import Event, Scope
-from natsroute.routes.table import CONNECTED, DISCONNECTED, EventRoutes, RouteTable
+from natsroute.routes.table import CONNECTED, DISCONNECTED, ERROR, EventRoutes, RouteTable
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.frames import MsgLine
 from natsroute.wire.headers import HeaderValues, encode_headers
@@ -85,11 +85,15 @@ class RouteTester:
         """Run ``nats:disconnected``."""
         return self._run_connection_event(DISCONNECTED, server)
 
-    def _run_connection_event(self, name: str, server: str) -> Deferred[object]:
+    def error(self, error: ServerError, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:
+        """Run ``nats:error``."""
+        return self._run_connection_event(ERROR, server, error)
+
+    def _run_connection_event(self, name: str, server: str, error: ServerError | None = None) -> Deferred[object]:
         route = self._table.get(name)
         if route is None:
             return fail(RouteError(f"there is no event route {name!r}"))
-        return maybeDeferred(route.function, Event.of_connection(name, self._publish, server))
+        return maybeDeferred(route.function, Event.of_connection(name, self._publish, server, error=error))
 
     def _publish(
         self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Settings
 from natsroute.client.auth import Credentials
 from natsroute.client.servers import Server
+from natsroute.client.tls import Tls
 from natsroute.daemon.settings import QueueEntry
 from natsroute.errors import SettingError
 
@@ -115,3 +119,57 @@ class EnvironmentTests(SynchronousTestCase):
         error = self.assertRaises(SettingError, Settings.from_environment, {"NATSROUTE_NATS_URLS": "nats://u:pw@a"})
         self.assertIn("NATSROUTE_NATS_URL,", str(error))
         self.assertNotIn("pw", str(error))
+
+
+class LoginAndTlsTests(SynchronousTestCase):
+    """Who we are and whom we trust; tests.integration.test_tls has what is refused."""
+
+    def test_one_url_asks_for_all(self) -> None:
+        """A cluster is as open as its most open node."""
+        self.assertFalse(Settings(nats_url="nats://a").require_tls)
+        self.assertTrue(Settings(nats_url="nats://a", tls=1).require_tls)
+        self.assertTrue(Settings(nats_url="nats://a,tls://b").require_tls)
+
+    def test_jitter_is_longer_with_tls(self) -> None:
+        """A handshake costs the server more."""
+        self.assertEqual(Settings(tls=1).backoff.jitter, 1.0)
+        self.assertEqual(Settings(tls=1, reconnect_jitter_tls=0.2).backoff.jitter, 0.2)
+
+    def test_files(self) -> None:
+        settings = Settings(
+            tls="1", tls_ca_file="ca", tls_cert_file="c", tls_key_file="k", tls_expected_hostname="h", tls_first="1"
+        )
+        self.assertEqual(settings.client_tls, Tls("ca", "c", "k", "h", first=True))
+
+    def test_secrets_are_not_shown(self) -> None:
+        settings = Settings(user="u", password="hunter2", nats_url="nats://t0ken@a")
+        for shown in (repr(settings), str(settings)):
+            self.assertNotIn("hunter2", shown)
+            self.assertNotIn("t0ken", shown)
+        error = self.assertRaises(SettingError, Settings, password="hunter2")
+        self.assertNotIn("hunter2", str(error))
+
+
+class ContextTests(SynchronousTestCase):
+    """nats_context"""
+
+    def settings(self, context: dict[str, Any], **settings: Any) -> Settings:
+        folder = Path(self.mktemp())
+        (folder / "nats" / "context").mkdir(parents=True)
+        (folder / "nats" / "context" / "prod.json").write_text(json.dumps(context))
+        self.patch(os, "environ", {"XDG_CONFIG_HOME": str(folder)})
+        return Settings(nats_context="prod", **settings)
+
+    def test_taken(self) -> None:
+        settings = self.settings({"url": "nats://a,nats://b", "user": "u", "password": "p", "ca": "/ca.pem"})
+        self.assertEqual([server.host for server in settings.servers], ["a", "b"])
+        self.assertEqual((settings.user, settings.password, settings.require_tls), ("u", "p", True))
+        self.assertEqual(settings.client_tls, Tls("/ca.pem"))
+
+    def test_settings_go_before(self) -> None:
+        settings = self.settings({"url": "nats://a", "user": "u", "password": "p"}, nats_url="nats://c")
+        self.assertEqual(([server.host for server in settings.servers], settings.user), (["c"], "u"))
+
+    def test_logins_are_not_mixed(self) -> None:
+        settings = self.settings({"url": "nats://a", "user": "u", "password": "p"}, token="t")
+        self.assertEqual((settings.user, settings.password, settings.token), ("", "", "t"))

@@ -94,6 +94,29 @@ class TlsTests(TlsTestCase):
         await self.until(lambda: service.connected)
 
 
+class WebSocketTests(TlsTestCase):
+    """NATS over WebSocket, plain and with TLS below it."""
+
+    async def test_ws(self) -> None:
+        server = await self.server(websocket="no_tls: true")
+        await self.gets_in(nats_url=server.websocket_url)
+
+    async def test_ws_with_a_login(self) -> None:
+        password = secret()
+        server = await self.server(f'authorization {{ user: u, password: "{password}" }}', websocket="no_tls: true")
+        await self.gets_in(nats_url=server.websocket_url.replace("//", f"//u:{password}@"))
+
+    async def test_wss(self) -> None:
+        server = await self.server(websocket=self.made.tls_block(self.made.server()))
+        await self.gets_in(nats_url=server.websocket_url.replace("ws:", "wss:"), tls_ca_file=str(self.made.ca))
+
+    async def test_wss_refused(self) -> None:
+        """With the same words as elsewhere."""
+        server = await self.server(websocket=self.made.tls_block(self.made.expired_server()))
+        url = server.websocket_url.replace("ws:", "wss:")
+        await self.is_told("it has expired", nats_url=url, tls_ca_file=str(self.made.ca))
+
+
 class RefusedTlsTests(TlsTestCase):
     """Servers that we do not speak to: one line in the log says why, and what to do."""
 
