@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Protocol as Interface
-from typing import cast
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -29,6 +28,7 @@ from natsroute.errors import (
     PublishBufferFullError,
     PublisherStoppedError,
 )
+from natsroute.outgoing import Batch, Messages, Settling, Unmade
 from natsroute.wire.encoder import read_pub, split_pubs
 from natsroute.wire.frames import MOST_MAX_PAYLOAD
 
@@ -64,95 +64,6 @@ class PublishLimits:
     resend_window: float = 0.25
 
 
-class Unmade:
-    """
-    A command that the pool must make before it can be sent.
-
-    :ivar made: the command, or why there is none; None until the pool has been there.
-    """
-
-    __slots__ = ("_make", "made", "subject")
-
-    def __init__(self, subject: str, make: Callable[[], bytes]) -> None:
-        self.subject = subject
-        self.made: bytes | Failure | None = None
-        self._make = make
-
-    def make(self) -> None:
-        """Make it; in the pool."""
-        try:
-            self.made = self._make()
-        except BaseException:
-            self.made = Failure()
-
-    def __len__(self) -> int:
-        """Bytes of the command, as far as it is made."""
-        return len(self.made) if isinstance(self.made, bytes) else 0
-
-
-class _Messages:
-    """
-    Messages on their way, as two lists in step.
-
-    :ivar unmade: those of the commands that the pool must make first.
-    """
-
-    __slots__ = ("commands", "confirmations", "unmade")
-
-    def __init__(self) -> None:
-        self.confirmations: list[Confirmation] = []
-        self.commands: list[bytes | Unmade] = []
-        self.unmade: list[Unmade] = []
-
-    def add(self, confirmation: Confirmation, command: bytes | Unmade) -> None:
-        self.confirmations.append(confirmation)
-        self.commands.append(command)
-        if type(command) is Unmade:
-            self.unmade.append(command)
-
-    def before(self, others: _Messages) -> _Messages:
-        """These, and then the others."""
-        self.confirmations += others.confirmations
-        self.commands += others.commands
-        self.unmade += others.unmade
-        return self
-
-    def make(self) -> None:
-        """Make what is unmade; in the pool."""
-        for unmade in self.unmade:
-            unmade.make()
-
-    def as_batch(self) -> _Batch:
-        """As it is written, when all is made."""
-        return _Batch(self.confirmations, b"".join(cast("list[bytes]", self.commands)))
-
-
-@attrs.define(eq=False, weakref_slot=False)
-class _Batch:
-    """
-    Messages written together: thousands are on the way at any moment, so they are kept in few objects.
-
-    :ivar data: their commands, one behind the other.
-    """
-
-    confirmations: list[Confirmation]
-    data: bytes
-
-
-@attrs.frozen
-class _Settling:
-    """
-    Messages that the server has confirmed a moment ago.
-
-    :ivar confirmed_at: on the reactor's clock.
-    :ivar count: messages.
-    """
-
-    confirmed_at: float
-    count: int
-    data: bytes
-
-
 class PublishWorker:
     """
     Publishes over one link. Its owner tells it when the link is :meth:`connected` and :meth:`disconnected`.
@@ -181,11 +92,11 @@ class PublishWorker:
         self._half_of_bytes = limits.bytes // 2
         self._on_pressure = on_pressure
         self._pressed = False
-        self._waiting = _Messages()
-        self._in_the_pool = _Messages()
-        self._unconfirmed: deque[_Batch] = deque()
-        self._unsure: list[_Batch] = []  # written before the link was cut, and to be written again before all else
-        self._settling: deque[_Settling] = deque()
+        self._waiting = Messages()
+        self._in_the_pool = Messages()
+        self._unconfirmed: deque[Batch] = deque()
+        self._unsure: list[Batch] = []  # written before the link was cut, and to be written again before all else
+        self._settling: deque[Settling] = deque()
         self._settling_bytes = 0
         self._messages = 0
         self._bytes = 0
@@ -247,7 +158,7 @@ class PublishWorker:
         if is_lower:
             # What was confirmed already has nobody to tell that this server would refuse it.
             unsure = [self._sendable(batch.confirmations, split_pubs(batch.data)).as_batch() for batch in unsure]
-            waiting, self._waiting = self._waiting, _Messages()
+            waiting, self._waiting = self._waiting, Messages()
             self._waiting = self._sendable(waiting.confirmations, waiting.commands).before(self._waiting)
         for batch in unsure:
             self._write(batch)
@@ -263,7 +174,7 @@ class PublishWorker:
         settling = [] if in_order else list(self._settling)
         self.resent += sum(one.count for one in settling)
         self.resent += sum(len(batch.confirmations) for batch in self._unconfirmed)
-        self._unsure += [*(_Batch([], one.data) for one in settling), *self._unconfirmed]
+        self._unsure += [*(Batch([], one.data) for one in settling), *self._unconfirmed]
         self._settling.clear()
         self._settling_bytes = 0
         self._unconfirmed.clear()
@@ -297,8 +208,8 @@ class PublishWorker:
         ]
         self._unsure = []
         self._unconfirmed.clear()
-        self._in_the_pool = _Messages()
-        self._waiting = _Messages()
+        self._in_the_pool = Messages()
+        self._waiting = Messages()
         if left:
             subjects = ", ".join(sorted({_subject_of(command) for _, command in left})[:10])
             self.log.error("{count} messages were not confirmed, to {subjects}", count=len(left), subjects=subjects)
@@ -317,17 +228,17 @@ class PublishWorker:
         self._next_flush = None
         if self._in_the_pool.commands or self._link.max_payload is None or not self._waiting.commands:
             return
-        messages, self._waiting = self._waiting, _Messages()
+        messages, self._waiting = self._waiting, Messages()
         if messages.unmade:
             self._in_the_pool = messages
             self._in_pool(messages.make).addBoth(self._made, messages)
         else:
             self._write(messages.as_batch())
 
-    def _made(self, _: object, messages: _Messages) -> None:
+    def _made(self, _: object, messages: Messages) -> None:
         if self._in_the_pool is not messages:
             return  # abandoned meanwhile
-        self._in_the_pool = _Messages()
+        self._in_the_pool = Messages()
         self._bytes += sum(len(unmade) for unmade in messages.unmade)
         sendable = self._sendable(messages.confirmations, messages.commands)
         if self._link.max_payload is None:
@@ -337,9 +248,9 @@ class PublishWorker:
         self._end_if_drained()
         self._flush_soon()
 
-    def _settle(self, batch: _Batch) -> None:
+    def _settle(self, batch: Batch) -> None:
         """Keep a confirmed batch for a moment."""
-        self._settling.append(_Settling(self._clock.seconds(), len(batch.confirmations), batch.data))
+        self._settling.append(Settling(self._clock.seconds(), len(batch.confirmations), batch.data))
         self._settling_bytes += len(batch.data)
         self._forget_settled()
 
@@ -350,7 +261,7 @@ class PublishWorker:
         while self._settling and (self._settling[0].confirmed_at <= oldest or self._settling_bytes > most):
             self._settling_bytes -= len(self._settling.popleft().data)
 
-    def _write(self, batch: _Batch) -> None:
+    def _write(self, batch: Batch) -> None:
         if not batch.data:
             return
         self._unconfirmed.append(batch)
@@ -373,7 +284,7 @@ class PublishWorker:
         self._ease()
         self._end_if_drained()
 
-    def _confirm_but_for_refused(self, batch: _Batch) -> None:
+    def _confirm_but_for_refused(self, batch: Batch) -> None:
         errors, self._permission_errors = self._permission_errors, {}
         for confirmation, command in zip(batch.confirmations, split_pubs(batch.data)):
             error = next((errors[name] for name in read_pub(command).subjects if name in errors), None)
@@ -385,9 +296,9 @@ class PublishWorker:
             self._bytes -= len(command)
             confirm_all([confirmation])
 
-    def _sendable(self, confirmations: Iterable[Confirmation], commands: Iterable[bytes | Unmade]) -> _Messages:
+    def _sendable(self, confirmations: Iterable[Confirmation], commands: Iterable[bytes | Unmade]) -> Messages:
         """What may be sent; the rest fails: what could not be made, and what a server with a lower limit refuses."""
-        sendable = _Messages()
+        sendable = Messages()
         for confirmation, command in zip(confirmations, commands):
             if type(command) is Unmade and command.made is not None:
                 if isinstance(command.made, Failure):

@@ -19,7 +19,8 @@ from twisted.python.failure import Failure
 from natsroute import payloads
 from natsroute.confirmation import Confirmation
 from natsroute.errors import NatsrouteError, PublisherStoppedError
-from natsroute.publish_worker import InPool, Link, PublishLimits, PublishWorker, Unmade
+from natsroute.outgoing import Unmade
+from natsroute.publish_worker import InPool, Link, PublishLimits, PublishWorker
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import HeaderValues, encode_headers
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute.client.connection import Connection
 from natsroute.client.pool import Backoff, ServerPool
 from natsroute.client.servers import Server
-from natsroute.daemon.announcements import Announcements
+from natsroute.daemon.announcements import MOST_COMPLAINTS, Announcements
 from tests.memory import MemoryNetwork, info
 from tests.support import LogRecorder
 
@@ -72,3 +72,29 @@ class AnnouncementsTests(SynchronousTestCase):
         self.network.link.shake_hands()
         self.network.link.receive(b"-ERR 'Slow Consumer'\r\n")
         self.assertEqual(self.log.lines("error"), ["worker: the server says: Slow Consumer"])
+
+    def test_a_server_that_complains_of_everything(self) -> None:
+        """Each complaint once, up to a bound; anew when it has connected again."""
+        self.connection("worker")
+        for _ in range(2):
+            self.network.clock.advance(0)
+            self.network.link.shake_hands()
+            for number in range(100):
+                self.network.link.receive(b"-ERR 'Complaint %d'\r\n" % (number // 2))
+            errors = self.log.lines("error")
+            self.assertEqual(len(errors), MOST_COMPLAINTS)
+            self.assertEqual(errors[0], "worker: the server says: Complaint 0")
+            self.assertIn("not logged until it connects again", errors[-1])
+            self.log.events.clear()
+            self.network.clock.advance(60)
+            self.network.link.lose()
+
+    def test_what_a_terminal_would_obey(self) -> None:
+        self.connection("worker")
+        self.network.clock.advance(0)
+        self.network.link.shake_hands(version="1\x1b[31m\ud800")
+        self.network.link.receive(b"-ERR 'a\x1b]0;b\x07'\r\n")
+        self.assertEqual(
+            self.log.lines(),
+            ["worker: connected to nats://a:4222 (nats-server 1?[31m?)", "worker: the server says: a?]0;b?"],
+        )

@@ -37,8 +37,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jetstream": {"errors", "wire", "client"},
     "routes": {"errors", "wire", "payloads"},
     "confirmation": set(),
-    "publish_worker": {"errors", "wire", "confirmation"},
-    "publisher": {"errors", "wire", "payloads", "confirmation", "publish_worker"},
+    "outgoing": {"confirmation"},
+    "publish_worker": {"errors", "wire", "confirmation", "outgoing"},
+    "publisher": {"errors", "wire", "payloads", "confirmation", "outgoing", "publish_worker"},
     "daemon": {
         "errors", "wire", "payloads", "_version", "client", "jetstream", "routes", "publisher", "publish_worker",
     },
@@ -55,7 +56,7 @@ COMPOSITION_ROOT = "natsroute.daemon.service"
 #: What the settings take from the rooms above ``wire``: values that a setting becomes, and the parser of one of them.
 #: Nothing that connects, publishes or runs.
 SETTINGS_TAKE = {
-    "natsroute.client.protocol": {"Timing"},
+    "natsroute.client.terms": {"Timing"},
     "natsroute.client.pool": {"Backoff"},
     "natsroute.client.servers": {"Server", "parse_url"},
     "natsroute.client.subscription": {"PendingLimits"},

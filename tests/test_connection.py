@@ -7,9 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.connection import Connection
 from natsroute.client.pool import Backoff, ServerPool
-from natsroute.client.protocol import Timing
 from natsroute.client.servers import Server
 from natsroute.client.status import Change, State
+from natsroute.client.terms import Timing
 from natsroute.errors import (
     AuthorizationError,
     ConnectionLostError,

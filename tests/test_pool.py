@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.auth import Credentials
-from natsroute.client.pool import Backoff, ServerPool
+from natsroute.client.pool import MOST_DISCOVERED, Backoff, ServerPool
 from natsroute.client.servers import Server, parse_url
 
 
@@ -156,6 +156,12 @@ class DiscoveryTests(SynchronousTestCase):
         odd = ["", ":", "b", "b:", ":1", "b:0", "b:65536", "b:x", "b:1/x", "u@b:1", "b c:1", "a\r\n:1", "[[b]]:1"]
         self.servers.told(odd, self.first)
         self.assertEqual(self.places(), ["a:4222"])
+
+    def test_not_more_than_are_of_use(self) -> None:
+        self.servers.told([f"b{number}:1" for number in range(1000)], self.first)
+        self.servers.told([f"c{number}:1" for number in range(1000)], self.first)
+        self.assertEqual(len(self.places()), 1 + MOST_DISCOVERED)
+        self.assertTrue(self.places()[-1].startswith("c"))
 
     def test_opted_out(self) -> None:
         servers = ServerPool((A,), Backoff(), discover=False)

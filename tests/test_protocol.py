@@ -9,7 +9,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.auth import Credentials
-from natsroute.client.protocol import NatsProtocol, Security, Timing
+from natsroute.client.protocol import NatsProtocol
+from natsroute.client.terms import Security, Timing
 from natsroute.client.tls import Tls
 from natsroute.errors import (
     AuthorizationError,

@@ -22,10 +22,11 @@ from natsroute._version import __version__
 from natsroute.client.auth import Credentials, CredentialsSource
 from natsroute.client.endpoints import endpoint_for_server
 from natsroute.client.pool import ServerPool
-from natsroute.client.protocol import NatsFactory, NatsProtocol, OnMessage, Security, Timing
+from natsroute.client.protocol import NatsFactory, NatsProtocol, OnMessage
 from natsroute.client.servers import Server
 from natsroute.client.status import Change, State, Status
 from natsroute.client.subscription import PendingLimits, Subscription
+from natsroute.client.terms import Security, Timing
 from natsroute.client.tls import Tls
 from natsroute.errors import (
     AuthorizationError,

@@ -9,6 +9,9 @@ import attrs
 
 from natsroute.client.servers import Server
 
+#: Discovered servers that are kept: more do not make it safer, and a round through them takes longer.
+MOST_DISCOVERED = 32
+
 
 @attrs.frozen
 class Backoff:
@@ -191,7 +194,8 @@ class ServerPool:
                 self._remove(candidate)
         known = {candidate.server.place for candidate in self._queue}
         found = [by.neighbour(place) for place in named if place not in known]
-        for server in self._in_order([server for server in found if server is not None]):
+        room = MOST_DISCOVERED - sum(candidate.discovered for candidate in self._queue)
+        for server in self._in_order([server for server in found if server is not None])[:room]:
             self._queue.append(_Candidate(server, discovered=True))
 
     def _remove(self, candidate: _Candidate) -> None:

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime, ITLSTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -18,7 +17,8 @@ from twisted.python.failure import Failure
 
 from natsroute.client.auth import Credentials
 from natsroute.client.stuck import StuckWrites
-from natsroute.client.tls import Tls, TlsSession
+from natsroute.client.terms import Security, Timing
+from natsroute.client.tls import TlsSession
 from natsroute.errors import (
     ConnectionLostError,
     HandshakeError,
@@ -38,41 +38,8 @@ from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, Parser
 OnMessage = Callable[[Any], object]
 
 
-@attrs.frozen
-class Timing:
-    """
-    How patient a connection is.
-
-    :ivar connect_timeout: seconds for TCP, and again for the handshake.
-    :ivar ping_interval: seconds between our pings.
-    :ivar max_pings_outstanding: so many unanswered, and the connection is dead.
-    :ivar write_timeout: seconds in which what was written must have gone out, if it was more than the socket takes.
-    """
-
-    connect_timeout: float = 2.0
-    ping_interval: float = 120.0
-    max_pings_outstanding: int = 2
-    write_timeout: float = 60.0
-
-
 class _Transport(ITLSTransport, IPushProducer):
     """A TCP transport whose reading can be paused, and that can change to TLS."""
-
-
-@attrs.frozen
-class Security:
-    """
-    How one server is spoken to.
-
-    :ivar required: whether a server without TLS is refused; one that requires TLS gets it in any case.
-    :ivar name: the name, or address, that its certificate must have.
-    :ivar below: whether the transport is secure already, or must stay as it is, as with WebSocket.
-    """
-
-    tls: Tls = Tls()
-    required: bool = False
-    name: str = ""
-    below: bool = False
 
 
 class NatsProtocol(Protocol):
@@ -346,6 +313,7 @@ class NatsProtocol(Protocol):
 
     def _pong_received(self) -> None:
         self._pings_outstanding = 0
+        self._stuck.progress()
         if not self._pongs:
             raise ProtocolError("a PONG that nobody asked for")
         self._pongs.popleft().callback(None)
@@ -365,7 +333,7 @@ class NatsProtocol(Protocol):
     def _handshake_timed_out(self) -> None:
         within = f"within {self._timing.connect_timeout} s"
         if self.info.fields:
-            self._end(HandshakeError(f"no PONG {within}"))
+            self._end(HandshakeError(f"no PONG {within}" + (", after TLS was begun" if self._tls is not None else "")))
         elif self._tls is not None:
             self._end(TlsError(f"no answer to TLS {within}. Look at tls_first, and at the server's handshake_first"))
         else:

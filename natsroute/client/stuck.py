@@ -61,6 +61,13 @@ class StuckWrites:
             if self._timer is None:
                 self._timer = self._clock.callLater(self._timeout, self._look)
 
+    def progress(self) -> None:
+        """
+        The other side has read some of it. (A slow link may have data to write for hours, and never be stuck.)
+        """
+        if self._since is not None:
+            self._since = self._clock.seconds()
+
     def resumeProducing(self) -> None:
         """All has gone out."""
         self._since = None

@@ -9,6 +9,10 @@ from natsroute.client.servers import Server
 from natsroute.client.status import Change, State
 from natsroute.errors import ServerError
 
+#: Different complaints of a server that are logged for one connection, each once, until it connects again.
+MOST_COMPLAINTS = 10
+_MOST_SERVERS = 1000
+
 
 class Announcements:
     """Logs the changes of all connections of a service; a server that stays away is told once for each cause."""
@@ -17,7 +21,7 @@ class Announcements:
 
     def __init__(self) -> None:
         self._told: dict[Server, str] = {}
-        self._refusals: set[tuple[str, type[ServerError], str]] = set()
+        self._complaints: dict[str, set[str]] = {}
 
     def watch(self, name: str, connection: Connection) -> None:
         """
@@ -33,7 +37,7 @@ class Announcements:
             return
         if change.state is State.CONNECTED:
             self._told.pop(change.server, None)
-            self._refusals = {told for told in self._refusals if told[0] != name}
+            self._complaints.pop(name, None)
             version = connection.info.version if connection.info else ""
             self.log.info(
                 "{name}: connected to {server} (nats-server {version})",
@@ -51,6 +55,8 @@ class Announcements:
                 reason=_printable(str(change.reason).rstrip(".")),
             )
         elif self._told.get(change.server) != str(change.reason):
+            if len(self._told) >= _MOST_SERVERS:  # a cluster may change its members for years
+                self._told.clear()
             self._told[change.server] = str(change.reason)
             self.log.warn(
                 "Cannot use {server}: {reason}. natsroute keeps trying, in silence until that changes",
@@ -59,12 +65,13 @@ class Announcements:
             )
 
     def _refused(self, name: str, error: ServerError) -> None:
-        # One of a kind for each connection that was made: a server may say a million, each in other words.
-        kind = name, type(error), getattr(error, "operation", "")
-        if kind in self._refusals:
+        # A server may say a million, each in other words, and a route may be refused a million subjects.
+        told = self._complaints.setdefault(name, set())
+        if error.text in told or len(told) == MOST_COMPLAINTS:
             return
-        self._refusals.add(kind)
-        self.log.error("{name}: the server says: {reason}", name=name, reason=_printable(error.text))
+        told.add(error.text)
+        more = ". More of them are not logged until it connects again" if len(told) == MOST_COMPLAINTS else ""
+        self.log.error("{name}: the server says: {reason}{more}", name=name, reason=_printable(error.text), more=more)
 
 
 def _printable(text: str) -> str:

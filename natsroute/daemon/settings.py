@@ -14,9 +14,9 @@ from typing import Any
 import attrs
 
 from natsroute.client.pool import Backoff
-from natsroute.client.protocol import Timing
 from natsroute.client.servers import Server, parse_url
 from natsroute.client.subscription import PendingLimits
+from natsroute.client.terms import Timing
 from natsroute.client.tls import Tls
 from natsroute.daemon.contexts import context_settings
 from natsroute.errors import SettingError, SubjectError

@@ -25,6 +25,10 @@ CallInThread = Callable[[RouteFunction, Event], "Deferred[object]"]
 _REMEMBERED_SUBJECTS = 8192
 
 
+#: A server can complain faster than any route can listen.
+MOST_WAITING_ERRORS = 1000
+
+
 class UnroutedMessages:
     """Counts the messages that no route takes, and warns once for each configured subject."""
 
@@ -116,7 +120,11 @@ class Runner:
 
 
 class ConnectionRunner:
-    """Runs ``nats:connected``, ``nats:disconnected`` and ``nats:error`` for one connection, one after the other."""
+    """
+    Runs ``nats:connected``, ``nats:disconnected`` and ``nats:error`` for one connection, one after the other.
+
+    Errors that come while ``MOST_WAITING_ERRORS`` events wait for a slow route are left to the log.
+    """
 
     def __init__(
         self,
@@ -133,6 +141,7 @@ class ConnectionRunner:
         self._call_in_thread = call_in_thread
         self._queue_group = queue_group
         self._last: Deferred[None] = succeed(None)
+        self._waiting = 0
 
     def fire(self, name: str, server: str, error: ServerError | None = None) -> None:
         """
@@ -143,8 +152,14 @@ class ConnectionRunner:
         :param error: what the server said, for ``nats:error``.
         """
         route = self._find(name)
-        if route is None:
+        if route is None or (error is not None and self._waiting >= MOST_WAITING_ERRORS):
             return
         event = Event.of_connection(name, self._publish, server, self._queue_group, error)
         function = _what_to_call(route, self._call_in_thread)
-        self._last.addCallback(lambda _: self._calls.call(function, event))
+
+        def run(_: None) -> Deferred[None] | None:
+            self._waiting -= 1
+            return self._calls.call(function, event)
+
+        self._waiting += 1
+        self._last.addCallback(run)

@@ -225,7 +225,7 @@ class StatusTests(ClusterTestCase):
 
     async def test_totals_survive_reconnects(self) -> None:
         await self.cluster()
-        service = await self.gets_in(nats_url=self.nodes[0].url)
+        service = await self.gets_in(nats_url=self.nodes[0].url, publish_resend_window=0)
         consumer = service.consumers[0].connection
         publisher = service.connections[0]
         before = consumer.status()

@@ -190,7 +190,7 @@ class HostileServerTests(TestCase):
             (INFO + b"MSG a 1 99999999\r\n", "above max_payload"),
             (b"PONG\r\n" + INFO, "a PONG that nobody asked for"),
             (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n", "CR LF"),
-            (b'INFO {"tls_required":true}\r\n', "requires TLS"),
+            (b'INFO {"tls_required":true}\r\n', "no PONG within 0.2 s, after TLS was begun"),
             (b"", "no INFO within 0.2 s"),
             (INFO, "no PONG within 0.2 s"),
         ]:
