@@ -156,8 +156,7 @@ class PublishWorker:
         unsure, self._unsure = self._unsure, []
         is_lower, self._max_payload = max_payload < self._max_payload, max_payload
         if is_lower:
-            # What was confirmed already has nobody to tell that this server would refuse it.
-            unsure = [self._sendable(batch.confirmations, split_pubs(batch.data)).as_batch() for batch in unsure]
+            unsure = [self._fitting(batch) for batch in unsure]
             waiting, self._waiting = self._waiting, Messages()
             self._waiting = self._sendable(waiting.confirmations, waiting.commands).before(self._waiting)
         for batch in unsure:
@@ -267,15 +266,16 @@ class PublishWorker:
         self._unconfirmed.append(batch)
         self._is_sparse = len(batch.confirmations) <= 1
         # After a loss disconnected() does all there is to do.
-        self._link.write_and_ping(batch.data, len(batch.confirmations)).addCallbacks(
-            self._confirm_oldest, lambda lost: None
-        )
+        pong = self._link.write_and_ping(batch.data, len(batch.confirmations))
+        pong.addCallbacks(self._confirm, lambda lost: None, callbackArgs=(batch,))
 
-    def _confirm_oldest(self, _: None) -> None:
-        batch = self._unconfirmed.popleft()
+    def _confirm(self, _: None, batch: Batch) -> None:
+        if not self._unconfirmed or self._unconfirmed[0] is not batch:
+            return  # abandoned meanwhile
+        self._unconfirmed.popleft()
         if self._permission_errors:
-            self._confirm_but_for_refused(batch)
-        elif batch.confirmations:
+            batch = self._fail_refused(batch)
+        if batch.confirmations:
             self._settle(batch)
             self.confirmed += len(batch.confirmations)
             self._messages -= len(batch.confirmations)
@@ -284,17 +284,17 @@ class PublishWorker:
         self._ease()
         self._end_if_drained()
 
-    def _confirm_but_for_refused(self, batch: Batch) -> None:
+    def _fail_refused(self, batch: Batch) -> Batch:
+        """What the server did not refuse."""
         errors, self._permission_errors = self._permission_errors, {}
+        taken = Messages()
         for confirmation, command in zip(batch.confirmations, split_pubs(batch.data)):
             error = next((errors[name] for name in read_pub(command).subjects if name in errors), None)
-            if error is not None:
+            if error is None:
+                taken.add(confirmation, command)
+            else:
                 self._fail(confirmation, command, error)
-                continue
-            self.confirmed += 1
-            self._messages -= 1
-            self._bytes -= len(command)
-            confirm_all([confirmation])
+        return taken.as_batch()
 
     def _sendable(self, confirmations: Iterable[Confirmation], commands: Iterable[bytes | Unmade]) -> Messages:
         """What may be sent; the rest fails: what could not be made, and what a server with a lower limit refuses."""
@@ -311,10 +311,19 @@ class PublishWorker:
                 sendable.add(confirmation, command)
         return sendable
 
+    def _fitting(self, batch: Batch) -> Batch:
+        """What of a batch this server takes."""
+        commands = split_pubs(batch.data)
+        if batch.confirmations:
+            return self._sendable(batch.confirmations, commands).as_batch()
+        # It was confirmed already: there is nobody to tell of what is left out.
+        return Batch([], b"".join(each for each in commands if read_pub(each).size <= self._max_payload))
+
     def _fail(self, confirmation: Confirmation, command: bytes | Unmade, reason: Exception | Failure) -> None:
         self.failed += 1
         self._messages -= 1
-        self._bytes -= len(command)
+        if type(command) is bytes:  # what the pool makes is counted when it comes back from there
+            self._bytes -= len(command)
         confirmation.errback(reason)
         self._ease()
 
@@ -326,8 +335,9 @@ class PublishWorker:
     def _end_if_drained(self) -> None:
         if self._drained is None:
             return
-        if self._messages and self._link.max_payload is None:
-            # Nobody is there to confirm; abandon() comes back here with nothing left.
+        if self._messages and self._link.max_payload is None and not self._unconfirmed:
+            # Nobody is there to confirm; abandon() comes back here with nothing left. (While a server is being left,
+            # the link takes nothing more, and what it has taken is confirmed.)
             self.abandon()
         elif not self._messages:
             drained, self._drained = self._drained, None

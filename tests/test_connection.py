@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from natsroute.client.auth import Credentials
 from natsroute.client.connection import Connection
 from natsroute.client.pool import Backoff, ServerPool
-from natsroute.client.servers import Server
+from natsroute.client.servers import Server, parse_url
 from natsroute.client.status import Change, State
 from natsroute.client.terms import Timing
 from natsroute.errors import (
@@ -17,7 +20,9 @@ from natsroute.errors import (
     MisuseError,
     PermissionsError,
     ServerError,
+    ServerLeftError,
     SubjectError,
+    TlsError,
 )
 from natsroute.wire.frames import Msg
 from tests.memory import MemoryNetwork, info
@@ -34,12 +39,13 @@ class ConnectionTestCase(SynchronousTestCase):
         self.changes: list[Change] = []
         self.messages: list[Msg] = []
 
-    def connection(self, *servers: Server, backoff: Backoff = Backoff(2.0, 10.0, 0.0)) -> Connection:
+    def connection(self, *servers: Server, backoff: Backoff = Backoff(2.0, 10.0, 0.0), **options: Any) -> Connection:
         connection = Connection(
             self.clock,
             ServerPool(servers or (A,), backoff, keep_order=True),
             timing=Timing(connect_timeout=2.0),
             endpoint_for=self.network.endpoint_for,
+            **options,
         )
         connection.observe(self.changes.append)
         return connection
@@ -316,3 +322,167 @@ class WriteTests(ConnectionTestCase):
         written: Deferred[None] = connection.write_and_ping(b"PUB a 0\r\n\r\n")
         self.network.link.lose()
         self.failureResultOf(written, ConnectionLostError)
+
+
+class ClusterTests(ConnectionTestCase):
+    """What a server says of its cluster and of its own end."""
+
+    def to_leave(self) -> Connection:
+        """A connection whose server has said that it goes away."""
+        connection = self.connection(A, B)
+        connection.subscribe("a", self.messages.append)
+        self.connected(connection)
+        self.clock.advance(60.0)
+        self.network.link.transport.sent()
+        self.changes.clear()
+        self.network.link.receive(info(ldm=True))
+        return connection
+
+    def test_left_before_it_goes(self) -> None:
+        """What is on its way is taken, and then the next server."""
+        connection = self.to_leave()
+        self.assertEqual(self.states(), [(State.LEAVING, "nats://a:4222")])
+        self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1\r\nPING\r\n")
+        self.assertIsNone(connection.max_payload)
+        self.network.link.receive(b"MSG a 1 2\r\nhi\r\nPONG\r\n")
+        self.assertEqual(len(self.messages), 1)
+        self.assertTrue(self.network.link.transport.disconnecting)
+        self.network.link.lose()
+        self.assertIsInstance(self.changes[0].reason, ServerLeftError)
+        self.assertIn(b"SUB a 1", self.come_up())
+        self.assertEqual(self.states(), [(State.DISCONNECTED, "nats://a:4222"), (State.CONNECTED, "nats://b:4222")])
+
+    def test_stopped_while_leaving(self) -> None:
+        connection = self.to_leave()
+        stopped = connection.stopService()
+        self.assertTrue(self.network.link.transport.disconnecting)
+        self.assertNoResult(stopped)
+        self.network.link.lose()
+        self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_an_old_complaint_is_not_the_reason(self) -> None:
+        connection = self.connection(A, B)
+        self.connected(connection)
+        self.network.link.receive(b"-ERR 'maximum subscriptions exceeded'\r\n")
+        self.network.link.receive(info(ldm=True) + b"PONG\r\n")
+        self.network.link.lose()
+        self.assertIsInstance(self.changes[-1].reason, ServerLeftError)
+
+    def test_the_only_server_is_kept_to_the_end(self) -> None:
+        self.connected(self.connection())
+        self.network.link.transport.sent()
+        self.network.link.receive(info(ldm=True))
+        self.assertEqual(self.network.link.transport.sent(), b"")
+
+    def test_each_connection_in_lame_duck_mode(self) -> None:
+        """Of servers that let us in only to send us away again not one after the other is asked without a wait."""
+        self.connection(A, B).startService()
+        for _ in range(20):
+            self.clock.advance(0)
+            link = self.network.link
+            if link.transport.disconnecting or link.protocol._is_closed:
+                break
+            link.shake_hands(ldm=True)
+            link.answer_pings()
+            link.lose()
+        self.assertLess(len(self.network.links), 4)
+
+    def test_a_new_name_each_time(self) -> None:
+        """Nor of servers that each tell of another."""
+        self.connection().startService()
+        for number in range(20):
+            self.clock.advance(0)
+            if len(self.network.links) == number:
+                break
+            self.network.link.shake_hands(connect_urls=[f"b{number}:1"])
+            self.network.link.lose()
+        self.assertLess(len(self.network.links), 4)
+
+    def test_no_end_comes_of_what_a_server_says(self) -> None:
+        """A port of thousands of digits, which Python refuses to read."""
+        connection = self.connection()
+        connection.startService()
+        self.clock.advance(0)
+        self.network.link.shake_hands(connect_urls=["h:" + "1" * 5000])
+        self.assertIs(connection.state, State.CONNECTED)
+
+    def test_a_fault_of_our_own(self) -> None:
+        """Whatever it is, the connection is closed and made anew."""
+        connection = self.connection()
+        self.patch(ServerPool, "told", lambda pool, places, by: 1 // 0)
+        connection.startService()
+        self.clock.advance(0)
+        self.network.link.shake_hands()
+        self.assertTrue(self.network.link.transport.disconnecting)
+        self.network.link.lose()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertIs(connection.state, State.UNREACHABLE)
+        self.patch(ServerPool, "told", lambda pool, places, by: None)
+        self.clock.advance(2.0)
+        self.network.link.shake_hands()
+        self.assertIs(connection.state, State.CONNECTED)
+
+
+class SecurityTests(ConnectionTestCase):
+    """What does not go out, and who is not trusted."""
+
+    def test_no_plain_websocket_where_tls_is_a_must(self) -> None:
+        connection = self.connection(
+            parse_url("ws://a"), require_tls=True, credentials=lambda: Credentials(user="u", password="p")
+        )
+        connection.startService()
+        self.clock.advance(0)
+        self.assertEqual(self.network.asked, [])
+        self.assertIsInstance(self.changes[0].reason, TlsError)
+
+    def test_what_are_no_credentials(self) -> None:
+        """They may hold a secret all the same."""
+
+        async def later() -> Any:
+            return {"password": "hunter2"}
+
+        for source in (lambda: {"password": "hunter2"}, lambda: "hunter2", later, lambda: succeed("hunter2")):
+            self.changes.clear()
+            connection = self.connection(credentials=source)
+            connection.startService()
+            self.clock.advance(0)
+            self.assertIsInstance(self.changes[0].reason, MisuseError)
+            self.assertNotIn("hunter2", str(self.changes[0].reason))
+            connection.stopService()
+
+    def test_credentials_that_do_not_come(self) -> None:
+        connection = self.connection(credentials=Deferred)
+        connection.startService()
+        self.clock.pump([0.0, 2.0])
+        self.assertEqual(self.states(), [(State.UNREACHABLE, "nats://a:4222")])
+        self.successResultOf(connection.stopService())
+
+
+class StopTests(ConnectionTestCase):
+    """The end."""
+
+    def test_not_started_again_before_it_has_ended(self) -> None:
+        connection = self.connection()
+        self.connected(connection)
+        stopped = connection.stopService()
+        self.assertRaises(MisuseError, connection.startService)
+        self.network.link.lose()
+        self.successResultOf(stopped)
+        self.connected(connection)
+        self.assertIs(connection.state, State.CONNECTED)
+
+    def test_what_comes_after_the_end(self) -> None:
+        """Over TLS a transport reads on until the other side has closed: nothing of it counts."""
+        connection = self.connection()
+        connection.subscribe("a", self.messages.append)
+        connection.startService()
+        self.clock.advance(0)
+        self.network.link.receive(info())
+        connection.stopService()
+        self.network.link.receive(b"PONG\r\nMSG a 1 2\r\nhi\r\n")
+        self.assertEqual(self.messages, [])
+        self.clock.advance(10.0)
+        self.assertTrue(self.network.link.transport.aborted)
+        self.network.link.lose()
+        self.assertEqual(self.clock.getDelayedCalls(), [])

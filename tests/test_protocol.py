@@ -161,6 +161,14 @@ class HandshakeTests(ProtocolTestCase):
         link.lose()
         self.assertIn("tls_ca_file = '/no/such/file'", str(self.failureResultOf(link.protocol.ready, TlsError).value))
 
+    def test_an_info_that_says_nothing(self) -> None:
+        """The next one is not the first, and CONNECT is not sent again."""
+        link = self.connect()
+        link.receive(b"INFO {}\r\n")
+        link.transport.sent()
+        link.receive(b"PONG\r\n" + info())
+        self.assertEqual(link.transport.sent(), b"")
+
     def test_over_websocket(self) -> None:
         """What is below is as secure as it will get."""
         link = self.connect(security=Security(below=True))

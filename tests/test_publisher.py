@@ -602,11 +602,45 @@ class ResendWindowTests(PublisherTestCase):
         self.assertGreater(len(sent), 80)
 
     def test_a_server_with_a_smaller_max_payload(self) -> None:
-        """Nothing is sent that would end the connection."""
-        self.confirm("a")
+        """Nothing is sent that would end the connection, and the rest is."""
+        self.publisher.publish("a", b"x" * 60)
+        self.confirm("b")
         self.disconnect()
-        self.connect(max_payload=100)
-        self.assertEqual(self.link.sent(), b"")
+        self.connect(max_payload=50)
+        self.assertEqual(self.link.sent(), b"PUB b 1\r\nx\r\n")
+
+    def test_beside_one_that_was_refused(self) -> None:
+        """The others of its batch were confirmed."""
+        refused = self.publisher.publish("secret", b"x")
+        self.publisher.publish("a", b"x")
+        self.flush()
+        self.worker.refused(server_error('Permissions Violation for Publish to "secret"'))  # type: ignore[arg-type]
+        self.pong()
+        self.failureResultOf(refused, PermissionsError)
+        self.disconnect()
+        self.connect()
+        self.assertEqual(self.link.sent(), b"PUB a 1\r\nx\r\n")
+
+    def test_the_end_while_a_server_is_being_left(self) -> None:
+        """What is written will be confirmed still."""
+        last = self.publisher.publish("a", b"x")
+        self.flush()
+        self.link.max_payload = None
+        stopped = self.publisher.stop(5.0)
+        self.assertNoResult(stopped)
+        self.pong()
+        self.successResultOf(last)
+        self.successResultOf(stopped)
+
+    def test_a_pong_after_the_end_of_patience(self) -> None:
+        late = self.publisher.publish("a", b"x")
+        self.flush()
+        stopped = self.publisher.stop(5.0)
+        self.clock.advance(5.0)
+        self.failureResultOf(late, PublisherStoppedError)
+        self.successResultOf(stopped)
+        self.pong()
+        self.assertEqual(self.counts(), (1, 0, 0, 1))
 
     def test_the_end_does_not_wait_for_it(self) -> None:
         self.confirm("a")

@@ -64,6 +64,9 @@ class UrlTests(SynchronousTestCase):
             "nats://user:hunter2@host/path",
             "nats://hunter2@host:x",
             "nats://us/er:hunter2@host",
+            "nats://user:hunt://er2@host",
+            "user:hunter2@nats://host",
+            "hunter2://host",
         ]:
             error = self.assertRaises(SettingError, parse_url, url)
             self.assertNotIn("hunter2", str(error) + repr(error), url)

@@ -173,3 +173,14 @@ class ContextTests(SynchronousTestCase):
     def test_logins_are_not_mixed(self) -> None:
         settings = self.settings({"url": "nats://a", "user": "u", "password": "p"}, token="t")
         self.assertEqual((settings.user, settings.password, settings.token), ("", "", "t"))
+
+    def test_a_login_in_the_contexts_url(self) -> None:
+        """It would go before the one that is given here."""
+        error = self.assertRaises(SettingError, self.settings, {"url": "nats://u:hunter2@a"}, user="me", password="p")
+        self.assertIn("nats_context = 'prod'", str(error))
+        self.assertNotIn("hunter2", str(error))
+
+    def test_a_login_that_was_meant_for_tls(self) -> None:
+        """It does not go to a server of ours in plain text."""
+        settings = self.settings({"url": "tls://prod", "user": "u", "password": "p"}, nats_url="nats://dev")
+        self.assertTrue(settings.require_tls)

@@ -35,7 +35,7 @@ class TlsTests(SynchronousTestCase):
         Tls(str(made.ca)).check()
 
     def test_names_that_are_none(self) -> None:
-        for name in ("", "a..b", "*", "a b", "x" * 64):
+        for name in ("", "*", "a b", "\u0378.example"):
             self.assertRaises(SettingError, Tls().session, name)
 
     def test_names(self) -> None:

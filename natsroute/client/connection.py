@@ -7,6 +7,7 @@ and not by NATS handshake, and writes a log line for every retry.)
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -35,6 +36,7 @@ from natsroute.errors import (
     PermissionsError,
     ServerError,
     ServerLeftError,
+    TlsError,
 )
 from natsroute.wire.frames import Info, Msg
 from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE
@@ -217,6 +219,8 @@ class Connection(Service):
     def startService(self) -> None:
         if self.running:
             raise MisuseError("the connection is running already")
+        if not self._life.called:
+            raise MisuseError("the connection is still closing: wait for stopService()'s Deferred")
         super().startService()
         self._life = Deferred.fromCoroutine(self._live())
 
@@ -227,7 +231,7 @@ class Connection(Service):
         :return: fires when it is closed.
         """
         super().stopService()
-        if self._protocol is not None and self.state is State.CONNECTED:
+        if self._protocol is not None and self.state in (State.CONNECTED, State.LEAVING):
             self._protocol.close()
         else:
             self._life.cancel()
@@ -241,19 +245,39 @@ class Connection(Service):
             while self.running:
                 server, delay = self._servers.next(self._reactor.seconds())
                 await deferLater(self._reactor, delay)
-                protocol = await self._connect(server)
-                if protocol is not None:
-                    await self._serve(server, protocol)
+                try:
+                    protocol = await self._connect(server)
+                    if protocol is not None:
+                        await self._serve(server, protocol)
+                except CancelledError:
+                    raise
+                except Exception as fault:
+                    self.log.failure(
+                        "A connection to {server} ended over a fault of natsroute's own", server=str(server)
+                    )
+                    await self._end_after(fault, server)
         except CancelledError:
             pass  # stopped between two connections
-        except Exception:
-            self.log.failure("The connection ended over a fault of natsroute's own")
         self._tell(Change(State.CLOSED))
+
+    async def _end_after(self, fault: Exception, server: Server) -> None:
+        """Whatever the fault was, another attempt follows."""
+        was_connected = self.state in (State.CONNECTED, State.LEAVING)
+        if self._protocol is not None:
+            protocol = self._protocol
+            protocol.close()
+            await protocol.closed
+            self._let_go(protocol)
+        self._servers.failed(server, self._reactor.seconds())
+        if self.running:
+            self._tell(Change(State.DISCONNECTED if was_connected else State.UNREACHABLE, server, fault))
 
     async def _connect(self, server: Server) -> NatsProtocol | None:
         """A protocol that is ready, or None, and the observers know why."""
         protocol: NatsProtocol | None = None
         try:
+            if self._require_tls and server.scheme == "ws":
+                raise TlsError("TLS was asked for, and a ws:// server has none. Nothing was sent to it")
             credentials = await self._credentials_for(server)
             endpoint = self._endpoint_for(server, self._timing.connect_timeout)
             factory = NatsFactory(lambda: self._build_protocol(server, credentials))
@@ -281,11 +305,12 @@ class Connection(Service):
     async def _credentials_for(self, server: Server) -> Credentials:
         if server.credentials is not None:
             return server.credentials
-        given = self._credentials()
-        if isinstance(given, Credentials):
-            return given
-        asked: Deferred[Credentials] = ensureDeferred(given)  # type: ignore[arg-type]
-        return await asked.addTimeout(self._timing.connect_timeout, self._reactor)
+        given: Any = self._credentials()
+        if isinstance(given, Deferred) or inspect.iscoroutine(given):
+            given = await ensureDeferred(given).addTimeout(self._timing.connect_timeout, self._reactor)
+        if not isinstance(given, Credentials):  # whatever it is, it may hold a secret
+            raise MisuseError(f"the credentials function gave a {type(given).__name__}, and not Credentials")
+        return given
 
     async def _serve(self, server: Server, protocol: NatsProtocol) -> None:
         """Use a ready protocol until it ends."""
@@ -304,7 +329,8 @@ class Connection(Service):
 
     def _let_go(self, protocol: NatsProtocol) -> None:
         """A protocol has ended; its totals remain."""
-        self._protocol = self._server = None
+        if self._protocol is protocol:
+            self._protocol = self._server = None
         self._bytes_in += protocol.bytes_in
         self._bytes_out += protocol.bytes_out
         for subscription in self._subscriptions.values():

@@ -94,7 +94,8 @@ class ServerPool:
         self._discover = discover
         self._shuffle = shuffle
         self._queue = [_Candidate(server) for server in self._in_order(list(servers))]
-        self._next = self._rounds = 0
+        self._next = self._rounds = self._tries_left = 0
+        self.restart()
 
     def _in_order(self, servers: list[Server]) -> list[Server]:
         if not self._keep_order:
@@ -119,10 +120,10 @@ class ServerPool:
         :param now: the reactor's clock.
         """
         delay = 0.0
-        if self._next == len(self._queue):
-            self._next = 0
-            self._rounds += 1
+        if self._next >= len(self._queue) or not self._tries_left:
+            self._begin_round(self._rounds + 1)
             delay = self._backoff.delay(self._rounds)
+        self._tries_left -= 1
         free = [candidate for candidate in self._queue[self._next :] if candidate.not_before <= now + delay]
         if free:
             chosen = free[0]
@@ -138,7 +139,13 @@ class ServerPool:
 
     def restart(self) -> None:
         """Begin a new first round."""
-        self._next = self._rounds = 0
+        self._begin_round(0)
+
+    def _begin_round(self, number: int) -> None:
+        self._rounds = number
+        self._next = 0
+        # Counted now: servers that each tell of another would keep the round going for ever.
+        self._tries_left = len(self._queue)
 
     def failed(self, server: Server, now: float, *, refused: bool = False) -> None:
         """

@@ -26,6 +26,7 @@ from natsroute.errors import (
     PermissionsError,
     ProtocolError,
     ServerError,
+    SubscriptionLimitError,
     TlsError,
     server_error,
 )
@@ -102,13 +103,15 @@ class NatsProtocol(Protocol):
         self._on_error = on_error
         self._on_info = on_info
         self._opening = opening
+        self._is_greeted = False
         self._is_ready = False
         self._is_closed = False
         self._paused = False
         self._pongs: deque[Deferred[None]] = deque()
         self._timer: IDelayedCall | None = None
         self._pings_outstanding = 0
-        self._reason: Exception | None = None
+        self._reason: Exception | None = None  # why this side ended it
+        self._last_words: ServerError | None = None
         self._next_pong = 0.0
         self._stuck = StuckWrites(clock, timing.write_timeout, self._end)
 
@@ -198,6 +201,9 @@ class NatsProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.bytes_in += len(data)
+        was_closed = self._is_closed  # TLS reads on until the other side has closed too
+        if was_closed:
+            return
         # Looked up once for each chunk: a chunk holds hundreds of messages.
         on_msg = self._on_msg
         message_type = self._message_type
@@ -232,7 +238,9 @@ class NatsProtocol(Protocol):
         self._is_closed = True
         self._cancel_timer()
         self._stuck.stop()
-        error = self._reason or self._tls_error(reason) or ConnectionLostError(reason.getErrorMessage())
+        error = self._reason or self._last_words or self._tls_error(reason)
+        if error is None:
+            error = ConnectionLostError(reason.getErrorMessage())
         pongs, self._pongs = self._pongs, deque()
         for pong in pongs:
             pong.errback(ConnectionLostError(str(error)))
@@ -243,7 +251,7 @@ class NatsProtocol(Protocol):
     # -- what the server says -------------------------------------------------------------------------------------
 
     def _info_received(self, info: Info) -> None:
-        first = not self.info.fields
+        first, self._is_greeted = not self._is_greeted, True
         self.info = info
         self._parser.max_payload = info.max_payload
         if not first:
@@ -319,20 +327,18 @@ class NatsProtocol(Protocol):
         self._pongs.popleft().callback(None)
 
     def _error_received(self, error: ServerError) -> None:
-        # The server ends the connection itself after any other error; what it said becomes the reason.
-        if isinstance(error, PermissionsError):
-            self._on_error(error)
-        elif not self._is_ready:
+        if not self._is_ready and not isinstance(error, PermissionsError):
             self._end(error)
-        else:
-            self._reason = error
-            self._on_error(error)
+            return
+        if not isinstance(error, (PermissionsError, SubscriptionLimitError)):
+            self._last_words = error  # the server ends the connection itself, and this is why
+        self._on_error(error)
 
     # -- time -----------------------------------------------------------------------------------------------------
 
     def _handshake_timed_out(self) -> None:
         within = f"within {self._timing.connect_timeout} s"
-        if self.info.fields:
+        if self._is_greeted:
             self._end(HandshakeError(f"no PONG {within}" + (", after TLS was begun" if self._tls is not None else "")))
         elif self._tls is not None:
             self._end(TlsError(f"no answer to TLS {within}. Look at tls_first, and at the server's handshake_first"))
@@ -353,7 +359,7 @@ class NatsProtocol(Protocol):
         if self._is_closed:
             return
         self._is_closed = True
-        self._reason = self._reason or reason
+        self._reason = reason
         self._cancel_timer()
         self._stuck.let_go()
         if abort:

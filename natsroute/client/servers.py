@@ -14,6 +14,7 @@ DEFAULT_PORT = 4222
 _DEFAULT_PORTS = {"nats": DEFAULT_PORT, "tls": DEFAULT_PORT, "ws": 80, "wss": 443}
 
 _SETTING = "nats_url"
+_SCHEME = re.compile(r"[a-z]{2,5}")
 
 
 @attrs.frozen
@@ -58,11 +59,12 @@ class Server:
 
         :param place: ``host:port``; None is given for anything else.
         """
-        host, colon, port = place.rpartition(":")
+        host, _, port = place.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
-        if not (colon and host and host.isprintable() and port.isdecimal() and 0 < int(port) < 65536) or re.search(
-            r"[\s/@\[\]]", host
-        ):
+        # The digits are counted first: Python refuses to read a number of thousands of them.
+        if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+            return None
+        if not host or not host.isprintable() or re.search(r"[\s/@\[\]]", host):
             return None
         return attrs.evolve(self, host=host, port=int(port), name=self.name)
 
@@ -78,7 +80,8 @@ def parse_url(url: str) -> Server:
     if not separator:
         raise _bad_url(url, "it has no scheme", "Write nats://HOST:PORT")
     if scheme not in _DEFAULT_PORTS:
-        raise _bad_url(url, f"the scheme {scheme!r} is not one of NATS", "Write nats://HOST:PORT")
+        shown = repr(scheme) if _SCHEME.fullmatch(scheme) else "of this URL"
+        raise _bad_url(url, f"the scheme {shown} is not one of NATS", "Write nats://HOST:PORT")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -104,13 +107,18 @@ def _credentials(parts: SplitResult) -> Credentials | None:
 
 
 def without_credentials(url: str) -> str:
-    """The URL as it may be shown: what stands before an ``@`` is hidden, and a port that may be half a password."""
-    scheme, separator, rest = url.rpartition("://")
-    _, at, place = rest.rpartition("@")
+    """
+    The URL as it may be shown: what stands before its last ``@`` is hidden, and a port that may be half a password.
+    Where there is no scheme, or one that cannot be, it may be part of a password too.
+    """
+    scheme, separator, rest = url.partition("://")
+    if separator and not _SCHEME.fullmatch(scheme):
+        return "***"
+    _, at, place = (rest if separator else url).rpartition("@")
     if not at:
         host, colon, port = place.partition(":")
         place = host + colon + (port if re.fullmatch(r"\d{0,5}/?", port) or host.startswith("[") else "***")
-    return f"{scheme}{separator}{'***@' if at else ''}{place}"
+    return f"{scheme + separator if separator else ''}{'***@' if at else ''}{place}"
 
 
 def _bad_url(url: str, problem: str, remedy: str) -> SettingError:

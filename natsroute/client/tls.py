@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from natsroute.errors import SettingError, TlsError
 
 try:
+    import idna
     from OpenSSL import SSL, crypto
     from service_identity import VerificationError
     from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
@@ -100,6 +101,8 @@ class Tls:
         :raises SettingError: as :meth:`session`.
         """
         self._context()
+        if self.expected_hostname:
+            self.session("")
 
     def _context(self) -> Any:
         if not HAS_TLS:
@@ -191,7 +194,8 @@ if HAS_TLS:
             error = reason.value
             if not isinstance(error, SSL.Error):
                 return None
-            words = ", ".join(str(part[-1]) for part in error.args[0] if part) if error.args else ""
+            parts = error.args[0] if error.args else ()  # of a SysCallError it is a number
+            words = ", ".join(str(part[-1]) for part in parts if part) if isinstance(parts, list) else str(error)
             known = next((meaning for beginning, meaning in _OTHER_PROBLEMS if beginning in words), "")
             return TlsError(f"no TLS: {known} ({words})" if known and words else f"no TLS: {words or error!r}")
 
@@ -203,7 +207,8 @@ else:
 
 def _dns_name(name: str) -> tuple[bytes, Any]:
     try:
-        encoded = name.encode("idna")
+        # As HostnameEndpoint does, so that the name verified is the name reached.
+        encoded = name.encode("ascii") if name.isascii() else idna.encode(name)
         return encoded, DNS_ID(encoded.decode("ascii"))
     except ValueError:
         raise SettingError(

@@ -240,11 +240,20 @@ class Settings:
             )
 
     def _take_context(self, found: Mapping[str, Any]) -> None:
+        found = dict(found)
+        urls = _urls(found.pop("nats_url", ()))
+        own_login, own_urls = any(getattr(self, name) for name in _LOGIN), bool(self.nats_url)
+        if own_login and any(parse_url(url).credentials for url in urls) and not own_urls:
+            problem = "its url has a login, and there is one in the settings too"
+            raise SettingError("nats_context", self.nats_context, problem, "Leave one of them out")
+        if any(parse_url(url).secure for url in urls):
+            found["tls"] = 1  # also for servers of nats_url: the login that goes there was meant for TLS
+        found["nats_url"] = urls
         # A login or TLS that is given here is not mixed with the context's.
         for names in (("nats_url",), _LOGIN, _TLS):
             if not any(getattr(self, name) for name in names):
                 for name in found.keys() & set(names):
-                    object.__setattr__(self, name, _urls(found[name]) if name == "nats_url" else found[name])
+                    object.__setattr__(self, name, found[name])
 
     def _check_login(self) -> None:
         given = [name for name in ("user", "token", "nkey_file", "creds_file") if getattr(self, name)]

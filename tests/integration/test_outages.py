@@ -78,7 +78,11 @@ class CrashTests(RealServerTestCase):
         event_route("nats:a")(lambda event: arrived.append(event.data))
         event_route("nats:connected")(lambda event: connected.append(event.server))
         service = await self.start(
-            event_route, subject_queue_group=["a:q", "a:q"], reconnect_wait=0.05, num_publish_workers=1
+            event_route,
+            subject_queue_group=["a:q", "a:q"],
+            reconnect_wait=0.05,
+            num_publish_workers=1,
+            publish_resend_window=0,
         )
         for crash in range(3):
             for number in range(20):
