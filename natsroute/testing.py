@@ -64,7 +64,7 @@ class RouteTester:
         """
         Run the best route for a message.
 
-        :param payload: as in :meth:`natsroute.publisher.Publisher.publish`.
+        :param payload: as in :meth:`natsroute.publishing.publisher.Publisher.publish`.
         :return: fires when the route has ended, with what it gave; fails with what it raised, or with
             :class:`~natsroute.errors.RouteError` if there is no route.
         """

@@ -36,16 +36,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "client": {"errors", "wire", "_version"},
     "jetstream": {"errors", "wire", "client"},
     "routes": {"errors", "wire", "payloads"},
-    "confirmation": set(),
-    "outgoing": {"confirmation"},
-    "publish_worker": {"errors", "wire", "confirmation", "outgoing"},
-    "publisher": {"errors", "wire", "payloads", "confirmation", "outgoing", "publish_worker"},
+    "publishing": {"errors", "wire", "payloads"},
     "daemon": {
-        "errors", "wire", "payloads", "_version", "client", "jetstream", "routes", "publisher", "publish_worker",
+        "errors", "wire", "payloads", "_version", "client", "jetstream", "routes", "publishing",
     },
     "natsroute": {"_version", "daemon", "routes"},
     "testing": {
-        "errors", "wire", "payloads", "_version", "client", "jetstream", "routes", "publisher", "publish_worker",
+        "errors", "wire", "payloads", "_version", "client", "jetstream", "routes", "publishing",
         "daemon", "natsroute",
     },
 }  # fmt: skip
@@ -62,7 +59,7 @@ SETTINGS_TAKE = {
     "natsroute.client.subscription": {"PendingLimits"},
     "natsroute.client.tls": {"Tls"},
     "natsroute.daemon.contexts": {"context_settings"},
-    "natsroute.publish_worker": {"PublishLimits"},
+    "natsroute.publishing.worker": {"PublishLimits"},
 }
 
 #: Rooms without Twisted: values and bytes.
@@ -145,7 +142,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_only_the_composition_root_joins_routes_and_publisher(self) -> None:
         """``settings`` knows the publisher's limits, ``loading`` the route table; ``service`` alone knows both."""
-        both = [module for module, path in modules().items() if {"routes", "publisher"} <= rooms_imported(path)]
+        both = [module for module, path in modules().items() if {"routes", "publishing"} <= rooms_imported(path)]
         self.assertEqual([module for module in both if room(module) != "testing"], [COMPOSITION_ROOT])
 
     def test_only_the_composition_root_publishes(self) -> None:
@@ -155,14 +152,15 @@ class RoomTests(SynchronousTestCase):
             for module, path in modules().items()
             if room(module) == "daemon"
             and any(
-                found.module in ("natsroute.publisher", "natsroute.publish_worker") and found.name != "PublishLimits"
+                found.module in ("natsroute.publishing.publisher", "natsroute.publishing.worker")
+                and found.name != "PublishLimits"
                 for found in imports(path)
             )
         }
         self.assertEqual(takers, {COMPOSITION_ROOT})
 
     def test_settings_take_values_only(self) -> None:
-        """From ``client`` and ``publisher`` come the values that the settings hold, from ``routes`` nothing."""
+        """From ``client`` and ``publishing`` come the values that the settings hold, from ``routes`` nothing."""
         taken: dict[str, set[str]] = {}
         for found in imports(modules()["natsroute.daemon.settings"]):
             if found.module.split(".")[0] == "natsroute" and room(found.module) not in ("errors", "wire"):
@@ -271,4 +269,4 @@ class ReadingTests(SynchronousTestCase):
         """The modules are found, and imports in them."""
         self.assertIn("natsroute.wire.parser", modules())
         self.assertIn("wire", rooms_imported(modules()["natsroute.client.protocol"]))
-        self.assertTrue({"routes", "publisher", "client"} <= rooms_imported(modules()[COMPOSITION_ROOT]))
+        self.assertTrue({"routes", "publishing", "client"} <= rooms_imported(modules()[COMPOSITION_ROOT]))

@@ -1,4 +1,4 @@
-"""natsroute.confirmation"""
+"""natsroute.publishing.confirmation"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.confirmation import Confirmation, confirm_all
+from natsroute.publishing.confirmation import Confirmation, confirm_all
 
 
 class ConfirmationTests(SynchronousTestCase):

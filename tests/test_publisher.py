@@ -1,4 +1,4 @@
-"""natsroute.publisher"""
+"""natsroute.publishing.publisher"""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from natsroute.errors import (
     SubjectError,
     server_error,
 )
-from natsroute.publish_worker import PublishLimits
-from natsroute.publisher import Publisher
+from natsroute.publishing.publisher import Publisher
+from natsroute.publishing.worker import PublishLimits
 from tests.support import LogRecorder
 
 

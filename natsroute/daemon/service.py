@@ -24,8 +24,8 @@ from natsroute.daemon.secrets import checked_tls, credentials_source
 from natsroute.daemon.settings import QueueEntry, Settings
 from natsroute.daemon.threads import Threads
 from natsroute.errors import PermissionsError, ServerError, ServerLeftError
-from natsroute.publish_worker import PublishWorker
-from natsroute.publisher import Publisher
+from natsroute.publishing.publisher import Publisher
+from natsroute.publishing.worker import PublishWorker
 from natsroute.routes.calls import Calls
 from natsroute.routes.event import Event
 from natsroute.routes.runner import ConnectionRunner, Runner, UnroutedMessages
@@ -111,7 +111,7 @@ class NatsrouteService(Service):
     def publish(
         self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None
     ) -> Deferred[None]:
-        """Publish a message; see :meth:`natsroute.publisher.Publisher.publish`."""
+        """Publish a message; see :meth:`natsroute.publishing.publisher.Publisher.publish`."""
         return self.publisher.publish(subject, payload, reply, headers)
 
     #: The name that the function has in a Kamailio script.

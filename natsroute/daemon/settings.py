@@ -20,7 +20,7 @@ from natsroute.client.terms import Timing
 from natsroute.client.tls import Tls
 from natsroute.daemon.contexts import context_settings
 from natsroute.errors import SettingError, SubjectError
-from natsroute.publish_worker import PublishLimits
+from natsroute.publishing.worker import PublishLimits
 from natsroute.wire.subjects import check_pattern, check_queue_group
 
 DEFAULT_URL = "nats://127.0.0.1:4222"

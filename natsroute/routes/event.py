@@ -15,7 +15,7 @@ from natsroute.wire.headers import HeaderValues
 
 
 class Publish(Interface):
-    """How a route publishes; see :meth:`natsroute.publisher.Publisher.publish`."""
+    """How a route publishes; see :meth:`natsroute.publishing.publisher.Publisher.publish`."""
 
     def __call__(
         self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None
@@ -104,7 +104,7 @@ class Event(Msg):
         self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None
     ) -> Deferred[None]:
         """
-        Publish a message; see :meth:`natsroute.publisher.Publisher.publish`.
+        Publish a message; see :meth:`natsroute.publishing.publisher.Publisher.publish`.
 
         :return: fires when the server has the message.
         """

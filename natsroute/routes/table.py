@@ -83,7 +83,7 @@ class EventRoutes:
             so many keys (64 if left out).
         :param key: gives the key of an event, as a Call-ID: in order for each key, parallel across keys.
         :param thread: run it in a thread, because it blocks. Publishing is safe there; see
-            :meth:`natsroute.publisher.Publisher.publish`.
+            :meth:`natsroute.publishing.publisher.Publisher.publish`.
         :raises RouteError: the name or the options cannot be, or there is such a route already.
         """
 

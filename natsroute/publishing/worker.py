@@ -21,14 +21,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from natsroute.confirmation import Confirmation, confirm_all
 from natsroute.errors import (
     PayloadTooLargeError,
     PermissionsError,
     PublishBufferFullError,
     PublisherStoppedError,
 )
-from natsroute.outgoing import Batch, Messages, Settling, Unmade
+from natsroute.publishing.confirmation import Confirmation, confirm_all
+from natsroute.publishing.outgoing import Batch, Messages, Settling, Unmade
 from natsroute.wire.encoder import read_pub, split_pubs
 from natsroute.wire.frames import MOST_MAX_PAYLOAD
 

@@ -8,7 +8,7 @@ from typing import cast
 import attrs
 from twisted.python.failure import Failure
 
-from natsroute.confirmation import Confirmation
+from natsroute.publishing.confirmation import Confirmation
 
 
 class Unmade:

@@ -2,7 +2,7 @@
 Publishing: a few workers, each with a connection of its own, over one pool of threads.
 
 A subject always goes to the same worker, so its order is kept. What a worker does with a message is told in
-:mod:`natsroute.publish_worker`.
+:mod:`natsroute.publishing.worker`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from natsroute import payloads
-from natsroute.confirmation import Confirmation
 from natsroute.errors import NatsrouteError, PublisherStoppedError
-from natsroute.outgoing import Unmade
-from natsroute.publish_worker import InPool, Link, PublishLimits, PublishWorker
+from natsroute.publishing.confirmation import Confirmation
+from natsroute.publishing.outgoing import Unmade
+from natsroute.publishing.worker import InPool, Link, PublishLimits, PublishWorker
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import HeaderValues, encode_headers
 
