@@ -417,7 +417,7 @@ class ClusterTests(ConnectionTestCase):
         self.assertTrue(self.network.link.transport.disconnecting)
         self.network.link.lose()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertIs(connection.state, State.UNREACHABLE)
+        self.assertIs(connection.state, State.DISCONNECTED)
         self.patch(ServerPool, "told", lambda pool, places, by: None)
         self.clock.advance(2.0)
         self.network.link.shake_hands()

@@ -9,8 +9,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes
+from natsroute.errors import ServerError
 from natsroute.routes.calls import Calls
-from natsroute.routes.runner import ConnectionRunner, Runner, UnroutedMessages
+from natsroute.routes.runner import MOST_WAITING_ERRORS, ConnectionRunner, Runner, UnroutedMessages
 from natsroute.routes.table import RouteTable
 from natsroute.wire.frames import MsgLine
 from tests.support import LogRecorder
@@ -115,6 +116,29 @@ class ConnectionRunnerTests(RunnerTestCase):
             self.event_route(name)(lambda event: self.got.append(f"{event.name} {event.server} {event.queue_group}"))
         self.fire(("nats:connected", "nats://a:4222"), ("nats:disconnected", "nats://a:4222"))
         self.assertEqual(self.got, ["nats:connected nats://a:4222 q", "nats:disconnected nats://a:4222 q"])
+
+    def test_errors_of_the_server(self) -> None:
+        """While the route is slow only so many wait for it."""
+        slow: Deferred[None] = Deferred()
+
+        @self.event_route("nats:error")
+        def failed(event: Event) -> Deferred[None]:
+            self.got.append(str(event.error))
+            return slow
+
+        runner = ConnectionRunner(
+            RouteTable(self.event_route).get,
+            publish=self.publish,
+            calls=self.calls,
+            call_in_thread=self.call_in_thread,
+        )
+        for number in range(2 * MOST_WAITING_ERRORS):
+            runner.fire("nats:error", "nats://a:4222", ServerError(f"error {number}"))
+        self.assertEqual(self.got, ["error 0"])
+        slow.callback(None)
+        self.assertEqual(len(self.got), MOST_WAITING_ERRORS + 1)
+        runner.fire("nats:error", "nats://a:4222", ServerError("one more"))
+        self.assertEqual(self.got[-1], "one more")
 
     def test_one_after_the_other(self) -> None:
         """The end of a connection is not told before the route of its beginning has ended."""

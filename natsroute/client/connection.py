@@ -299,7 +299,6 @@ class Connection(Service):
             self._tell(Change(State.UNREACHABLE, server, error))
             return None
         self._servers.succeeded(server)
-        self._servers.told(protocol.info.connect_urls, server)
         return protocol
 
     async def _credentials_for(self, server: Server) -> Credentials:
