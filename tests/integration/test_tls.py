@@ -210,8 +210,8 @@ class RefusedTlsTests(TlsTestCase):
         await server.start()
         await self.until(lambda: self.log.matching("does not offer it"))
         await deferLater(self.reactor, 0.3)
+        await self.until(lambda: {each.state for each in service.connections} == {State.UNREACHABLE})
         self.assertEqual([line for line in server.log if "[CONNECT" in line], [])
-        self.assertIs(service.connections[0].state, State.UNREACHABLE)
 
 
 class TlsSettingsTests(TlsTestCase):
