@@ -19,6 +19,22 @@ from natsroute.client.websocket_transport import WebSocketTransport
 from natsroute.errors import SettingError
 
 
+def with_autobahn(url: str) -> Any:
+    """
+    What needs autobahn.
+
+    :param url: the server that asks for it, for an error.
+    :raises SettingError: autobahn is not installed.
+    """
+    # Only now: it takes a while, and chooses Twisted for all of the process that uses txaio.
+    from natsroute.client import websocket_socket
+
+    if not websocket_socket.HAS_AUTOBAHN:
+        remedy = "Install it with pip install 'natsroute[websocket]'"
+        raise SettingError("nats_url", without_credentials(url), "WebSocket needs autobahn", remedy)
+    return websocket_socket
+
+
 @implementer(IStreamClientEndpoint)
 class WebSocketEndpoint:
     """
@@ -32,18 +48,14 @@ class WebSocketEndpoint:
     """
 
     def __init__(self, reactor: IReactorTime, below: IStreamClientEndpoint, *, url: str, timeout: float) -> None:
-        # Only now: it takes a while, and chooses Twisted for all of the process that uses txaio.
-        from natsroute.client import websocket_socket
-
-        shown = without_credentials(url)
-        if not websocket_socket.HAS_AUTOBAHN:
-            remedy = "Install it with pip install 'natsroute[websocket]'"
-            raise SettingError("nats_url", shown, "WebSocket needs autobahn", remedy)
+        websocket_socket = with_autobahn(url)
         try:
             options = websocket_socket.options(url, reactor)
         except ValueError:
             remedy = "Write ws://HOST:PORT or wss://HOST:PORT"
-            raise SettingError("nats_url", shown, "it is not the URL of a WebSocket", remedy) from None
+            raise SettingError(
+                "nats_url", without_credentials(url), "it is not the URL of a WebSocket", remedy
+            ) from None
         self._clock = reactor
         self._below = below
         self._timeout = timeout

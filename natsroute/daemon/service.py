@@ -17,6 +17,7 @@ from natsroute.client.pool import ServerPool
 from natsroute.client.servers import parse_url
 from natsroute.client.status import Change, State
 from natsroute.client.subscription import Subscription
+from natsroute.client.websocket import with_autobahn
 from natsroute.daemon.announcements import Announcements
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.routing import Routing
@@ -81,6 +82,9 @@ class NatsrouteService(Service):
         self._reactor = reactor
         self._credentials = credentials or credentials_source(settings)
         self._tls = checked_tls(settings)
+        for server in settings.servers:
+            if server.web:
+                with_autobahn(str(server))
         self._embedded = EmbeddedServer(reactor) if settings.embedded_server else None
         self._pools: list[ServerPool] = []
         self._announcements = Announcements()
