@@ -516,6 +516,17 @@ class OptionalTests(SynchronousTestCase):
         self.assertIn("SettingError nats_url = 'ws://***@host:1': WebSocket needs autobahn", ended.stdout)
         self.assertIn("pip install 'natsroute[websocket]'", ended.stdout)
 
+    def test_a_service_without_autobahn(self) -> None:
+        """It is told at the start."""
+        program = (
+            f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); sys.modules['autobahn'] = None\n"
+            "from natsroute import NatsrouteService, Settings\n"
+            "try: NatsrouteService(Settings(nats_url='ws://host:1'))\n"
+            "except ValueError as error: print(error)"
+        )
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+        self.assertIn("WebSocket needs autobahn", ended.stdout)
+
     def test_autobahn_is_not_imported_before_it_is_needed(self) -> None:
         program = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); import natsroute.client.websocket\n"
         program += "print(any('autobahn' in name or 'txaio' in name for name in sys.modules))"
