@@ -122,6 +122,7 @@ class Tls:
         else:
             trust = platformTrust()
         try:
+            # The minimum is said here, so that it does not move with Twisted's own.
             return CertificateOptions(
                 trustRoot=trust, insecurelyLowerMinimumTo=TLSVersion.TLSv1_2, **options
             ).getContext()
@@ -181,7 +182,7 @@ if HAS_TLS:
             try:
                 verify_service_identity(patterns, [self._id], [])
             except VerificationError:
-                names = ", ".join(map(_shown, patterns)) or "nobody"
+                names = ", ".join(_shown(pattern)[:100] for pattern in patterns[:5]) or "nobody"
                 self._problem = (
                     f"the server's certificate is for {names}, not for {self._name}. If that is the right server, set "
                     "tls_expected_hostname"
