@@ -87,6 +87,7 @@ class RealServerTestCase(TestCase):
     ) -> NatsrouteService:
         """A natsroute service, connected to the server."""
         settings.setdefault("nats_url", self.url)
+        settings.setdefault("drain_timeout", 1.0)  # some tests leave handlers behind that never end
         service = NatsrouteService(Settings(**settings), routes)
         service.startService()
         self.addCleanup(service.stopService)

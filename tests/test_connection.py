@@ -424,6 +424,43 @@ class ClusterTests(ConnectionTestCase):
         self.assertIs(connection.state, State.CONNECTED)
 
 
+class DrainTests(ConnectionTestCase):
+    """No new messages, and the connection stays."""
+
+    def test_what_is_on_its_way(self) -> None:
+        connection = self.connection()
+        connection.subscribe("a", self.messages.append, "q")
+        self.connected(connection)
+        self.network.link.transport.sent()
+        drained = connection.drain()
+        self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1\r\nPING\r\n")
+        self.network.link.receive(b"MSG a 1 2\r\nhi\r\n")
+        self.assertNoResult(drained)
+        self.network.link.receive(b"PONG\r\n")
+        self.successResultOf(drained)
+        self.assertEqual(len(self.messages), 1)
+        self.assertIs(connection.state, State.CONNECTED)
+
+    def test_not_subscribed_again(self) -> None:
+        """Not before it is started anew."""
+        connection = self.connection()
+        connection.subscribe("a", self.messages.append)
+        self.connected(connection)
+        drained = connection.drain()
+        self.clock.advance(60)
+        self.network.link.lose()
+        self.successResultOf(drained)
+        self.assertNotIn(b"SUB", self.come_up())
+        stopped = connection.stopService()
+        self.network.link.lose()
+        self.successResultOf(stopped)
+        connection.startService()
+        self.assertIn(b"SUB a", self.come_up())
+
+    def test_without_a_connection(self) -> None:
+        self.successResultOf(self.connection().drain())
+
+
 class SecurityTests(ConnectionTestCase):
     """What does not go out, and who is not trusted."""
 

@@ -136,6 +136,19 @@ class KeyedTests(LaneTestCase):
         self.end(b"a0")
         self.assertEqual(quick, [b"a%d" % number for number in range(1000)])
 
+    def test_what_is_not_finished(self) -> None:
+        """Running, and waiting behind it."""
+        lane = self.lane(key=lambda event: event.data[:1])
+        self.assertTrue(self.calls.idle)
+        for data in (b"a1", b"a2", b"b1"):
+            self.take(lane, data)
+        self.assertEqual((self.calls.idle, self.calls.unfinished), (False, ["a"] * 3))
+        self.end(b"a1")
+        self.assertEqual((len(self.calls.waiting), self.calls.running), (0, 2))
+        self.end(b"a2")
+        self.end(b"b1")
+        self.assertEqual((self.calls.idle, self.calls.unfinished), (True, []))
+
     def test_a_key_that_cannot_be_had(self) -> None:
         """The message fails, and the next goes on: whether key= raises or gives a list."""
         for key in (lambda event: 1 // 0, lambda event: []):

@@ -102,6 +102,7 @@ class Connection(Service):
         self._on_msg: dict[int, OnMessage] = {}
         self._last_sid = 0
         self._pausing: set[Subscription] = set()
+        self._draining = False
         self._server: Server | None = None
         self._messages_in = self._bytes_in = self._messages_out = self._bytes_out = 0  # of what has ended
         self._last_error: ServerError | None = None
@@ -151,6 +152,17 @@ class Connection(Service):
         if self._protocol is not None:
             self._protocol.sub(subject, subscription.sid, queue_group)
         return subscription
+
+    def drain(self) -> Deferred[None]:
+        """
+        End all subscriptions, for good until the connection is started anew; the connection stays.
+
+        :return: fires when what was on its way for them is here, or will not come any more; never fails.
+        """
+        self._draining = True
+        if self._protocol is None or self.state is not State.CONNECTED:
+            return succeed(None)
+        return self._protocol.drain().addErrback(lambda lost: None)
 
     def status(self) -> Status:
         """How the connection is now."""
@@ -222,6 +234,7 @@ class Connection(Service):
         if not self._life.called:
             raise MisuseError("the connection is still closing: wait for stopService()'s Deferred")
         super().startService()
+        self._draining = False
         self._life = Deferred.fromCoroutine(self._live())
 
     def stopService(self) -> Deferred[None]:
@@ -362,6 +375,8 @@ class Connection(Service):
 
     def _subscribe_all(self, protocol: NatsProtocol) -> None:
         self._protocol = protocol  # what is subscribed from now on is written to it
+        if self._draining:
+            return
         for subscription in self._subscriptions.values():
             protocol.sub(subscription.subject, subscription.sid, subscription.queue_group)
             if subscription.max_messages is not None:

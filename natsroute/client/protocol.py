@@ -181,11 +181,20 @@ class NatsProtocol(Protocol):
             self._pings_outstanding = 0
             self.transport.resumeProducing()
 
-    def leave(self, reason: Exception) -> None:
-        """End all subscriptions, take what is on its way still, and end the connection."""
+    def drain(self) -> Deferred[None]:
+        """
+        End all subscriptions.
+
+        :return: fires when what was on its way for them is here; fails with
+            :class:`~natsroute.errors.ConnectionLostError`.
+        """
         for sid in self._on_msg:
             self.unsub(sid)
-        self.ping().addCallbacks(lambda _: self._end(reason, abort=False), lambda lost: None)
+        return self.ping()
+
+    def leave(self, reason: Exception) -> None:
+        """End all subscriptions, take what is on its way still, and end the connection."""
+        self.drain().addCallbacks(lambda _: self._end(reason, abort=False), lambda lost: None)
 
     def close(self) -> None:
         """End the connection when all that was written has gone out."""

@@ -87,6 +87,11 @@ class Subscription:
         """Messages that wait for the receiver."""
         return len(self._waiting)
 
+    @property
+    def pending_subjects(self) -> list[str]:
+        """The subject of each of them."""
+        return [msg.subject for msg in self._waiting]
+
     def deliver(self, msg: Msg) -> None:
         """Take a message from the connection."""
         self.received += 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -23,6 +25,7 @@ from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.secrets import checked_tls, credentials_source
 from natsroute.daemon.settings import QueueEntry, Settings
+from natsroute.daemon.signals import call_at_next_signal
 from natsroute.daemon.threads import Threads
 from natsroute.errors import PermissionsError, ServerError, ServerLeftError
 from natsroute.publishing.publisher import Publisher
@@ -87,6 +90,8 @@ class NatsrouteService(Service):
                 with_autobahn(str(server))
         self._embedded = EmbeddedServer(reactor) if settings.embedded_server else None
         self._pools: list[ServerPool] = []
+        self._hurried = False
+        self._shutdown: Any = None
         self._announcements = Announcements()
         self._publish_threads = Threads(reactor, "natsroute publish", settings.num_publish_workers)
         self._route_threads = Threads(reactor, "natsroute routes", settings.route_threads)
@@ -128,6 +133,10 @@ class NatsrouteService(Service):
 
     def startService(self) -> None:
         super().startService()
+        self._hurried = False
+        self._shutdown = self._reactor.addSystemEventTrigger(
+            "before", "shutdown", call_at_next_signal, self._reactor, self.hurry
+        )
         self.publisher.start()
         self._publish_threads.startService()
         self._route_threads.startService()
@@ -139,7 +148,8 @@ class NatsrouteService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Stop consuming, wait up to 5 s for the server to confirm what was published, and close.
+        Take no new messages, wait up to ``drain_timeout`` until those that came are handled, and up to 5 s for the
+        server to confirm what was published; then close.
 
         :return: fires when all is closed.
         """
@@ -261,10 +271,40 @@ class NatsrouteService(Service):
         """All connections, those of the publish workers first; each has a :meth:`Connection.status`."""
         return [*self._publish_connections, *(consumer.connection for consumer in self.consumers)]
 
+    def hurry(self) -> None:
+        """Wait no longer for messages to be handled, if that is what the end waits for."""
+        self._hurried = True
+
+    async def _drain(self) -> None:
+        arrived = gatherResults([consumer.connection.drain() for consumer in self.consumers])
+        give_up = self._reactor.seconds() + self.settings.drain_timeout
+        while not (arrived.called and self._idle) and not self._hurried and self._reactor.seconds() < give_up:
+            await deferLater(self._reactor, 0.01)
+        left = self.calls.unfinished
+        for consumer in self.consumers:
+            left += consumer.subscription.pending_subjects
+        if left:
+            subjects = ", ".join(sorted(set(left))[:10])
+            self.log.error(
+                "{count} messages were received and not handled to the end, to {subjects}",
+                count=len(left),
+                subjects=subjects,
+            )
+
+    def _forget_shutdown(self) -> None:
+        with suppress(Exception):  # Twisted has called it, if this is a shutdown of the reactor
+            self._reactor.removeSystemEventTrigger(self._shutdown)
+
+    @property
+    def _idle(self) -> bool:
+        return self.calls.idle and not any(consumer.subscription.pending for consumer in self.consumers)
+
     async def _stop(self) -> None:
+        await self._drain()
         await gatherResults([consumer.connection.stopService() for consumer in self.consumers])
-        await self.publisher.stop(FLUSH_TIMEOUT)
+        await self.publisher.stop(0.0 if self._hurried else FLUSH_TIMEOUT)
         await gatherResults([connection.stopService() for connection in self._publish_connections])
+        self._forget_shutdown()
         self.calls.stop()
         await gatherResults([self._publish_threads.stopService(), self._route_threads.stopService()])
         if self._embedded is not None:

@@ -217,6 +217,11 @@ class Settings:
         minimum=0.0,
     )
     route_threads: int = _count("Threads for event routes with thread=True.", 10)
+    drain_timeout: float = _seconds(
+        "Seconds that the end waits for what was received to be handled; a second signal ends it at once.",
+        30.0,
+        minimum=0.0,
+    )
     slow_route_warning: float = _seconds("Seconds after which a route that has not ended is logged.", 30.0)
 
     servers: tuple[Server, ...] = attrs.field(init=False, repr=False)

@@ -33,6 +33,7 @@ class Calls:
 
     :ivar succeeded: calls that ended well.
     :ivar failed: calls that raised, or whose Deferred failed.
+    :ivar waiting: events that a lane holds, since another one of their key is running.
     """
 
     log = Logger()
@@ -40,6 +41,7 @@ class Calls:
     def __init__(self, clock: IReactorTime, *, slow_after: float = 30.0) -> None:
         self.succeeded = 0
         self.failed = 0
+        self.waiting: set[Event] = set()
         self._clock = clock
         self._slow_after = slow_after
         self._running: set[_Call] = set()
@@ -49,6 +51,16 @@ class Calls:
     def running(self) -> int:
         """Calls that have not ended."""
         return len(self._running)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call is running, nor waits behind another."""
+        return not self._running and not self.waiting
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The subjects of the messages whose calls are running, or wait behind another."""
+        return [call.event.subject for call in self._running] + [event.subject for event in self.waiting]
 
     def call(self, function: RouteFunction, event: Event) -> Deferred[None] | None:
         """

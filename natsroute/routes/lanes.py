@@ -110,6 +110,7 @@ class KeyedLane(_BoundedLane):
             self._run(key, event)
         else:
             behind.append(event)
+            self._calls.waiting.add(event)
             self._backlog += 1
         return self._wait_for_room()
 
@@ -126,7 +127,9 @@ class KeyedLane(_BoundedLane):
         behind = self._behind[key]
         while behind:
             self._backlog -= 1
-            if self._run(key, behind.popleft()):
+            event = behind.popleft()
+            self._calls.waiting.discard(event)
+            if self._run(key, event):
                 break
         else:
             del self._behind[key]

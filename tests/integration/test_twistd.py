@@ -163,6 +163,33 @@ class MainJobTests(TwistdTestCase):
         self.assertEqual(program.says().count("Cannot use"), 1)
         self.assertNotIn("hunter2", program.says())
 
+    def test_stopped_while_a_route_is_at_work(self) -> None:
+        """It ends its work; a second signal does not let it."""
+        (self.folder / "slow.py").write_text(
+            "from twisted.internet import task\n"
+            + ROUTES.replace(
+                "def show(event):\n",
+                "async def show(event):\n    from twisted.internet import reactor\n"
+                "    print('BEGUN', flush=True)\n    await task.deferLater(reactor, SECONDS)\n",
+            ),
+            encoding="utf-8",
+        )
+        slow = (self.folder / "slow.py").read_text(encoding="utf-8")
+        for seconds, signals in ((1, 1), (3600, 2)):
+            (self.folder / "slow.py").write_text(slow.replace("SECONDS", str(seconds)), encoding="utf-8")
+            program = self.run_program(*EMBEDDED, "--event_routes", "slow.py")
+            self.wait_for("BEGUN", program)
+            for number in range(signals):
+                program.process.send_signal(signal.SIGTERM)
+                self.wait_for("Received SIGTERM", program)
+                if number < signals - 1:
+                    time.sleep(0.5)
+            program.wait()
+            said = program.says()
+            self.assertEqual("ARRIVED hello" in said, signals == 1)
+            self.assertEqual("1 messages were received and not handled to the end, to out" in said, signals == 2)
+            self.assertNotIn("Traceback", said)
+
     def test_stopped_while_a_thread_is_blocked(self) -> None:
         """A route that never ends does not keep the process."""
         (self.folder / "blocks.py").write_text(
@@ -171,7 +198,7 @@ class MainJobTests(TwistdTestCase):
             ),
             encoding="utf-8",
         )
-        program = self.run_program(*EMBEDDED, "--event_routes", "blocks.py")
+        program = self.run_program(*EMBEDDED, "--event_routes", "blocks.py", "--drain_timeout", "0.5")
         self.wait_for("ARRIVED hello", program)
         program.process.send_signal(signal.SIGTERM)
         program.wait()
