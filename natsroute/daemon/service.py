@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -127,6 +126,11 @@ class NatsrouteService(Service):
     nats_publish = publish
 
     @property
+    def connections(self) -> list[Connection]:
+        """All connections, those of the publish workers first; each has a :meth:`Connection.status`."""
+        return [*self._publish_connections, *(consumer.connection for consumer in self.consumers)]
+
+    @property
     def connected(self) -> bool:
         """Whether each connection has a server, and the server has its subscription."""
         return all(connection.state is State.CONNECTED for connection in self.connections)
@@ -134,9 +138,7 @@ class NatsrouteService(Service):
     def startService(self) -> None:
         super().startService()
         self._hurried = False
-        self._shutdown = self._reactor.addSystemEventTrigger(
-            "before", "shutdown", call_at_next_signal, self._reactor, self.hurry
-        )
+        self._shutdown = self._reactor.addSystemEventTrigger("before", "shutdown", self._shutting_down)
         self.publisher.start()
         self._publish_threads.startService()
         self._route_threads.startService()
@@ -157,6 +159,10 @@ class NatsrouteService(Service):
             return succeed(None)
         super().stopService()
         return Deferred.fromCoroutine(self._stop())
+
+    def hurry(self) -> None:
+        """Wait no longer for messages to be handled, if that is what the end waits for."""
+        self._hurried = True
 
     # -- building ---------------------------------------------------------------------------------------------------
 
@@ -266,15 +272,6 @@ class NatsrouteService(Service):
             for connection in self.connections:
                 connection.startService()
 
-    @property
-    def connections(self) -> list[Connection]:
-        """All connections, those of the publish workers first; each has a :meth:`Connection.status`."""
-        return [*self._publish_connections, *(consumer.connection for consumer in self.consumers)]
-
-    def hurry(self) -> None:
-        """Wait no longer for messages to be handled, if that is what the end waits for."""
-        self._hurried = True
-
     async def _drain(self) -> None:
         arrived = gatherResults([consumer.connection.drain() for consumer in self.consumers])
         give_up = self._reactor.seconds() + self.settings.drain_timeout
@@ -291,9 +288,15 @@ class NatsrouteService(Service):
                 subjects=subjects,
             )
 
+    def _shutting_down(self) -> None:
+        """The process ends, and not only this service."""
+        self._shutdown = None
+        call_at_next_signal(self._reactor, self.hurry)
+
     def _forget_shutdown(self) -> None:
-        with suppress(Exception):  # Twisted has called it, if this is a shutdown of the reactor
-            self._reactor.removeSystemEventTrigger(self._shutdown)
+        shutdown, self._shutdown = self._shutdown, None
+        if shutdown is not None:
+            self._reactor.removeSystemEventTrigger(shutdown)
 
     @property
     def _idle(self) -> bool:
