@@ -8,6 +8,7 @@ Files are read again for each connection, so that renewed ones are picked up. Se
 from __future__ import annotations
 
 import base64
+import inspect
 import re
 import stat
 from collections.abc import Awaitable, Callable
@@ -15,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from natsroute.errors import SettingError
+from natsroute.client.files import read_file
+from natsroute.errors import MisuseError, SettingError
 
 try:
     import nkeys
@@ -66,6 +70,21 @@ class Credentials:
 CredentialsSource = Callable[[], "Credentials | Awaitable[Credentials]"]
 
 
+async def ask_for_credentials(source: CredentialsSource, clock: IReactorTime, timeout: float) -> Credentials:
+    """
+    What a source gives.
+
+    :param timeout: seconds that it may take.
+    :raises MisuseError: it gives something else.
+    """
+    given: Any = source()
+    if isinstance(given, Deferred) or inspect.iscoroutine(given):
+        given = await ensureDeferred(given).addTimeout(timeout, clock)
+    if not isinstance(given, Credentials):  # whatever it is, it may hold a secret
+        raise MisuseError(f"the credentials function gave a {type(given).__name__}, and not Credentials")
+    return given
+
+
 def key_pair(seed: str, setting: str = "nkey_file", where: str = "a seed") -> Any:
     """
     The keys of a seed.
@@ -98,7 +117,7 @@ def from_nkey_file(path: str) -> Credentials:
 
     :raises SettingError: the file cannot be read, or holds no seed of a user.
     """
-    words = [line.strip() for line in _read("nkey_file", path).splitlines() if line.strip() and line[0] not in "#-"]
+    words = [line.strip() for line in _text("nkey_file", path).splitlines() if line.strip() and line[0] not in "#-"]
     seed = words[0] if words else ""
     key_pair(seed, "nkey_file", path)
     return Credentials(seed=seed)
@@ -115,7 +134,7 @@ def from_creds_file(path: str) -> Credentials:
 
     :raises SettingError: the file cannot be read, or one of the two is not in it.
     """
-    text = _read("creds_file", path)
+    text = _text("creds_file", path)
     jwt, seed = _JWT.search(text), _SEED.search(text)
     for what, found in (("USER JWT", jwt), ("NKEY SEED", seed)):
         if found is None:
@@ -139,11 +158,8 @@ def warn_of_readers(setting: str, path: str) -> None:
         )
 
 
-def _read(setting: str, path: str) -> str:
+def _text(setting: str, path: str) -> str:
     try:
-        return Path(path).read_text("ascii")
-    except OSError as error:
-        problem = error.strerror or "it cannot be read"
-        raise SettingError(setting, path, problem, "Name a file that natsroute's user can read") from None
-    except ValueError:
+        return read_file(setting, path).decode("ascii")
+    except UnicodeDecodeError:
         raise SettingError(setting, path, "it is not a text file", "It should hold a seed or credentials") from None

@@ -7,20 +7,19 @@ and not by NATS handshake, and writes a log line for every retry.)
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 from typing import Protocol as Interface
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from natsroute._version import __version__
-from natsroute.client.auth import Credentials, CredentialsSource
+from natsroute.client.auth import Credentials, CredentialsSource, ask_for_credentials
 from natsroute.client.endpoints import endpoint_for_server
 from natsroute.client.pool import ServerPool
 from natsroute.client.protocol import NatsFactory, NatsProtocol, OnMessage
@@ -317,12 +316,7 @@ class Connection(Service):
     async def _credentials_for(self, server: Server) -> Credentials:
         if server.credentials is not None:
             return server.credentials
-        given: Any = self._credentials()
-        if isinstance(given, Deferred) or inspect.iscoroutine(given):
-            given = await ensureDeferred(given).addTimeout(self._timing.connect_timeout, self._reactor)
-        if not isinstance(given, Credentials):  # whatever it is, it may hold a secret
-            raise MisuseError(f"the credentials function gave a {type(given).__name__}, and not Credentials")
-        return given
+        return await ask_for_credentials(self._credentials, self._reactor, self._timing.connect_timeout)
 
     async def _serve(self, server: Server, protocol: NatsProtocol) -> None:
         """Use a ready protocol until it ends."""

@@ -8,12 +8,12 @@ without it everything else works.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import attrs
 from twisted.python.failure import Failure
 
+from natsroute.client.files import read_file
 from natsroute.errors import SettingError, TlsError
 
 try:
@@ -229,7 +229,7 @@ def _shown(pattern: Any) -> str:
 
 def _certificates(setting: str, path: str) -> list[Any]:
     try:
-        certificates = [Certificate.loadPEM(pem) for pem in _PEM.findall(_read(setting, path))]
+        certificates = [Certificate.loadPEM(pem) for pem in _PEM.findall(read_file(setting, path))]
     except crypto.Error:
         certificates = []
     if not certificates:
@@ -238,7 +238,7 @@ def _certificates(setting: str, path: str) -> list[Any]:
 
 
 def _key(path: str) -> Any:
-    pem = _read("tls_key_file", path)
+    pem = read_file("tls_key_file", path)
     asked: list[bool] = []
 
     def passphrase(*_: object) -> bytes:
@@ -254,11 +254,3 @@ def _key(path: str) -> Any:
         raise SettingError(
             "tls_key_file", path, "there is no private key in it that can be read", "It should be a PEM file"
         ) from None
-
-
-def _read(setting: str, path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        problem = error.strerror or "it cannot be read"
-        raise SettingError(setting, path, problem, "Name a file that natsroute's user can read") from None

@@ -165,25 +165,22 @@ class MainJobTests(TwistdTestCase):
 
     def test_stopped_while_a_route_is_at_work(self) -> None:
         """It ends its work; a second signal does not let it."""
-        (self.folder / "slow.py").write_text(
-            "from twisted.internet import task\n"
-            + ROUTES.replace(
-                "def show(event):\n",
-                "async def show(event):\n    from twisted.internet import reactor\n"
-                "    print('BEGUN', flush=True)\n    await task.deferLater(reactor, SECONDS)\n",
-            ),
-            encoding="utf-8",
+        show = (
+            "async def show(event):\n"
+            "    from twisted.internet import reactor, task\n"
+            "    reactor.addSystemEventTrigger('before', 'shutdown', print, 'ENDING', flush=True)\n"
+            "    print('BEGUN', flush=True)\n"
+            "    await task.deferLater(reactor, SECONDS)\n"
         )
-        slow = (self.folder / "slow.py").read_text(encoding="utf-8")
+        slow = ROUTES.replace("def show(event):\n", show)
         for seconds, signals in ((1, 1), (3600, 2)):
             (self.folder / "slow.py").write_text(slow.replace("SECONDS", str(seconds)), encoding="utf-8")
             program = self.run_program(*EMBEDDED, "--event_routes", "slow.py")
             self.wait_for("BEGUN", program)
-            for number in range(signals):
+            for _ in range(signals):
                 program.process.send_signal(signal.SIGTERM)
                 self.wait_for("Received SIGTERM", program)
-                if number < signals - 1:
-                    time.sleep(0.5)
+                self.wait_for("ENDING", program)
             program.wait()
             said = program.says()
             self.assertEqual("ARRIVED hello" in said, signals == 1)
