@@ -28,9 +28,12 @@ async def relay(event):
 def show(event):
     print("ARRIVED", event.text(), flush=True)
 
+connected = []
+
 @event_route("nats:connected")
 async def begin(event):
-    if event.queue_group == "q":
+    connected.append(event.server)
+    if len(connected) == 4:  # two consumers and two publish workers: both subscriptions are there
         await event.publish("in", "hello")
 """
 
