@@ -30,8 +30,12 @@ Every exception that natsroute raises or fails a Deferred with::
     │   └── DecodeError               a message is not the text, JSON or headers that was asked for
     ├── ConnectionLostError           the connection ended, or there is none
     │   └── ServerLeftError           we left it in order, because the server goes away
+    ├── RouteTimeoutError             .seconds: a route took longer than its timeout
+    ├── PendingLimitError             .subject .queue_group .messages .bytes: more came than its routes handle
     └── PublishError                  a message that will not be published
         ├── PublishBufferFullError    .messages .max_messages .bytes .max_bytes
+        ├── PublishDroppedError       it gave way, as its policy asked for
+        ├── PublishExpiredError       .max_age: it was not confirmed in time
         └── PublisherStoppedError     the publisher is stopping, or has stopped
 """
 
@@ -209,6 +213,37 @@ class ServerLeftError(ConnectionLostError):
     """We left the server in order, because it goes away (lame duck mode)."""
 
 
+class RouteTimeoutError(NatsrouteError):
+    """
+    An event route took longer than its timeout, and was cancelled.
+
+    :ivar seconds: the timeout.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"it took longer than its timeout, {seconds:g} s")
+        self.seconds = seconds
+
+
+class PendingLimitError(NatsrouteError):
+    """
+    More messages wait for a consumer's routes than may.
+
+    :ivar subject: what the consumer subscribes to.
+    :ivar queue_group: its queue group, or None.
+    :ivar messages: messages that wait.
+    :ivar bytes: bytes that wait.
+    """
+
+    def __init__(self, subject: str, queue_group: str | None, messages: int, bytes: int, policy: str) -> None:
+        name = subject if queue_group is None else f"{subject}:{queue_group}"
+        super().__init__(f"the routes of {name} are too slow: {messages} messages, {bytes} bytes wait ({policy})")
+        self.subject = subject
+        self.queue_group = queue_group
+        self.messages = messages
+        self.bytes = bytes
+
+
 class PublishError(NatsrouteError):
     """A message that will not be published."""
 
@@ -232,6 +267,22 @@ class PublishBufferFullError(PublishError):
         self.max_messages = max_messages
         self.bytes = bytes
         self.max_bytes = max_bytes
+
+
+class PublishDroppedError(PublishError):
+    """The message was published with the policy ``drop``, and its publish worker had no room to spare."""
+
+
+class PublishExpiredError(PublishError):
+    """
+    The message was not confirmed within ``publish_max_age``. The server may have it, if it was connected meanwhile.
+
+    :ivar max_age: seconds.
+    """
+
+    def __init__(self, max_age: float) -> None:
+        super().__init__(f"the server has not confirmed it within publish_max_age, {max_age:g} s")
+        self.max_age = max_age
 
 
 class PublisherStoppedError(PublishError):

@@ -9,17 +9,22 @@ subjects are checked; only the network is not there::
             tester = RouteTester(event_route)
             await tester.deliver("Kamailio-World", {"Event-Package": "dialog"})
             self.assertEqual([message.subject for message in tester.published], ["presence.dialog"])
+
+Time-outs, retries and other middleware run as in production too, on a clock that stands still until the test says
+``tester.clock.advance(seconds)``.
 """
 
 from __future__ import annotations
 
 import attrs
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.task import Clock
 
 from natsroute import payloads
-from natsroute.errors import NatsrouteError, RouteError, ServerError
-from natsroute.routes.event import Event, Scope
-from natsroute.routes.table import CONNECTED, DISCONNECTED, ERROR, EventRoutes, RouteTable
+from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError
+from natsroute.ledger import Tally
+from natsroute.routes.event import Event, RouteFunction, Scope
+from natsroute.routes.table import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER, EventRoutes, Route, RouteTable
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.frames import MsgLine
 from natsroute.wire.headers import HeaderValues, encode_headers
@@ -46,10 +51,12 @@ class RouteTester:
     Delivers messages to event routes and keeps what they publish.
 
     :ivar published: in order.
+    :ivar clock: the time that middleware sees.
     """
 
     def __init__(self, routes: EventRoutes) -> None:
         self.published: list[Published] = []
+        self.clock = Clock()
         self._table = RouteTable(routes)
 
     def deliver(
@@ -74,8 +81,8 @@ class RouteTester:
         block = encode_headers(headers) if headers else b""
         data = payloads.to_bytes(payload)
         line = MsgLine(subject, 1, reply, len(block), len(block) + len(data))
-        event = Event.within(Scope(route.name, self._publish, queue_group), line, data, block)
-        return maybeDeferred(route.function, event)
+        event = Event.within(self._scope(route, queue_group), line, data, block)
+        return maybeDeferred(route.what_runs(self._call_here), event)
 
     def connected(self, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:
         """Run ``nats:connected``."""
@@ -89,14 +96,35 @@ class RouteTester:
         """Run ``nats:error``."""
         return self._run_connection_event(ERROR, server, error)
 
-    def _run_connection_event(self, name: str, server: str, error: ServerError | None = None) -> Deferred[object]:
+    def slow_consumer(self, error: PendingLimitError, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:
+        """Run ``nats:slow_consumer``."""
+        return self._run_connection_event(SLOW_CONSUMER, server, error)
+
+    def _run_connection_event(self, name: str, server: str, error: NatsrouteError | None = None) -> Deferred[object]:
         route = self._table.get(name)
         if route is None:
             return fail(RouteError(f"there is no event route {name!r}"))
-        return maybeDeferred(route.function, Event.of_connection(name, self._publish, server, error=error))
+        event = Event.of_connection(self._scope(route, None, server, error))
+        return maybeDeferred(route.what_runs(self._call_here), event)
+
+    def _scope(
+        self, route: Route, queue_group: str | None, server: str | None = None, error: NatsrouteError | None = None
+    ) -> Scope:
+        return Scope(self._publish, self.clock, Tally(route.name), queue_group, server, error)
+
+    def _call_here(self, function: RouteFunction, event: Event) -> Deferred[object]:
+        """There are no threads here."""
+        return maybeDeferred(function, event)
 
     def _publish(
-        self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None
+        self,
+        subject: str,
+        payload: object,
+        reply: str | None = None,
+        headers: HeaderValues | None = None,
+        *,
+        policy: str | None = None,
+        msg_id: str | None = None,
     ) -> Deferred[None]:
         try:
             data = payloads.to_bytes(payload() if callable(payload) else payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.connection import Connection
@@ -18,7 +19,7 @@ class AnnouncementsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.network = MemoryNetwork()
         self.log = LogRecorder(self)
-        self.announcements = Announcements()
+        self.announcements = Announcements(Clock())
 
     def connection(self, name: str) -> Connection:
         connection = Connection(

@@ -11,14 +11,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event
 from natsroute.errors import DecodeError
-from natsroute.routes.calls import Calls
+from natsroute.ledger import Tally
+from natsroute.routes.calls import Calls, Progress
 from natsroute.routes.event import Scope
 from natsroute.wire.frames import MsgLine
 from tests.support import LogRecorder
 
 
 def an_event(data: bytes = b"", subject: str = "a.b") -> Event:
-    scope = Scope("nats:a.*", lambda *message: succeed(None))
+    scope = Scope(lambda *message, **how: succeed(None), Clock(), Tally("nats:a.*"))
     return Event.within(scope, MsgLine(subject, 1, None, 0, len(data)), data)
 
 
@@ -27,21 +28,27 @@ class CallsTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.calls = Calls(self.clock, slow_after=30.0)
+        self.progress = Progress(self.clock, slow_after=30.0)
+        self.tally = Tally("nats:a.*")
         self.log = LogRecorder(self)
 
+    def call(self, function: Any, event: Event) -> Deferred[None] | None:
+        self.tally.routed += 1
+        return Calls(function, self.tally, self.progress).call(event)
+
     def counts(self) -> tuple[int, int, int]:
-        return self.calls.succeeded, self.calls.failed, self.calls.running
+        self.assertEqual(self.tally.in_progress, len(self.progress.running))
+        return self.tally.succeeded, self.tally.failed, self.tally.in_progress
 
     def test_a_function(self) -> None:
         """Whatever it returns: Kamailio's callbacks return 1."""
         for value in (None, 1, "x", False):
-            self.assertIs(self.calls.call(lambda event, value=value: value, an_event()), None)
+            self.assertIs(self.call(lambda event, value=value: value, an_event()), None)
         self.assertEqual(self.counts(), (4, 0, 0))
 
     def test_a_deferred(self) -> None:
         waiting: Deferred[int] = Deferred()
-        ended = self.calls.call(lambda event: waiting, an_event())
+        ended = self.call(lambda event: waiting, an_event())
         assert ended is not None
         self.assertEqual(self.counts(), (0, 0, 1))
         waiting.callback(5)
@@ -49,7 +56,7 @@ class CallsTests(SynchronousTestCase):
         self.assertEqual(self.counts(), (1, 0, 0))
 
     def test_a_deferred_that_has_fired(self) -> None:
-        self.assertIs(self.calls.call(lambda event: succeed(1), an_event()), None)
+        self.assertIs(self.call(lambda event: succeed(1), an_event()), None)
         self.assertEqual(self.counts(), (1, 0, 0))
 
     def test_a_coroutine(self) -> None:
@@ -58,7 +65,7 @@ class CallsTests(SynchronousTestCase):
         async def route(event: Event) -> None:
             await waiting
 
-        ended = self.calls.call(route, an_event())
+        ended = self.call(route, an_event())
         assert ended is not None
         self.assertNoResult(ended)
         waiting.callback(None)
@@ -69,7 +76,7 @@ class CallsTests(SynchronousTestCase):
         async def route(event: Event) -> None:
             pass
 
-        self.assertIs(self.calls.call(route, an_event()), None)
+        self.assertIs(self.call(route, an_event()), None)
 
     def test_errors(self) -> None:
         """Logged with route, subject and traceback, however they come; the caller never sees them."""
@@ -82,7 +89,7 @@ class CallsTests(SynchronousTestCase):
 
         routes: list[Any] = [raising, raising_later, lambda event: fail(ZeroDivisionError("here"))]
         for route in routes:
-            self.assertIs(self.calls.call(route, an_event()), None)
+            self.assertIs(self.call(route, an_event()), None)
         self.assertEqual(self.counts(), (0, 3, 0))
         failures = self.flushLoggedErrors(ZeroDivisionError)
         self.assertEqual(len(failures), 3)
@@ -91,21 +98,21 @@ class CallsTests(SynchronousTestCase):
 
     def test_sys_exit(self) -> None:
         """It ends the route, not the service."""
-        self.assertIs(self.calls.call(lambda event: sys.exit(1), an_event()), None)
-        self.assertEqual((self.calls.failed, len(self.flushLoggedErrors(SystemExit))), (1, 1))
+        self.assertIs(self.call(lambda event: sys.exit(1), an_event()), None)
+        self.assertEqual((self.tally.failed, len(self.flushLoggedErrors(SystemExit))), (1, 1))
 
     def test_a_payload_that_is_not_json(self) -> None:
         """One clear line without a traceback, for the code is not at fault."""
-        self.calls.call(lambda event: event.json(), an_event(b"{"))
+        self.call(lambda event: event.json(), an_event(b"{"))
         self.assertEqual(self.flushLoggedErrors(DecodeError), [])
         [line] = self.log.lines("error")
-        self.assertIn("Event route nats:a.* failed: the payload on a.b is not JSON", line)
+        self.assertIn("Event route nats:a.* failed on a message to 'a.b': the payload on a.b is not JSON", line)
 
     def test_a_call_that_never_ends(self) -> None:
         """One line, once, however long it takes; calls that came later have their own time."""
         for start in (0, 20):
             self.clock.advance(start)
-            self.calls.call(lambda event: Deferred(), an_event(subject=f"s{start}"))
+            self.call(lambda event: Deferred(), an_event(subject=f"s{start}"))
         self.clock.advance(9)
         self.assertEqual(self.log.matching("has not ended"), [])
         self.clock.advance(1)
@@ -118,7 +125,7 @@ class CallsTests(SynchronousTestCase):
 
     def test_a_call_that_ends_in_time(self) -> None:
         waiting: Deferred[None] = Deferred()
-        self.calls.call(lambda event: waiting, an_event())
+        self.call(lambda event: waiting, an_event())
         self.clock.advance(29)
         waiting.callback(None)
         self.clock.advance(100)
@@ -126,6 +133,6 @@ class CallsTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_stop(self) -> None:
-        self.calls.call(lambda event: Deferred(), an_event())
-        self.calls.stop()
+        self.call(lambda event: Deferred(), an_event())
+        self.progress.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event
 from natsroute.errors import DecodeError, NoReplySubjectError
+from natsroute.ledger import Tally
 from natsroute.routes.event import Scope
 from natsroute.wire.frames import MsgLine
 
@@ -19,12 +21,12 @@ class EventTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.published: list[tuple[Any, ...]] = []
 
-    def publish(self, *message: Any) -> Deferred[None]:
-        self.published.append(message)
+    def publish(self, *message: Any, **how: Any) -> Deferred[None]:
+        self.published.append((*message, how) if how else message)
         return succeed(None)
 
     def event(self, data: bytes = b"", reply: str | None = None, headers: bytes = b"") -> Event:
-        scope = Scope("nats:a.*", self.publish, "q")
+        scope = Scope(self.publish, Clock(), Tally("nats:a.*"), "q")
         return Event.within(scope, MsgLine("a.b", 1, reply, len(headers), len(headers) + len(data)), data, headers)
 
     def test_what_it_says_of_itself(self) -> None:
@@ -57,7 +59,11 @@ class EventTests(SynchronousTestCase):
         """nats_publish is the same, under Kamailio's name."""
         self.event().publish("s", b"p", "r", {"N": "v"})
         self.event().nats_publish("s", b"p")
-        self.assertEqual(self.published, [("s", b"p", "r", {"N": "v"}), ("s", b"p", None, None)])
+        self.event().publish("s", b"p", policy="fail")
+        self.assertEqual(
+            self.published,
+            [("s", b"p", "r", {"N": "v"}), ("s", b"p", None, None), ("s", b"p", None, None, {"policy": "fail"})],
+        )
 
     def test_respond(self) -> None:
         self.event(reply="inbox").respond({"a": 1}, {"N": "v"})
@@ -67,7 +73,8 @@ class EventTests(SynchronousTestCase):
         self.failureResultOf(self.event().respond(b""), NoReplySubjectError)
 
     def test_of_a_connection(self) -> None:
-        event = Event.of_connection("nats:connected", self.publish, "nats://a:4222", "q")
+        scope = Scope(self.publish, Clock(), Tally("nats:connected"), "q", "nats://a:4222")
+        event = Event.of_connection(scope)
         self.assertEqual(
             (event.name, event.server, event.subject, event.data, event.reply, event.queue_group),
             ("nats:connected", "nats://a:4222", "", b"", None, "q"),

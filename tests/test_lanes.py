@@ -9,7 +9,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event
-from natsroute.routes.calls import Calls
+from natsroute.ledger import Tally
+from natsroute.routes.calls import Calls, Progress
 from natsroute.routes.event import Scope
 from natsroute.routes.lanes import BACKLOG_PER_KEY, Lane, open_lane
 from natsroute.routes.table import Route
@@ -20,10 +21,11 @@ class LaneTestCase(SynchronousTestCase):
     """A route whose calls end when the test says so."""
 
     def setUp(self) -> None:
-        self.calls = Calls(Clock())
+        self.progress = Progress(Clock())
+        self.tally = Tally("nats:a")
         self.started: list[bytes] = []
         self.running: dict[bytes, Deferred[None]] = {}
-        self.scope = Scope("nats:a", lambda *message: Deferred())
+        self.scope = Scope(lambda *message, **how: Deferred(), Clock(), self.tally)
 
     def route(self, event: Event) -> Deferred[None]:
         self.started.append(event.data)
@@ -31,10 +33,13 @@ class LaneTestCase(SynchronousTestCase):
         return self.running[event.data]
 
     def lane(self, **options: Any) -> Lane:
-        route = Route("nats:a", self.route, **options)
-        return open_lane(route, route.function, self.calls)
+        return self.lane_of(Route("nats:a", self.route, **options))
+
+    def lane_of(self, route: Route) -> Lane:
+        return open_lane(route, Calls(route.function, self.tally, self.progress))
 
     def take(self, lane: Lane, data: bytes) -> Deferred[None] | None:
+        self.tally.routed += 1
         return lane(Event.within(self.scope, MsgLine("a", 1, None, 0, len(data)), data))
 
     def end(self, data: bytes) -> None:
@@ -70,7 +75,7 @@ class ParallelTests(LaneTestCase):
         self.successResultOf(full)
         self.end(b"3")
         self.end(b"4")
-        self.assertEqual((self.calls.succeeded, self.calls.running), (4, 0))
+        self.assertEqual((self.tally.succeeded, self.tally.in_progress, len(self.progress.running)), (4, 0, 0))
 
 
 class KeyedTests(LaneTestCase):
@@ -129,7 +134,7 @@ class KeyedTests(LaneTestCase):
             return self.route(event) if event.data == b"a0" else None
 
         made = Route("nats:a", route, 1000, lambda event: event.data[:1])
-        lane = open_lane(made, route, self.calls)
+        lane = self.lane_of(made)
         for number in range(1000):
             self.take(lane, b"a%d" % number)
         self.assertEqual(quick, [b"a0"])
@@ -139,20 +144,20 @@ class KeyedTests(LaneTestCase):
     def test_what_is_not_finished(self) -> None:
         """Running, and waiting behind it."""
         lane = self.lane(key=lambda event: event.data[:1])
-        self.assertTrue(self.calls.idle)
+        self.assertTrue(self.progress.idle)
         for data in (b"a1", b"a2", b"b1"):
             self.take(lane, data)
-        self.assertEqual((self.calls.idle, self.calls.unfinished), (False, ["a"] * 3))
+        self.assertEqual((self.progress.idle, self.progress.unfinished), (False, ["a"] * 3))
         self.end(b"a1")
-        self.assertEqual((len(self.calls.waiting), self.calls.running), (0, 2))
+        self.assertEqual((len(self.progress.waiting), len(self.progress.running), self.tally.in_progress), (0, 2, 2))
         self.end(b"a2")
         self.end(b"b1")
-        self.assertEqual((self.calls.idle, self.calls.unfinished), (True, []))
+        self.assertEqual((self.progress.idle, self.progress.unfinished), (True, []))
 
     def test_a_key_that_cannot_be_had(self) -> None:
         """The message fails, and the next goes on: whether key= raises or gives a list."""
         for key in (lambda event: 1 // 0, lambda event: []):
             lane = self.lane(key=key)
             self.assertIs(self.take(lane, b"x"), None)
-        self.assertEqual((self.started, self.calls.failed), ([], 2))
+        self.assertEqual((self.started, self.tally.failed), ([], 2))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, TypeError)), 2)

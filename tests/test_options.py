@@ -25,7 +25,7 @@ class _WithoutVariables(SynchronousTestCase):
 
 
 #: Values of settings that not any word will do for.
-VALUES = {"nats_url": "nats://a"}
+VALUES = {"nats_url": "nats://a", "pending_policy": "drop_newest", "publish_policy": "fail"}
 #: Settings that some cannot be without.
 NEEDED = {
     "password": ("--user", "u"),

@@ -19,6 +19,7 @@ from natsroute.errors import (
     PermissionsError,
     ProtocolError,
     ServerError,
+    SlowConsumerError,
     SubjectError,
     TlsError,
 )
@@ -332,6 +333,45 @@ class HealthTests(ProtocolTestCase):
         self.assertEqual(link.transport.producerState, "producing")
         self.clock.advance(10.0)
         self.assertFalse(link.transport.aborted)
+
+    def ending_of(self, link: Link) -> Exception:
+        """Why the connection says that it has ended."""
+        link.lose()
+        return self.successResultOf(link.protocol.closed)
+
+    def test_cut_off_while_it_did_not_read(self) -> None:
+        """A server says nothing to a slow consumer before it cuts it off; one that answers has not cut us off."""
+        link = self.connected(timing=self.timing)
+        link.protocol.pause()
+        self.clock.advance(12.0)
+        self.assertIsInstance(self.ending_of(link), SlowConsumerError)
+
+        link = self.connected(timing=self.timing)
+        link.protocol.pause()
+        self.clock.advance(12.0)
+        link.protocol.resume()
+        link.receive(b"MSG a 1 2\r\nhi\r\n")  # what was on its way
+        error = self.ending_of(link)
+        self.assertIsInstance(error, SlowConsumerError)
+        self.assertIn("was not read for 12 s", str(error))
+
+        link = self.connected(timing=self.timing)
+        link.protocol.pause()
+        self.clock.advance(12.0)
+        link.transport.sent()
+        link.protocol.resume()
+        self.assertEqual(link.answer_pings(), b"PING\r\n")
+        self.assertIsInstance(self.ending_of(link), ConnectionLostError)
+
+    def test_short_pauses_are_not_suspicious(self) -> None:
+        """And cost no PING: a busy consumer has many of them."""
+        link = self.connected(timing=self.timing)
+        link.transport.sent()
+        link.protocol.pause()
+        self.clock.advance(0.5)
+        link.protocol.resume()
+        self.assertEqual(link.transport.sent(), b"")
+        self.assertIsInstance(self.ending_of(link), ConnectionLostError)
 
     def test_nothing_is_left_on_the_clock(self) -> None:
         link = self.connected(timing=self.timing)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from threading import Thread
-from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet.defer import CancelledError, Deferred
 
 from natsroute.errors import (
-    ConnectionLostError,
     HeaderError,
     PayloadError,
     PayloadTooLargeError,
@@ -21,97 +16,9 @@ from natsroute.errors import (
     SubjectError,
     server_error,
 )
-from natsroute.publishing.publisher import Publisher
-from natsroute.publishing.worker import PublishLimits
+from natsroute.publishing.terms import PublishLimits
+from tests.publishing import PublisherTestCase
 from tests.support import LogRecorder
-
-
-class MemoryLink:
-    """A connection that keeps what is written, and answers when the test says so."""
-
-    def __init__(self) -> None:
-        self.max_payload: int | None = None
-        self.written: list[bytes] = []
-        self.pings: list[Deferred[None]] = []
-
-    def write_and_ping(self, data: bytes, messages: int) -> Deferred[None]:
-        self.written.append(data)
-        self.pings.append(Deferred())
-        return self.pings[-1]
-
-    def sent(self) -> bytes:
-        """What was written since the last call."""
-        data = b"".join(self.written)
-        self.written.clear()
-        return data
-
-
-class MemoryPool:
-    """A pool whose work is done when the test says so."""
-
-    def __init__(self) -> None:
-        self.work: list[tuple[Callable[[], None], Deferred[None]]] = []
-
-    def __call__(self, function: Callable[[], None]) -> Deferred[None]:
-        done: Deferred[None] = Deferred()
-        self.work.append((function, done))
-        return done
-
-    def do(self) -> None:
-        """Do the oldest piece of work."""
-        function, done = self.work.pop(0)
-        maybeDeferred(function).chainDeferred(done)
-
-
-class PublisherTestCase(SynchronousTestCase):
-    """A publisher with one worker, connected."""
-
-    workers = 1
-    limits = PublishLimits(resend_window=0.0)
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.pool = MemoryPool()
-        self.links = [MemoryLink() for _ in range(self.workers)]
-        self.link = self.links[0]
-        self.from_thread: list[tuple[Any, ...]] = []
-        self.pressure: list[bool] = []
-        self.publisher = Publisher(
-            self.links,
-            self.clock,
-            in_pool=self.pool,
-            from_thread=lambda *call: self.from_thread.append(call),
-            limits=self.limits,
-            on_pressure=self.pressure.append,
-        )
-        self.publisher.start()
-        self.worker = self.publisher.workers[0]
-        for index in range(self.workers):
-            self.connect(index)
-
-    def connect(self, index: int = 0, max_payload: int = 1024) -> None:
-        self.links[index].max_payload = max_payload
-        self.publisher.workers[index].connected()
-
-    def disconnect(self) -> None:
-        self.link.max_payload = None
-        pings, self.link.pings = self.link.pings, []
-        for ping in pings:
-            ping.errback(ConnectionLostError("cut"))
-        self.worker.disconnected()
-
-    def flush(self) -> bytes:
-        """Let the worker write; gives what it wrote."""
-        self.clock.advance(0)
-        return self.link.sent()
-
-    def pong(self) -> None:
-        """The server has read the oldest batch."""
-        self.link.pings.pop(0).callback(None)
-
-    def counts(self) -> tuple[int, int, int, int]:
-        publisher = self.publisher
-        return publisher.published, publisher.confirmed, publisher.resent, publisher.failed
 
 
 class ConfirmationTests(PublisherTestCase):
@@ -487,7 +394,7 @@ class ThreadTests(PublisherTestCase):
         thread = Thread(target=lambda: waits.append(self.publisher.publish("a", b"1")))
         thread.start()
         thread.join()
-        self.assertEqual((self.flush(), self.publisher.published), (b"", 0))
+        self.assertEqual((self.flush(), self.publisher.account().published), (b"", 0))
         [(function, *arguments)] = self.from_thread
         function(*arguments)
         self.assertEqual(self.flush(), b"PUB a 1\r\n1\r\n")
@@ -522,7 +429,12 @@ class StopTests(PublisherTestCase):
         self.successResultOf(stopped)
         for wait in waits:
             self.failureResultOf(wait, PublisherStoppedError)
-        self.assertEqual(log.lines("error"), ["2 messages were not confirmed, to a, b"])
+        self.assertEqual(
+            log.lines("error"),
+            [
+                "2 messages were not confirmed, to a, b: the publisher stopped before the server had the message",
+            ],
+        )
         self.pool.do()
         self.assertEqual(self.flush(), b"")
 
@@ -535,115 +447,3 @@ class StopTests(PublisherTestCase):
     def test_afterwards(self) -> None:
         self.publisher.stop(5.0)
         self.failureResultOf(self.publisher.publish("a", b"1"), PublisherStoppedError)
-
-
-class ResendWindowTests(PublisherTestCase):
-    """A server that is killed may have confirmed what it had not yet passed on."""
-
-    limits = PublishLimits(messages=100, bytes=400, resend_window=0.25)
-
-    def confirm(self, *subjects: str) -> None:
-        for subject in subjects:
-            self.publisher.publish(subject, b"x")
-        self.flush()
-        self.pong()
-
-    def test_confirmed_a_moment_ago(self) -> None:
-        """Sent again, before what was not confirmed, and counted as that; nobody hears of it twice."""
-        self.confirm("a", "b")
-        waiting = self.publisher.publish("c", b"x")
-        self.flush()
-        self.disconnect()
-        self.connect()
-        self.assertEqual(self.link.sent(), b"PUB a 1\r\nx\r\nPUB b 1\r\nx\r\nPUB c 1\r\nx\r\n")
-        self.assertNoResult(waiting)
-        self.pong()
-        self.pong()
-        self.successResultOf(waiting)
-        self.assertEqual(self.counts(), (3, 3, 3, 0))
-
-    def test_a_server_that_was_left_in_order(self) -> None:
-        """It has passed on what it confirmed."""
-        self.confirm("a")
-        self.link.max_payload = None
-        self.worker.disconnected(in_order=True)
-        self.connect()
-        self.assertEqual(self.link.sent(), b"")
-
-    def test_confirmed_before(self) -> None:
-        self.confirm("a")
-        self.clock.advance(0.2)
-        self.confirm("b")
-        self.clock.advance(0.1)
-        self.disconnect()
-        self.connect()
-        self.assertEqual(self.link.sent(), b"PUB b 1\r\nx\r\n")
-
-    def test_lost_again_and_again(self) -> None:
-        """What was sent again and not confirmed is sent once more, not twice."""
-        self.confirm("a")
-        for _ in range(3):
-            self.disconnect()
-            self.connect()
-            self.assertEqual(self.link.sent(), b"PUB a 1\r\nx\r\n")
-        self.pong()
-        self.disconnect()
-        self.connect()
-        self.assertEqual(self.link.sent(), b"")
-
-    def test_bounded(self) -> None:
-        """By a quarter of the bytes that may wait."""
-        for number in range(20):
-            self.confirm(f"a{number % 10}")
-        self.disconnect()
-        self.connect()
-        sent = self.link.sent()
-        self.assertLessEqual(len(sent), 100)
-        self.assertGreater(len(sent), 80)
-
-    def test_a_server_with_a_smaller_max_payload(self) -> None:
-        """Nothing is sent that would end the connection, and the rest is."""
-        self.publisher.publish("a", b"x" * 60)
-        self.confirm("b")
-        self.disconnect()
-        self.connect(max_payload=50)
-        self.assertEqual(self.link.sent(), b"PUB b 1\r\nx\r\n")
-
-    def test_beside_one_that_was_refused(self) -> None:
-        """The others of its batch were confirmed."""
-        refused = self.publisher.publish("secret", b"x")
-        self.publisher.publish("a", b"x")
-        self.flush()
-        self.worker.refused(server_error('Permissions Violation for Publish to "secret"'))  # type: ignore[arg-type]
-        self.pong()
-        self.failureResultOf(refused, PermissionsError)
-        self.disconnect()
-        self.connect()
-        self.assertEqual(self.link.sent(), b"PUB a 1\r\nx\r\n")
-
-    def test_the_end_while_a_server_is_being_left(self) -> None:
-        """What is written will be confirmed still."""
-        last = self.publisher.publish("a", b"x")
-        self.flush()
-        self.link.max_payload = None
-        stopped = self.publisher.stop(5.0)
-        self.assertNoResult(stopped)
-        self.pong()
-        self.successResultOf(last)
-        self.successResultOf(stopped)
-
-    def test_a_pong_after_the_end_of_patience(self) -> None:
-        late = self.publisher.publish("a", b"x")
-        self.flush()
-        stopped = self.publisher.stop(5.0)
-        self.clock.advance(5.0)
-        self.failureResultOf(late, PublisherStoppedError)
-        self.successResultOf(stopped)
-        self.pong()
-        self.assertEqual(self.counts(), (1, 0, 0, 1))
-
-    def test_the_end_does_not_wait_for_it(self) -> None:
-        self.confirm("a")
-        self.disconnect()
-        self.successResultOf(self.publisher.stop(1.0))
-        self.assertEqual(self.counts(), (1, 1, 1, 0))

@@ -10,8 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes
 from natsroute.errors import ServerError
-from natsroute.routes.calls import Calls
-from natsroute.routes.runner import MOST_WAITING_ERRORS, ConnectionRunner, Runner, UnroutedMessages
+from natsroute.ledger import Tally
+from natsroute.routes.calls import Progress
+from natsroute.routes.runner import MOST_WAITING_ERRORS, ConnectionRunner, Means, Runner
 from natsroute.routes.table import RouteTable
 from natsroute.wire.frames import MsgLine
 from tests.support import LogRecorder
@@ -21,13 +22,13 @@ class RunnerTestCase(SynchronousTestCase):
     """Routes, and the messages of one subscription."""
 
     def setUp(self) -> None:
-        self.calls = Calls(Clock())
-        self.unrouted = UnroutedMessages()
+        clock = Clock()
+        self.means = Means(self.publish, clock, self.call_in_thread, Progress(clock))
         self.in_threads: list[bytes] = []
         self.event_route = EventRoutes()
         self.got: list[str] = []
 
-    def publish(self, *message: Any) -> Deferred[None]:
+    def publish(self, *message: Any, **how: Any) -> Deferred[None]:
         return succeed(None)
 
     def call_in_thread(self, function: Any, event: Event) -> Deferred[object]:
@@ -35,15 +36,10 @@ class RunnerTestCase(SynchronousTestCase):
         return succeed(function(event))
 
     def runner(self, subject: str = "a.>", queue_group: str | None = None) -> Runner:
-        return Runner(
-            RouteTable(self.event_route).find,
-            subject=subject,
-            queue_group=queue_group,
-            publish=self.publish,
-            calls=self.calls,
-            call_in_thread=self.call_in_thread,
-            unrouted=self.unrouted,
-        )
+        return Runner(RouteTable(self.event_route).find, self.means, subject=subject, queue_group=queue_group)
+
+    def total(self, runner: Runner | ConnectionRunner) -> Tally:
+        return Tally.total("", runner.tallies)
 
     def send(self, runner: Runner, subject: str, data: bytes = b"") -> Deferred[None] | None:
         return runner.on_msg(Event(MsgLine(subject, 1, None, 0, len(data)), data))
@@ -59,7 +55,11 @@ class RunnerTests(RunnerTestCase):
         for subject in ("a.b", "a.c", "a.d.e", "a.b"):
             self.assertIs(self.send(runner, subject), None)
         self.assertEqual(self.got, ["nats:a.b a.b", "nats:a.* a.c", "nats:> a.d.e", "nats:a.b a.b"])
-        self.assertEqual((self.calls.succeeded, self.unrouted.count), (4, 0))
+        total = self.total(runner)
+        self.assertEqual((total.routed, total.succeeded, total.in_progress, runner.unrouted), (4, 4, 0, 0))
+        self.assertEqual(
+            {tally.route: tally.succeeded for tally in runner.tallies}, {"nats:a.b": 2, "nats:a.*": 1, "nats:>": 1}
+        )
 
     def test_the_queue_group_is_told(self) -> None:
         self.event_route("nats:>")(lambda event: self.got.append(str(event.queue_group)))
@@ -72,7 +72,7 @@ class RunnerTests(RunnerTestCase):
         first, second, other = self.runner("a.>"), self.runner("a.>"), self.runner("b")
         for runner, subject in [(first, "a.1"), (first, "a.2"), (second, "a.1"), (other, "b")]:
             self.assertIs(self.send(runner, subject), None)
-        self.assertEqual(self.unrouted.count, 4)
+        self.assertEqual([runner.unrouted for runner in (first, second, other)], [2, 1, 1])
         self.assertEqual(len(log.lines("warn")), 2)
         self.assertIn("No event route takes a message to 'a.1' (subject_queue_group 'a.>')", log.lines("warn")[0])
 
@@ -94,20 +94,14 @@ class RunnerTests(RunnerTestCase):
         for number in range(20_000):
             self.send(runner, f"a.{number}")
         self.assertLess(len(runner._way_of), 10_000)
-        self.assertEqual(self.calls.succeeded, 20_000)
+        self.assertEqual(self.total(runner).succeeded, 20_000)
 
 
 class ConnectionRunnerTests(RunnerTestCase):
     """ConnectionRunner"""
 
     def fire(self, *events: tuple[str, str]) -> None:
-        runner = ConnectionRunner(
-            RouteTable(self.event_route).get,
-            publish=self.publish,
-            calls=self.calls,
-            call_in_thread=self.call_in_thread,
-            queue_group="q",
-        )
+        runner = ConnectionRunner(RouteTable(self.event_route).get, self.means, queue_group="q")
         for name, server in events:
             runner.fire(name, server)
 
@@ -126,12 +120,7 @@ class ConnectionRunnerTests(RunnerTestCase):
             self.got.append(str(event.error))
             return slow
 
-        runner = ConnectionRunner(
-            RouteTable(self.event_route).get,
-            publish=self.publish,
-            calls=self.calls,
-            call_in_thread=self.call_in_thread,
-        )
+        runner = ConnectionRunner(RouteTable(self.event_route).get, self.means)
         for number in range(2 * MOST_WAITING_ERRORS):
             runner.fire("nats:error", "nats://a:4222", ServerError(f"error {number}"))
         self.assertEqual(self.got, ["error 0"])
@@ -139,6 +128,8 @@ class ConnectionRunnerTests(RunnerTestCase):
         self.assertEqual(len(self.got), MOST_WAITING_ERRORS + 1)
         runner.fire("nats:error", "nats://a:4222", ServerError("one more"))
         self.assertEqual(self.got[-1], "one more")
+        total = self.total(runner)
+        self.assertEqual((total.routed, total.succeeded, total.waiting), (MOST_WAITING_ERRORS + 2,) * 2 + (0,))
 
     def test_one_after_the_other(self) -> None:
         """The end of a connection is not told before the route of its beginning has ended."""
@@ -157,5 +148,6 @@ class ConnectionRunnerTests(RunnerTestCase):
         self.assertEqual((self.got, len(self.flushLoggedErrors(ZeroDivisionError))), (["disconnected"], 1))
 
     def test_without_routes(self) -> None:
-        self.fire(("nats:connected", "nats://a"))
-        self.assertEqual(self.unrouted.count, 0)
+        runner = ConnectionRunner(RouteTable(self.event_route).get, self.means)
+        runner.fire("nats:connected", "nats://a")
+        self.assertEqual(runner.tallies, [])

@@ -7,7 +7,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.client.subscription import PendingLimits, Subscription
+from natsroute.client.subscription import PENDING_POLICIES, PendingLimits, PendingPolicy, Subscription
+from natsroute.errors import PendingLimitError
 from natsroute.wire.frames import Msg, MsgLine
 
 
@@ -117,6 +118,52 @@ class SubscriptionTests(SynchronousTestCase):
         self.assertEqual(self.connection.asked, ["pause"])
         busy.callback(None)
         self.assertEqual(self.connection.asked[1], "resume")
+
+    def overflowing(self, policy: PendingPolicy, limits: dict[str, int], *payloads: bytes) -> Subscription:
+        """A subscription that is held while this comes."""
+        self.told: list[PendingLimitError] = []
+        subscription = Subscription(
+            self.connection, 1, "a", "q", self.receive, PendingLimits(policy=policy, **limits), self.told.append
+        )
+        subscription.hold()
+        self.deliver(subscription, *payloads)
+        return subscription
+
+    def test_drop_newest(self) -> None:
+        subscription = self.overflowing("drop_newest", {"messages": 2}, b"1", b"2", b"3", b"4")
+        self.assertEqual((subscription.received, subscription.dropped, subscription.pending), (4, 2, 2))
+        subscription.release()
+        self.assertEqual((self.got, self.connection.asked), ([b"1", b"2"], ["resume"]))
+
+    def test_drop_oldest(self) -> None:
+        subscription = self.overflowing("drop_oldest", {"messages": 2}, b"1", b"2", b"3", b"4")
+        self.assertEqual((subscription.received, subscription.dropped, subscription.pending), (4, 2, 2))
+        subscription.release()
+        self.assertEqual(self.got, [b"3", b"4"])
+
+    def test_drop_by_bytes(self) -> None:
+        """As many as it takes; one that is too large alone is dropped itself."""
+        subscription = self.overflowing("drop_oldest", {"bytes": 10}, b"1" * 5, b"2" * 5, b"3" * 6)
+        self.assertEqual((subscription.dropped, subscription.pending), (2, 1))
+        self.deliver(subscription, b"4" * 11)
+        self.assertEqual((subscription.dropped, subscription.pending), (4, 0))
+
+    def test_each_episode_is_told_once(self) -> None:
+        """It begins above the limit, and ends at half of it."""
+        for policy in PENDING_POLICIES:
+            subscription = self.overflowing(policy, {"messages": 4}, *[b"x"] * 8)
+            self.assertEqual([(error.messages, error.bytes) for error in self.told], [(5, 5)])
+            self.assertEqual(str(self.told[0]), f"the routes of a:q are too slow: 5 messages, 5 bytes wait ({policy})")
+            busy: Deferred[None] = Deferred()
+            self.answers = [busy]
+            subscription.release()
+            self.deliver(subscription, *[b"x"] * 8)
+            self.assertEqual(len(self.told), 1, "it has not come down to half")
+            self.answers = [None] * 100
+            busy.callback(None)
+            subscription.hold()
+            self.deliver(subscription, *[b"x"] * 8)
+            self.assertEqual(len(self.told), 2)
 
     def test_holds_are_counted(self) -> None:
         subscription = self.subscription()

@@ -17,7 +17,7 @@ class RouteTesterTests(SynchronousTestCase):
         self.event_route = EventRoutes()
         self.tester = RouteTester(self.event_route)
 
-    def tester_for_routes(self) -> RouteTester:
+    def made(self) -> RouteTester:
         return RouteTester(self.event_route)
 
     def test_deliver(self) -> None:
@@ -27,7 +27,7 @@ class RouteTesterTests(SynchronousTestCase):
             await event.respond(lambda: "ok")
             return event.subject
 
-        tester = self.tester_for_routes()
+        tester = self.made()
         ended = tester.deliver("dialogs.x", {"a": 1}, reply="inbox", headers={"From": "alice"})
         self.assertEqual(self.successResultOf(ended), "dialogs.x")
         self.assertEqual(
@@ -37,7 +37,7 @@ class RouteTesterTests(SynchronousTestCase):
     def test_errors_reach_the_test(self) -> None:
         self.event_route("nats:a")(lambda event: 1 // 0)
         self.event_route("nats:b")(lambda event: event.publish("a b", b""))
-        tester = self.tester_for_routes()
+        tester = self.made()
         self.failureResultOf(tester.deliver("a"), ZeroDivisionError)
         self.failureResultOf(tester.deliver("b"), SubjectError)
         self.failureResultOf(tester.deliver("c"), RouteError)
@@ -45,7 +45,7 @@ class RouteTesterTests(SynchronousTestCase):
     def test_connection_events(self) -> None:
         told: list[str | None] = []
         self.event_route("nats:connected")(lambda event: told.append(event.server))
-        tester = self.tester_for_routes()
+        tester = self.made()
         self.successResultOf(tester.connected("nats://a"))
         self.failureResultOf(tester.disconnected(), RouteError)
         self.assertEqual(told, ["nats://a"])
@@ -53,4 +53,4 @@ class RouteTesterTests(SynchronousTestCase):
     def test_a_route_that_takes_its_time(self) -> None:
         slow: Deferred[None] = Deferred()
         self.event_route("nats:a")(lambda event: slow)
-        self.assertNoResult(self.tester_for_routes().deliver("a"))
+        self.assertNoResult(self.made().deliver("a"))

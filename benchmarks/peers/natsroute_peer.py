@@ -76,7 +76,7 @@ async def relay(reactor: Any, job: Job) -> Facts:
     await deferLater(reactor, _SETTLE)
     return {
         "received": received,
-        "confirmed": service.publisher.confirmed,
+        "confirmed": service.publisher.account().confirmed,
         "bytes": size,
         "nanoseconds": end - started,
         "notes": notes[:10],

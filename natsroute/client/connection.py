@@ -32,6 +32,7 @@ from natsroute.errors import (
     AuthorizationError,
     ConnectionLostError,
     MisuseError,
+    PendingLimitError,
     PermissionsError,
     ServerError,
     ServerLeftError,
@@ -134,10 +135,11 @@ class Connection(Service):
         on_msg: Callable[[Any], Deferred[None] | None],
         queue_group: str | None = None,
         limits: PendingLimits = PendingLimits(),
+        on_overflow: Callable[[PendingLimitError], None] = lambda error: None,
     ) -> Subscription:
         """
         Subscribe now and again after every reconnect. See :class:`~natsroute.client.subscription.Subscription` for
-        what ``on_msg`` may return.
+        what ``on_msg`` may return, and when ``on_overflow`` is called.
 
         :raises SubjectError: the subject or the queue group is not one.
         """
@@ -145,7 +147,7 @@ class Connection(Service):
         if queue_group is not None:
             check_queue_group(queue_group)
         self._last_sid += 1
-        subscription = Subscription(self, self._last_sid, subject, queue_group, on_msg, limits)
+        subscription = Subscription(self, self._last_sid, subject, queue_group, on_msg, limits, on_overflow)
         self._subscriptions[subscription.sid] = subscription
         self._on_msg[subscription.sid] = subscription.deliver
         if self._protocol is not None:

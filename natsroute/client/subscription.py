@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args
 from typing import Protocol as Interface
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from natsroute.errors import PermissionsError
+from natsroute.errors import PendingLimitError, PermissionsError
 from natsroute.wire.frames import Msg
+
+#: What to do when more messages come than may wait: read no more until half is handled, or drop.
+PendingPolicy = Literal["pause", "drop_oldest", "drop_newest"]
+PENDING_POLICIES: tuple[PendingPolicy, ...] = get_args(PendingPolicy)
 
 
 @attrs.frozen
 class PendingLimits:
     """
-    How much may wait for a busy receiver before the connection stops reading; it reads again at half.
+    How much may wait for a busy receiver, and what becomes of more.
 
     :ivar messages: messages.
     :ivar bytes: bytes of their payloads and headers.
     """
 
     messages: int = 65_536
-    bytes: int = 64 * 1024 * 1024
+    bytes: int = 32 * 1024 * 1024
+    policy: PendingPolicy = "pause"
 
 
 class Owner(Interface):
@@ -49,10 +54,13 @@ class Subscription:
     Hands messages to a receiver, one after the other.
 
     The receiver is called with each message. If it returns a Deferred, no message follows until that has fired (with
-    whatever result); anything else means "next". What comes in between waits here, and above ``limits`` the
-    connection is asked to stop reading.
+    whatever result); anything else means "next". What comes in between waits here. Above ``limits`` an episode begins:
+    the connection is asked to stop reading, or messages are dropped, as the policy says. It ends at half.
+
+    :param on_overflow: told the beginning of each episode.
 
     :ivar received: messages so far.
+    :ivar dropped: those of them that were dropped.
     :ivar refused: why the server does not send any, or None; asked again at the next reconnect.
     :ivar pending: messages that wait.
     """
@@ -67,16 +75,19 @@ class Subscription:
         queue_group: str | None,
         on_msg: Callable[[Any], Deferred[None] | None],
         limits: PendingLimits,
+        on_overflow: Callable[[PendingLimitError], None] = lambda error: None,
     ) -> None:
         self.sid = sid
         self.subject = subject
         self.queue_group = queue_group
-        self.received = 0
+        self.received = self.dropped = 0
         self.refused: PermissionsError | None = None
         self.max_messages: int | None = None
         self._connection = connection
         self._on_msg = on_msg
         self._limits = limits
+        self._on_overflow = on_overflow
+        self._overflowing = False
         self._waiting: deque[Msg] = deque()
         self._waiting_bytes = 0
         self._holds = 0
@@ -100,8 +111,8 @@ class Subscription:
         if self._holds or self._waiting:
             self._waiting.append(msg)
             self._waiting_bytes += msg.line.size
-            if len(self._waiting) > self._limits.messages or self._waiting_bytes > self._limits.bytes:
-                self._connection.pause(self)
+            if self._is_above(self._limits.messages, self._limits.bytes):
+                self._overflow()
             return
         # As _hand_over(), without the call: this is the way of nearly every message.
         try:
@@ -129,7 +140,8 @@ class Subscription:
                 self._hand_over(msg)
         finally:
             self._pumping = False
-        if len(self._waiting) <= self._limits.messages // 2 and self._waiting_bytes <= self._limits.bytes // 2:
+        if self._overflowing and not self._is_above(self._limits.messages // 2, self._limits.bytes // 2):
+            self._overflowing = False
             self._connection.resume(self)
 
     def unsubscribe(self, max_messages: int | None = None) -> None:
@@ -139,6 +151,27 @@ class Subscription:
         :param max_messages: counted from the subscription's beginning.
         """
         self._connection.unsubscribe(self, max_messages)
+
+    def _is_above(self, messages: int, size: int) -> bool:
+        return len(self._waiting) > messages or self._waiting_bytes > size
+
+    def _overflow(self) -> None:
+        limits, begins = self._limits, not self._overflowing
+        self._overflowing = True
+        error = (
+            PendingLimitError(self.subject, self.queue_group, len(self._waiting), self._waiting_bytes, limits.policy)
+            if begins
+            else None
+        )
+        if limits.policy == "pause":
+            self._connection.pause(self)
+        else:
+            while self._is_above(limits.messages, limits.bytes):
+                msg = self._waiting.popleft() if limits.policy == "drop_oldest" else self._waiting.pop()
+                self._waiting_bytes -= msg.line.size
+                self.dropped += 1
+        if error is not None:
+            self._on_overflow(error)
 
     def _hand_over(self, msg: Msg) -> None:
         try:

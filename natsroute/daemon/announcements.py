@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from natsroute.client.connection import Connection
 from natsroute.client.servers import Server
 from natsroute.client.status import Change, State
-from natsroute.errors import ServerError
+from natsroute.errors import PendingLimitError, ServerError
+from natsroute.wire.headers import printable
 
 #: Different complaints of a server that are logged for one connection, each once, until it connects again.
 MOST_COMPLAINTS = 10
+#: Seconds in which a consumer whose routes are too slow is told once.
+SLOW_AGAIN = 60.0
 _MOST_SERVERS = 1000
 
 
@@ -19,7 +23,9 @@ class Announcements:
 
     log = Logger()
 
-    def __init__(self) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._told_slow: dict[str, float] = {}
         self._told: dict[Server, str] = {}
         self._complaints: dict[str, set[str]] = {}
 
@@ -32,6 +38,13 @@ class Announcements:
         connection.observe(lambda change: self._changed(name, connection, change))
         connection.observe_errors(lambda error: self._refused(name, error))
 
+    def slow(self, name: str, error: PendingLimitError) -> None:
+        """More messages wait than may; told at most once in ``SLOW_AGAIN`` seconds for each connection."""
+        now = self._clock.seconds()
+        if now - self._told_slow.get(name, -SLOW_AGAIN) >= SLOW_AGAIN:
+            self._told_slow[name] = now
+            self.log.warn("{name}: {reason}", name=name, reason=error)
+
     def _changed(self, name: str, connection: Connection, change: Change) -> None:
         if change.server is None:
             return
@@ -43,7 +56,7 @@ class Announcements:
                 "{name}: connected to {server} (nats-server {version})",
                 name=name,
                 server=str(change.server),
-                version=_printable(version),
+                version=printable(version),
             )
         elif change.state is State.LEAVING:
             self.log.info("{name}: {server} goes away soon: moving to another", name=name, server=str(change.server))
@@ -52,7 +65,7 @@ class Announcements:
                 "{name}: lost {server}: {reason}; connecting again",
                 name=name,
                 server=str(change.server),
-                reason=_printable(str(change.reason).rstrip(".")),
+                reason=printable(str(change.reason).rstrip(".")),
             )
         elif self._told.get(change.server) != str(change.reason):
             if len(self._told) >= _MOST_SERVERS:  # a cluster may change its members for years
@@ -61,7 +74,7 @@ class Announcements:
             self.log.warn(
                 "Cannot use {server}: {reason}. natsroute keeps trying, in silence until that changes",
                 server=str(change.server),
-                reason=_printable(str(change.reason).rstrip(".")),
+                reason=printable(str(change.reason).rstrip(".")),
             )
 
     def _refused(self, name: str, error: ServerError) -> None:
@@ -71,9 +84,4 @@ class Announcements:
             return
         told.add(error.text)
         more = ". More of them are not logged until it connects again" if len(told) == MOST_COMPLAINTS else ""
-        self.log.error("{name}: the server says: {reason}{more}", name=name, reason=_printable(error.text), more=more)
-
-
-def _printable(text: str) -> str:
-    """A server's words, without what a terminal would obey, and what a log could not write."""
-    return "".join(char if char.isprintable() else "?" for char in text)
+        self.log.error("{name}: the server says: {reason}{more}", name=name, reason=printable(error.text), more=more)

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import ModuleType
 
 from natsroute.errors import RouteError, SettingError
-from natsroute.routes.table import EventRoutes, RouteFunction
+from natsroute.routes.event import RouteFunction
+from natsroute.routes.table import EventRoutes
 
 
 def load_routes(names: Iterable[str]) -> EventRoutes:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import chain
 from typing import Any
+from typing import Protocol as Interface
 
 import attrs
 from twisted.application.service import Service
@@ -26,17 +29,31 @@ from natsroute.daemon.secrets import checked_tls, credentials_source
 from natsroute.daemon.settings import QueueEntry, Settings
 from natsroute.daemon.signals import call_at_next_signal
 from natsroute.daemon.threads import Threads
-from natsroute.errors import PermissionsError, ServerError, ServerLeftError
-from natsroute.publishing.publisher import Publisher
+from natsroute.errors import (
+    NatsrouteError,
+    PendingLimitError,
+    PermissionsError,
+    ServerError,
+    ServerLeftError,
+    SlowConsumerError,
+)
+from natsroute.ledger import ConsumerAccount, Ledger, Tally
+from natsroute.publishing.publisher import Publisher, unique_ids
 from natsroute.publishing.worker import PublishWorker
-from natsroute.routes.calls import Calls
+from natsroute.routes.calls import Progress
 from natsroute.routes.event import Event
-from natsroute.routes.runner import ConnectionRunner, Runner, UnroutedMessages
-from natsroute.routes.table import CONNECTED, DISCONNECTED, ERROR, PREFIX, EventRoutes
+from natsroute.routes.runner import ConnectionRunner, Means, Runner
+from natsroute.routes.table import CONNECTED, DISCONNECTED, ERROR, PREFIX, SLOW_CONSUMER, EventRoutes
 from natsroute.wire.headers import HeaderValues
 
 #: Seconds that the end waits for the server to confirm what was published.
 FLUSH_TIMEOUT = 5.0
+
+
+class _Fire(Interface):
+    """Runs the route of an event of one connection."""
+
+    def __call__(self, name: str, error: NatsrouteError) -> None: ...
 
 
 @attrs.frozen
@@ -47,6 +64,17 @@ class Consumer:
     connection: Connection
     runner: Runner
     subscription: Subscription
+
+    def account(self) -> ConsumerAccount:
+        """What became of its messages so far."""
+        return ConsumerAccount(
+            name=str(self.entry),
+            received=self.subscription.received,
+            pending=self.subscription.pending,
+            overflowed=self.subscription.dropped,
+            unrouted=self.runner.unrouted,
+            routes=Tally.total("", self.runner.tallies),
+        )
 
 
 class NatsrouteService(Service):
@@ -63,8 +91,7 @@ class NatsrouteService(Service):
 
     :ivar consumers: one for each ``subject_queue_group``.
     :ivar publisher: publishes for the routes and for :meth:`publish`.
-    :ivar calls: counts the calls of the event routes.
-    :ivar unrouted: counts the messages that no route took.
+    :ivar progress: the calls of event routes that have not ended.
     """
 
     log = Logger()
@@ -91,11 +118,10 @@ class NatsrouteService(Service):
         self._pools: list[ServerPool] = []
         self._hurried = False
         self._shutdown: Any = None
-        self._announcements = Announcements()
+        self._announcements = Announcements(reactor)
         self._publish_threads = Threads(reactor, "natsroute publish", settings.num_publish_workers)
         self._route_threads = Threads(reactor, "natsroute routes", settings.route_threads)
-        self.calls = Calls(reactor, slow_after=settings.slow_route_warning)
-        self.unrouted = UnroutedMessages()
+        self.progress = Progress(reactor, slow_after=settings.slow_route_warning)
 
         self._routing = Routing(settings, event_routes)
         self._publish_connections = [
@@ -108,7 +134,10 @@ class NatsrouteService(Service):
             from_thread=reactor.callFromThread,
             limits=settings.publish_limits,
             on_pressure=self._publisher_pressed,
+            message_ids=unique_ids() if settings.publish_msg_id else None,
         )
+        self._means = Means(self.publisher.publish, reactor, self._route_threads.run, self.progress)
+        self._connection_runners: list[ConnectionRunner] = []
         for connection, worker in zip(self._publish_connections, self.publisher.workers):
             _join(connection, worker)
             self._fire_connection_events(connection)
@@ -117,10 +146,15 @@ class NatsrouteService(Service):
     # -- for the program around it --------------------------------------------------------------------------------
 
     def publish(
-        self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None
+        self,
+        subject: str,
+        payload: object,
+        reply: str | None = None,
+        headers: HeaderValues | None = None,
+        **how: Any,
     ) -> Deferred[None]:
         """Publish a message; see :meth:`natsroute.publishing.publisher.Publisher.publish`."""
-        return self.publisher.publish(subject, payload, reply, headers)
+        return self.publisher.publish(subject, payload, reply, headers, **how)
 
     #: The name that the function has in a Kamailio script.
     nats_publish = publish
@@ -129,6 +163,19 @@ class NatsrouteService(Service):
     def connections(self) -> list[Connection]:
         """All connections, those of the publish workers first; each has a :meth:`Connection.status`."""
         return [*self._publish_connections, *(consumer.connection for consumer in self.consumers)]
+
+    def ledger(self) -> Ledger:
+        """What became of each message so far; it adds up at any moment."""
+        tallies: dict[str, list[Tally]] = {}
+        parts = [runner.tallies for runner in self._connection_runners]
+        parts += [consumer.runner.tallies for consumer in self.consumers]
+        for tally in chain.from_iterable(parts):
+            tallies.setdefault(tally.route, []).append(tally)
+        return Ledger(
+            tuple(consumer.account() for consumer in self.consumers),
+            tuple(Tally.total(route, those) for route, those in tallies.items()),
+            self.publisher.account(),
+        )
 
     @property
     def connected(self) -> bool:
@@ -191,40 +238,42 @@ class NatsrouteService(Service):
         return connection
 
     def _consumer(self, entry: QueueEntry) -> Consumer:
-        connection = self._connection(f"consumer {entry}")
-        self._fire_connection_events(connection, entry.queue_group)
+        purpose = f"consumer {entry}"
+        connection = self._connection(purpose)
+        fire = self._fire_connection_events(connection, entry.queue_group)
         runner = Runner(
-            self._routing.for_entry(entry),
-            subject=entry.subject,
-            queue_group=entry.queue_group,
-            publish=self.publisher.publish,
-            calls=self.calls,
-            call_in_thread=self._route_threads.run,
-            unrouted=self.unrouted,
+            self._routing.for_entry(entry), self._means, subject=entry.subject, queue_group=entry.queue_group
         )
+
+        def overflowed(error: PendingLimitError) -> None:
+            self._announcements.slow(purpose, error)
+            fire(SLOW_CONSUMER, error)
+
         subscription = connection.subscribe(
-            entry.subject, runner.on_msg, entry.queue_group, self.settings.pending_limits
+            entry.subject, runner.on_msg, entry.queue_group, self.settings.pending_limits, overflowed
         )
         return Consumer(entry, connection, runner, subscription)
 
-    def _fire_connection_events(self, connection: Connection, queue_group: str | None = None) -> None:
-        runner = ConnectionRunner(
-            self._routing.for_connections,
-            publish=self.publisher.publish,
-            calls=self.calls,
-            call_in_thread=self._route_threads.run,
-            queue_group=queue_group,
-        )
+    def _fire_connection_events(self, connection: Connection, queue_group: str | None = None) -> _Fire:
+        """Run the routes of what the connection tells; the result runs one for what it is told."""
+        runner = ConnectionRunner(self._routing.for_connections, self._means, queue_group=queue_group)
+        self._connection_runners.append(runner)
         names = {State.CONNECTED: CONNECTED, State.DISCONNECTED: DISCONNECTED}
 
+        def fire(name: str, error: NatsrouteError, server: object = None) -> None:
+            runner.fire(name, str(server or connection.status().server or ""), error)
+
         def changed(change: Change) -> None:
+            if isinstance(change.reason, SlowConsumerError):
+                fire(SLOW_CONSUMER, change.reason, change.server)
             if change.state in names:
                 runner.fire(names[change.state], str(change.server))
             elif isinstance(change.reason, ServerError):
-                runner.fire(ERROR, str(change.server), change.reason)
+                fire(ERROR, change.reason, change.server)
 
         connection.observe(changed)
-        connection.observe_errors(lambda error: runner.fire(ERROR, str(connection.status().server or ""), error))
+        connection.observe_errors(partial(fire, ERROR))
+        return fire
 
     def _publisher_pressed(self, pressed: bool) -> None:
         """A publish worker is filling up: the routes that fill it get no more messages until it has room."""
@@ -277,7 +326,7 @@ class NatsrouteService(Service):
         give_up = self._reactor.seconds() + self.settings.drain_timeout
         while not (arrived.called and self._idle) and not self._hurried and self._reactor.seconds() < give_up:
             await deferLater(self._reactor, 0.01)
-        left = self.calls.unfinished
+        left = self.progress.unfinished
         for consumer in self.consumers:
             left += consumer.subscription.pending_subjects
         if left:
@@ -300,7 +349,7 @@ class NatsrouteService(Service):
 
     @property
     def _idle(self) -> bool:
-        return self.calls.idle and not any(consumer.subscription.pending for consumer in self.consumers)
+        return self.progress.idle and not any(consumer.subscription.pending for consumer in self.consumers)
 
     async def _stop(self) -> None:
         await self._drain()
@@ -308,10 +357,14 @@ class NatsrouteService(Service):
         await self.publisher.stop(0.0 if self._hurried else FLUSH_TIMEOUT)
         await gatherResults([connection.stopService() for connection in self._publish_connections])
         self._forget_shutdown()
-        self.calls.stop()
+        self.progress.stop()
         await gatherResults([self._publish_threads.stopService(), self._route_threads.stopService()])
         if self._embedded is not None:
             await self._embedded.stopService()
+        ledger = self.ledger()
+        for consumer in ledger.consumers:
+            self.log.info("Consumer {name}: {account}", name=consumer.name, account=str(consumer))
+        self.log.info("Publisher: {account}", account=str(ledger.publisher))
 
 
 def _join(connection: Connection, worker: PublishWorker) -> None:

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from natsroute.client.pool import Backoff
 from natsroute.client.servers import Server, parse_url
-from natsroute.client.subscription import PendingLimits
+from natsroute.client.subscription import PENDING_POLICIES, PendingLimits, PendingPolicy
 from natsroute.client.terms import Timing
 from natsroute.client.tls import Tls
 from natsroute.daemon.contexts import context_settings
 from natsroute.errors import SettingError, SubjectError
-from natsroute.publishing.worker import PublishLimits
+from natsroute.publishing.terms import PUBLISH_POLICIES, PublishLimits, PublishPolicy
 from natsroute.wire.subjects import check_pattern, check_queue_group
 
 DEFAULT_URL = "nats://127.0.0.1:4222"
@@ -125,6 +125,17 @@ def _switch(help: str) -> Any:
     return _setting(help, False, attrs.Converter(_flag, takes_self=True, takes_field=True))
 
 
+def _choice(help: str, choices: Sequence[str]) -> Any:
+    """One of several words; the first is the default."""
+
+    def convert(value: Any, instance: attrs.AttrsInstance, attribute: Any) -> Any:
+        if value not in choices:
+            raise SettingError(attribute.name, value, "there is no such choice", f"Give one of {', '.join(choices)}")
+        return value
+
+    return _setting(help, choices[0], attrs.Converter(convert, takes_self=True, takes_field=True))
+
+
 def _secret(help: str) -> Any:
     return attrs.field(
         default="", converter=str, repr=False, metadata={"help": help, "repeatable": False, "flag": False}
@@ -206,10 +217,25 @@ class Settings:
     write_timeout: float = _seconds("Seconds in which what was written must have gone out.", 60.0)
     ping_interval: float = _seconds("Seconds between our pings.", 120.0)
     max_pings_outstanding: int = _count("Unanswered pings after which a connection is dead.", 2)
-    pending_max_messages: int = _count("Messages that may wait for a slow route before reading stops.", 65_536)
-    pending_max_bytes: int = _count("Bytes that may wait for a slow route before reading stops.", 64 * 1024 * 1024)
+    pending_max_messages: int = _count("Messages that may wait for a slow route.", 65_536)
+    pending_max_bytes: int = _count("Bytes that may wait for a slow route.", 32 * 1024 * 1024)
+    pending_policy: PendingPolicy = _choice(
+        "What to do with more: pause (read no more until half is handled), drop_oldest or drop_newest.",
+        PENDING_POLICIES,
+    )
     publish_max_messages: int = _count("Unconfirmed messages that one publish worker may hold.", 65_536)
     publish_max_bytes: int = _count("Unconfirmed bytes that one publish worker may hold.", 8 * 1024 * 1024)
+    publish_max_age: float = _seconds(
+        "Seconds after which a message that is not confirmed fails; 0: never.", 3600.0, minimum=0.0
+    )
+    publish_policy: PublishPolicy = _choice(
+        "What becomes of a message that cannot go out: keep (sent when there is a connection again), fail (at once "
+        "without a connection, and never sent twice) or drop (gives way when its worker is half full).",
+        PUBLISH_POLICIES,
+    )
+    publish_msg_id: bool = _yes_or_no(
+        "Give each message a Nats-Msg-Id of its own, so that a stream can drop what is sent again."
+    )
     publish_resend_window: float = _seconds(
         "Seconds: what was confirmed no longer ago when a connection is lost is sent again, for a killed server may "
         "have confirmed what it had not yet passed on.",
@@ -332,12 +358,18 @@ class Settings:
     @property
     def pending_limits(self) -> PendingLimits:
         """What may wait for a slow route."""
-        return PendingLimits(self.pending_max_messages, self.pending_max_bytes)
+        return PendingLimits(self.pending_max_messages, self.pending_max_bytes, self.pending_policy)
 
     @property
     def publish_limits(self) -> PublishLimits:
         """What a publish worker may hold."""
-        return PublishLimits(self.publish_max_messages, self.publish_max_bytes, self.publish_resend_window)
+        return PublishLimits(
+            self.publish_max_messages,
+            self.publish_max_bytes,
+            self.publish_max_age,
+            self.publish_policy,
+            self.publish_resend_window,
+        )
 
 
 #: The settings by name, with ``help``, ``repeatable`` and ``flag`` in their metadata.

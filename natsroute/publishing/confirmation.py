@@ -3,15 +3,16 @@ The Deferred that a publish returns, which costs little until somebody listens t
 
 Most routes publish and drop the Deferred, and thousands of them are on the way at any moment. A plain Deferred brings a
 list for its callbacks, whether there are any or not: two objects to make, to keep and to look through for the garbage
-collector where one does.
+collector where one does. And when all of them fail, Twisted would write a traceback for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 _fresh = vars(Deferred())
 #: Where this Twisted keeps the callbacks (it changed in 25.5), if a fresh Deferred is as we know it.
@@ -23,9 +24,11 @@ class Confirmation(Deferred[None]):
     Fires with None when the server has a message.
 
     :ivar has_listeners: whether anybody looked for its result, or ended it already.
+    :ivar kept: whether the message may be sent again.
     """
 
     has_listeners = _LISTENERS is None
+    kept = True
 
     if _LISTENERS is not None:
         _canceller = None
@@ -39,6 +42,31 @@ class Confirmation(Deferred[None]):
             listeners: list[Any] = []
             setattr(self, name, listeners)
             return listeners
+
+    def fail(self, reason: Failure | Exception, unheard: Callable[[Failure], object]) -> None:
+        """
+        The server will not have the message.
+
+        :param unheard: called with the failure if nobody has looked at it when the Deferred is gone; in any thread.
+        """
+        if self.has_listeners:
+            self.errback(reason)
+            return
+        # What errback() would do, without the traceback that it would leave in the log.
+        failure = reason if isinstance(reason, Failure) else Failure(reason)
+        failure.cleanFailure()
+        self.called = True
+        self.result = failure
+        self.unheard = unheard
+        self.__class__ = _FailedConfirmation
+
+
+class _FailedConfirmation(Confirmation):
+    """Apart, since a ``__del__`` would cost the others too."""
+
+    def __del__(self) -> None:
+        if not self.has_listeners:
+            self.unheard(cast(Failure, self.result))
 
 
 def confirm_all(confirmations: Iterable[Confirmation]) -> None:

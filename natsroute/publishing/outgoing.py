@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 import attrs
 from twisted.python.failure import Failure
 
 from natsroute.publishing.confirmation import Confirmation
+from natsroute.wire.encoder import split_pubs
 
 
 class Unmade:
@@ -37,19 +38,27 @@ class Unmade:
         return len(self.made) if isinstance(self.made, bytes) else 0
 
 
+#: One message: what says what became of it, and its command.
+OneMessage = tuple[Confirmation, "bytes | Unmade"]
+
+
 class Messages:
     """
     Messages on their way, as two lists in step.
 
     :ivar unmade: those of the commands that the pool must make first.
+    :ivar since: when the first of them was published, on the reactor's clock.
+    :ivar all_kept: whether all of them may be sent again.
     """
 
-    __slots__ = ("commands", "confirmations", "unmade")
+    __slots__ = ("all_kept", "commands", "confirmations", "since", "unmade")
 
-    def __init__(self) -> None:
+    def __init__(self, since: float = 0.0) -> None:
         self.confirmations: list[Confirmation] = []
         self.commands: list[bytes | Unmade] = []
         self.unmade: list[Unmade] = []
+        self.since = since
+        self.all_kept = True
 
     def add(self, confirmation: Confirmation, command: bytes | Unmade) -> None:
         """One more, behind the others."""
@@ -57,12 +66,18 @@ class Messages:
         self.commands.append(command)
         if type(command) is Unmade:
             self.unmade.append(command)
+        if not confirmation.kept:
+            self.all_kept = False
+
+    def __iter__(self) -> Iterator[OneMessage]:
+        return zip(self.confirmations, self.commands)
 
     def before(self, others: Messages) -> Messages:
         """These, and then the others."""
         self.confirmations += others.confirmations
         self.commands += others.commands
         self.unmade += others.unmade
+        self.all_kept = self.all_kept and others.all_kept
         return self
 
     def make(self) -> None:
@@ -72,7 +87,8 @@ class Messages:
 
     def as_batch(self) -> Batch:
         """As it is written, when all is made."""
-        return Batch(self.confirmations, b"".join(cast("list[bytes]", self.commands)))
+        data = b"".join(cast("list[bytes]", self.commands))
+        return Batch(self.confirmations, data, self.since, self.all_kept)
 
 
 @attrs.define(eq=False, weakref_slot=False)
@@ -80,22 +96,27 @@ class Batch:
     """
     Messages written together: thousands are on the way at any moment, so they are kept in few objects.
 
+    :ivar confirmations: none for messages that are written again though they were confirmed, and none for those that
+        have failed since.
     :ivar data: their commands, one behind the other.
+    :ivar since: when the first of them was published.
+    :ivar all_kept: whether all of them may be sent again.
+    :ivar expired: whether they were too old, and have failed.
     """
 
     confirmations: list[Confirmation]
     data: bytes
+    since: float
+    all_kept: bool = True
+    expired: bool = False
+
+    def __iter__(self) -> Iterator[OneMessage]:
+        return zip(self.confirmations, split_pubs(self.data))
 
 
-@attrs.frozen
-class Settling:
-    """
-    Messages that the server has confirmed a moment ago.
-
-    :ivar confirmed_at: on the reactor's clock.
-    :ivar count: messages.
-    """
-
-    confirmed_at: float
-    count: int
-    data: bytes
+def messages_of(messages: Iterable[OneMessage], since: float) -> Messages:
+    """Single messages together again."""
+    together = Messages(since)
+    for confirmation, command in messages:
+        together.add(confirmation, command)
+    return together

@@ -7,22 +7,34 @@ A subject always goes to the same worker, so its order is kept. What a worker do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import count
+from secrets import token_hex
 from threading import get_ident
-from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from natsroute import payloads
-from natsroute.errors import NatsrouteError, PublisherStoppedError
+from natsroute.errors import NatsrouteError, PublisherStoppedError, SettingError
+from natsroute.ledger import PublisherAccount
+from natsroute.publishing.complaints import Complaints
 from natsroute.publishing.confirmation import Confirmation
 from natsroute.publishing.outgoing import Unmade
-from natsroute.publishing.worker import InPool, Link, PublishLimits, PublishWorker
+from natsroute.publishing.terms import PUBLISH_POLICIES, InPool, Link, PublishLimits
+from natsroute.publishing.worker import PublishWorker
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import HeaderValues, encode_headers
+
+_MESSAGE_ID = "Nats-Msg-Id"
+
+
+def unique_ids() -> Iterator[str]:
+    """Ids that no other process gives, nor this one twice."""
+    process = token_hex(8)
+    return (f"{process}{number:x}" for number in count())
 
 
 class Publisher:
@@ -34,11 +46,7 @@ class Publisher:
     :param from_thread: the reactor's ``callFromThread``.
     :param on_pressure: called with True when a worker holds half of what it may, with False when it is down to a
         quarter, so that whoever feeds it can pause.
-
-    :ivar published: messages taken.
-    :ivar confirmed: messages that the server has.
-    :ivar resent: messages sent again after a reconnect.
-    :ivar failed: messages whose Deferred failed.
+    :param message_ids: gives the ``Nats-Msg-Id`` of each message that comes without one; None: it gets none.
     """
 
     def __init__(
@@ -50,29 +58,29 @@ class Publisher:
         from_thread: Callable[..., object],
         limits: PublishLimits = PublishLimits(),
         on_pressure: Callable[[bool], None] = lambda pressed: None,
+        message_ids: Iterator[str] | None = None,
     ) -> None:
-        self.workers = [PublishWorker(link, clock, in_pool, limits, on_pressure) for link in links]
+        self._complaints = Complaints(clock)
+        self.workers = [PublishWorker(link, clock, in_pool, limits, on_pressure, self._complaints) for link in links]
+        self._policy = limits.policy
+        self._message_ids = message_ids
         self._clock = clock
         self._from_thread = from_thread
         self._thread: int | None = None
         self._refused = 0
         self._stopping = False
 
-    @property
-    def confirmed(self) -> int:
-        return sum(worker.confirmed for worker in self.workers)
-
-    @property
-    def resent(self) -> int:
-        return sum(worker.resent for worker in self.workers)
-
-    @property
-    def failed(self) -> int:
-        return self._refused + sum(worker.failed for worker in self.workers)
-
-    @property
-    def published(self) -> int:
-        return self._refused + sum(worker.published for worker in self.workers)
+    def account(self) -> PublisherAccount:
+        """What became of its messages so far; those that other threads have just given are not among them yet."""
+        workers, refused = self.workers, self._refused
+        return PublisherAccount(
+            published=refused + sum(worker.published for worker in workers),
+            confirmed=sum(worker.confirmed for worker in workers),
+            failed=refused + sum(worker.failed for worker in workers),
+            dropped=sum(worker.dropped for worker in workers),
+            resent=sum(worker.resent for worker in workers),
+            in_progress=sum(worker.in_progress for worker in workers),
+        )
 
     def start(self) -> None:
         """Take messages; to be called in the reactor's thread, which is taken note of."""
@@ -80,7 +88,14 @@ class Publisher:
         self._stopping = False
 
     def publish(
-        self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None
+        self,
+        subject: str,
+        payload: object,
+        reply: str | None = None,
+        headers: HeaderValues | None = None,
+        *,
+        policy: str | None = None,
+        msg_id: str | None = None,
     ) -> Deferred[None]:
         """
         Publish a message. Messages to one subject arrive in the order in which they were given.
@@ -92,24 +107,38 @@ class Publisher:
             payload; anything else is sent as JSON.
         :param reply: the subject that answers should go to.
         :param headers: NATS headers, each with one value or several (NATS ADR-4).
+        :param policy: ``"keep"``, ``"fail"`` or ``"drop"`` instead of the publisher's own; see
+            :data:`natsroute.publishing.terms.PublishPolicy`.
+        :param msg_id: the header ``Nats-Msg-Id``, by which a stream knows a message that was sent again.
 
         :return: fires with None when the server has the message. Fails with
             :class:`~natsroute.errors.SubjectError`, :class:`~natsroute.errors.HeaderError` or
             :class:`~natsroute.errors.PayloadError` for what cannot be sent,
             :class:`~natsroute.errors.PayloadTooLargeError` above the server's ``max_payload``,
             :class:`~natsroute.errors.PermissionsError` if the server refuses it,
-            :class:`~natsroute.errors.PublishBufferFullError` if too much waits already, and
+            :class:`~natsroute.errors.PublishBufferFullError` if too much waits already,
+            :class:`~natsroute.errors.PublishExpiredError` if it was not confirmed in time,
+            :class:`~natsroute.errors.ConnectionLostError` with the policy ``fail``,
+            :class:`~natsroute.errors.PublishDroppedError` with the policy ``drop``, and
             :class:`~natsroute.errors.PublisherStoppedError` if the end came first; what a callable raises is passed
             on.
         """
         confirmation: Confirmation = Confirmation()
         if get_ident() != self._thread:
-            self._from_thread(self._publish_for_thread, confirmation, subject, payload, reply, headers)
+            self._from_thread(self._publish_for_thread, confirmation, subject, payload, reply, headers, policy, msg_id)
             return confirmation
         command: bytes | Unmade
         try:
             if self._stopping:
                 raise PublisherStoppedError(f"the publisher is stopping: the message to {subject} was not sent")
+            if policy is None:
+                policy = self._policy
+            elif policy not in PUBLISH_POLICIES:
+                raise SettingError("policy", policy, "there is no such policy", f"One of {', '.join(PUBLISH_POLICIES)}")
+            if msg_id is not None:
+                headers = {**(headers or {}), _MESSAGE_ID: msg_id}
+            elif self._message_ids is not None:
+                headers = {_MESSAGE_ID: next(self._message_ids), **(headers or {})}
             block = encode_headers(headers) if headers else b""
             if type(payload) is str:
                 payload = payloads.to_bytes(payload)
@@ -122,13 +151,22 @@ class Publisher:
                 size = 0
         except NatsrouteError:
             self._refused += 1
-            confirmation.errback(Failure())
+            confirmation.fail(Failure(), self._complaints.add)
             return confirmation
-        self.workers[hash(subject) % len(self.workers)].add(confirmation, command, size)
+        self.workers[hash(subject) % len(self.workers)].add(confirmation, command, size, policy)
         return confirmation
 
-    def _publish_for_thread(self, confirmed: Deferred[None], *message: Any) -> None:
-        self.publish(*message).chainDeferred(confirmed)
+    def _publish_for_thread(
+        self,
+        confirmed: Deferred[None],
+        subject: str,
+        payload: object,
+        reply: str | None,
+        headers: HeaderValues | None,
+        policy: str | None,
+        msg_id: str | None,
+    ) -> None:
+        self.publish(subject, payload, reply, headers, policy=policy, msg_id=msg_id).chainDeferred(confirmed)
 
     #: The name that the function has in a Kamailio script.
     nats_publish = publish
@@ -144,6 +182,7 @@ class Publisher:
         give_up = self._clock.callLater(timeout, self._abandon)
 
         def stopped(_: object) -> None:
+            self._complaints.tell_rest()
             if give_up.active():
                 give_up.cancel()
 

@@ -2,7 +2,8 @@
 One publish worker: messages in, confirmed messages out, over a link that comes and goes.
 
 It takes all that waits in one go and puts a PING behind it; the PONG says that the server has all before it, and their
-Deferreds fire. What was not confirmed when the connection ended is sent again, first and in order.
+Deferreds fire. What was not confirmed when the connection ended is sent again, first and in order, unless its policy is
+``fail``; what is older than ``max_age`` fails.
 
 Payloads that can block or are heavy (callables, and objects that become JSON) are made into bytes in the pool, a batch
 at a time; a batch of ready bytes does not go through a thread, since there is nothing left to make.
@@ -12,56 +13,28 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import chain
-from typing import Protocol as Interface
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from natsroute.errors import (
+    ConnectionLostError,
     PayloadTooLargeError,
     PermissionsError,
     PublishBufferFullError,
+    PublishDroppedError,
     PublisherStoppedError,
+    PublishExpiredError,
 )
+from natsroute.publishing.complaints import Complaints
 from natsroute.publishing.confirmation import Confirmation, confirm_all
-from natsroute.publishing.outgoing import Batch, Messages, Settling, Unmade
+from natsroute.publishing.outgoing import Batch, Messages, OneMessage, Unmade, messages_of
+from natsroute.publishing.settling import Settling
+from natsroute.publishing.terms import InPool, Link, PublishLimits
 from natsroute.wire.encoder import read_pub, split_pubs
 from natsroute.wire.frames import MOST_MAX_PAYLOAD
-
-
-class Link(Interface):
-    """What a publish worker sees of a connection."""
-
-    @property
-    def max_payload(self) -> int | None:
-        """Bytes that the connected server allows; None while there is no connection."""
-
-    def write_and_ping(self, data: bytes, messages: int) -> Deferred[None]:
-        """Write so many messages, and fire when the server has read them; fail if the connection ends before."""
-
-
-#: Runs a function in the pool: ``deferToThreadPool`` with its reactor and pool.
-InPool = Callable[[Callable[[], None]], "Deferred[None]"]
-
-
-@attrs.frozen
-class PublishLimits:
-    """
-    What one worker may hold until it is confirmed.
-
-    :ivar messages: messages.
-    :ivar bytes: bytes, as they go over the wire.
-    :ivar resend_window: seconds. A message that was confirmed no longer ago than this when the connection is lost is
-        sent again: a server that is killed may have confirmed what it had not yet passed on.
-    """
-
-    messages: int = 65_536
-    bytes: int = 8 * 1024 * 1024
-    resend_window: float = 0.25
 
 
 class PublishWorker:
@@ -71,6 +44,7 @@ class PublishWorker:
     :ivar confirmed: messages that the server has.
     :ivar resent: messages sent again after a reconnect.
     :ivar failed: messages whose Deferred failed, those refused for want of room included.
+    :ivar dropped: messages that gave way, as their policy asked for.
     """
 
     log = Logger()
@@ -82,8 +56,9 @@ class PublishWorker:
         in_pool: InPool,
         limits: PublishLimits,
         on_pressure: Callable[[bool], None],
+        complaints: Complaints,
     ) -> None:
-        self.confirmed = self.resent = self.failed = 0
+        self.confirmed = self.resent = self.failed = self.dropped = 0
         self._link = link
         self._clock = clock
         self._in_pool = in_pool
@@ -91,27 +66,42 @@ class PublishWorker:
         self._half_of_messages = limits.messages // 2
         self._half_of_bytes = limits.bytes // 2
         self._on_pressure = on_pressure
+        # All of a batch expire together, so it may not hold messages of very different ages.
+        self._joined_within = limits.max_age / 20 or float("inf")
         self._pressed = False
-        self._waiting = Messages()
+        self._complaints = complaints
+        self._waiting = Messages()  # of this turn of the reactor
+        self._parked: deque[Messages] = deque()  # of earlier turns, while the link is down or the pool busy
         self._in_the_pool = Messages()
         self._unconfirmed: deque[Batch] = deque()
         self._unsure: list[Batch] = []  # written before the link was cut, and to be written again before all else
-        self._settling: deque[Settling] = deque()
-        self._settling_bytes = 0
+        self._settling = Settling(clock, limits.resend_window, limits.bytes // 4)
         self._messages = 0
         self._bytes = 0
+        self._failures: list[tuple[Confirmation, Exception | Failure]] = []
         self._max_payload = MOST_MAX_PAYLOAD  # until a server says otherwise
         self._permission_errors: dict[str, PermissionsError] = {}
         self._next_flush: IDelayedCall | None = None
+        self._next_expiry: IDelayedCall | None = None
         self._is_sparse = False  # the last batch was of one message
         self._drained: Deferred[None] | None = None
 
     @property
     def published(self) -> int:
         """Messages taken, whatever became of them."""
-        return self.confirmed + self.failed + self._messages
+        return self.confirmed + self.failed + self.dropped + self._messages
 
-    def add(self, confirmation: Confirmation, command: bytes | Unmade, size: int) -> None:
+    @property
+    def in_progress(self) -> int:
+        """Messages that are on their way here: not a counter, but as many as there are."""
+        return sum(len(messages.confirmations) for messages in self._held)
+
+    @property
+    def _held(self) -> list[Messages | Batch]:
+        """The oldest first."""
+        return [*self._unsure, *self._unconfirmed, self._in_the_pool, *self._parked, self._waiting]
+
+    def add(self, confirmation: Confirmation, command: bytes | Unmade, size: int, policy: str = "keep") -> None:
         """
         Take a message.
 
@@ -122,21 +112,32 @@ class PublishWorker:
         self._messages = messages = self._messages + 1
         self._bytes = size_of_all = self._bytes + len(command)
         if messages > self._half_of_messages or size_of_all > self._half_of_bytes:
+            if policy == "drop":
+                self._drop(confirmation, command)
+                return
             if messages > self._limits.messages or self._bytes > self._limits.bytes:
-                self._fail(confirmation, command, self._full_without(command))
+                self._refuse(confirmation, command, self._full_without(command))
                 return
             if not self._pressed:
                 self._pressed = True
                 self._on_pressure(True)
         if size > self._max_payload:
-            self._fail(confirmation, command, PayloadTooLargeError(size, self._max_payload))
+            self._refuse(confirmation, command, PayloadTooLargeError(size, self._max_payload))
             return
         waiting = self._waiting
+        if policy == "fail":
+            if self._link.max_payload is None:
+                self._refuse(confirmation, command, ConnectionLostError("there is no connection to a NATS server"))
+                return
+            confirmation.kept = waiting.all_kept = False
         waiting.confirmations.append(confirmation)
         waiting.commands.append(command)
         if type(command) is Unmade:
             waiting.unmade.append(command)
         if self._next_flush is None:
+            waiting.since = self._clock.seconds()
+            if self._next_expiry is None and self._limits.max_age:
+                self._next_expiry = self._clock.callLater(self._limits.max_age, self._expire)
             if self._is_sparse and not self._unconfirmed:
                 self._flush()  # nobody else is coming, so nothing is gained by waiting for them
             else:
@@ -157,11 +158,13 @@ class PublishWorker:
         is_lower, self._max_payload = max_payload < self._max_payload, max_payload
         if is_lower:
             unsure = [self._fitting(batch) for batch in unsure]
-            waiting, self._waiting = self._waiting, Messages()
-            self._waiting = self._sendable(waiting.confirmations, waiting.commands).before(self._waiting)
+            self._parked = deque(self._sendable(messages) for messages in self._parked)
+            self._waiting = self._sendable(self._waiting)
         for batch in unsure:
+            self.resent += sum(1 for _ in split_pubs(batch.data))
             self._write(batch)
-        self._flush_soon()
+        self._send()
+        self._tell_failures()
 
     def disconnected(self, *, in_order: bool = False) -> None:
         """
@@ -169,16 +172,20 @@ class PublishWorker:
 
         :param in_order: the server was left, not lost: what it confirmed it has passed on.
         """
-        self._forget_settled()
-        settling = [] if in_order else list(self._settling)
-        self.resent += sum(one.count for one in settling)
-        self.resent += sum(len(batch.confirmations) for batch in self._unconfirmed)
-        self._unsure += [*(Batch([], one.data) for one in settling), *self._unconfirmed]
-        self._settling.clear()
-        self._settling_bytes = 0
-        self._unconfirmed.clear()
+        settling = self._settling.take()
+        if not in_order:
+            self._unsure += [Batch([], data, 0.0) for data in settling]
+        lost = ConnectionLostError("the connection was lost before the server confirmed it")
+        unconfirmed, self._unconfirmed = self._unconfirmed, deque()
+        self._unsure += [
+            batch if batch.all_kept else self._kept(batch, lost).as_batch()
+            for batch in unconfirmed
+            if not batch.expired
+        ]
+        self._parked = deque(self._kept(messages, lost) for messages in self._parked)
+        self._waiting = self._kept(self._waiting, lost)
         self._permission_errors.clear()
-        self._end_if_drained()
+        self._tell_failures()
 
     def refused(self, error: PermissionsError) -> None:
         """
@@ -199,66 +206,52 @@ class PublishWorker:
 
     def abandon(self) -> None:
         """Fail all that was not confirmed."""
-        written = [*self._unsure, *self._unconfirmed]
-        left: list[tuple[Confirmation, bytes | Unmade]] = [
-            *chain.from_iterable(zip(batch.confirmations, split_pubs(batch.data)) for batch in written),
-            *zip(self._in_the_pool.confirmations, self._in_the_pool.commands),
-            *zip(self._waiting.confirmations, self._waiting.commands),
-        ]
+        held = self._held
         self._unsure = []
         self._unconfirmed.clear()
+        self._parked.clear()
         self._in_the_pool = Messages()
         self._waiting = Messages()
-        if left:
-            subjects = ", ".join(sorted({_subject_of(command) for _, command in left})[:10])
-            self.log.error("{count} messages were not confirmed, to {subjects}", count=len(left), subjects=subjects)
-        for confirmation, command in left:
-            reason = PublisherStoppedError("the publisher stopped before the server had the message")
-            self._fail(confirmation, command, reason)
-        self._end_if_drained()
+        reason = PublisherStoppedError("the publisher stopped before the server had the message")
+        self._fail_all((one for messages in held for one in messages), reason)
+        self._tell_failures()
 
     # -- the way out ------------------------------------------------------------------------------------------------
 
-    def _flush_soon(self) -> None:
-        if self._next_flush is None and self._waiting.commands:
-            self._next_flush = self._clock.callLater(0, self._flush)
-
     def _flush(self) -> None:
         self._next_flush = None
-        if self._in_the_pool.commands or self._link.max_payload is None or not self._waiting.commands:
+        if self._waiting.commands:
+            self._parked.append(self._waiting)
+            self._waiting = Messages()
+        self._send()
+
+    def _send(self) -> None:
+        if not self._parked or self._in_the_pool.commands or self._link.max_payload is None:
             return
-        messages, self._waiting = self._waiting, Messages()
+        messages = self._parked.popleft()
+        while self._parked and self._parked[0].since - messages.since <= self._joined_within:
+            messages.before(self._parked.popleft())
         if messages.unmade:
             self._in_the_pool = messages
             self._in_pool(messages.make).addBoth(self._made, messages)
         else:
             self._write(messages.as_batch())
+        if self._parked:
+            self._send()
 
     def _made(self, _: object, messages: Messages) -> None:
         if self._in_the_pool is not messages:
-            return  # abandoned meanwhile
+            return  # given up meanwhile
         self._in_the_pool = Messages()
         self._bytes += sum(len(unmade) for unmade in messages.unmade)
-        sendable = self._sendable(messages.confirmations, messages.commands)
+        sendable = self._sendable(messages)
         if self._link.max_payload is None:
-            self._waiting = sendable.before(self._waiting)
+            lost = ConnectionLostError("there is no connection to a NATS server")
+            self._parked.appendleft(self._kept(sendable, lost))
         else:
             self._write(sendable.as_batch())
-        self._end_if_drained()
-        self._flush_soon()
-
-    def _settle(self, batch: Batch) -> None:
-        """Keep a confirmed batch for a moment."""
-        self._settling.append(Settling(self._clock.seconds(), len(batch.confirmations), batch.data))
-        self._settling_bytes += len(batch.data)
-        self._forget_settled()
-
-    def _forget_settled(self) -> None:
-        oldest = self._clock.seconds() - self._limits.resend_window
-        # A bound that a quarter of a second does not reach in most traffic; at top rates a server is quicker, too.
-        most = self._limits.bytes // 4
-        while self._settling and (self._settling[0].confirmed_at <= oldest or self._settling_bytes > most):
-            self._settling_bytes -= len(self._settling.popleft().data)
+        self._send()
+        self._tell_failures()
 
     def _write(self, batch: Batch) -> None:
         if not batch.data:
@@ -274,32 +267,34 @@ class PublishWorker:
             return  # abandoned meanwhile
         self._unconfirmed.popleft()
         if self._permission_errors:
-            batch = self._fail_refused(batch)
+            batch = self._without_refused(batch)
         if batch.confirmations:
-            self._settle(batch)
+            self._settling.add(batch)
             self.confirmed += len(batch.confirmations)
             self._messages -= len(batch.confirmations)
             self._bytes -= len(batch.data)
             confirm_all(batch.confirmations)
-        self._ease()
-        self._end_if_drained()
+        self._tell_failures()
 
-    def _fail_refused(self, batch: Batch) -> Batch:
+    # -- what does not go out ---------------------------------------------------------------------------------------
+
+    def _without_refused(self, batch: Batch) -> Batch:
         """What the server did not refuse."""
         errors, self._permission_errors = self._permission_errors, {}
-        taken = Messages()
-        for confirmation, command in zip(batch.confirmations, split_pubs(batch.data)):
-            error = next((errors[name] for name in read_pub(command).subjects if name in errors), None)
+        taken = Messages(batch.since)
+        for confirmation, command in batch:
+            names = read_pub(command).subjects if type(command) is bytes else []
+            error = next((errors[name] for name in names if name in errors), None)
             if error is None:
                 taken.add(confirmation, command)
             else:
                 self._fail(confirmation, command, error)
         return taken.as_batch()
 
-    def _sendable(self, confirmations: Iterable[Confirmation], commands: Iterable[bytes | Unmade]) -> Messages:
+    def _sendable(self, messages: Messages | Batch) -> Messages:
         """What may be sent; the rest fails: what could not be made, and what a server with a lower limit refuses."""
-        sendable = Messages()
-        for confirmation, command in zip(confirmations, commands):
+        sendable = Messages(messages.since)
+        for confirmation, command in messages:
             if type(command) is Unmade and command.made is not None:
                 if isinstance(command.made, Failure):
                     self._fail(confirmation, command, command.made)
@@ -313,24 +308,88 @@ class PublishWorker:
 
     def _fitting(self, batch: Batch) -> Batch:
         """What of a batch this server takes."""
-        commands = split_pubs(batch.data)
         if batch.confirmations:
-            return self._sendable(batch.confirmations, commands).as_batch()
+            return self._sendable(batch).as_batch()
         # It was confirmed already: there is nobody to tell of what is left out.
-        return Batch([], b"".join(each for each in commands if read_pub(each).size <= self._max_payload))
+        commands = (each for each in split_pubs(batch.data) if read_pub(each).size <= self._max_payload)
+        return Batch([], b"".join(commands), batch.since)
+
+    def _kept(self, messages: Messages | Batch, lost: ConnectionLostError) -> Messages:
+        """What waits for the next connection; the rest fails."""
+        if isinstance(messages, Messages) and messages.all_kept:
+            return messages
+        ours = list(messages)
+        self._fail_all((one for one in ours if not one[0].kept), lost)
+        return messages_of((one for one in ours if one[0].kept), messages.since)
+
+    def _expire(self) -> None:
+        """Fail what is too old, and look again when the next will be."""
+        self._next_expiry = None
+        now = self._clock.seconds()
+        last = now - self._limits.max_age
+        expired: list[Messages | Batch] = [
+            batch for batch in (*self._unsure, *self._unconfirmed) if batch.confirmations and batch.since <= last
+        ]
+        if self._in_the_pool.commands and self._in_the_pool.since <= last:
+            expired.append(self._in_the_pool)
+            self._in_the_pool = Messages()
+        while self._parked and self._parked[0].since <= last:
+            expired.append(self._parked.popleft())
+        self._fail_all((one for messages in expired for one in messages), PublishExpiredError(self._limits.max_age))
+        for batch in expired:
+            if isinstance(batch, Batch):  # its PONG may still come
+                batch.confirmations, batch.expired = [], True
+        self._unsure = [batch for batch in self._unsure if not batch.expired]
+        left = [messages.since for messages in self._held if messages.confirmations]
+        if left:
+            self._next_expiry = self._clock.callLater(min(left) + self._limits.max_age - now, self._expire)
+        self._send()
+        self._tell_failures()
+
+    def _drop(self, confirmation: Confirmation, command: bytes | Unmade) -> None:
+        self.dropped += 1
+        self._messages -= 1
+        self._bytes -= len(command)
+        reason = Failure(PublishDroppedError("its worker is half full, and its policy is 'drop'"))
+        confirmation.fail(reason, self._complaints.add)
+
+    def _refuse(self, confirmation: Confirmation, command: bytes | Unmade, reason: Exception) -> None:
+        """Fail a message that was not taken."""
+        self._fail(confirmation, command, reason)
+        self._tell_failures()
 
     def _fail(self, confirmation: Confirmation, command: bytes | Unmade, reason: Exception | Failure) -> None:
+        """Count it; its Deferred fails when all is in its place again, for its callbacks may look around here."""
         self.failed += 1
         self._messages -= 1
         if type(command) is bytes:  # what the pool makes is counted when it comes back from there
             self._bytes -= len(command)
-        confirmation.errback(reason)
-        self._ease()
+        self._failures.append((confirmation, reason))
 
-    def _ease(self) -> None:
+    def _fail_all(self, messages: Iterable[OneMessage], reason: Exception) -> None:
+        subjects: set[str] = set()
+        count = 0
+        for confirmation, command in messages:
+            count += 1
+            if len(subjects) < 10:
+                subjects.add(_subject_of(command))
+            self._fail(confirmation, command, reason)
+        if count:
+            self.log.error(
+                "{count} messages were not confirmed, to {subjects}: {reason}",
+                count=count,
+                subjects=", ".join(sorted(subjects)),
+                reason=reason,
+            )
+
+    def _tell_failures(self) -> None:
+        failures, self._failures = self._failures, []
+        for confirmation, reason in failures:
+            confirmation.fail(reason, self._complaints.add)
         if self._pressed and self._messages * 4 <= self._limits.messages and self._bytes * 4 <= self._limits.bytes:
             self._pressed = False
             self._on_pressure(False)
+        self._end_if_drained()
 
     def _end_if_drained(self) -> None:
         if self._drained is None:
@@ -341,6 +400,9 @@ class PublishWorker:
             self.abandon()
         elif not self._messages:
             drained, self._drained = self._drained, None
+            if self._next_expiry is not None:
+                self._next_expiry.cancel()
+                self._next_expiry = None
             drained.callback(None)
 
 

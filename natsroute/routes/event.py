@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Any
 from typing import Protocol as Interface
 
 import attrs
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
 
 from natsroute import payloads
-from natsroute.errors import NoReplySubjectError, ServerError
+from natsroute.errors import NatsrouteError, NoReplySubjectError
+from natsroute.ledger import Tally
 from natsroute.wire.frames import Msg, MsgLine
 from natsroute.wire.headers import HeaderValues
 
@@ -18,7 +21,14 @@ class Publish(Interface):
     """How a route publishes; see :meth:`natsroute.publishing.publisher.Publisher.publish`."""
 
     def __call__(
-        self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None
+        self,
+        subject: str,
+        payload: object,
+        reply: str | None = None,
+        headers: HeaderValues | None = None,
+        *,
+        policy: str | None = None,
+        msg_id: str | None = None,
     ) -> Deferred[None]: ...
 
 
@@ -27,17 +37,20 @@ class Scope:
     """
     What the events of one route have in common.
 
-    :ivar name: the event route that fired.
+    :ivar publish: how they publish.
+    :ivar clock: the reactor, or what stands for it.
+    :ivar tally: counts them; it has the name of the event route that fired.
     :ivar queue_group: the queue group of the subscription, or None.
     :ivar server: for connection events, the server's URL without credentials.
-    :ivar error: for ``nats:error``, what the server said.
+    :ivar error: for ``nats:error`` and ``nats:slow_consumer``, what is wrong.
     """
 
-    name: str
     publish: Publish
+    clock: IReactorTime
+    tally: Tally
     queue_group: str | None = None
     server: str | None = None
-    error: ServerError | None = None
+    error: NatsrouteError | None = None
 
 
 class Event(Msg):
@@ -53,9 +66,10 @@ class Event(Msg):
     :ivar scope: what it has in common with the route's other events.
     """
 
-    __slots__ = ("scope",)
+    __slots__ = ("_attempts", "scope")
 
     scope: Scope
+    _attempts: int
 
     @classmethod
     def within(cls, scope: Scope, line: MsgLine, data: bytes, header_block: bytes = b"") -> Event:
@@ -67,7 +81,7 @@ class Event(Msg):
     @property
     def name(self) -> str:
         """The event route that fired, as ``nats:Kamailio-World``."""
-        return self.scope.name
+        return self.scope.tally.route
 
     @property
     def queue_group(self) -> str | None:
@@ -80,9 +94,28 @@ class Event(Msg):
         return self.scope.server
 
     @property
-    def error(self) -> ServerError | None:
-        """For ``nats:error`` what the server said; else None."""
+    def error(self) -> NatsrouteError | None:
+        """For ``nats:error`` what the server said, for ``nats:slow_consumer`` what is too slow; else None."""
         return self.scope.error
+
+    @property
+    def attempts(self) -> int:
+        """Which attempt this is, counted from 1; above that a retry."""
+        return getattr(self, "_attempts", 1)
+
+    @attempts.setter
+    def attempts(self, number: int) -> None:
+        self._attempts = number
+
+    @property
+    def tally(self) -> Tally:
+        """What has become of the messages of this route so far; middleware adds its own."""
+        return self.scope.tally
+
+    @property
+    def clock(self) -> IReactorTime:
+        """The reactor's clock, or that of a test."""
+        return self.scope.clock
 
     def text(self) -> str:
         """
@@ -101,19 +134,25 @@ class Event(Msg):
         return payloads.to_json(self.data, self.subject)
 
     def publish(
-        self, subject: str, payload: object, reply: str | None = None, headers: HeaderValues | None = None
+        self,
+        subject: str,
+        payload: object,
+        reply: str | None = None,
+        headers: HeaderValues | None = None,
+        **how: Any,
     ) -> Deferred[None]:
         """
         Publish a message; see :meth:`natsroute.publishing.publisher.Publisher.publish`.
 
+        :param how: ``policy`` and ``msg_id``.
         :return: fires when the server has the message.
         """
-        return self.scope.publish(subject, payload, reply, headers)
+        return self.scope.publish(subject, payload, reply, headers, **how)
 
     #: The name that the function has in a Kamailio script.
     nats_publish = publish
 
-    def respond(self, payload: object, headers: HeaderValues | None = None) -> Deferred[None]:
+    def respond(self, payload: object, headers: HeaderValues | None = None, **how: Any) -> Deferred[None]:
         """
         Answer to the message's reply subject.
 
@@ -122,20 +161,19 @@ class Event(Msg):
         """
         if self.reply is None:
             return fail(NoReplySubjectError(f"the message on {self.subject} has no reply subject"))
-        return self.scope.publish(self.reply, payload, None, headers)
+        return self.scope.publish(self.reply, payload, None, headers, **how)
 
     @classmethod
-    def of_connection(
-        cls,
-        name: str,
-        publish: Publish,
-        server: str,
-        queue_group: str | None = None,
-        error: ServerError | None = None,
-    ) -> Event:
-        """A connection came or went, or its server said that something is wrong."""
-        return cls.within(Scope(name, publish, queue_group, server, error), MsgLine("", 0, None, 0, 0), b"")
+    def of_connection(cls, scope: Scope) -> Event:
+        """A connection came or went, or something is wrong with it."""
+        return cls.within(scope, MsgLine("", 0, None, 0, 0), b"")
 
     def __repr__(self) -> str:
         about = f"server={self.server!r}" if self.server else f"subject={self.subject!r}, {len(self.data)} bytes"
         return f"<Event {self.name} {about}>"
+
+
+#: The function behind a route: it returns nothing, a Deferred, or a coroutine that may await Deferreds.
+RouteFunction = Callable[[Event], "Deferred[Any] | Coroutine[Any, Any, Any] | object"]
+#: A function around a route's function: takes it, and gives what runs instead of it.
+Middleware = Callable[[RouteFunction], RouteFunction]

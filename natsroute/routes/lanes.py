@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable
-from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from natsroute.routes.calls import Calls
 from natsroute.routes.event import Event
-from natsroute.routes.table import KeyFunction, Route, RouteFunction
+from natsroute.routes.table import KeyFunction, Route
 
 #: Messages that may wait behind running keys, for each key that may run: enough to keep all keys busy when traffic is
 #: uneven, few enough not to hide a queue from the subscription, which does the counting.
@@ -26,25 +25,20 @@ BACKLOG_PER_KEY = 16
 Lane = Callable[[Event], "Deferred[None] | None"]
 
 
-def open_lane(route: Route, function: RouteFunction, calls: Calls) -> Lane:
-    """
-    The lane that a route asks for.
-
-    :param function: what to call, which is not the route's own function where that runs in a thread.
-    """
+def open_lane(route: Route, calls: Calls) -> Lane:
+    """The lane that a route asks for."""
     if route.key is not None:
-        return KeyedLane(function, calls, route.key, route.concurrency).take
+        return KeyedLane(calls, route.key, route.concurrency).take
     if route.concurrency > 1:
-        return ParallelLane(function, calls, route.concurrency).take
+        return ParallelLane(calls, route.concurrency).take
     # One message after the other, as in Kamailio: the call itself says when the next may come.
-    return partial(calls.call, function)
+    return calls.call
 
 
 class _BoundedLane:
     """What the lanes with a limit share: a Deferred for "there is room again"."""
 
-    def __init__(self, function: RouteFunction, calls: Calls) -> None:
-        self._function = function
+    def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._room: Deferred[None] | None = None
 
@@ -66,14 +60,14 @@ class _BoundedLane:
 class ParallelLane(_BoundedLane):
     """At most so many messages at once, in no particular order."""
 
-    def __init__(self, function: RouteFunction, calls: Calls, concurrency: int) -> None:
-        super().__init__(function, calls)
+    def __init__(self, calls: Calls, concurrency: int) -> None:
+        super().__init__(calls)
         self._concurrency = concurrency
         self._running = 0
 
     def take(self, event: Event) -> Deferred[None] | None:
         """Run it now."""
-        ended = self._calls.call(self._function, event)
+        ended = self._calls.call(event)
         if ended is None:
             return None
         self._running += 1
@@ -91,12 +85,11 @@ class ParallelLane(_BoundedLane):
 class KeyedLane(_BoundedLane):
     """In order for each key, at most so many keys at once."""
 
-    def __init__(self, function: RouteFunction, calls: Calls, key: KeyFunction, concurrency: int) -> None:
-        super().__init__(function, calls)
+    def __init__(self, calls: Calls, key: KeyFunction, concurrency: int) -> None:
+        super().__init__(calls)
         self._key = key
         self._concurrency = concurrency
         self._behind: dict[Hashable, deque[Event]] = {}  # for each running key, what waits behind it
-        self._backlog = 0
 
     def take(self, event: Event) -> Deferred[None] | None:
         """Run it now, or when those of its key that came before have ended."""
@@ -110,13 +103,13 @@ class KeyedLane(_BoundedLane):
             self._run(key, event)
         else:
             behind.append(event)
-            self._calls.waiting.add(event)
-            self._backlog += 1
+            self._calls.progress.waiting.add(event)
+            self._calls.tally.waiting += 1
         return self._wait_for_room()
 
     def _run(self, key: Hashable, event: Event) -> bool:
         """Whether the key is running now."""
-        ended = self._calls.call(self._function, event)
+        ended = self._calls.call(event)
         if ended is None:
             return False
         self._behind.setdefault(key, deque())
@@ -126,9 +119,9 @@ class KeyedLane(_BoundedLane):
     def _ended(self, _: None, key: Hashable) -> None:
         behind = self._behind[key]
         while behind:
-            self._backlog -= 1
             event = behind.popleft()
-            self._calls.waiting.discard(event)
+            self._calls.progress.waiting.discard(event)
+            self._calls.tally.waiting -= 1
             if self._run(key, event):
                 break
         else:
@@ -136,4 +129,5 @@ class KeyedLane(_BoundedLane):
         self._tell_room()
 
     def _is_full(self) -> bool:
-        return len(self._behind) >= self._concurrency or self._backlog >= self._concurrency * BACKLOG_PER_KEY
+        backlog = self._calls.tally.waiting
+        return len(self._behind) >= self._concurrency or backlog >= self._concurrency * BACKLOG_PER_KEY

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from natsroute.errors import ServerError
-from natsroute.routes.calls import Calls
+from natsroute.errors import NatsrouteError
+from natsroute.ledger import Tally
+from natsroute.routes.calls import Calls, Progress
 from natsroute.routes.event import Event, Publish, Scope
 from natsroute.routes.lanes import Lane, open_lane
-from natsroute.routes.table import Route, RouteFunction
+from natsroute.routes.table import CallInThread, Route
 
 #: The route of a subject, or of the name of a connection event; or None.
 FindRoute = Callable[[str], "Route | None"]
-#: Through which lane a message goes, and what its event is told.
-_Way = tuple[Lane, Scope]
-#: Runs a blocking function in a thread.
-CallInThread = Callable[[RouteFunction, Event], "Deferred[object]"]
+#: Through which lane a message goes, what its event is told, and where it is counted.
+_Way = tuple[Lane, Scope, Tally]
 
 # Bounds what is remembered: a wildcard subscription can see any number of different subjects.
 _REMEMBERED_SUBJECTS = 8192
@@ -30,20 +30,18 @@ MOST_WAITING_ERRORS = 1000
 
 
 class UnroutedMessages:
-    """Counts the messages that no route takes, and warns once for each configured subject."""
+    """Warns of the messages that no route takes, once for each configured subject."""
 
     log = Logger()
 
     def __init__(self) -> None:
-        self.count = 0
         self._warned: set[str] = set()
 
-    def add(self, configured: str, subject: str) -> None:
+    def warn(self, configured: str, subject: str) -> None:
         """
         :param configured: the subject that was subscribed to.
         :param subject: the subject of the message.
         """
-        self.count += 1
         if configured not in self._warned:
             self._warned.add(configured)
             self.log.warn(
@@ -54,37 +52,46 @@ class UnroutedMessages:
             )
 
 
-def _what_to_call(route: Route, call_in_thread: CallInThread) -> RouteFunction:
-    """The route's function, or what runs it in a thread."""
-    return partial(call_in_thread, route.function) if route.thread else route.function
+@attrs.frozen
+class Means:
+    """
+    What it takes to run routes: the same for all of a service.
+
+    :ivar publish: how they publish.
+    :ivar clock: the reactor.
+    :ivar call_in_thread: runs what blocks.
+    :ivar progress: keeps the calls that take their time.
+    :ivar unrouted: warns of messages that no route takes.
+    """
+
+    publish: Publish
+    clock: IReactorTime
+    call_in_thread: CallInThread
+    progress: Progress
+    unrouted: UnroutedMessages = attrs.Factory(UnroutedMessages)
 
 
 class Runner:
     """
     Runs the routes of one subscription. Give :meth:`on_msg` to
     :meth:`natsroute.client.connection.Connection.subscribe`.
+
+    :ivar unrouted: messages that no route took.
     """
 
-    def __init__(
-        self,
-        find: FindRoute,
-        *,
-        subject: str,
-        queue_group: str | None,
-        publish: Publish,
-        calls: Calls,
-        call_in_thread: CallInThread,
-        unrouted: UnroutedMessages,
-    ) -> None:
+    def __init__(self, find: FindRoute, means: Means, *, subject: str, queue_group: str | None) -> None:
+        self.unrouted = 0
         self._find = find
+        self._means = means
         self._subject = subject
         self._queue_group = queue_group
-        self._publish = publish
-        self._calls = calls
-        self._call_in_thread = call_in_thread
-        self._unrouted = unrouted
         self._ways: dict[str, _Way] = {}  # by the route's name
         self._way_of: dict[str, _Way | None] = {}  # by the message's subject
+
+    @property
+    def tallies(self) -> list[Tally]:
+        """One for each route that has had a message."""
+        return [tally for _, _, tally in self._ways.values()]
 
     def on_msg(self, event: Event) -> Deferred[None] | None:
         """
@@ -98,9 +105,11 @@ class Runner:
         except KeyError:
             way = self._way_for(subject)
         if way is None:
-            self._unrouted.add(self._subject, subject)
+            self.unrouted += 1
+            self._means.unrouted.warn(self._subject, subject)
             return None
-        lane, event.scope = way
+        lane, event.scope, tally = way
+        tally.routed += 1
         return lane(event)
 
     def _way_for(self, subject: str) -> _Way | None:
@@ -113,53 +122,62 @@ class Runner:
     def _way_through(self, route: Route) -> _Way:
         """The one way that all messages of a route go."""
         if route.name not in self._ways:
-            function = _what_to_call(route, self._call_in_thread)
-            scope = Scope(route.name, self._publish, self._queue_group)
-            self._ways[route.name] = open_lane(route, function, self._calls), scope
+            means, tally = self._means, Tally(route.name)
+            calls = Calls(route.what_runs(means.call_in_thread), tally, means.progress)
+            scope = Scope(means.publish, means.clock, tally, self._queue_group)
+            self._ways[route.name] = open_lane(route, calls), scope, tally
         return self._ways[route.name]
 
 
 class ConnectionRunner:
     """
-    Runs ``nats:connected``, ``nats:disconnected`` and ``nats:error`` for one connection, one after the other.
+    Runs ``nats:connected``, ``nats:disconnected``, ``nats:error`` and ``nats:slow_consumer`` for one connection, one
+    after the other.
 
     Errors that come while ``MOST_WAITING_ERRORS`` events wait for a slow route are left to the log.
     """
 
-    def __init__(
-        self,
-        find: FindRoute,
-        *,
-        publish: Publish,
-        calls: Calls,
-        call_in_thread: CallInThread,
-        queue_group: str | None = None,
-    ) -> None:
+    def __init__(self, find: FindRoute, means: Means, *, queue_group: str | None = None) -> None:
         self._find = find
-        self._publish = publish
-        self._calls = calls
-        self._call_in_thread = call_in_thread
+        self._means = means
         self._queue_group = queue_group
+        self._calls: dict[str, Calls] = {}  # by the route's name
         self._last: Deferred[None] = succeed(None)
-        self._waiting = 0
 
-    def fire(self, name: str, server: str, error: ServerError | None = None) -> None:
+    @property
+    def tallies(self) -> list[Tally]:
+        """One for each route that has had an event."""
+        return [calls.tally for calls in self._calls.values()]
+
+    def fire(self, name: str, server: str, error: NatsrouteError | None = None) -> None:
         """
         Run the route of an event.
 
-        :param name: ``nats:connected``, ``nats:disconnected`` or ``nats:error``.
+        :param name: ``nats:connected``, ``nats:disconnected``, ``nats:error`` or ``nats:slow_consumer``.
         :param server: the server's URL without credentials.
-        :param error: what the server said, for ``nats:error``.
+        :param error: what is wrong, for the last two.
         """
-        route = self._find(name)
-        if route is None or (error is not None and self._waiting >= MOST_WAITING_ERRORS):
+        calls = self._calls_of(name)
+        if calls is None:
             return
-        event = Event.of_connection(name, self._publish, server, self._queue_group, error)
-        function = _what_to_call(route, self._call_in_thread)
+        if error is not None and sum(tally.waiting for tally in self.tallies) >= MOST_WAITING_ERRORS:
+            return
+        means, tally = self._means, calls.tally
+        event = Event.of_connection(Scope(means.publish, means.clock, tally, self._queue_group, server, error))
 
         def run(_: None) -> Deferred[None] | None:
-            self._waiting -= 1
-            return self._calls.call(function, event)
+            tally.waiting -= 1
+            return calls.call(event)
 
-        self._waiting += 1
+        tally.routed += 1
+        tally.waiting += 1
         self._last.addCallback(run)
+
+    def _calls_of(self, name: str) -> Calls | None:
+        if name not in self._calls:
+            route = self._find(name)
+            if route is None:
+                return None
+            function = route.what_runs(self._means.call_in_thread)
+            self._calls[name] = Calls(function, Tally(name), self._means.progress)
+        return self._calls[name]

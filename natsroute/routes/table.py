@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
 
 from natsroute.errors import RouteError, SubjectError
-from natsroute.routes.event import Event
+from natsroute.routes.event import Event, Middleware, RouteFunction
+from natsroute.routes.middleware import compose, dead_letter, retry, timeout
 from natsroute.wire.subjects import check_pattern, is_wildcard, overlaps
 
 PREFIX = "nats:"
 CONNECTED = "nats:connected"
 DISCONNECTED = "nats:disconnected"
 ERROR = "nats:error"
+SLOW_CONSUMER = "nats:slow_consumer"
 
-#: The function behind a route: it returns nothing, a Deferred, or a coroutine that may await Deferreds.
-RouteFunction = Callable[[Event], "Deferred[Any] | Coroutine[Any, Any, Any] | object"]
+#: Runs a blocking function in a thread.
+CallInThread = Callable[[RouteFunction, Event], "Deferred[object]"]
 #: Gives the key that a message is ordered by.
 KeyFunction = Callable[[Event], Hashable]
 
@@ -38,6 +41,7 @@ class Route:
     :ivar concurrency: messages that may run at once; 1 means one after the other with all of its subscription.
     :ivar key: messages with the same key run one after the other, others beside them.
     :ivar thread: whether it runs in a thread, because it blocks.
+    :ivar middleware: what is around it, the first outermost.
     """
 
     name: str
@@ -45,11 +49,17 @@ class Route:
     concurrency: int = 1
     key: KeyFunction | None = None
     thread: bool = False
+    middleware: tuple[Middleware, ...] = ()
 
     @property
     def pattern(self) -> str:
         """The subject or wildcard that it is for."""
         return self.name[len(PREFIX) :]
+
+    def what_runs(self, call_in_thread: CallInThread) -> RouteFunction:
+        """Its function with all middleware around it, and in a thread if it asks for one."""
+        function = partial(call_in_thread, self.function) if self.thread else self.function
+        return compose(function, self.middleware)
 
 
 class EventRoutes:
@@ -62,17 +72,30 @@ class EventRoutes:
         async def dialog(event):
             await event.publish("presence.dialog", event.data)
 
-    A route's name is ``nats:`` and a subject, which may hold wildcards, or ``nats:connected`` and
-    ``nats:disconnected``, which fire for each connection. Of several routes that match a message the best one runs:
-    the exact subject, else the most specific wildcard, compared token by token from the left (a word before ``*``
-    before ``>``).
+    A route's name is ``nats:`` and a subject, which may hold wildcards, or one of ``nats:connected``,
+    ``nats:disconnected``, ``nats:error`` and ``nats:slow_consumer``, which fire for each connection. Of several routes
+    that match a message the best one runs: the exact subject, else the most specific wildcard, compared token by token
+    from the left (a word before ``*`` before ``>``).
+
+    :param middleware: around every route that is decorated with it, the first outermost; see
+        :mod:`natsroute.routes.middleware`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, middleware: Iterable[Middleware] = ()) -> None:
+        self._middleware = tuple(middleware)
         self._routes: dict[str, Route] = {}
 
     def __call__(
-        self, name: str, *, concurrency: int | None = None, key: KeyFunction | None = None, thread: bool = False
+        self,
+        name: str,
+        *,
+        concurrency: int | None = None,
+        key: KeyFunction | None = None,
+        thread: bool = False,
+        timeout: float | None = None,
+        retries: int = 0,
+        dead_letter: str | None = None,
+        middleware: Iterable[Middleware] = (),
     ) -> Callable[[_AnyFunction], _AnyFunction]:
         """
         Make the decorated function an event route. It is given an :class:`~natsroute.Event` and may return a Deferred
@@ -84,12 +107,17 @@ class EventRoutes:
         :param key: gives the key of an event, as a Call-ID: in order for each key, parallel across keys.
         :param thread: run it in a thread, because it blocks. Publishing is safe there; see
             :meth:`natsroute.publishing.publisher.Publisher.publish`.
+        :param timeout: seconds after which a call is cancelled, and fails.
+        :param retries: calls at most after one that failed, 0.1 s later, 0.2 s later and so on up to 10 s.
+        :param dead_letter: the subject that a message is published to when all that has failed.
+        :param middleware: around this route, within that of the collection and outside of the three above.
         :raises RouteError: the name or the options cannot be, or there is such a route already.
         """
+        layers = (*self._middleware, *middleware, *_options(name, timeout, retries, dead_letter))
 
         def decorate(function: _AnyFunction) -> _AnyFunction:
             many = concurrency if concurrency is not None else (1 if key is None else DEFAULT_KEY_CONCURRENCY)
-            self.add(Route(name, function, many, key, thread))
+            self.add(Route(name, function, many, key, thread, layers))
             return function
 
         return decorate
@@ -123,6 +151,21 @@ class EventRoutes:
             for route in collection:
                 together.add(route)
         return together
+
+
+def _options(name: str, seconds: float | None, retries: int, letters: str | None) -> Iterator[Middleware]:
+    """A route's options as the middleware that they are short for, the outermost first."""
+    try:
+        if letters is not None:
+            yield dead_letter(letters)
+            if name.startswith(PREFIX) and overlaps(name[len(PREFIX) :], letters):
+                raise RouteError(f"dead_letter = {letters!r}: the route would get its own dead letters")
+        if retries:
+            yield retry(retries)
+        if seconds is not None:
+            yield timeout(seconds)
+    except RouteError as error:
+        raise RouteError(f"event route {name!r}: {error}") from None
 
 
 def _check(route: Route) -> None:

@@ -22,6 +22,11 @@ _STATUS = re.compile(r"[ \t]+([1-5][0-9]{2})(?:[ \t](.*))?")
 _WHITE_SPACE = " \t"
 
 
+def printable(text: str) -> str:
+    """Any text as what may stand in a header and in a log: a question mark for what a terminal would obey."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 class Headers(Mapping[str, str]):
     """
     The headers of a received message: a mapping from each name to its first value.

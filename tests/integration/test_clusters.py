@@ -151,9 +151,9 @@ class OutageTests(ClusterTestCase):
         await self.feed(feeder, 4.0, outcomes)
         self.assertEqual(set(outcomes.values()), {None})
         at = await killed
-        await self.until(lambda: service.publisher.confirmed == service.publisher.published)
+        await self.until(lambda: service.publisher.account().confirmed == service.publisher.account().published)
         self.assertLess(self.gap(passed, at), 1.0)
-        self.assertEqual(service.publisher.failed, 0)
+        self.assertEqual(service.publisher.account().failed, 0)
         # What was on its way to the killed node's consumer is lost, as NATS has it; what the route published is not,
         # though the node may have confirmed it and not passed it on: that is sent again.
         await self.until(lambda: len(set(seen)) == len(passed))
@@ -198,8 +198,8 @@ class OutageTests(ClusterTestCase):
         self.assertEqual({change.state for change in changes}, {State.LEAVING, State.DISCONNECTED, State.CONNECTED})
         self.assertIn("lame duck", str(changes[0].reason))
         self.assertLess(self.gap(passed, at), 1.0)
-        await self.until(lambda: service.publisher.confirmed == service.publisher.published)
-        self.assertEqual((service.publisher.failed, service.publisher.resent), (0, 0))
+        await self.until(lambda: service.publisher.account().confirmed == service.publisher.account().published)
+        self.assertEqual((service.publisher.account().failed, service.publisher.account().resent), (0, 0))
         await self.until(lambda: len(set(seen)) == len(passed))
         self.assertEqual(len(seen), len(set(seen)))
         await self.nodes[0].ended()

@@ -55,7 +55,7 @@ class CrashTests(RealServerTestCase):
 
             service.publish(f"numbers.{number % 10}", b"%d" % number).addBoth(ended)
             if number == total // 2:
-                await self.until(lambda: service.publisher.confirmed > total // 3)
+                await self.until(lambda: service.publisher.account().confirmed > total // 3)
                 self.kill_server()
                 await self.until(lambda: self.watching.state is not State.CONNECTED)
                 await deferLater(self.reactor, 2.0)
@@ -64,10 +64,10 @@ class CrashTests(RealServerTestCase):
                 self.assertFalse(service.connected)
         await self.until(lambda: len(outcomes) == total)
         self.assertEqual(set(outcomes), {None})
-        self.assertGreater(service.publisher.resent, 0)
+        self.assertGreater(service.publisher.account().resent, 0)
         await self.until(lambda: len(set(seen)) == total)
         # A resend may repeat messages, and only those; leaving the repeats out, each subject is in order.
-        self.assertLessEqual(len(seen) - total, service.publisher.resent)
+        self.assertLessEqual(len(seen) - total, service.publisher.account().resent)
         for subject in range(10):
             first_seen = dict.fromkeys(int(data) for data in seen if int(data) % 10 == subject)
             self.assertEqual(list(first_seen), sorted(first_seen))
@@ -124,7 +124,7 @@ class CrashTests(RealServerTestCase):
         )
         self.kill_server()
         await service.publish("a", b"")
-        self.assertEqual(service.publisher.confirmed, 1)
+        self.assertEqual(service.publisher.account().confirmed, 1)
 
     async def test_random_crashes(self) -> None:
         """Five crashes at random moments: nothing that was published is left without an answer."""

@@ -97,7 +97,7 @@ class RoutingTests(RealServerTestCase):
         await service.publish("many.too.deep", b"")
         await self.until(lambda: service.consumers[0].subscription.received == 1002)
         self.assertEqual(sorted(map(str, self.arrived)), sorted([*map(str, range(1000)), "many.other"]))
-        self.assertEqual(service.unrouted.count, 1)
+        self.assertEqual(service.ledger().consumers[0].unrouted, 1)
 
     async def test_reply_and_headers(self) -> None:
         """Subject, reply subject and headers are those of the message itself."""
@@ -140,9 +140,9 @@ class RoutingTests(RealServerTestCase):
         await gatherResults([service.publish("a", b"") for _ in range(20)])
         await self.until(lambda: service.consumers[0].subscription.received == 20)
         self.assertEqual(len(running), 5)
-        while service.calls.succeeded < 20:
+        while service.ledger().consumers[0].succeeded < 20:
             running.pop(0).callback(None)
-            self.assertLessEqual(service.calls.running, 5)
+            self.assertLessEqual(len(service.progress.running), 5)
 
     async def test_connection_events(self) -> None:
         """For every connection, the first included; with the server's URL, without credentials."""
@@ -186,7 +186,7 @@ class RoutingTests(RealServerTestCase):
             await service.publish("fails", payload)
         for _ in range(3):
             await service.publish("hangs", b"")
-        await self.until(lambda: service.calls.failed == 3 and log.matching("has not ended"))
+        await self.until(lambda: service.ledger().consumers[0].failed == 3 and log.matching("has not ended"))
         await service.publish("a", b"alive")
         await self.until(lambda: self.arrived == [b"alive"])
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
@@ -231,8 +231,8 @@ class RoutingTests(RealServerTestCase):
         other = await self.start(num_publish_workers=1)
         for _ in range(5):
             await gatherResults([other.publish("in", b"x" * 16) for _ in range(2_000)])
-        await self.until(lambda: service.publisher.confirmed == 100_000)
-        self.assertEqual((self.arrived, service.publisher.failed), ([], 0))
+        await self.until(lambda: service.publisher.account().confirmed == 100_000)
+        self.assertEqual((self.arrived, service.publisher.account().failed), ([], 0))
 
 
 class PermissionTests(RealServerTestCase):
@@ -254,7 +254,14 @@ class PermissionTests(RealServerTestCase):
         for refused in (waits[1], waits[3]):
             await self.assertFailure(refused, PermissionsError)
         await gatherResults([waits[0], waits[2]])
-        self.assertEqual((service.publisher.confirmed, service.publisher.failed, service.publisher.resent), (2, 2, 0))
+        self.assertEqual(
+            (
+                service.publisher.account().confirmed,
+                service.publisher.account().failed,
+                service.publisher.account().resent,
+            ),
+            (2, 2, 0),
+        )
 
     async def test_a_wrong_password(self) -> None:
         """One line that says so, without the password, and it keeps trying."""

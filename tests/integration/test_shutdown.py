@@ -47,10 +47,12 @@ class ShutdownTests(RealServerTestCase):
         await service.stopService()
         subscription = service.consumers[0].subscription
         self.assertGreater(subscription.received, 5_000)
-        self.assertEqual((len(handled), subscription.pending, service.calls.running), (subscription.received, 0, 0))
+        self.assertEqual(
+            (len(handled), subscription.pending, len(service.progress.running)), (subscription.received, 0, 0)
+        )
         self.assertEqual(log.matching("not handled"), [])
         self.assertEqual(sorted(handled), list(range(len(handled))))
-        self.assertEqual((service.publisher.confirmed, service.publisher.failed), (len(handled), 0))
+        self.assertEqual((service.publisher.account().confirmed, service.publisher.account().failed), (len(handled), 0))
         await self.until(lambda: len(seen) == len(handled))
         await feeding
         await observer.stopService()
@@ -67,7 +69,7 @@ class ShutdownTests(RealServerTestCase):
         service = await self.start(event_route, subject_queue_group=["in"], drain_timeout=30.0)
         sent = [b"%d.%03d" % (number % 2, number) for number in range(100)]
         await gatherResults([service.publish("in", data) for data in sent])
-        await self.until(lambda: service.calls.waiting)
+        await self.until(lambda: service.progress.waiting)
         await service.stopService()
         self.assertEqual(sorted(handled), sorted(sent))
         for key in (b"0", b"1"):

@@ -1,0 +1,181 @@
+"""Routes that are too slow, and routes that fail, on a real nats-server; the ledger tells what became of it all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import deferLater
+
+from natsroute import Event, EventRoutes, NatsrouteService
+from natsroute.client.subscription import PENDING_POLICIES
+from natsroute.errors import (
+    ConnectionLostError,
+    PendingLimitError,
+    PublishDroppedError,
+    PublishExpiredError,
+    RouteTimeoutError,
+    SlowConsumerError,
+)
+from natsroute.routes.middleware import deduplicate
+from tests.servers import ConfiguredServer
+from tests.support import LogRecorder, RealServerTestCase
+
+
+class SlowRouteTests(RealServerTestCase):
+    """More comes than the route handles."""
+
+    async def held(self, **settings: Any) -> tuple[NatsrouteService, list[bytes], list[Event], Deferred[None]]:
+        """A service whose route hangs on the first message until the Deferred fires; then it only notes them."""
+        event_route, handled, go_on = EventRoutes(), list[bytes](), Deferred[None]()
+        told: list[Event] = []
+        event_route("nats:slow_consumer")(told.append)
+
+        @event_route("nats:in")
+        async def slow(event: Event) -> None:
+            handled.append(event.data)
+            if not go_on.called:
+                await go_on
+
+        service = await self.start(event_route, subject_queue_group=["in:q"], **settings)
+        return service, handled, told, go_on
+
+    async def test_policies(self) -> None:
+        """What is dropped, what is handled, and each episode told once."""
+        expected = {
+            "pause": [b"%d" % number for number in range(100)],
+            "drop_oldest": [b"0", *(b"%d" % number for number in range(90, 100))],
+            "drop_newest": [b"%d" % number for number in range(11)],
+        }
+        feeder = await self.start()
+        for policy in PENDING_POLICIES:
+            log = LogRecorder(self)
+            service, handled, told, go_on = await self.held(pending_policy=policy, pending_max_messages=10)
+            await gatherResults([feeder.publish("in", b"%d" % number) for number in range(100)])
+            if policy != "pause":
+                await self.until(lambda service=service: service.ledger().consumers[0].received == 100)
+            await self.until(lambda told=told: told)
+            self.assertEqual(service.ledger().differences(), [])
+            go_on.callback(None)
+            await self.until(lambda handled=handled, policy=policy: len(handled) == len(expected[policy]))
+            self.assertEqual(handled, expected[policy])
+            [account] = service.ledger().consumers
+            self.assertEqual((account.received, account.dropped), (100, 100 - len(handled)))
+            self.assertEqual(service.ledger().differences(), [])
+            self.assertGreaterEqual(len(told), 1)
+            self.assertIsInstance(told[0].error, PendingLimitError)
+            self.assertEqual((told[0].queue_group, told[0].server), ("q", self.url))
+            self.assertEqual(len(log.matching("the routes of in:q are too slow")), 1)
+            await service.stopService()
+
+
+class CutOffTests(RealServerTestCase):
+    """A server that keeps little for slow consumers."""
+
+    async def test_cut_off(self) -> None:
+        """It is reported as what it is, and the consumer is back."""
+        server = ConfiguredServer(self.reactor, config='max_pending: 1MB\nwrite_deadline: "300ms"')
+        self.addCleanup(server.stop)
+        await server.start()
+        event_route, go_on, told, handled = EventRoutes(), Deferred[None](), list[Event](), list[bytes]()
+        event_route("nats:slow_consumer")(told.append)
+
+        @event_route("nats:in")
+        async def slow(event: Event) -> None:
+            handled.append(event.data[-4:])
+            if not go_on.called:
+                await go_on
+
+        log = LogRecorder(self)
+        service = await self.start(
+            event_route, subject_queue_group=["in"], nats_url=server.url, pending_max_messages=10, reconnect_wait=0.05
+        )
+        feeder = await self.start(nats_url=server.url)
+        for _ in range(40):
+            await gatherResults([feeder.publish("in", b"x" * 100_000) for _ in range(10)])
+            if any("Slow Consumer" in line for line in server.log):
+                break
+        await self.until(lambda: any("Slow Consumer" in line for line in server.log))
+        await deferLater(self.reactor, 1.1)  # a shorter pause is not suspicious
+        go_on.callback(None)
+        await self.until(lambda: any(isinstance(event.error, SlowConsumerError) for event in told))
+        await self.until(lambda: service.connected)
+        await feeder.publish("in", b"last")
+        await self.until(lambda: handled[-1:] == [b"last"])
+        self.assertEqual(len(log.matching("as it does with slow consumers")), 1)
+        self.assertEqual(service.ledger().differences(), [])
+
+
+class FailingRouteTests(RealServerTestCase):
+    """timeout=, retries=, dead_letter= and middleware."""
+
+    async def test_timeout_retries_and_dead_letters(self) -> None:
+        """One is handled at the second attempt, one never; the third message waits for neither longer than it must."""
+        event_route, letters, attempts = EventRoutes(), list[Event](), list[tuple[bytes, int]]()
+
+        @event_route("nats:in", timeout=0.1, retries=1, dead_letter="dead")
+        async def moody(event: Event) -> None:
+            attempts.append((event.data, event.attempts))
+            if event.data == b"never" or (event.data == b"second" and event.attempts == 1):
+                await Deferred()
+
+        event_route("nats:dead")(letters.append)
+        service = await self.start(event_route, subject_queue_group=["in", "dead"])
+        for data in (b"second", b"never", b"first"):
+            await service.publish("in", data, headers={"Call-ID": "7"})
+        await self.until(lambda: letters and service.ledger().consumers[0].in_progress == 0)
+        self.assertEqual(attempts, [(b"second", 1), (b"second", 2), (b"never", 1), (b"never", 2), (b"first", 1)])
+        [letter] = letters
+        self.assertEqual((letter.data, letter.headers["Call-ID"]), (b"never", "7"))
+        self.assertEqual(
+            [letter.headers[f"Natsroute-{name}"] for name in ("Route", "Subject", "Attempts")], ["nats:in", "in", "2"]
+        )
+        self.assertIn(RouteTimeoutError.__name__, letter.headers["Natsroute-Error"])
+        ledger = service.ledger()
+        tally = next(tally for tally in ledger.routes if tally.route == "nats:in")
+        self.assertEqual((tally.succeeded, tally.failed, tally.retried, tally.dead_lettered), (2, 1, 2, 1))
+        self.assertEqual(ledger.differences(), [])
+
+    async def test_a_message_that_was_sent_again(self) -> None:
+        """publish_msg_id and deduplicate(): what comes twice after a crash is handled once."""
+        event_route, handled = EventRoutes(middleware=[deduplicate()]), list[bytes]()
+        event_route("nats:in")(lambda event: handled.append(event.data))
+        service = await self.start(
+            event_route, subject_queue_group=["in"], publish_msg_id=True, num_publish_workers=1, publish_resend_window=9
+        )
+        await gatherResults([service.publish("in", b"%d" % number) for number in range(100)])
+        await self.until(lambda: len(handled) == 100)
+        before = service.ledger().consumers[0].received
+        connection = service.connections[0]
+        assert connection._protocol is not None
+        connection._protocol.transport.abortConnection()
+        await self.until(lambda: service.ledger().publisher.resent == 100)
+        await self.until(lambda: service.ledger().consumers[0].received == before + 100)
+        self.assertEqual(handled, [b"%d" % number for number in range(100)])
+
+
+class OutagePolicyTests(RealServerTestCase):
+    """What becomes of a message without a server."""
+
+    async def test_policies(self) -> None:
+        log = LogRecorder(self)
+        service = await self.start(
+            num_publish_workers=1, publish_max_messages=10, publish_max_age=0.5, reconnect_wait=0.05
+        )
+        self.kill_server()
+        await self.until(lambda: not service.connected)
+        failed = service.publish("a", b"", policy="fail")
+        await self.assertFailure(failed, ConnectionLostError)
+        dropped = [service.publish("a", b"", policy="drop") for _ in range(6)][5]
+        await self.assertFailure(dropped, PublishDroppedError)
+        expired = service.publish("a", b"")
+        await self.assertFailure(expired, PublishExpiredError)
+        kept = service.publish("a", b"")
+        await self.restart_server()
+        await kept
+        account = service.ledger().publisher
+        self.assertEqual(
+            (account.published, account.confirmed, account.failed, account.dropped, account.in_progress),
+            (9, 1, 7, 1, 0),
+        )
+        self.assertEqual(len(log.matching("6 messages were not confirmed, to a")), 1)

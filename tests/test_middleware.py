@@ -1,0 +1,367 @@
+"""natsroute.routes.middleware, through the tester that users have: it runs it as production does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute import Event, EventRoutes
+from natsroute.errors import DecodeError, PublishBufferFullError, RouteError, RouteTimeoutError
+from natsroute.ledger import Tally
+from natsroute.routes.event import Middleware, RouteFunction, Scope
+from natsroute.routes.middleware import (
+    DEAD_LETTER_HEADERS,
+    correlation,
+    dead_letter,
+    deduplicate,
+    retry,
+    throttle,
+)
+from natsroute.testing import Published, RouteTester
+from natsroute.wire.frames import MsgLine
+from tests.support import LogRecorder
+
+
+class MiddlewareTestCase(SynchronousTestCase):
+    """A route nats:a, whose calls are kept."""
+
+    def setUp(self) -> None:
+        self.events: list[Event] = []
+        self.answers: list[Any] = []
+
+    def route(self, event: Event) -> Any:
+        """Gives, or raises, what the test has prepared; None if it has prepared nothing."""
+        self.events.append(event)
+        answer = self.answers.pop(0) if self.answers else None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def make(self, *middleware: Middleware, **options: Any) -> RouteTester:
+        event_route = EventRoutes()
+        event_route("nats:a", middleware=middleware, **options)(self.route)
+        event_route("nats:connected", **options)(self.route)
+        return RouteTester(event_route)
+
+    @property
+    def tally(self) -> Tally:
+        return self.events[-1].tally
+
+
+class OrderTests(MiddlewareTestCase):
+    """Around every route of a collection, around one, and the options innermost."""
+
+    def test_the_first_is_the_outermost(self) -> None:
+        said: list[str] = []
+
+        def saying(name: str) -> Middleware:
+            def around(function: RouteFunction) -> RouteFunction:
+                def saying_so(event: Event) -> object:
+                    said.append(name)
+                    return function(event)
+
+                return saying_so
+
+            return around
+
+        event_route = EventRoutes(middleware=[saying("1"), saying("2")])
+        event_route("nats:a", middleware=[saying("3")], retries=1)(lambda event: said.append(f"try {event.attempts}"))
+        event_route("nats:b")(lambda event: said.append("b"))
+        tester = RouteTester(event_route)
+        self.successResultOf(tester.deliver("a"))
+        self.successResultOf(tester.deliver("b"))
+        self.assertEqual(said, ["1", "2", "3", "try 1", "1", "2", "b"])
+
+    def test_around_a_thread(self) -> None:
+        """The function in the thread, the middleware on the reactor."""
+        self.answers = [ValueError(), succeed(5)]
+        tester = self.make(thread=True, retries=1)
+        ended = tester.deliver("a")
+        tester.clock.advance(1)
+        self.assertEqual(self.successResultOf(ended), 5)
+
+    def test_what_cannot_be(self) -> None:
+        """Each mistake names the route."""
+        for options in (
+            {"timeout": 0},
+            {"timeout": "1"},
+            {"retries": -1},
+            {"retries": 1.5},
+            {"dead_letter": "a b"},
+            {"dead_letter": "x.*"},
+            {"dead_letter": "a"},
+        ):
+            error = self.assertRaises(RouteError, EventRoutes(), "nats:a", **options)
+            self.assertIn("event route 'nats:a'", str(error))
+        for make in (lambda: throttle(0), lambda: deduplicate(seconds=0), lambda: retry(1, wait=-1)):
+            self.assertRaises(RouteError, make)
+
+
+class TimeoutTests(MiddlewareTestCase):
+    """timeout="""
+
+    def test_a_deferred_is_cancelled(self) -> None:
+        cancelled: list[object] = []
+        self.answers = [Deferred(cancelled.append)]
+        tester = self.make(timeout=2.0)
+        ended = tester.deliver("a")
+        tester.clock.advance(1.9)
+        self.assertNoResult(ended)
+        tester.clock.advance(0.1)
+        self.assertEqual(self.failureResultOf(ended, RouteTimeoutError).value.seconds, 2.0)
+        self.assertEqual(len(cancelled), 1)
+
+    def test_a_coroutine_is_cancelled(self) -> None:
+        seen: list[str] = []
+
+        async def slow() -> None:
+            try:
+                await Deferred()
+            except CancelledError:
+                seen.append("cancelled")
+                raise
+
+        self.answers = [slow()]
+        tester = self.make(timeout=2.0)
+        ended = tester.deliver("a")
+        tester.clock.advance(2)
+        self.failureResultOf(ended, RouteTimeoutError)
+        self.assertEqual(seen, ["cancelled"])
+
+    def test_in_time(self) -> None:
+        """No timer stays behind, and what it gave or raised is passed on."""
+        done: Deferred[int] = Deferred()
+        self.answers = [done, None, fail(ZeroDivisionError())]
+        tester = self.make(timeout=2.0)
+        ended = tester.deliver("a")
+        done.callback(5)
+        self.assertEqual(self.successResultOf(ended), 5)
+        self.assertIs(self.successResultOf(tester.deliver("a")), None)
+        self.failureResultOf(tester.deliver("a"), ZeroDivisionError)
+        self.assertEqual(tester.clock.getDelayedCalls(), [])
+
+
+class RetryTests(MiddlewareTestCase):
+    """retries="""
+
+    def test_until_it_succeeds(self) -> None:
+        """The waits double, the attempts are told, and each retry is counted and logged in one line."""
+        log = LogRecorder(self)
+        self.answers = [ValueError("one"), fail(ValueError("two")), succeed(5)]
+        tester = self.make(retries=3)
+        ended = tester.deliver("a")
+        tester.clock.advance(0.1)
+        self.assertEqual(len(self.events), 2)
+        tester.clock.advance(0.1)
+        self.assertEqual(len(self.events), 2)
+        tester.clock.advance(0.1)
+        self.assertEqual(self.successResultOf(ended), 5)
+        self.assertEqual((self.events[-1].attempts, self.tally.retried), (3, 2))
+        self.assertEqual(
+            log.lines("warn"),
+            [
+                "Event route nats:a: attempt 1 on a message to 'a' failed: ValueError: one; again in 0.1 s",
+                "Event route nats:a: attempt 2 on a message to 'a' failed: ValueError: two; again in 0.2 s",
+            ],
+        )
+
+    def test_in_vain(self) -> None:
+        """After so many it fails with the last error."""
+        self.answers = [ValueError("1"), ValueError("2"), ValueError("3")]
+        tester = self.make(retries=2)
+        ended = tester.deliver("a")
+        tester.clock.pump([0.1] * 10)
+        self.assertEqual(str(self.failureResultOf(ended, ValueError).value), "3")
+        self.assertEqual(len(self.events), 3)
+
+    def test_waits_are_bounded(self) -> None:
+        self.answers = [ValueError()] * 20
+        tester = self.make(retry(19, wait=1.0, max_wait=4.0))
+        ended = tester.deliver("a")
+        tester.clock.pump([1.0] * (1 + 2 + 4 * 17))
+        self.failureResultOf(ended, ValueError)
+
+    def test_what_will_not_be_better(self) -> None:
+        """A payload that is no JSON, a call that was cancelled."""
+        self.answers = [DecodeError("no JSON"), Deferred()]
+        tester = self.make(retries=3)
+        self.failureResultOf(tester.deliver("a"), DecodeError)
+        ended = tester.deliver("a")
+        ended.cancel()
+        self.failureResultOf(ended, CancelledError)
+        self.assertEqual((len(self.events), tester.clock.getDelayedCalls()), (2, []))
+
+    def test_after_a_timeout(self) -> None:
+        """Each attempt has its own time."""
+        self.answers = [Deferred(), succeed(None)]
+        tester = self.make(retries=1, timeout=5.0)
+        ended = tester.deliver("a")
+        tester.clock.advance(5)
+        tester.clock.advance(0.1)
+        self.successResultOf(ended)
+
+
+class DeadLetterTests(MiddlewareTestCase):
+    """dead_letter="""
+
+    def test_after_all_retries(self) -> None:
+        """The payload and its headers, with what went wrong; and the call has failed all the same."""
+        self.answers = [ValueError("bad\r\nnews")] * 2
+        tester = self.make(retries=1, dead_letter="dead.letters")
+        ended = tester.deliver("a", b"x\0", headers={"Call-ID": ["1", "2"]})
+        self.assertEqual(tester.published, [])
+        tester.clock.advance(0.1)
+        self.failureResultOf(ended, ValueError)
+        told = {
+            "Natsroute-Route": "nats:a",
+            "Natsroute-Subject": "a",
+            "Natsroute-Error": "ValueError: bad??news",
+            "Natsroute-Attempts": "2",
+        }
+        self.assertEqual(tester.published, [Published("dead.letters", b"x\0", headers={"Call-ID": ["1", "2"], **told})])
+        self.assertEqual(self.tally.dead_lettered, 1)
+
+    def test_a_message_with_bad_headers(self) -> None:
+        """Its letter goes without them."""
+        published: list[Any] = []
+
+        def publish(*message: Any, **how: Any) -> Deferred[None]:
+            published.append(message)
+            return succeed(None)
+
+        block = b"NATS/1.0\r\nno colon\r\n\r\n"
+        scope = Scope(publish, Clock(), Tally("nats:a"))
+        event = Event.within(scope, MsgLine("a", 1, None, len(block), len(block) + 1), b"x", block)
+        buried: Any = dead_letter("dead")(lambda event: event.headers["Call-ID"])(event)
+        self.failureResultOf(Deferred.fromCoroutine(buried), DecodeError)
+        [(subject, data, _, headers)] = published
+        self.assertEqual((subject, data, sorted(headers)), ("dead", b"x", sorted(DEAD_LETTER_HEADERS)))
+
+    def test_a_success_has_none(self) -> None:
+        tester = self.make(dead_letter="dead")
+        self.successResultOf(tester.deliver("a"))
+        self.assertEqual(tester.published, [])
+
+    def test_a_letter_that_cannot_be_published(self) -> None:
+        """It is not counted, one line says so, and the call fails with its own error."""
+        log = LogRecorder(self)
+        self.answers = [ValueError("mine")]
+        tester = self.make(dead_letter="dead")
+        full = PublishBufferFullError(messages=1, max_messages=1, bytes=1, max_bytes=1)
+        self.patch(tester, "_publish", lambda *message, **how: fail(full))
+        self.failureResultOf(tester.deliver("a"), ValueError)
+        self.assertEqual(self.tally.dead_lettered, 0)
+        [line] = log.lines("error")
+        self.assertIn("the dead letter of a message to 'a' was not published: the publish worker holds", line)
+
+    def test_the_event_of_a_connection(self) -> None:
+        """It has no message that could be kept."""
+        self.answers = [ValueError()]
+        tester = self.make(dead_letter="dead")
+        self.failureResultOf(tester.connected(), ValueError)
+        self.assertEqual(tester.published, [])
+
+
+class ThrottleTests(MiddlewareTestCase):
+    """throttle()"""
+
+    def test_evenly_spread(self) -> None:
+        tester = self.make(throttle(2))
+        waits = [tester.deliver("a") for _ in range(4)]
+        begun = []
+        for _ in range(8):
+            begun.append(len(self.events))
+            tester.clock.advance(0.25)
+        self.assertEqual(begun, [1, 1, 2, 2, 3, 3, 4, 4])
+        for wait in waits:
+            self.successResultOf(wait)
+
+    def test_what_was_not_used_is_lost(self) -> None:
+        """After a quiet hour there is no burst."""
+        tester = self.make(throttle(1))
+        self.successResultOf(tester.deliver("a"))
+        tester.clock.advance(3600)
+        waits = [tester.deliver("a") for _ in range(3)]
+        self.successResultOf(waits[0])
+        self.assertNoResult(waits[1])
+
+    def test_shared(self) -> None:
+        """Routes that are given the same one share it."""
+        one = throttle(1)
+        event_route = EventRoutes(middleware=[one])
+        event_route("nats:a")(self.route)
+        event_route("nats:b")(self.route)
+        tester = RouteTester(event_route)
+        self.successResultOf(tester.deliver("a"))
+        self.assertNoResult(tester.deliver("b"))
+
+
+class DeduplicateTests(MiddlewareTestCase):
+    """deduplicate()"""
+
+    def test_the_same_message(self) -> None:
+        """By its id; without one, by subject and payload."""
+        tester = self.make(deduplicate())
+        for payload, headers in [
+            (b"1", {"Nats-Msg-Id": "x"}),
+            (b"2", {"Nats-Msg-Id": "x"}),
+            (b"1", None),
+            (b"1", None),
+            (b"2", None),
+        ]:
+            self.successResultOf(tester.deliver("a", payload, headers=headers))
+        self.assertEqual([event.data for event in self.events], [b"1", b"1", b"2"])
+
+    def test_for_so_long(self) -> None:
+        tester = self.make(deduplicate(lambda event: 1, seconds=10))
+        for advance, calls in [(0, 1), (9, 1), (1, 2), (9, 2)]:
+            tester.clock.advance(advance)
+            tester.deliver("a")
+            self.assertEqual(len(self.events), calls)
+
+    def test_so_many(self) -> None:
+        tester = self.make(deduplicate(lambda event: event.data, most=2))
+        for data in (b"1", b"2", b"2", b"3", b"1"):
+            tester.deliver("a", data)
+        self.assertEqual([event.data for event in self.events], [b"1", b"2", b"3", b"1"])
+
+    def test_one_that_failed(self) -> None:
+        """It is welcome again."""
+        self.answers = [ValueError()]
+        tester = self.make(deduplicate())
+        self.failureResultOf(tester.deliver("a"), ValueError)
+        self.successResultOf(tester.deliver("a"))
+        self.assertEqual(len(self.events), 2)
+
+
+class CorrelationTests(MiddlewareTestCase):
+    """correlation()"""
+
+    def make(self, *middleware: Middleware, **options: Any) -> RouteTester:
+        event_route = EventRoutes(middleware=middleware)
+
+        @event_route("nats:a")
+        async def relay(event: Event) -> None:
+            await event.publish("b", b"", headers={"N": "v"})
+            await event.respond(b"")
+
+        return RouteTester(event_route)
+
+    def test_handed_on(self) -> None:
+        tester = self.make(correlation())
+        self.successResultOf(tester.deliver("a", reply="r", headers={"Correlation-Id": "call-1"}))
+        self.assertEqual(
+            [message.headers for message in tester.published],
+            [{"Correlation-Id": ["call-1"], "N": "v"}, {"Correlation-Id": ["call-1"]}],
+        )
+
+    def test_begun(self) -> None:
+        """A message without one: a new one for all that comes of it, and another for the next message."""
+        tester = self.make(correlation("X-Correlation-ID"))
+        for _ in range(2):
+            self.successResultOf(tester.deliver("a", reply="r"))
+        ids = [(message.headers or {})["X-Correlation-ID"][0] for message in tester.published]
+        self.assertEqual([ids[0] == ids[1], ids[2] == ids[3], ids[0] == ids[2]], [True, True, False])
