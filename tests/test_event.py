@@ -62,7 +62,11 @@ class EventTests(SynchronousTestCase):
         self.event().publish("s", b"p", policy="fail")
         self.assertEqual(
             self.published,
-            [("s", b"p", "r", {"N": "v"}), ("s", b"p", None, None), ("s", b"p", None, None, {"policy": "fail"})],
+            [
+                ("s", b"p", "r", {"N": "v"}),
+                ("s", b"p", None, None),
+                ("s", b"p", None, None, {"policy": "fail", "msg_id": None}),
+            ],
         )
 
     def test_respond(self) -> None:

@@ -8,7 +8,8 @@ collector where one does. And when all of them fail, Twisted would write a trace
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
@@ -69,12 +70,38 @@ class _FailedConfirmation(Confirmation):
             self.unheard(cast(Failure, self.result))
 
 
-def confirm_all(confirmations: Iterable[Confirmation]) -> None:
+def confirm_all(confirmations: Iterable[Confirmation | None]) -> None:
     """The server has these messages."""
     for confirmation in confirmations:
+        if confirmation is None:
+            continue
         if confirmation.has_listeners:
             confirmation.callback(None)
         else:
             # What callback() would do, at a tenth of its cost.
             confirmation.called = True
             confirmation.result = None
+
+
+def _count_references(confirmations: Sequence[Confirmation | None]) -> list[int]:
+    return [_references(confirmation) for confirmation in confirmations]
+
+
+#: How often CPython says that an object is referred to; elsewhere nobody can know whether a Deferred is still wanted.
+_references: Callable[[object], int] = getattr(sys, "getrefcount", lambda thing: sys.maxsize)
+#: What it says of one that nobody has but the list that is looked through.
+[_OURS_ALONE] = _count_references([Confirmation()])
+
+
+def without_abandoned(confirmations: Sequence[Confirmation | None]) -> list[Confirmation | None]:
+    """
+    None in the place of each that nobody will ever look at: its publisher has dropped it, and nobody listens.
+
+    They need not be kept until the server has their messages, and looked through by the garbage collector meanwhile.
+    """
+    return [
+        confirmation
+        if confirmation is None or _references(confirmation) > _OURS_ALONE or confirmation.has_listeners
+        else None
+        for confirmation in confirmations
+    ]

@@ -8,7 +8,7 @@ from typing import cast
 import attrs
 from twisted.python.failure import Failure
 
-from natsroute.publishing.confirmation import Confirmation
+from natsroute.publishing.confirmation import Confirmation, without_abandoned
 from natsroute.wire.encoder import split_pubs
 
 
@@ -38,8 +38,8 @@ class Unmade:
         return len(self.made) if isinstance(self.made, bytes) else 0
 
 
-#: One message: what says what became of it, and its command.
-OneMessage = tuple[Confirmation, "bytes | Unmade"]
+#: One message: what says what became of it, or None if nobody will look; and its command.
+OneMessage = tuple["Confirmation | None", "bytes | Unmade"]
 
 
 class Messages:
@@ -54,23 +54,28 @@ class Messages:
     __slots__ = ("all_kept", "commands", "confirmations", "since", "unmade")
 
     def __init__(self, since: float = 0.0) -> None:
-        self.confirmations: list[Confirmation] = []
+        self.confirmations: list[Confirmation | None] = []
         self.commands: list[bytes | Unmade] = []
         self.unmade: list[Unmade] = []
         self.since = since
         self.all_kept = True
 
-    def add(self, confirmation: Confirmation, command: bytes | Unmade) -> None:
+    def add(self, confirmation: Confirmation | None, command: bytes | Unmade) -> None:
         """One more, behind the others."""
         self.confirmations.append(confirmation)
         self.commands.append(command)
         if type(command) is Unmade:
             self.unmade.append(command)
-        if not confirmation.kept:
+        if not is_kept(confirmation):
             self.all_kept = False
 
     def __iter__(self) -> Iterator[OneMessage]:
         return zip(self.confirmations, self.commands)
+
+    def forget_abandoned(self) -> None:
+        """Keep no Deferred that nobody will look at."""
+        if self.all_kept:  # else it says which message is
+            self.confirmations = without_abandoned(self.confirmations)
 
     def before(self, others: Messages) -> Messages:
         """These, and then the others."""
@@ -104,7 +109,7 @@ class Batch:
     :ivar expired: whether they were too old, and have failed.
     """
 
-    confirmations: list[Confirmation]
+    confirmations: list[Confirmation | None]
     data: bytes
     since: float
     all_kept: bool = True
@@ -112,6 +117,11 @@ class Batch:
 
     def __iter__(self) -> Iterator[OneMessage]:
         return zip(self.confirmations, split_pubs(self.data))
+
+
+def is_kept(confirmation: Confirmation | None) -> bool:
+    """Whether a message may be sent again."""
+    return confirmation is None or confirmation.kept
 
 
 def messages_of(messages: Iterable[OneMessage], since: float) -> Messages:

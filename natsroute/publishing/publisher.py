@@ -25,10 +25,11 @@ from natsroute.publishing.confirmation import Confirmation
 from natsroute.publishing.outgoing import Unmade
 from natsroute.publishing.terms import PUBLISH_POLICIES, InPool, Link, PublishLimits
 from natsroute.publishing.worker import PublishWorker
-from natsroute.wire.encoder import encode_pub
+from natsroute.wire.encoder import encode_pub, pub_template
 from natsroute.wire.headers import HeaderValues, encode_headers
 
 _MESSAGE_ID = "Nats-Msg-Id"
+_REMEMBERED_SUBJECTS = 8192
 
 
 def unique_ids() -> Iterator[str]:
@@ -62,6 +63,8 @@ class Publisher:
     ) -> None:
         self._complaints = Complaints(clock)
         self.workers = [PublishWorker(link, clock, in_pool, limits, on_pressure, self._complaints) for link in links]
+        # How a message to a subject begins, and which worker takes it; empty where messages need more than that.
+        self._outlets: dict[str, tuple[bytes, PublishWorker]] = {}
         self._policy = limits.policy
         self._message_ids = message_ids
         self._clock = clock
@@ -127,21 +130,20 @@ class Publisher:
         if get_ident() != self._thread:
             self._from_thread(self._publish_for_thread, confirmation, subject, payload, reply, headers, policy, msg_id)
             return confirmation
-        command: bytes | Unmade
+        if type(payload) is bytes and reply is None and headers is None and policy is None and msg_id is None:
+            outlet = self._outlets.get(subject)
+            if outlet is not None:
+                # The same as all below would do, at half the cost: nearly every message goes this way.
+                template, worker = outlet
+                size = len(payload)
+                worker.add(confirmation, template % (size, payload), size, self._policy)
+                return confirmation
         try:
-            if self._stopping:
-                raise PublisherStoppedError(f"the publisher is stopping: the message to {subject} was not sent")
-            if policy is None:
-                policy = self._policy
-            elif policy not in PUBLISH_POLICIES:
-                raise SettingError("policy", policy, "there is no such policy", f"One of {', '.join(PUBLISH_POLICIES)}")
-            if msg_id is not None:
-                headers = {**(headers or {}), _MESSAGE_ID: msg_id}
-            elif self._message_ids is not None:
-                headers = {_MESSAGE_ID: next(self._message_ids), **(headers or {})}
-            block = encode_headers(headers) if headers else b""
+            policy = self._checked(subject, policy)
+            block = self._header_block(headers, msg_id)
             if type(payload) is str:
                 payload = payloads.to_bytes(payload)
+            command: bytes | Unmade
             if type(payload) is bytes:
                 command = encode_pub(subject, payload, reply, block)
                 size = len(payload) + len(block)
@@ -153,8 +155,30 @@ class Publisher:
             self._refused += 1
             confirmation.fail(Failure(), self._complaints.add)
             return confirmation
-        self.workers[hash(subject) % len(self.workers)].add(confirmation, command, size, policy)
+        self._worker_for(subject).add(confirmation, command, size, policy)
         return confirmation
+
+    def _checked(self, subject: str, policy: str | None) -> str:
+        if self._stopping:
+            raise PublisherStoppedError(f"the publisher is stopping: the message to {subject} was not sent")
+        if policy is not None and policy not in PUBLISH_POLICIES:
+            raise SettingError("policy", policy, "there is no such policy", f"One of {', '.join(PUBLISH_POLICIES)}")
+        return policy or self._policy
+
+    def _header_block(self, headers: HeaderValues | None, msg_id: str | None) -> bytes:
+        if msg_id is not None:
+            headers = {**(headers or {}), _MESSAGE_ID: msg_id}
+        elif self._message_ids is not None:
+            headers = {_MESSAGE_ID: next(self._message_ids), **(headers or {})}
+        return encode_headers(headers) if headers else b""
+
+    def _worker_for(self, subject: str) -> PublishWorker:
+        worker = self.workers[hash(subject) % len(self.workers)]
+        if self._message_ids is None:
+            if len(self._outlets) >= _REMEMBERED_SUBJECTS:
+                self._outlets.clear()
+            self._outlets[subject] = pub_template(subject), worker
+        return worker
 
     def _publish_for_thread(
         self,
@@ -179,6 +203,7 @@ class Publisher:
             :class:`~natsroute.errors.PublisherStoppedError`. Without a connection there is nothing to wait for.
         """
         self._stopping = True
+        self._outlets.clear()
         give_up = self._clock.callLater(timeout, self._abandon)
 
         def stopped(_: object) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 
 from twisted.internet.interfaces import IReactorTime
 
-from natsroute.publishing.outgoing import Batch, messages_of
+from natsroute.publishing.outgoing import Batch, is_kept, messages_of
 
 
 class Settling:
@@ -28,7 +28,7 @@ class Settling:
     def add(self, batch: Batch) -> None:
         """A batch was confirmed; what may not be sent again is not kept."""
         if not batch.all_kept:
-            batch = messages_of((one for one in batch if one[0].kept), batch.since).as_batch()
+            batch = messages_of((one for one in batch if is_kept(one[0])), batch.since).as_batch()
         self._settled.append((self._clock.seconds(), batch.data))
         self._bytes += len(batch.data)
         self._forget()

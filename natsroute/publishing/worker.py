@@ -30,7 +30,7 @@ from natsroute.errors import (
 )
 from natsroute.publishing.complaints import Complaints
 from natsroute.publishing.confirmation import Confirmation, confirm_all
-from natsroute.publishing.outgoing import Batch, Messages, OneMessage, Unmade, messages_of
+from natsroute.publishing.outgoing import Batch, Messages, OneMessage, Unmade, is_kept, messages_of
 from natsroute.publishing.settling import Settling
 from natsroute.publishing.terms import InPool, Link, PublishLimits
 from natsroute.wire.encoder import read_pub, split_pubs
@@ -78,7 +78,7 @@ class PublishWorker:
         self._settling = Settling(clock, limits.resend_window, limits.bytes // 4)
         self._messages = 0
         self._bytes = 0
-        self._failures: list[tuple[Confirmation, Exception | Failure]] = []
+        self._failures: list[tuple[Confirmation | None, Exception | Failure]] = []
         self._max_payload = MOST_MAX_PAYLOAD  # until a server says otherwise
         self._permission_errors: dict[str, PermissionsError] = {}
         self._next_flush: IDelayedCall | None = None
@@ -221,6 +221,7 @@ class PublishWorker:
     def _flush(self) -> None:
         self._next_flush = None
         if self._waiting.commands:
+            self._waiting.forget_abandoned()
             self._parked.append(self._waiting)
             self._waiting = Messages()
         self._send()
@@ -319,8 +320,8 @@ class PublishWorker:
         if isinstance(messages, Messages) and messages.all_kept:
             return messages
         ours = list(messages)
-        self._fail_all((one for one in ours if not one[0].kept), lost)
-        return messages_of((one for one in ours if one[0].kept), messages.since)
+        self._fail_all((one for one in ours if not is_kept(one[0])), lost)
+        return messages_of((one for one in ours if is_kept(one[0])), messages.since)
 
     def _expire(self) -> None:
         """Fail what is too old, and look again when the next will be."""
@@ -358,7 +359,7 @@ class PublishWorker:
         self._fail(confirmation, command, reason)
         self._tell_failures()
 
-    def _fail(self, confirmation: Confirmation, command: bytes | Unmade, reason: Exception | Failure) -> None:
+    def _fail(self, confirmation: Confirmation | None, command: bytes | Unmade, reason: Exception | Failure) -> None:
         """Count it; its Deferred fails when all is in its place again, for its callbacks may look around here."""
         self.failed += 1
         self._messages -= 1
@@ -385,7 +386,10 @@ class PublishWorker:
     def _tell_failures(self) -> None:
         failures, self._failures = self._failures, []
         for confirmation, reason in failures:
-            confirmation.fail(reason, self._complaints.add)
+            if confirmation is None:
+                self._complaints.add(reason if isinstance(reason, Failure) else Failure(reason))
+            else:
+                confirmation.fail(reason, self._complaints.add)
         if self._pressed and self._messages * 4 <= self._limits.messages and self._bytes * 4 <= self._limits.bytes:
             self._pressed = False
             self._on_pressure(False)

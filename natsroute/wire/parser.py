@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
+from typing import TypeVar
 
 from natsroute.errors import ProtocolError
 from natsroute.wire.frames import DEFAULT_MAX_PAYLOAD, Err, Frame, Info, Msg, MsgLine, Signal
@@ -26,15 +27,19 @@ MAX_INFO_LINE = 64 * 1024
 #: command, and adds the sid to it.
 MESSAGE_LINE_ROOM = 64
 
-# A busy subscription sees the same few control lines again and again, and a look-up costs a tenth of a parse.
+# A busy subscription sees the same few control lines again and again, and a look-up costs a tenth of a parse. Where
+# each line has a reply subject of its own, at least its other parts come again.
 _REMEMBERED_LINES = 1024
-_REMEMBERED_LINE_LENGTH = 256
+_REMEMBERED_PARTS = 8192
+_REMEMBERED_LENGTH = 256
+
+T = TypeVar("T")
 
 #: A message line, and what stands between two messages that have it: the first one's end, and the line's text.
 _KnownLine = tuple[MsgLine, bytes]
 
 _SIGNALS = {signal.value: signal for signal in Signal}
-_CR = ord("\r")
+_TAB, _CR, _H = b"\t\rH"
 _VT, _FF = b"\v\f"
 _BLANKS = re.compile(rb"[ \t]+")
 
@@ -55,6 +60,8 @@ class Parser:
         self._buffered = 0
         self._wanted = 0  # do not look again before there is so much: a large payload is joined once
         self._lines: dict[bytes, _KnownLine] = {}
+        self._beginnings: dict[bytes, tuple[str, int]] = {}  # "MSG SUBJECT SID", as it was read
+        self._sizes: dict[bytes, int] = {}  # the last of a line with its CR LF, which then need not be looked for
 
     @property
     def max_payload(self) -> int:
@@ -65,6 +72,7 @@ class Parser:
     def max_payload(self, size: int) -> None:
         self._max_payload = size
         self._lines.clear()
+        self._sizes.clear()
 
     @property
     def buffered(self) -> int:
@@ -84,6 +92,7 @@ class Parser:
         buffer = data if len(self._chunks) == 1 else b"".join(self._chunks)
         length = len(buffer)
         known_line = self._lines.get
+        recall = self._recall
         message_type = self._message_type
         find = buffer.find
         startswith = buffer.startswith
@@ -97,19 +106,21 @@ class Parser:
                     break
                 text = buffer[position:start]
                 known = known_line(text)
-                if known is None:
-                    frame = self._parse_line(text)
+                if known is not None:
+                    line, again = known
+                else:
+                    frame = recall(text) or self._parse_line(text)
                     if not isinstance(frame, MsgLine):
                         position = start
                         yield frame
                         continue
-                    known = frame, b"\r\n" + text
-                    self._remember(text, known)
-                line, again = known
+                    line, again = frame, self._remember(text, frame)
                 header_size = line.header_size
                 while start:
                     stop = start + line.size
-                    if startswith(again, stop):  # a busy subject: behind this message comes the same line once more
+                    if again and startswith(
+                        again, stop
+                    ):  # a busy subject: behind this message comes the same line once more
                         following = stop + len(again)
                     else:
                         following = 0
@@ -129,6 +140,30 @@ class Parser:
             self._chunks = [buffer[position:]]
             self._buffered = length - position
             self._wanted = wanted
+
+    def _recall(self, text: bytes) -> MsgLine | None:
+        """The message line, if all of it but the reply subject has been seen before, in whatever lines."""
+        if len(text) > _REMEMBERED_LENGTH:
+            return None
+        try:
+            rest, _, word = text.rpartition(b" ")
+            size = self._sizes[word]
+            header_size = 0
+            if text[0] == _H:
+                rest, _, word = rest.rpartition(b" ")
+                header_size = self._sizes[word]
+                if header_size > size:
+                    return None
+            beginning, _, reply = rest.rpartition(b" ")
+            known = self._beginnings.get(beginning)
+            if known is None:
+                subject, sid = self._beginnings[rest]
+                return MsgLine(subject, sid, None, header_size, size)
+            if not reply or _TAB in reply:
+                return None
+            return MsgLine(known[0], known[1], reply.decode(), header_size, size)
+        except (KeyError, UnicodeDecodeError):
+            return None
 
     def _check_unfinished_line(self, buffer: bytes, position: int) -> None:
         length = len(buffer) - position
@@ -178,13 +213,27 @@ class Parser:
         if size - header_size > most or header_size > most:
             raise ProtocolError(f"a message above max_payload, {most} bytes", text)
         subject = words[1].decode("utf-8", "surrogateescape")
+        if words[0] in (b"MSG", b"HMSG") and len(text) <= _REMEMBERED_LENGTH and size <= most:
+            _put(self._beginnings, b"%b %b %b" % (words[0], words[1], words[2]), (subject, sid), _REMEMBERED_PARTS)
+            _put(self._sizes, words[-1] + b"\r\n", size, _REMEMBERED_PARTS)
+            if with_headers:
+                _put(self._sizes, words[-2], header_size, _REMEMBERED_PARTS)
         return MsgLine(subject, sid, reply, header_size, size)
 
-    def _remember(self, text: bytes, line: _KnownLine) -> None:
-        if len(text) <= _REMEMBERED_LINE_LENGTH:
-            if len(self._lines) >= _REMEMBERED_LINES:
-                self._lines.clear()
-            self._lines[text] = line
+    def _remember(self, text: bytes, line: MsgLine) -> bytes:
+        """What stands between two messages that both have this line; nothing if it will not come again."""
+        if line.reply is not None or len(text) > _REMEMBERED_LENGTH:
+            return b""
+        again = b"\r\n" + text
+        _put(self._lines, text, (line, again), _REMEMBERED_LINES)
+        return again
+
+
+def _put(memory: dict[bytes, T], key: bytes, value: T, most: int) -> None:
+    """Remember it; and nothing else, if that would be too much."""
+    if len(memory) >= most:
+        memory.clear()
+    memory[key] = value
 
 
 def _number(word: bytes, text: bytes) -> int:
