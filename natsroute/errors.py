@@ -294,8 +294,9 @@ _PERMISSIONS = re.compile(
     r"\"(?P<subject>(?:[^\"\\]|\\.)*)\"(?: using queue \"(?P<queue_group>(?:[^\"\\]|\\.)*)\")?",
     re.IGNORECASE,
 )
-# The server writes names as Go's %q does, whose escapes are among those of Python.
-_ESCAPE = re.compile(r"\\(?:[abfnrtv\"\\]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+# The server writes names as Go's %q does, whose escapes are among those of Python. But \x stands for a byte there, and
+# half of a surrogate pair never comes.
+_ESCAPE = re.compile(r"\\(?:[abfnrtv\"\\]|x(?P<byte>[0-9a-f]{2})|u(?!d[89a-f])[0-9a-f]{4}|U[0-9a-f]{8})")
 #: The words of nats-server, in small letters and without the subject that some end with; the first that fits counts.
 _KINDS: tuple[tuple[str, type[ServerError]], ...] = (
     ("authentication expired", AuthenticationExpiredError),
@@ -338,4 +339,10 @@ def server_error(text: str) -> ServerError:
 
 
 def _unquoted(name: str) -> str:
-    return _ESCAPE.sub(lambda escape: escape[0].encode().decode("unicode_escape", "replace"), name)
+    return _ESCAPE.sub(_unescaped, name)
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    if escape["byte"]:
+        return bytes.fromhex(escape["byte"]).decode("utf-8", "surrogateescape")
+    return escape[0].encode().decode("unicode_escape", "replace")

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.errors import SubjectError
+from natsroute.errors import PermissionsError, SubjectError, server_error
 from natsroute.wire import encoder
 from natsroute.wire.encoder import (
     PING,
@@ -21,9 +21,9 @@ from natsroute.wire.encoder import (
     read_pub,
     split_pubs,
 )
-from natsroute.wire.frames import ConnectOptions
+from natsroute.wire.frames import ConnectOptions, Err
 from natsroute.wire.headers import encode_headers
-from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE
+from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, Parser
 
 quick = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 
@@ -173,6 +173,19 @@ class LengthTests(SynchronousTestCase):
                 self.assertIn(f"has {len(name.encode())} bytes; at most {self.longest} fit", str(error))
                 self.assertLess(len(str(error)), 600)  # the name, cut
         encode_pub("å" * (self.longest // 2), b"")
+
+    def test_a_refusal_of_the_longest_names_can_be_read(self) -> None:
+        """As nats-server 2.15.1 writes it: an escape for each byte that is not UTF-8."""
+        quoted = b"\\xff" * self.longest
+        [frame] = Parser().feed(
+            b'-ERR \'Permissions Violation for Subscription to "%b" using queue "%b"\'\r\n' % (quoted, quoted)
+        )
+        assert isinstance(frame, Err)
+        refused = server_error(frame.text)
+        assert isinstance(refused, PermissionsError)
+        name = "\udcff" * self.longest
+        self.assertEqual((refused.subject, refused.queue_group), (name, name))
+        encode_sub(refused.subject, 1, refused.queue_group)
 
     def test_remembered_names_are_bounded(self) -> None:
         most = encoder._subject.cache_info().maxsize

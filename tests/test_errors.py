@@ -34,6 +34,30 @@ from natsroute.errors import (
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
+#: Names as they are after a look at their bytes: those that are not UTF-8 are surrogate escapes.
+NAMES = st.lists(
+    st.text(max_size=4).map(str.encode)
+    | st.binary(max_size=3)
+    | st.sampled_from([b"\0", b'"', b"\\", b"\\xff", b"\x7f"])
+).map(lambda parts: b"".join(parts).decode("utf-8", "surrogateescape"))
+
+
+def quoted_by_go(name: str) -> str:
+    """What Go's ``%q`` makes of a name."""
+    short = dict(zip('\a\b\f\n\r\t\v"\\', 'abfnrtv"\\'))
+
+    def quoted(character: str) -> str:
+        code = ord(character)
+        if character in short:
+            return "\\" + short[character]
+        if 0xDC80 <= code <= 0xDCFF:
+            return f"\\x{code - 0xDC00:02x}"
+        if character.isprintable():
+            return character
+        return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+    return '"' + "".join(map(quoted, name)) + '"'
+
 
 class TreeTests(SynchronousTestCase):
     """The tree at the top of the module is the tree of the classes."""
@@ -135,9 +159,23 @@ class ServerErrorTests(SynchronousTestCase):
         self.assert_permissions(r'Permissions Violation for Publish to "a\"b\\"', "publish", 'a"b\\')
         self.assert_permissions(r'Permissions Violation for Publish to "å.日本.\u00a0"', "publish", "å.日本.\xa0")
         self.assert_permissions(r'Permissions Violation for Publish to "\x07\q\U00110000"', "publish", "\a\\q\ufffd")
+        self.assert_permissions(r'Permissions Violation for Publish to "\ud800"', "publish", r"\ud800")  # Go has none
         self.assert_permissions(
             r'Permissions Violation for Subscription to "a\"" using queue "\"q"', "subscription", 'a"', '"q'
         )
+
+    def test_bytes_that_are_not_utf8(self) -> None:
+        """The name is the one that was published to: what was refused is found by it."""
+        self.assert_permissions(r'Permissions Violation for Publish to "a.\xff\x80"', "publish", "a.\udcff\udc80")
+
+    @quick
+    @given(NAMES, st.none() | NAMES)
+    def test_any_name(self, subject: str, queue_group: str | None) -> None:
+        """Read as it was before the server quoted it."""
+        text = f"Permissions Violation for Subscription to {quoted_by_go(subject)}"
+        if queue_group is not None:
+            text += f" using queue {quoted_by_go(queue_group)}"
+        self.assert_permissions(text, "subscription", subject, queue_group)
 
     def test_authorization(self) -> None:
         for text, kind in (

@@ -247,10 +247,10 @@ class LineLimitTests(SynchronousTestCase):
     """A line has a limit, whether its end has come or not."""
 
     def assert_limit(
-        self, limit: int, start: bytes, end: bytes, max_control_line: int = DEFAULT_MAX_CONTROL_LINE
+        self, limit: int, start: bytes, filler: bytes, end: bytes, max_control_line: int = DEFAULT_MAX_CONTROL_LINE
     ) -> None:
-        line = start + b"x" * (limit - len(start) - len(end)) + end
-        too_long = start + b"x" + line[len(start) :]
+        line = start + filler * (limit - len(start) - len(end)) + end
+        too_long = start + filler + line[len(start) :]
         frames, error = read([line[:-1], line[-1:], b"\r", b"\n"], Parser(max_control_line=max_control_line))
         self.assertEqual((len(frames), error), (1, None))
         for chunks in ([too_long + b"\r\n"], [too_long + b"\r"], [too_long + b"xx", b"\r\n"]):
@@ -261,15 +261,23 @@ class LineLimitTests(SynchronousTestCase):
 
     def test_control_line_at_the_limit_and_one_above(self) -> None:
         self.assertEqual(DEFAULT_MAX_CONTROL_LINE, 4096, "nats-server's own")
-        self.assert_limit(DEFAULT_MAX_CONTROL_LINE, b"-ERR '", b"'")
+        self.assert_limit(DEFAULT_MAX_CONTROL_LINE, b"PING", b" ", b"")
 
     def test_the_limit_can_be_set(self) -> None:
-        self.assert_limit(32, b"-ERR '", b"'", 32)
-        self.assert_limit(8192, b"-ERR '", b"'", 8192)
+        self.assert_limit(32, b"PING", b" ", b"", 32)
+        self.assert_limit(8192, b"PING", b" ", b"", 8192)
+
+    def test_err_may_be_longer(self) -> None:
+        """
+        A server writes up to four characters for each byte of the names that it refuses. A connection that ended over
+        that would be made again, and refused again, for ever.
+        """
+        for max_control_line in (32, DEFAULT_MAX_CONTROL_LINE):
+            self.assert_limit(4 * max_control_line, b"-ERR '", b"x", b"'", max_control_line)
 
     def test_info_may_be_longer(self) -> None:
         for max_control_line in (32, DEFAULT_MAX_CONTROL_LINE):
-            self.assert_limit(MAX_INFO_LINE, b'INFO {"a":"', b'"}', max_control_line)
+            self.assert_limit(MAX_INFO_LINE, b'INFO {"a":"', b"x", b'"}', max_control_line)
         line = b"info %b\r\n" % json.dumps({"connect_urls": ["10.0.0.1:4222"] * 1000}).encode()
         for chunks in ([line], [BEFORE + line[:9000], line[9000:]]):
             *_, info = read(chunks)[0]

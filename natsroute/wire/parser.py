@@ -6,8 +6,8 @@ yields each frame that is complete; it ends when it needs more. A malformed fram
 :class:`~natsroute.errors.ProtocolError`, after the frames before it have been yielded; the parser is then of no more
 use, for nobody can say where the next frame would begin.
 
-Memory is bounded: a line by ``max_control_line`` (INFO, which grows with the cluster, by ``MAX_INFO_LINE``), a payload
-by ``max_payload``.
+Memory is bounded: a line by ``max_control_line`` (INFO, which grows with the cluster, by ``MAX_INFO_LINE``; -ERR by
+``ERR_LINE_TIMES`` as much), a payload and a header block by ``max_payload`` each.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ MAX_INFO_LINE = 64 * 1024
 #: Bytes that a message line may have beyond ``max_control_line``: a server limits what publishers write, without the
 #: command, and adds the sid to it.
 MESSAGE_LINE_ROOM = 64
+
+#: How much longer an -ERR may be: names that a server refuses, it writes with up to four characters for each byte.
+ERR_LINE_TIMES = 4
 
 # A busy subscription sees the same few control lines again and again, and a look-up costs a tenth of a parse. Where
 # each line has a reply subject of its own, at least its other parts come again.
@@ -48,7 +51,8 @@ class Parser:
     """
     Reads what a NATS server sends.
 
-    :param max_control_line: bytes that a line may have, INFO aside; a message line has ``MESSAGE_LINE_ROOM`` more.
+    :param max_control_line: bytes that a line may have, INFO and -ERR aside; a message line has ``MESSAGE_LINE_ROOM``
+        more.
     :param message_type: what messages are made as, so that a taker who needs more than a Msg need not wrap each.
     """
 
@@ -176,6 +180,8 @@ class Parser:
         operation = text[:4].upper()
         if operation == b"INFO":
             return MAX_INFO_LINE
+        if operation == b"-ERR":
+            return self._max_control_line * ERR_LINE_TIMES
         return self._max_control_line + MESSAGE_LINE_ROOM * (operation in (b"MSG ", b"HMSG"))
 
     def _parse_line(self, text: bytes) -> Info | Err | Signal | MsgLine:
