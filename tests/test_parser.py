@@ -162,7 +162,8 @@ class MalformedTests(SynchronousTestCase):
             "not a NATS command",
             *(b"\r\n", b" \r\n", b"\v\r\n", b"\0\xff\r\n", b"GET / HTTP/1.1\r\n", b"OK\r\n", b"PINGPONG\r\n"),
             *(b"PING now\r\n", b"PING\v\r\n", b"+OK fine\r\n", b"MSGS a 1 0\r\n", b"MSG\va 1 0\r\n", b"PUB a 0\r\n"),
-            *(b"INFO{}\r\n", b"-ERR'x'\r\n", b"- ERR\r\n"),
+            *(b"INFO{}\r\n", b"-ERR'x'\r\n", b"- ERR\r\n", b" PING\r\n", b"  -ERR 'x'\r\n", b"\t\tINFO {}\r\n"),
+            *(b" MSG a 1 0\r\n\r\n", b"\tHMSG a 1 0 0\r\n\r\n"),
         )
 
     def test_info_that_is_not_info(self) -> None:

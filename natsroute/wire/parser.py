@@ -193,7 +193,7 @@ class Parser:
         if _VT in text or _FF in text or _CR in text[:-2]:
             # split() cuts there too, but a server lets them through in a subject, whoever publishes to it.
             words = _BLANKS.split(text[:-2].strip(b" \t"))
-        operation = words[0].upper() if words else b""
+        operation = text[: len(words[0])].upper() if words else b""  # of the text, for it must be what begins the line
         if operation == b"MSG" or operation == b"HMSG":
             return self._parse_message_line(words, text)
         if operation in _SIGNALS and len(words) == 1:
