@@ -16,6 +16,6 @@ def read_file(setting: str, path: str) -> bytes:
     """
     try:
         return Path(path).read_bytes()
-    except OSError as error:
-        problem = error.strerror or "it cannot be read"
+    except (OSError, ValueError) as error:  # ValueError: there can be no file of that name
+        problem = getattr(error, "strerror", None) or "it cannot be read"
         raise SettingError(setting, path, problem, "Name a file that natsroute's user can read") from None
