@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.auth import Credentials
 from natsroute.client.servers import Server, parse_url, without_credentials
 from natsroute.errors import SettingError
+
+quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+
+SCHEMES = st.sampled_from(["nats", "tls", "ws", "wss"])
+HOSTS = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,10}[a-z0-9])?", fullmatch=True) | st.ip_addresses().map(str)
+#: Lone surrogates too, and all that a URL is cut at.
+ANY_TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from(":/@?#[],%. \t\n\0\x1b"), max_size=12)
+#: Pieces of URLs, in an order that may be wrong.
+BROKEN_URLS = st.lists(
+    st.sampled_from(["nats", "://", "http", ":", "@", "/", "[", "]", "::1", "host", "4222", "99999", ",", " "])
+    | ANY_TEXT,
+    max_size=8,
+).map("".join)
 
 
 class UrlTests(SynchronousTestCase):
@@ -45,6 +62,9 @@ class UrlTests(SynchronousTestCase):
             ("nats://[::1", "cannot be read"),
             ("nats://a b", "cannot be a name"),
             ("nats://a,b", "cannot be a name"),
+            ("nats://a\x1bb", "cannot be a name"),
+            ("nats://a\nb", "a tab or a line break"),
+            ("nats://user:pass\tword@host", "a tab or a line break"),
             ("nats://host:4222/path", "ends with its port"),
             ("nats://host?x=1", "ends with its port"),
         ]:
@@ -73,6 +93,46 @@ class UrlTests(SynchronousTestCase):
         for url in ["nats://user:hunter2@host", "nats://hunter2@host"]:
             server = parse_url(url)
             self.assertNotIn("hunter2", repr(server) + str(server))
+
+    @quick
+    @given(SCHEMES, HOSTS, st.none() | st.integers(1, 65535), st.none() | st.text(), st.none() | st.text())
+    def test_round_trip(self, scheme: str, host: str, port: int | None, user: str | None, password: str | None) -> None:
+        """What was percent-encoded is read as it was."""
+        credentials, login = None, ""
+        if user is not None:
+            credentials = Credentials(token=user) if password is None else Credentials(user=user, password=password)
+            login = quote(user, "") + ("" if password is None else f":{quote(password, '')}") + "@"
+        place = (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
+        server = parse_url(f"{scheme}://{login}{place}")
+        self.assertEqual(server, Server(host, port or parse_url(f"{scheme}://a").port, credentials, scheme))
+        self.assertEqual(parse_url(str(server)), Server(host, server.port, None, scheme))
+
+    @quick
+    @given(ANY_TEXT | BROKEN_URLS | st.builds("nats://{}".format, ANY_TEXT))
+    def test_any_text(self, url: str) -> None:
+        """Nothing but SettingError is raised; what is read is one line, and is read again from what it shows."""
+        try:
+            server = parse_url(url)
+        except SettingError as error:
+            self.assertEqual(error.setting, "nats_url")
+            return
+        self.assertTrue(str(server).isprintable())
+        again = parse_url(str(server))
+        self.assertEqual((again.place, again.scheme, again.credentials), (server.place, server.scheme, None))
+
+    @quick
+    @given(BROKEN_URLS, BROKEN_URLS, BROKEN_URLS)
+    def test_what_stands_before_the_last_at_never_shows(self, before: str, after: str, place: str) -> None:
+        """Wherever the secret is there."""
+        assume("://" in before or "://" not in after)  # else it stands where the scheme should
+        url = f"{before}hunter2{after}@{place}"
+        self.assertNotIn("hunter2", without_credentials(url))
+        try:
+            server = parse_url(url)
+        except SettingError as error:
+            self.assertNotIn("hunter2", str(error) + repr(error))
+        else:
+            self.assertNotIn("hunter2", str(server) + repr(server))
 
     def test_without_credentials_keeps_the_rest(self) -> None:
         self.assertEqual(without_credentials("nats://host:4222"), "nats://host:4222")

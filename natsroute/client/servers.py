@@ -82,6 +82,8 @@ def parse_url(url: str) -> Server:
     if scheme not in _DEFAULT_PORTS:
         shown = repr(scheme) if _SCHEME.fullmatch(scheme) else "of this URL"
         raise _bad_url(url, f"the scheme {shown} is not one of NATS", "Write nats://HOST:PORT")
+    if re.search(r"[\t\r\n]", url):  # urlsplit() would leave them out in silence, also where a password has them
+        raise _bad_url(url, "it has a tab or a line break in it", "Write %09, %0D or %0A if it is part of a password")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -91,7 +93,7 @@ def parse_url(url: str) -> Server:
         raise _bad_url(url, "the host is missing", "Write nats://HOST:PORT")
     if port == 0:
         raise _bad_url(url, "no server has port 0", "A port is a number from 1 to 65535")
-    if re.search(r"[\s,]", parts.hostname):
+    if re.search(r"[\s,]", parts.hostname) or not parts.hostname.isprintable():
         raise _bad_url(url, "the host cannot be a name", "Write nats://HOST:PORT, and a comma before the next nats://")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise _bad_url(url, "a NATS URL ends with its port", "Write nats://HOST:PORT")
