@@ -6,10 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.daemon.contexts import context_settings
+from natsroute.daemon.settings import SETTING_FIELDS
 from natsroute.errors import SettingError
+
+quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
 #: What the tool writes when nothing was said.
 EMPTY: dict[str, Any] = {
@@ -39,6 +44,15 @@ EMPTY: dict[str, Any] = {
     "windows_cert_match": "",
     "windows_ca_certs_match": None,
 }
+
+#: A field's value, of the right type or not; ``hunter2`` stands for what may not be shown.
+ANY_FIELD = st.sampled_from(
+    ["", "hunter2", "op://hunter2", "$HOME/hunter2", "~", "a,nats://u:hunter2@b"]
+) | st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("hunter2"),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.just("hunter2"), inner, max_size=1),
+    max_leaves=3,
+)
 
 
 class ContextTestCase(SynchronousTestCase):
@@ -178,6 +192,12 @@ class ProblemTests(ContextTestCase):
         for name in ("", "a/b", "../prod", "a\\b", "..", "/etc/passwd", "a\0", "a\n"):
             self.assertIn("cannot be the name", str(self.problem(name)))
 
+    @quick
+    @given(st.text(st.characters(exclude_categories=())) | st.sampled_from(["a" * 300, "~", "*", "prod.json"]))
+    def test_any_name(self, name: str) -> None:
+        """Nothing but SettingError is raised."""
+        self.problem(name)
+
     def test_not_there(self) -> None:
         """The error lists those that are."""
         self.write("{}", "ngs.js")
@@ -210,6 +230,25 @@ class ProblemTests(ContextTestCase):
         for value in ("true", 1, []):
             self.write(json.dumps({"tls_first": value}))
             self.assertIn("'tls_first' is not true or false", str(self.problem()))
+
+    @quick
+    @given(st.dictionaries(st.sampled_from(sorted(EMPTY)), ANY_FIELD))
+    def test_any_fields(self, fields: dict[str, Any]) -> None:
+        """They become settings, or a SettingError without any of their values."""
+        self.write(json.dumps(fields))
+        try:
+            found = context_settings("prod", self.environment)
+        except SettingError as error:
+            self.assertNotIn("hunter2", f"{error} {error!r} {error.__context__}")
+        else:
+            self.assertLessEqual(found.keys(), SETTING_FIELDS.keys())
+
+    @quick
+    @given(st.binary(max_size=60).map(b"hunter2".__add__))
+    def test_any_bytes(self, data: bytes) -> None:
+        """Likewise."""
+        self.write(data)
+        self.assertNotIn("hunter2", str(self.problem()))
 
 
 class PlaceTests(ContextTestCase):

@@ -7,14 +7,46 @@ import os
 from pathlib import Path
 from typing import Any
 
+import attrs
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
 from natsroute.client.auth import Credentials
 from natsroute.client.servers import Server
 from natsroute.client.tls import Tls
-from natsroute.daemon.settings import QueueEntry
+from natsroute.daemon.settings import ENVIRONMENT_PREFIX, SETTING_FIELDS, QueueEntry
 from natsroute.errors import SettingError
+
+quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+
+#: All settings but the one that reads a file.
+NAMES = st.sampled_from(sorted(SETTING_FIELDS.keys() - {"nats_context"}))
+#: Lone surrogates too, and what is right for one setting or another.
+TEXTS = st.text(st.characters(exclude_categories=()), max_size=8) | st.sampled_from(
+    ["0", "1", "-1", "2.5", "1e999", "nan", "9" * 5000, "yes", "a:q,b", "a.>:q", "nats://a,tls://b:1", "ws://a", ","]
+)
+VALUES = st.recursive(
+    TEXTS | st.none() | st.booleans() | st.integers() | st.floats() | st.binary(max_size=4) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=2),
+    max_leaves=4,
+)
+#: Settings that hold a secret; the URL so that it may be wrong in every way.
+SECRETS = st.fixed_dictionaries(
+    {},
+    optional={
+        "password": st.just("hunter2"),
+        "token": st.just("hunter2"),
+        "nats_url": st.builds(
+            "{}://{}hunter2{}@{}".format,
+            st.sampled_from(["nats", "tls", "http", "hunter2"]),
+            st.sampled_from(["", "u:", "u:x,", ":", "u:/", "u:#", "u@x:", "u:[", " "]),
+            st.sampled_from(["", "x", ":p", "/", "?", "@", "]", ", ", "%"]),
+            st.sampled_from(["host", "host:1", "host:x", "", "ho st", "[::1", "host/x", "host,b", "host,nats://b:x"]),
+        ),
+    },
+)
 
 
 class SettingsTests(SynchronousTestCase):
@@ -72,6 +104,15 @@ class SettingsTests(SynchronousTestCase):
             ("connect_timeout", "nan", "number of seconds"),
             ("connect_timeout", "inf", "number of seconds"),
             ("ping_interval", None, "number of seconds"),
+            ("ping_interval", 10**400, "number of seconds"),
+            ("num_publish_workers", float("inf"), "not a whole number"),
+            ("num_publish_workers", 1.5, "not a whole number"),
+            ("user", None, "NoneType, and not text"),
+            ("event_callback", print, "builtin_function_or_method, and not text"),
+            ("nats_url", None, "NoneType, and not text"),
+            ("nats_url", [b"nats://a"], "bytes, and not text"),
+            ("event_routes", 1, "int, and not text"),
+            ("subject_queue_group", None, "NoneType, and not text"),
             ("publish_max_bytes", 0, "at least 1"),
             ("embedded_server", "perhaps", "neither yes nor no"),
         ]
@@ -81,6 +122,26 @@ class SettingsTests(SynchronousTestCase):
             self.assertEqual(error.setting, name)
             self.assertIn(problem, str(error))
             self.assertTrue(error.remedy)
+
+    def test_paths(self) -> None:
+        """Where a file is named, a Path will do."""
+        taken = Settings(event_routes=Path("a,b.py"), tls="1", tls_ca_file=Path("ca.pem"))
+        self.assertEqual((taken.event_routes, taken.tls_ca_file), (("a,b.py",), "ca.pem"))
+
+    @quick
+    @given(st.dictionaries(NAMES, VALUES, max_size=4))
+    def test_any_values(self, values: dict[str, Any]) -> None:
+        """Nothing but SettingError is raised, and what is taken is of the type that it says and means what it said."""
+        try:
+            taken = Settings(**values)
+        except SettingError as error:
+            self.assertTrue(error.remedy)
+            return
+        for name, default in attrs.asdict(Settings(), recurse=False).items():
+            self.assertIs(type(getattr(taken, name)), type(default), name)
+        for name, value in values.items():
+            if isinstance(value, (bool, int, float)):
+                self.assertEqual(getattr(taken, name), value, name)
 
     def test_what_contradicts_itself(self) -> None:
         both = self.assertRaises(SettingError, Settings, embedded_server=True, nats_url="nats://a")
@@ -109,6 +170,40 @@ class EnvironmentTests(SynchronousTestCase):
         self.assertEqual([server.host for server in settings.servers], ["a", "b"])
         self.assertEqual(settings.subject_queue_group, (QueueEntry("a", "q"), QueueEntry("b")))
         self.assertEqual((settings.num_publish_workers, settings.event_callback), (4, ""))
+
+    @quick
+    @given(st.dictionaries(NAMES, TEXTS, max_size=6))
+    def test_any_texts(self, texts: dict[str, str]) -> None:
+        """The same settings, or the same error, whether they are variables or given here."""
+        variables = {ENVIRONMENT_PREFIX + name.upper(): text for name, text in texts.items()}
+        chosen = {name: text for name, text in texts.items() if text}
+        try:
+            expected = Settings(**chosen)
+        except SettingError as error:
+            self.assertEqual(str(self.assertRaises(SettingError, Settings.from_environment, variables)), str(error))
+        else:
+            self.assertEqual(Settings.from_environment(variables), expected)
+
+    @quick
+    @given(st.data())
+    def test_round_trip(self, data: st.DataObject) -> None:
+        """All settings that are not repeatable, as variables and back."""
+        kinds = {
+            bool: st.booleans(),
+            int: st.integers(1, 2**31),
+            float: st.floats(0.001, 1e9),
+            str: st.text(min_size=1),
+        }
+        alone = {"nats_context", "embedded_server", "user", "password", "token", "nkey_file", "creds_file"}
+        chosen = {
+            name: data.draw(kinds[type(field.default)], name)
+            for name, field in SETTING_FIELDS.items()
+            if type(field.default) in kinds and name not in alone
+        }
+        chosen["tls"] = True
+        variables = {ENVIRONMENT_PREFIX + name.upper(): str(value) for name, value in chosen.items()}
+        taken = Settings.from_environment(variables)
+        self.assertEqual({name: getattr(taken, name) for name in chosen}, chosen)
 
     def test_what_is_given_goes_before(self) -> None:
         settings = Settings.from_environment({"NATSROUTE_NUM_PUBLISH_WORKERS": "4"}, num_publish_workers=1)
@@ -148,6 +243,17 @@ class LoginAndTlsTests(SynchronousTestCase):
             self.assertNotIn("t0ken", shown)
         error = self.assertRaises(SettingError, Settings, password="hunter2")
         self.assertNotIn("hunter2", str(error))
+
+    @quick
+    @given(SECRETS, st.dictionaries(NAMES, TEXTS, max_size=3))
+    def test_secrets_are_never_shown(self, secrets: dict[str, str], others: dict[str, str]) -> None:
+        """Whatever else is wrong."""
+        try:
+            taken = Settings.from_environment({}, **{**others, **secrets})
+        except SettingError as error:
+            self.assertNotIn("hunter2", f"{error} {error!r} {error.value}")
+        else:
+            self.assertNotIn("hunter2", f"{taken} {taken!r} {taken.servers!r}")
 
 
 class ContextTests(SynchronousTestCase):

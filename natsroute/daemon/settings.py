@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -62,25 +63,50 @@ class QueueEntry:
         return self.subject if self.queue_group is None else f"{self.subject}:{self.queue_group}"
 
 
-def _urls(value: Any) -> tuple[str, ...]:
+def _text(value: Any, instance: attrs.AttrsInstance, attribute: Any) -> str:
+    if not isinstance(value, (str, Path)):
+        problem = f"it is of type {type(value).__name__}, and not text"  # the value itself may hold a secret
+        raise SettingError(attribute.name, "...", problem, "Give text, or leave it out")
+    return str(value)
+
+
+_TEXT = attrs.Converter(_text, takes_self=True, takes_field=True)
+
+
+def _one_or_several(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else [value]
+
+
+def _texts(split: Callable[[str], Iterable[str]]) -> Any:
+    """One text or several, each cut by ``split``; a Path is never cut."""
+
+    def convert(value: Any, instance: attrs.AttrsInstance, attribute: Any) -> tuple[str, ...]:
+        found: list[str] = []
+        for each in _one_or_several(value):
+            text = _text(each, instance, attribute)
+            found += [text] if isinstance(each, Path) else split(text)
+        return tuple(found)
+
+    return attrs.Converter(convert, takes_self=True, takes_field=True)
+
+
+def _urls(text: str) -> list[str]:
     """As :func:`_split`, but only where the next URL begins: a password may have a comma in it."""
-    parts = [value] if isinstance(value, str) else value
-    return tuple(part.strip() for text in parts for part in re.split(r",\s*(?=\w+://)", text))
+    return [part.strip() for part in re.split(r",\s*(?=\w+://)", text)]
 
 
-def _split(value: Any) -> tuple[str, ...]:
-    """One string, perhaps with commas, or several strings."""
-    parts = [value] if isinstance(value, str) else value
-    return tuple(part.strip() for text in parts for part in text.split(","))
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
 
 
 def _number(kind: type[int] | type[float], minimum: float) -> Callable[[Any, attrs.AttrsInstance, Any], Any]:
     def convert(value: Any, instance: attrs.AttrsInstance, attribute: Any) -> Any:
         try:
             number = kind(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = None
-        if number is None or not minimum <= number < float("inf"):
+        rounded = number != value and not isinstance(value, str)
+        if number is None or rounded or not minimum <= number < float("inf"):
             what = "a whole number" if kind is int else "a number of seconds"
             raise SettingError(
                 attribute.name, value, f"it is not {what} of at least {minimum}", f"Give {minimum} or more"
@@ -100,10 +126,13 @@ def _flag(value: Any, instance: attrs.AttrsInstance, attribute: Any) -> bool:
     return word in _TRUE
 
 
-def _setting(help: str, default: Any, converter: Any, *, repeatable: bool = False, flag: bool = False) -> Any:
+def _setting(
+    help: str, default: Any, converter: Any = _TEXT, *, repeatable: bool = False, flag: bool = False, repr: bool = True
+) -> Any:
     return attrs.field(
         default=default,
         converter=converter,
+        repr=repr,
         metadata={"help": help, "repeatable": repeatable, "flag": flag},
     )
 
@@ -137,15 +166,14 @@ def _choice(help: str, choices: Sequence[str]) -> Any:
 
 
 def _secret(help: str) -> Any:
-    return attrs.field(
-        default="", converter=str, repr=False, metadata={"help": help, "repeatable": False, "flag": False}
+    return _setting(help, "", repr=False)
+
+
+def _entries(value: Any, instance: attrs.AttrsInstance, attribute: Any) -> tuple[QueueEntry, ...]:
+    items = _split(value) if isinstance(value, str) else _one_or_several(value)
+    return tuple(
+        item if isinstance(item, QueueEntry) else QueueEntry.parse(_text(item, instance, attribute)) for item in items
     )
-
-
-def _entries(value: Any) -> tuple[QueueEntry, ...]:
-    if isinstance(value, str):
-        value = _split(value)
-    return tuple(item if isinstance(item, QueueEntry) else QueueEntry.parse(item) for item in value)
 
 
 @attrs.frozen(kw_only=True)
@@ -161,43 +189,42 @@ class Settings:
         f"wss:// for WebSocket. Several are failover, not fan-in: one is used at a time, in random order. "
         f"Default: {DEFAULT_URL}.",
         (),
-        _urls,
+        _texts(_urls),
         repeatable=True,
     )
     subject_queue_group: tuple[QueueEntry, ...] = _setting(
         "A subject to consume and its queue group, SUBJECT:GROUP; SUBJECT alone subscribes without a group. Each has "
         "a connection of its own.",
         (),
-        _entries,
+        attrs.Converter(_entries, takes_self=True, takes_field=True),
         repeatable=True,
     )
     event_routes: tuple[str, ...] = _setting(
-        "A Python file, or a module, that holds the event routes (an EventRoutes).", (), _split, repeatable=True
+        "A Python file, or a module, that holds the event routes (an EventRoutes).", (), _texts(_split), repeatable=True
     )
     event_callback: str = _setting(
-        "A function, PACKAGE.MODULE:FUNCTION, that is called with each event instead of the event routes.", "", str
+        "A function, PACKAGE.MODULE:FUNCTION, that is called with each event instead of the event routes.", ""
     )
     nats_context: str = _setting(
         "A context of the 'nats' tool, whose server, login and TLS are used where no setting here says otherwise.",
         "",
-        str,
     )
-    user: str = _setting("The user to log in as, for servers whose URL names none.", "", str)
+    user: str = _setting("The user to log in as, for servers whose URL names none.", "")
     password: str = _secret("The user's password. Better as a variable than on the command line, where 'ps' shows it.")
     token: str = _secret("The token to log in with, likewise.")
-    nkey_file: str = _setting("A file with the seed of an nkey to log in with.", "", str)
-    creds_file: str = _setting("A credentials file (JWT and seed, as 'nsc' writes it) to log in with.", "", str)
+    nkey_file: str = _setting("A file with the seed of an nkey to log in with.", "")
+    creds_file: str = _setting("A credentials file (JWT and seed, as 'nsc' writes it) to log in with.", "")
     tls: bool = _switch("1: refuse servers without TLS. A server that requires TLS gets it in any case.")
-    tls_ca_file: str = _setting("PEM file of the CAs to trust, instead of the system's.", "", str)
-    tls_cert_file: str = _setting("PEM file of our certificate, for a server that wants one.", "", str)
-    tls_key_file: str = _setting("PEM file of that certificate's key.", "", str)
+    tls_ca_file: str = _setting("PEM file of the CAs to trust, instead of the system's.", "")
+    tls_cert_file: str = _setting("PEM file of our certificate, for a server that wants one.", "")
+    tls_key_file: str = _setting("PEM file of that certificate's key.", "")
     tls_expected_hostname: str = _setting(
-        "The name that the server's certificate must have, instead of the one it is reached by.", "", str
+        "The name that the server's certificate must have, instead of the one it is reached by.", ""
     )
     tls_first: bool = _switch("1: begin with TLS before the server says a word (its handshake_first).")
     num_publish_workers: int = _count("Workers that publish, each with a connection of its own.", 2)
     embedded_server: bool = _yes_or_no("Start a nats-server on a free port of this machine, and stop it at the end.")
-    client_name: str = _setting("The name that the server's monitoring shows for our connections.", "natsroute", str)
+    client_name: str = _setting("The name that the server's monitoring shows for our connections.", "natsroute")
     keep_url_order: bool = _yes_or_no("Try the servers in the order given instead of a random one.")
     ignore_discovered_servers: bool = _yes_or_no("Use the servers of nats_url only, and not those that they tell of.")
     max_reconnect_attempts: int = _count(
@@ -272,7 +299,8 @@ class Settings:
 
     def _take_context(self, found: Mapping[str, Any]) -> None:
         found = dict(found)
-        urls = _urls(found.pop("nats_url", ()))
+        text = found.pop("nats_url", "")
+        urls = tuple(_urls(text)) if text else ()
         own_login, own_urls = any(getattr(self, name) for name in _LOGIN), bool(self.nats_url)
         if own_login and any(parse_url(url).credentials for url in urls) and not own_urls:
             problem = "its url has a login, and there is one in the settings too"
