@@ -24,6 +24,7 @@ from natsroute.wire.encoder import (
 from natsroute.wire.frames import ConnectOptions, Err
 from natsroute.wire.headers import encode_headers
 from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, Parser
+from tests.fuzz.properties import what_is_published_arrives
 
 quick = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 
@@ -31,6 +32,12 @@ quick = settings(deadline=None, max_examples=300, suppress_health_check=[HealthC
 ANY_TEXT = st.text(
     st.characters(exclude_categories=()) | st.sampled_from("a.*> \t\r\n\v\f\0\x7f\udc0a\udcff"), max_size=8
 )
+#: Names that may be sent to, of all that UTF-8 can say and of bytes that it cannot.
+NAMES = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"], min_codepoint=0x80) | st.sampled_from("a*>_$\udcff"), min_size=2),
+    min_size=1,
+    max_size=4,
+).map(".".join)
 INJECTIONS = ("a\r\nPUB b 0\r\n", "a\n", "a\r", "a b", " a", "a ", "a\tb", "a\0", "a\x7f", "", "\ud800", "a\udc0ab")
 
 BLOCK = encode_headers({"A": "b"})
@@ -197,7 +204,25 @@ class LengthTests(SynchronousTestCase):
 
 
 class ReadBackTests(SynchronousTestCase):
-    """What was written together can be taken apart again."""
+    """What was written together can be taken apart again, and arrives as it was."""
+
+    @quick
+    @given(
+        NAMES | ANY_TEXT,
+        st.none() | NAMES | ANY_TEXT,
+        st.dictionaries(
+            st.sampled_from(["A", "a", "Nats-Msg-Id"]) | ANY_TEXT, st.lists(NAMES | ANY_TEXT, max_size=3), max_size=3
+        ),
+        st.binary(max_size=30),
+    )
+    def test_what_is_published_arrives(
+        self, subject: str, reply: str | None, headers: dict[str, list[str]], payload: bytes
+    ) -> None:
+        what_is_published_arrives(subject, reply, headers, payload)
+
+    def test_the_longest_names_arrive(self) -> None:
+        name = "a" * (DEFAULT_MAX_CONTROL_LINE // 2 - 32)
+        what_is_published_arrives(name, name, {"A": ["b"]}, b"hello")
 
     @quick
     @given(

@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute.errors import ProtocolError
 from natsroute.wire.frames import DEFAULT_MAX_PAYLOAD, Err, Frame, Info, Msg, MsgLine, Signal
 from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, MAX_INFO_LINE, MESSAGE_LINE_ROOM, Parser
+from tests.fuzz.properties import any_cut_reads_the_same
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
@@ -52,6 +53,15 @@ FRAMES: dict[bytes, Any] = {
 #: What comes before a malformed frame, and must be yielded whatever follows.
 BEFORE = b"PING\r\nMSG a 1 2\r\nhi\r\n"
 SEEN_BEFORE = [Signal.PING, ("a", 1, None, b"", b"hi")]
+
+#: What frames are made of.
+ALMOST_NATS = [
+    *b"MSG |HMSG |a |1 |2 |18 |600 |-1 |r |\r\n|\n|\r| |hi\r\n|PING\r\n|-ERR|'|INFO {}\r\n".split(b"|"),
+    b'INFO {"max_payload":1}\r\n',
+    BLOCK,
+    bytes(300),
+    b" " * 250,
+]
 
 
 def seen(frame: Frame) -> Any:
@@ -220,28 +230,14 @@ class MalformedTests(SynchronousTestCase):
         self.assertEqual(error.excerpt, b"x" * 100)
 
     @quick
-    @given(st.binary(max_size=200), st.integers(1, 20))
-    def test_any_bytes(self, stream: bytes, step: int) -> None:
-        self.assert_cuts_do_not_matter(stream, step)
+    @given(st.binary(max_size=200))
+    def test_any_bytes(self, stream: bytes) -> None:
+        any_cut_reads_the_same(stream)
 
     @quick
-    @given(
-        st.lists(
-            st.sampled_from(
-                [*b"MSG |HMSG |a |1 |2 |18 |-1 |r |\r\n|\n|\r| |hi\r\n|PING\r\n|-ERR|'".split(b"|"), BLOCK]
-            ),
-            max_size=25,
-        ),
-        st.integers(1, 20),
-    )
-    def test_bytes_that_are_almost_nats(self, words: list[bytes], step: int) -> None:
-        self.assert_cuts_do_not_matter(b"".join(words), step)
-
-    def assert_cuts_do_not_matter(self, stream: bytes, step: int) -> None:
-        """Nothing but ProtocolError is raised, and the same frames come however the stream is cut."""
-        frames, error = read([stream])
-        cut_frames, cut_error = read([stream[i : i + step] for i in range(0, len(stream), step)])
-        self.assertEqual((frames, error is None), (cut_frames, cut_error is None))
+    @given(st.lists(st.sampled_from(ALMOST_NATS), max_size=25).map(b"".join))
+    def test_bytes_that_are_almost_nats(self, stream: bytes) -> None:
+        any_cut_reads_the_same(stream)
 
 
 class LineLimitTests(SynchronousTestCase):

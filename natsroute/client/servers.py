@@ -15,6 +15,7 @@ _DEFAULT_PORTS = {"nats": DEFAULT_PORT, "tls": DEFAULT_PORT, "ws": 80, "wss": 44
 
 _SETTING = "nats_url"
 _SCHEME = re.compile(r"[a-z]{2,5}")
+_PLACE = re.compile(r"(\[[^\[\]]+\]|[^\[\]:]*)(:[0-9]*)?")  # urlsplit() takes brackets wherever they are
 
 
 @attrs.frozen
@@ -87,6 +88,8 @@ def parse_url(url: str) -> Server:
     try:
         parts = urlsplit(url)
         port = parts.port
+        if not _PLACE.fullmatch(parts.netloc.rpartition("@")[2]):
+            raise ValueError
     except ValueError:
         raise _bad_url(url, "host or port cannot be read", "A port is a number from 1 to 65535") from None
     if not parts.hostname:
