@@ -56,11 +56,11 @@ SEEN_BEFORE = [Signal.PING, ("a", 1, None, b"", b"hi")]
 
 #: What frames are made of.
 ALMOST_NATS = [
-    *b"MSG |HMSG |a |1 |2 |18 |600 |-1 |r |\r\n|\n|\r| |hi\r\n|PING\r\n|-ERR|'|INFO {}\r\n".split(b"|"),
+    *b"MSG |HMSG |a |1 |2 |18 |257 |-1 |r |\r\n|\n|\r| |hi\r\n|PING\r\n|-ERR|'|INFO {}\r\n".split(b"|"),
     b'INFO {"max_payload":1}\r\n',
     BLOCK,
-    bytes(300),
-    b" " * 250,
+    bytes(150),
+    b" " * 190,
 ]
 
 

@@ -27,7 +27,7 @@ CHECKOUT = Path(__file__).parents[2]
 WORDS = Path(__file__).with_name("words.dict")
 
 #: Bytes of the longest input: some times the limits that the property sets the parser.
-MAX_LENGTH = 2048
+MAX_LENGTH = 1024
 #: Seconds after which one input is a hang, and MiB after which it is a hole.
 MAX_SECONDS, MAX_MEMORY = 10, 1024
 #: Seconds that a process may take beyond its time, for its start and its end.

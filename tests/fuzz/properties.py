@@ -27,7 +27,7 @@ from natsroute.wire.parser import ERR_LINE_TIMES, MAX_INFO_LINE, MESSAGE_LINE_RO
 from natsroute.wire.subjects import check_pattern, check_queue_group, check_subject
 
 #: The limits of the parser, so low that short inputs come to them.
-MAX_CONTROL_LINE, MAX_PAYLOAD = 256, 512
+MAX_CONTROL_LINE, MAX_PAYLOAD = 200, 256
 
 
 def any_cut_reads_the_same(stream: bytes) -> None:
