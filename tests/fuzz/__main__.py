@@ -135,7 +135,7 @@ def _fuzz(name: str, arguments: argparse.Namespace, folder: Path) -> list[Outcom
 def _report(name: str, outcomes: list[Outcome], seconds: float) -> None:
     inputs = sum(outcome.inputs for outcome in outcomes)
     begun, reached = (max(outcome.coverage[end] for outcome in outcomes) for end in (0, 1))
-    findings = [path for outcome in outcomes for path in outcome.findings]
+    findings = sorted({path for outcome in outcomes for path in outcome.findings})  # two processes may find the same
     print(
         f"{name}: {inputs:,} inputs in {seconds:.0f} s, {inputs / seconds:,.0f} a second; places reached in the code: "
         f"{begun} at the start, {reached} at the end; findings: {len(findings)}"
