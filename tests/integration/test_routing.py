@@ -263,6 +263,15 @@ class PermissionTests(RealServerTestCase):
             (2, 2, 0),
         )
 
+    async def test_refused_subjects_that_a_server_quotes(self) -> None:
+        """Bytes that are not UTF-8, what cannot be printed, and a name that is four times as long when it is quoted."""
+        service = await self.start(nats_url=self.url.replace("//", "//u:p%40ss@"), num_publish_workers=1)
+        subjects = ["secret.\udcff", 'secret."\\', "secret.\x85\u200b", "secret." + "\udcff" * 2000]
+        for subject in subjects:
+            await self.assertFailure(service.publish(subject, b""), PermissionsError)
+        await service.publish("open", b"")
+        self.assertEqual((service.publisher.confirmed, service.publisher.failed, service.publisher.resent), (1, 4, 0))
+
     async def test_a_wrong_password(self) -> None:
         """One line that says so, without the password, and it keeps trying."""
         log = LogRecorder(self)
