@@ -15,9 +15,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Settings
 from natsroute.client.auth import Credentials
 from natsroute.client.servers import Server
+from natsroute.client.subscription import PENDING_POLICIES
 from natsroute.client.tls import Tls
 from natsroute.daemon.settings import ENVIRONMENT_PREFIX, SETTING_FIELDS, QueueEntry
 from natsroute.errors import SettingError
+from natsroute.publishing.terms import PUBLISH_POLICIES
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
@@ -115,6 +117,9 @@ class SettingsTests(SynchronousTestCase):
             ("subject_queue_group", None, "NoneType, and not text"),
             ("publish_max_bytes", 0, "at least 1"),
             ("embedded_server", "perhaps", "neither yes nor no"),
+            ("pending_policy", "drop", "Give one of pause, drop_oldest, drop_newest"),
+            ("publish_policy", "", "Give one of keep, fail, drop"),
+            ("publish_max_age", -1, "at least 0"),
         ]
         for name, value, problem in bad:
             given = [value] if name == "subject_queue_group" else value
@@ -194,13 +199,25 @@ class EnvironmentTests(SynchronousTestCase):
             float: st.floats(0.001, 1e9),
             str: st.text(min_size=1),
         }
-        alone = {"nats_context", "embedded_server", "user", "password", "token", "nkey_file", "creds_file"}
+        alone = {
+            "pending_policy",
+            "publish_policy",
+            "nats_context",
+            "embedded_server",
+            "user",
+            "password",
+            "token",
+            "nkey_file",
+            "creds_file",
+        }
         chosen = {
             name: data.draw(kinds[type(field.default)], name)
             for name, field in SETTING_FIELDS.items()
             if type(field.default) in kinds and name not in alone
         }
         chosen["tls"] = True
+        chosen["pending_policy"] = data.draw(st.sampled_from(PENDING_POLICIES))
+        chosen["publish_policy"] = data.draw(st.sampled_from(PUBLISH_POLICIES))
         variables = {ENVIRONMENT_PREFIX + name.upper(): str(value) for name, value in chosen.items()}
         taken = Settings.from_environment(variables)
         self.assertEqual({name: getattr(taken, name) for name in chosen}, chosen)

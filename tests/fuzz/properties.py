@@ -6,6 +6,7 @@ They know no fuzzer: atheris feeds them, so does the corpus, and so do the unit 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from zlib import crc32
@@ -33,9 +34,12 @@ MAX_CONTROL_LINE, MAX_PAYLOAD = 200, 256
 def any_cut_reads_the_same(stream: bytes) -> None:
     """
     However a stream is cut, the same frames come out, and nothing but ProtocolError is raised; what is kept is bounded.
+    Nor does it matter what was remembered of earlier lines.
     """
     whole, in_pieces = _read(stream, [len(stream)]), _read(stream, cuts(stream))
     assert whole == in_pieces, f"whole: {whole}\nin pieces: {in_pieces}"
+    line_by_line = _read(stream, line_ends(stream), forgetful=True)
+    assert whole == line_by_line, f"remembering: {whole}\nforgetful: {line_by_line}"
 
 
 def cuts(stream: bytes) -> list[int]:
@@ -50,14 +54,25 @@ def cuts(stream: bytes) -> list[int]:
     return places
 
 
-def _read(stream: bytes, places: list[int]) -> list[Any]:
-    """The frames of a stream as values that can be compared, and behind them the error or how much is kept."""
+def line_ends(stream: bytes) -> list[int]:
+    """Where to cut a stream so that no piece has more than one line in it."""
+    return [*(match.end() for match in re.finditer(b"\n", stream)), len(stream)]
+
+
+def _read(stream: bytes, places: list[int], *, forgetful: bool = False) -> list[Any]:
+    """
+    The frames of a stream as values that can be compared, and behind them the error or how much is kept.
+
+    :param forgetful: whether the parser forgets what it has remembered before each piece.
+    """
     parser = Parser(max_control_line=MAX_CONTROL_LINE)
     parser.max_payload = MAX_PAYLOAD
     frames: list[Any] = []
     start = 0
     try:
         for stop in places:
+            if forgetful:
+                parser.max_payload = parser.max_payload
             for frame in parser.feed(stream[start:stop]):
                 if isinstance(frame, Info):
                     parser.max_payload = frame.max_payload
