@@ -52,15 +52,23 @@ def conversation(
     *,
     tls_first: bool = False,
     host: str = "127.0.0.1",
+    patience: float | None = 10,
 ) -> Iterator[Talk]:
-    """INFO, and what comes after CONNECT and PING; blocks."""
+    """
+    INFO, and what comes after CONNECT and PING; blocks.
+
+    :param patience: seconds that silence may last once INFO is there; None: for ever.
+    """
     raw = socket.create_connection((host, port), 10)
     try:
+        if raw.getsockname() == raw.getpeername():  # nobody listens, and TCP let the socket connect to itself
+            raise ConnectionRefusedError("there was only this very socket")
         if tls is not None and tls_first:
             raw = tls.wrap_socket(raw, server_hostname="localhost")
         info = json.loads(read_line(raw).removeprefix(b"INFO "))
         if tls is not None and not tls_first:
             raw = tls.wrap_socket(raw, server_hostname="localhost")
+        raw.settimeout(patience)
         connect = {"verbose": False, "pedantic": False, "lang": "test", "version": "0", "protocol": 1, **answer(info)}
         raw.sendall(b"CONNECT %s\r\nPING\r\n" % json.dumps(connect).encode())
         with raw.makefile("rb") as lines:

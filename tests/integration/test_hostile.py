@@ -10,27 +10,20 @@ from __future__ import annotations
 import os
 import random
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProcessTransport
-from twisted.internet.protocol import ProcessProtocol
-from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from natsroute.daemon import leash
 from natsroute.daemon.announcements import MOST_COMPLAINTS
 from natsroute.daemon.embedded import EmbeddedServer
 from tests.certificates import Certificates
 from tests.hostile import CHUNK, HostileServer, Script, Visitor, info, many
+from tests.separate import CANNOT_MEASURE, Natsroute
 from tests.servers import ConfiguredServer
 from tests.support import until
-
-ROOT = Path(__file__).parents[2]
 
 #: KiB that natsroute may take beyond what it has when it waits for a server that is not there.
 ROOM = 16 * 1024
@@ -53,76 +46,6 @@ QUICK = (
     *("--reconnect_jitter", "0"),
     *("--reconnect_jitter_tls", "0"),
 )
-
-
-class Natsroute(ProcessProtocol):
-    """``twistd natsroute`` on a leash; what it prints is kept."""
-
-    transport: IProcessTransport
-
-    def __init__(self, reactor: Any, folder: Path, *arguments: str) -> None:
-        self.ended: Deferred[None] = Deferred()
-        self.running = True
-        self._folder = folder
-        self._said = bytearray()
-        (folder / "routes.py").write_text(ROUTES, encoding="utf-8")
-        twistd = str(Path(sys.executable).with_name("twistd"))
-        command = [sys.executable, "-I", "-S", leash.__file__, sys.executable, twistd, "--nodaemon", "--pidfile=pid"]
-        command += ["natsroute", "--event_routes", "routes.py", *QUICK, *arguments]
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
-        environment = {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        reactor.spawnProcess(self, command[0], command, env=environment, path=str(folder))
-
-    @property
-    def lines(self) -> list[str]:
-        """What it printed, without the time."""
-        text = self._said.decode("utf-8", "backslashreplace")
-        return [re.sub(r"^\S+ \[\S+\] ", "", line) for line in text.split("\n")[:-1]]
-
-    @property
-    def alive(self) -> bool:
-        """Whether the very process that was started is there still, and not only its leash."""
-        try:
-            status = self._status()
-        except OSError:
-            return False
-        return self.running and status["State"][0] != "Z"
-
-    @property
-    def memory(self) -> int:
-        """KiB now."""
-        return int(self._status()["VmRSS"].split()[0])
-
-    @property
-    def peak(self) -> int:
-        """KiB at the most, since :meth:`forget_peak`."""
-        return int(self._status()["VmHWM"].split()[0])
-
-    def forget_peak(self) -> None:
-        """Begin again with :attr:`peak`."""
-        self._file("clear_refs").write_text("5", "ascii")
-
-    def stop(self) -> Deferred[None]:
-        """Let go of the leash; fires when it has ended."""
-        if self.running:
-            self.transport.closeStdin()
-        return self.ended
-
-    def _status(self) -> dict[str, str]:
-        lines = self._file("status").read_text("ascii").splitlines()
-        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-    def _file(self, name: str) -> Path:
-        return Path("/proc", (self._folder / "pid").read_text("ascii").strip(), name)
-
-    def outReceived(self, data: bytes) -> None:
-        self._said += data
-
-    errReceived = outReceived
-
-    def processEnded(self, reason: Failure) -> None:
-        self.running = False
-        self.ended.callback(None)
 
 
 @attrs.frozen
@@ -148,8 +71,8 @@ class HostileTestCase(TestCase):
     """natsroute, and one hostile server after the other on the port where it looks for a good one."""
 
     timeout = 120
-    if not Path("/proc/self/clear_refs").exists():
-        skip = "the memory of a process is looked up in Linux's /proc"
+    if CANNOT_MEASURE:
+        skip = CANNOT_MEASURE
 
     def setUp(self) -> None:
         from twisted.internet import reactor
@@ -164,9 +87,8 @@ class HostileTestCase(TestCase):
         listening = self.reactor.listenTCP(0, HostileServer(self.reactor, _nothing, _nothing), interface="127.0.0.1")
         self.port = listening.getHost().port
         await listening.stopListening()
-        self.natsroute = Natsroute(
-            self.reactor, self.folder, "--nats_url", f"{scheme}://127.0.0.1:{self.port}", *arguments
-        )
+        url = f"{scheme}://127.0.0.1:{self.port}"
+        self.natsroute = Natsroute(self.reactor, self.folder, ROUTES, "--nats_url", url, *QUICK, *arguments)
         self.addCleanup(self.natsroute.stop)
         await self.until(lambda: self.said("natsroute keeps trying"))
         self.memory = self.natsroute.memory
@@ -176,12 +98,12 @@ class HostileTestCase(TestCase):
         try:
             await until(condition, self.reactor)
         except AssertionError as error:
-            said = "\n".join(line[:300] for line in self.natsroute.lines[-40:])
+            said = "\n".join(line[:300] for line in self.natsroute.said[-40:])
             raise AssertionError(f"{error}; it said:\n{said}") from None
 
     def said(self, text: str, since: int = 0) -> bool:
         """Whether natsroute has said this."""
-        return any(text in line for line in self.natsroute.lines[since:])
+        return any(text in line for line in self.natsroute.said[since:])
 
     async def meet_all(self, cases: list[Case]) -> None:
         """One after the other, with a good server behind each."""
@@ -190,7 +112,7 @@ class HostileTestCase(TestCase):
             await self._meet_a_good_server(case)
 
     async def _meet(self, case: Case) -> None:
-        begin = len(self.natsroute.lines)
+        begin = len(self.natsroute.said)
         began = self.reactor.seconds()
         self.natsroute.forget_peak()
         ended: list[Visitor] = []
@@ -208,7 +130,7 @@ class HostileTestCase(TestCase):
             await self.until(lambda: ended and (not ended[0].gone or len(server.visitors) > 1))
             await self.until(lambda: not case.told or self.said(case.told, begin))
             if server.visitors[0].gone:
-                await self.until(lambda: self.natsroute.lines[begin:].count("CONFIRMED"))
+                await self.until(lambda: self.natsroute.said[begin:].count("CONFIRMED"))
         else:
             await self.until(lambda: len(server.visitors) > 2)
         taken = self.natsroute.peak - self.memory
@@ -216,7 +138,7 @@ class HostileTestCase(TestCase):
         self.assertLess(taken, ROOM, f"{case.name}: {taken} KiB beyond {self.memory} KiB")
         lines = [
             line
-            for line in self.natsroute.lines[begin:]
+            for line in self.natsroute.said[begin:]
             if line != "CONFIRMED" and not re.search(r"publish worker 1: connected to \w+://127", line)
         ]
         told = [line[:300] for line in lines]
@@ -233,7 +155,7 @@ class HostileTestCase(TestCase):
         return EmbeddedServer(self.reactor, port=self.port)
 
     async def _meet_a_good_server(self, case: Case) -> None:
-        begin = len(self.natsroute.lines)
+        begin = len(self.natsroute.said)
         server = self.good_server()
         self.addCleanup(lambda: server.stopService())
         await server.start()
@@ -433,7 +355,7 @@ class AfterLoginTests(HostileTestCase):
         script = _lets_in_and_floods(lambda: iter(()), version="2\x1b[2J\n\ud800", connect_urls=["\ud800:1", "\x1b:1"])
         await self.meet_all([Case("a version", "", script, lets_in=True)])
         self.assertTrue(self.said("(nats-server 2?[2J??)"))
-        self.assertNotIn("\x1b", "".join(self.natsroute.lines))
+        self.assertNotIn("\x1b", "".join(self.natsroute.said))
 
 
 class ImpatientTests(HostileTestCase):

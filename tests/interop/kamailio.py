@@ -7,21 +7,19 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IProcessTransport
-from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest
 
 from natsroute import Event, EventRoutes
-from natsroute.daemon import leash
-from tests.support import RealServerTestCase, until
+from tests.program import Program
+from tests.support import RealServerTestCase
 
 #: Set to 1, a missing program fails the tests instead of skipping them.
 REQUIRE = "REQUIRE_KAMAILIO"
@@ -44,7 +42,7 @@ debug=2
 log_stderror=yes
 disable_core_dump=yes   # with the nats module, 5.6.3 ends in a segmentation fault
 disable_tcp=yes
-children=2
+children={children}
 listen=udp:127.0.0.1:{port}
 
 loadmodule "pv.so"
@@ -94,48 +92,6 @@ def reserve_udp_port() -> socket.socket:
     return reserved
 
 
-class Program(ProcessProtocol):
-    """
-    A program on a leash: it and all that it forked end with :meth:`stop`, and when the tests are killed.
-
-    :ivar lines: what it has written to standard error.
-    :ivar status: its exit status, once nothing of it runs any longer: each of its processes holds standard error.
-    """
-
-    transport: IProcessTransport
-
-    def __init__(self, reactor: Any, command: Sequence[str], folder: Path) -> None:
-        self.lines: list[str] = []
-        self.status: int | None = None
-        self.reactor = reactor
-        self._rest = b""
-        leashed = [sys.executable, "-I", "-S", leash.__file__, *command]
-        reactor.spawnProcess(self, leashed[0], leashed, env={**os.environ, "TERM": "dumb"}, path=str(folder))
-
-    def errReceived(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        self.lines += [line.decode("utf-8", "replace") for line in lines]
-
-    def processEnded(self, reason: Failure) -> None:
-        code: int | None = getattr(reason.value, "exitCode", None)  # None: the leash itself was killed
-        self.status = -1 if code is None else code
-
-    async def ended(self) -> int:
-        """The exit status, when it and all that it forked have ended."""
-        await until(lambda: self.status is not None, self.reactor)
-        assert self.status is not None
-        return self.status
-
-    def stop(self) -> Deferred[None]:
-        """End it, and wait until nothing of it runs any longer."""
-        return Deferred.fromCoroutine(self._stop())  # older Twisteds take no coroutine for a clean-up
-
-    async def _stop(self) -> None:
-        if self.status is None:
-            self.transport.closeStdin()
-        await self.ended()
-
-
 class Kamailio(Program):
     """
     Kamailio with its ``nats`` module, on a free UDP port of the loopback interface.
@@ -143,11 +99,22 @@ class Kamailio(Program):
     :ivar port: where it takes SIP requests.
     :ivar subjects: those of its subscriptions.
     :ivar probe: a payload that its event routes answer, on ``probed.`` and their own subject.
+
+    :param children: processes that take SIP requests; one takes them in order.
     """
 
     _numbers = count(1)
 
-    def __init__(self, reactor: Any, url: str, event_routes: Mapping[str, str], on_request: str, folder: Path) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        url: str,
+        event_routes: Mapping[str, str],
+        on_request: str,
+        folder: Path,
+        *,
+        children: int = 2,
+    ) -> None:
         # Without a subscription the module never tells that it is connected.
         event_routes = {"probe:kamailio": "", **event_routes}
         self.subjects = [entry.partition(":")[0] for entry in event_routes]
@@ -156,6 +123,7 @@ class Kamailio(Program):
         self.port: int = self._reserved.getsockname()[1]
         script = CONFIGURATION.format(
             port=self.port,
+            children=children,
             url=url,
             workers=PUBLISH_WORKERS,
             subscriptions="\n".join(f'modparam("nats", "subject_queue_group", "{entry}")' for entry in event_routes),
