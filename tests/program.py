@@ -45,9 +45,9 @@ class Program(ProcessProtocol):
         environment = {**(os.environ if environment is None else environment), "TERM": "dumb"}
         reactor.spawnProcess(self, leashed[0], leashed, env=environment, path=str(folder))
 
-    def childDataReceived(self, childFD: int, data: bytes) -> None:
-        *lines, self._rest[childFD] = (self._rest[childFD] + data).split(b"\n")
-        kept = self.lines if childFD == 2 else self.printed
+    def childDataReceived(self, descriptor: int, data: bytes) -> None:
+        *lines, self._rest[descriptor] = (self._rest[descriptor] + data).split(b"\n")
+        kept = self.lines if descriptor == 2 else self.printed
         kept += [line.decode("utf-8", "backslashreplace") for line in lines]
 
     def processEnded(self, reason: Failure) -> None:

@@ -16,6 +16,16 @@ CANNOT_MEASURE = (
 )
 
 
+def memory_of(pid: int, figure: str = "VmRSS") -> int:
+    """KiB that a process has."""
+    return int(_status(Path("/proc", str(pid)))[figure].split()[0])
+
+
+def _status(process: Path) -> dict[str, str]:
+    lines = (process / "status").read_text("ascii").splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
 class Natsroute(Program):
     """
     ``twistd natsroute``.
@@ -34,7 +44,7 @@ class Natsroute(Program):
         environment = {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         super().__init__(reactor, [*command, *arguments], folder, environment)
 
-    def childDataReceived(self, childFD: int, data: bytes) -> None:
+    def childDataReceived(self, descriptor: int, data: bytes) -> None:
         super().childDataReceived(2, data)  # print and log, as they come
 
     @property
@@ -46,28 +56,25 @@ class Natsroute(Program):
     def alive(self) -> bool:
         """Whether the very process that was started is there still, and not only its leash."""
         try:
-            status = self._status()
+            return self.status is None and _status(Path("/proc", str(self.pid)))["State"][0] != "Z"
         except OSError:
             return False
-        return self.status is None and status["State"][0] != "Z"
+
+    @property
+    def pid(self) -> int:
+        """Of the process itself."""
+        return int((self._folder / "pid").read_text("ascii"))
 
     @property
     def memory(self) -> int:
         """KiB now."""
-        return int(self._status()["VmRSS"].split()[0])
+        return memory_of(self.pid)
 
     @property
     def peak(self) -> int:
         """KiB at the most, since :meth:`forget_peak`."""
-        return int(self._status()["VmHWM"].split()[0])
+        return memory_of(self.pid, "VmHWM")
 
     def forget_peak(self) -> None:
         """Begin again with :attr:`peak`."""
-        self._file("clear_refs").write_text("5", "ascii")
-
-    def _status(self) -> dict[str, str]:
-        lines = self._file("status").read_text("ascii").splitlines()
-        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-    def _file(self, name: str) -> Path:
-        return Path("/proc", (self._folder / "pid").read_text("ascii").strip(), name)
+        Path("/proc", str(self.pid), "clear_refs").write_text("5", "ascii")

@@ -65,7 +65,7 @@ class ProxyTests(TestCase):
 
         listening = self.reactor.listenTCP(0, Server(), interface="127.0.0.1")
         self.addCleanup(listening.stopListening)
-        self.addCleanup(lambda: until(lambda: all(server.end for server in self.servers), self.reactor))
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.until(lambda: all(ear.end for ear in self.servers))))
         port: int = listening.getHost().port
         return port
 

@@ -143,6 +143,11 @@ class Kamailio(Program):
         """The main process, which forked the others."""
         return next(int(found[1]) for found in (re.match(r" *0\((\d+)\)", line) for line in self.lines) if found)
 
+    @property
+    def connected_workers(self) -> int:
+        """How often a publish worker has connected."""
+        return self.logged().count("publish worker connected")
+
     def logged(self) -> list[str]:
         """What its script has logged, without time and process."""
         return [line.partition("<script>: ")[2] for line in self.lines if "<script>: " in line]
@@ -198,7 +203,7 @@ class KamailioTestCase(RealServerTestCase):
                 waiting.discard(event.subject.partition(".")[2])
 
         def ready() -> bool:
-            return not waiting and kamailio.logged().count("publish worker connected") >= PUBLISH_WORKERS
+            return not waiting and kamailio.connected_workers >= PUBLISH_WORKERS
 
         service = await self.start(event_route, subject_queue_group="probed.>")
         asking = LoopingCall(lambda: gatherResults([service.publish(subject, kamailio.probe) for subject in waiting]))

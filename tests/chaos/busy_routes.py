@@ -1,0 +1,156 @@
+"""Event routes of every kind that are slow, fail and publish, and a book of what became of each message."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from zlib import crc32
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from natsroute import Event, EventRoutes
+
+#: Per mille of the messages that fail at once, are slow, and fail after having been slow.
+FAIL, SLOW, FAIL_SLOWLY = 20, 10, 5
+
+#: Seconds that a slow one takes.
+SLOWNESS = 0.01
+
+#: Subjects of a route.
+SUBJECTS = 3
+
+#: The kinds of routes; messages for ``nobody`` have none.
+KINDS = ("serial", "parallel", "keyed", "threaded", "nobody")
+
+
+class PlannedError(Exception):
+    """A route was to fail."""
+
+
+class Book:
+    """
+    What the routes themselves know.
+
+    :ivar begun: how often each message was handed to a route, by subject and number.
+    :ivar well: messages that ended well.
+    :ivar badly: messages that failed.
+    :ivar published: messages that routes published.
+    :ivar answered: Deferreds of those that have fired.
+    :ivar order: messages of a serial or threaded route that came behind a later one of their subject.
+    """
+
+    def __init__(self) -> None:
+        self.begun: Counter[tuple[str, int]] = Counter()
+        self.well = self.badly = self.published = self.answered = self.order = 0
+        self._last: dict[str, int] = {}
+
+    def begin(self, event: Event, *, in_order: bool) -> None:
+        """A route has got a message."""
+        number = int(event.data.split()[0])
+        self.begun[event.subject, number] += 1
+        if in_order:
+            self.order += number <= self._last.get(event.subject, 0)
+            self._last[event.subject] = number
+
+    def complaints(self, received: int, unrouted: int, succeeded: int, failed: int) -> list[str]:
+        """
+        What does not fit, when all is over.
+
+        :param received: messages that the service says it has received; likewise the others.
+        """
+        begun = self.begun.total()
+        expectations = {
+            "received = begun by a route + unrouted": (received, begun + unrouted),
+            "begun = ended": (begun, self.well + self.badly),
+            "succeeded = ended well": (succeeded, self.well),
+            "failed = ended badly": (failed, self.badly),
+            "published by routes = answered": (self.published, self.answered),
+            "messages handed over more than once = 0": (begun - len(self.begun), 0),
+            "out of order = 0": (self.order, 0),
+        }
+        return [f"{what}: {left} != {right}" for what, (left, right) in expectations.items() if left != right]
+
+
+class BusyRoutes:
+    """
+    The routes.
+
+    :ivar event_routes: for a service.
+    :ivar book: what became of the messages.
+    :ivar subject_queue_group: what the service subscribes to.
+    :ivar subjects: where messages may be sent.
+
+    :param seed: decides which message meets which fate, whenever it comes.
+    :param look: called in each handler with the number of handlers that are being called at that moment.
+    """
+
+    subject_queue_group = [f"in.{kind}.*:crew" for kind in KINDS]
+    subjects = [f"in.{kind}.{number}" for kind in KINDS for number in range(SUBJECTS)]
+
+    def __init__(self, reactor: Any, seed: int, look: Callable[[int], None]) -> None:
+        self.event_routes = event_route = EventRoutes()
+        self.book = Book()
+        self._reactor = reactor
+        self._seed = seed
+        self._look = look
+        self._depth = 0
+        event_route("nats:in.serial.*")(self._in_order)
+        event_route("nats:in.parallel.*", concurrency=20)(self._in_any_order)
+        event_route("nats:in.keyed.*", key=lambda event: event.subject, concurrency=2)(self._in_order)
+        event_route("nats:in.threaded.*", thread=True)(self._in_thread)
+
+    def _in_order(self, event: Event) -> Deferred[None] | None:
+        return self._play(event, in_order=True)
+
+    def _in_any_order(self, event: Event) -> Deferred[None] | None:
+        return self._play(event, in_order=False)
+
+    def _play(self, event: Event, *, in_order: bool) -> Deferred[None] | None:
+        self._depth += 1
+        try:
+            self.book.begin(event, in_order=in_order)
+            self._look(self._depth)
+            fate = self._fate(event)
+            if fate < FAIL:
+                self.book.badly += 1
+                raise PlannedError()
+            self.book.published += 1
+            event.publish(f"echo.{event.subject}", event.data).addBoth(self._answered)
+            if fate < FAIL + SLOW + FAIL_SLOWLY:
+                return deferLater(self._reactor, SLOWNESS, self._end_slowly, fate)
+            self.book.well += 1
+            return None
+        finally:
+            self._depth -= 1
+
+    def _in_thread(self, event: Event) -> None:
+        # Of one subscription one runs at a time, so that the figures of the book are safe.
+        self.book.begin(event, in_order=True)
+        fate = self._fate(event)
+        time.sleep(SLOWNESS / 10 if fate < FAIL + SLOW else 0)
+        if fate < FAIL:
+            self._reactor.callFromThread(self._count_bad)
+            raise PlannedError()
+        self._reactor.callFromThread(self._count_good)
+
+    def _end_slowly(self, fate: int) -> None:
+        if fate < FAIL + FAIL_SLOWLY:
+            self.book.badly += 1
+            raise PlannedError()
+        self.book.well += 1
+
+    def _count_good(self) -> None:
+        self.book.well += 1
+
+    def _count_bad(self) -> None:
+        self.book.badly += 1
+
+    def _answered(self, _: object) -> None:
+        self.book.answered += 1
+
+    def _fate(self, event: Event) -> int:
+        """From 0 to 999, by subject and number."""
+        return crc32(b"%d %b %b" % (self._seed, event.subject.encode(), event.data.split()[0])) % 1000
