@@ -25,9 +25,6 @@ from tests.chaos.peers import NATSROUTE, PEERS, Peer, server_version
 from tests.chaos.report import reasons, table
 from tests.chaos.tally import Tally
 
-#: KiB that natsroute may take while a route is stuck.
-ROOM = 64 * 1024
-
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=(__doc__ or "").split("\n\n")[0])
@@ -111,7 +108,7 @@ async def _stuck(reactor: Any, folder: Path, arguments: argparse.Namespace) -> l
     print(*_lines(figures), sep="\n")
     return [
         *([] if outcome.complete else ["not each message was handled once, and in order"]),
-        *([] if outcome.growth < ROOM else [f"natsroute grew by more than {ROOM:,} KiB"]),
+        *([] if outcome.growth < stuck.ROOM else [f"natsroute grew by more than {stuck.ROOM:,} KiB"]),
     ]
 
 

@@ -21,11 +21,11 @@ def account(service: NatsrouteService, executing: int = 0) -> list[str]:
     # Without a ledger: the counters that the rooms keep for themselves.
     differences = []
     received = sum(consumer.subscription.received for consumer in service.consumers)
-    waiting = sum(consumer.subscription.pending for consumer in service.consumers) + len(service.calls.waiting)
+    held = waiting(service) + len(service.calls.waiting)
     ended = service.calls.succeeded + service.calls.failed + service.unrouted.count
-    if received != ended + waiting + service.calls.running + executing:
+    if received != ended + held + service.calls.running + executing:
         differences.append(
-            f"received {received}, but ended {ended}, waiting {waiting}, running {service.calls.running} + {executing}"
+            f"received {received}, but ended {ended}, waiting {held}, running {service.calls.running} + {executing}"
         )
     publisher = service.publisher
     if publisher.published < publisher.confirmed + publisher.failed:
@@ -35,17 +35,23 @@ def account(service: NatsrouteService, executing: int = 0) -> list[str]:
     return differences
 
 
+def waiting(service: NatsrouteService) -> int:
+    """Messages that wait in the service's subscriptions."""
+    return sum(consumer.subscription.pending for consumer in service.consumers)
+
+
 class Auditor:
     """
     Looks at a service's figures again and again.
 
     :ivar differences: what did not add up; the first few.
     :ivar samples: how often it looked.
+    :ivar most_waiting: messages that waited for routes, at the most.
     """
 
     def __init__(self, reactor: Any, service: NatsrouteService) -> None:
         self.differences: list[str] = []
-        self.samples = 0
+        self.samples = self.most_waiting = 0
         self._service = service
         self._looping = LoopingCall(self.look)
         self._looping.clock = reactor
@@ -63,6 +69,7 @@ class Auditor:
     def look(self, executing: int = 0) -> None:
         """See :func:`account`."""
         self.samples += 1
+        self.most_waiting = max(self.most_waiting, waiting(self._service))
         found = account(self._service, executing)
         if found and len(self.differences) < 10:
             self.differences += found

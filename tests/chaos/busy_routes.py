@@ -14,10 +14,10 @@ from twisted.internet.task import deferLater
 from natsroute import Event, EventRoutes
 
 #: Per mille of the messages that fail at once, are slow, and fail after having been slow.
-FAIL, SLOW, FAIL_SLOWLY = 20, 10, 5
+FAIL, SLOW, FAIL_SLOWLY = 20, 90, 10
 
-#: Seconds that a slow one takes.
-SLOWNESS = 0.01
+#: Seconds that a slow one takes: with bursts, some always wait.
+SLOWNESS = 0.02
 
 #: Subjects of a route.
 SUBJECTS = 3

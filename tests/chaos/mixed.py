@@ -15,6 +15,7 @@ import attrs
 from twisted.internet.task import deferLater
 
 from natsroute import NatsrouteService
+from tests.chaos.account import waiting
 from tests.chaos.busy_routes import BusyRoutes
 from tests.chaos.proxy import Flow, Passage
 from tests.chaos.publishers import NatsroutePublisher
@@ -25,6 +26,9 @@ from tests.support import until
 
 #: Messages a second that the feeder sends, bursts included, and that natsroute publishes by itself.
 FED, PUBLISHED = 1_500.0, 1_500.0
+
+#: Messages that may wait in a subscription; few, so that it is told to read no more now and then.
+MOST_PENDING = 50
 
 #: Messages of a burst of natsroute's own.
 BURST = 3_000
@@ -143,12 +147,11 @@ async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
     folder.mkdir(parents=True)
     stage = Stage(reactor, folder)
     routes = BusyRoutes(reactor, seed, lambda executing: publisher.auditor.look(executing))
-    # Small bounds, so that they are met: both directions wait for each other now and then.
     publisher = NatsroutePublisher(
         PUBLISHED,
         routes.event_routes,
         subject_queue_group=routes.subject_queue_group,
-        pending_max_messages=500,
+        pending_max_messages=MOST_PENDING,
         drain_timeout=60.0,
     )
     feeder: Program | None = None
@@ -158,6 +161,7 @@ async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
         feeder = Program(reactor, module("burst_feeder", stage.server.port, seed, FED, *routes.subjects), ROOT)
         actions = Actions(stage, publisher, seed)
         await actions.play(seconds)
+        await until(lambda: waiting(publisher.service), reactor)
         await publisher.stop()  # the feeder, and natsroute's own publishing, go on meanwhile
         told = tally(publisher.published, publisher.outcomes, await stage.witness.sightings())
         return _outcome(publisher, routes, actions, told)
@@ -189,6 +193,7 @@ def _outcome(publisher: NatsroutePublisher, routes: BusyRoutes, actions: Actions
             "failed to publish": dict(told.reasons),
             "resent": service.publisher.resent,
             "seen twice": told.twice,
+            "most waiting at once": publisher.auditor.most_waiting,
             "samples of the figures": publisher.auditor.samples,
             "actions": dict(actions.done),
         },

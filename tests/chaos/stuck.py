@@ -30,6 +30,9 @@ SIZE = 16 * 1024
 #: natsroute's ``pending_max_bytes``.
 PENDING = 32 * 1024 * 1024
 
+#: KiB by which natsroute may grow.
+ROOM = 64 * 1024
+
 #: Seconds that the feeder may take, and natsroute afterwards.
 PATIENCE = 300.0
 

@@ -29,6 +29,7 @@ class MixedTests(TestCase):
         self.assertEqual(outcome.complaints, [], f"seed {SEED}: {outcome.figures}")
         for figure in ("succeeded", "failed", "unrouted", "published by routes", "confirmed", "resent"):
             self.assertGreater(outcome.figures[figure], 0, f"seed {SEED}: {figure}")
+        self.assertGreater(outcome.figures["most waiting at once"], mixed.MOST_PENDING, f"seed {SEED}")
 
 
 class BookTests(SynchronousTestCase):
