@@ -163,7 +163,7 @@ async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
         await actions.play(seconds)
         await until(lambda: waiting(publisher.service), reactor)
         await publisher.stop()  # the feeder, and natsroute's own publishing, go on meanwhile
-        told = tally(publisher.published, publisher.outcomes, await stage.witness.sightings())
+        told = tally(publisher.published, publisher.outcomes, await stage.sightings())
         return _outcome(publisher, routes, actions, told)
     finally:
         if feeder is not None:

@@ -199,9 +199,10 @@ class KamailioPublisher(_ProgramPublisher):
     async def finish(self) -> None:
         await self._finish_program()
         # It confirms nothing, so all that can be done is to wait until nothing more comes.
-        seen = -1
-        while seen < (seen := len(await self._stage.witness.sightings())):
+        before, now = -1, 0
+        while before < now:
             await deferLater(self._stage.reactor, self.QUIET)
+            before, now = now, len(await self._stage.sightings())
 
     async def _start_kamailio(self, stage: Stage) -> Kamailio:
         for number in range(STARTS):

@@ -30,7 +30,7 @@ async def run(reactor: Any, folder: Path, publisher: Publisher, outages: list[Ou
         await stage.play(outages)
         await deferLater(reactor, TAIL)
         await publisher.finish()
-        return tally(publisher.published, publisher.outcomes, await stage.witness.sightings())
+        return tally(publisher.published, publisher.outcomes, await stage.sightings())
     finally:
         await publisher.stop()
         await stage.stop()

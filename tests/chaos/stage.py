@@ -97,13 +97,24 @@ class Stage:
         Nobody gets through the proxy before the witness has subscribed again, so that it sees whatever is published
         through the proxy, as far as nats-server passes it on at all.
         """
+        subscriptions = self.witness.subscriptions
         self.proxy.refuse()
         await self.server.kill()
         await deferLater(self.reactor, lasts)
         await self.server.start()
         self.restarts += 1
-        await self.witness.subscribed(self.restarts + 1)
+        await self.witness.subscribed(subscriptions + 1)
         self.proxy.accept()
+
+    async def sightings(self) -> list[tuple[str, int]]:
+        """
+        Subject and number of each message that the witness has seen by now, in order.
+
+        :raises AssertionError: it was away while nats-server was there.
+        """
+        away = self.witness.subscriptions - self.restarts - 1
+        assert not away, f"the witness lost its connection {away} times, other than by a restart"
+        return await self.witness.sightings()
 
     async def play(self, outages: list[Outage]) -> None:
         """One outage after the other, each at its time, counted from now."""
