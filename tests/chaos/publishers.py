@@ -219,4 +219,5 @@ class KamailioPublisher(_ProgramPublisher):
                 return kamailio
             except AssertionError:
                 await kamailio.stop()
-        raise AssertionError(f"of {STARTS} Kamailios none was ready in {START_PATIENCE} s")
+        problem = f"of {STARTS} Kamailios none was ready in {START_PATIENCE} s; the last said:"
+        raise AssertionError("\n".join([problem, *kamailio.lines]))
