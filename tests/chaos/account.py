@@ -1,4 +1,4 @@
-"""Whether a service's own figures add up, at any moment."""
+"""Whether a service's ledger adds up, at any moment."""
 
 from __future__ import annotations
 
@@ -9,40 +9,9 @@ from twisted.internet.task import LoopingCall
 from natsroute import NatsrouteService
 
 
-def account(service: NatsrouteService, executing: int = 0) -> list[str]:
-    """
-    What does not add up in a service's figures.
-
-    :param executing: handlers that are being called at this very moment, if this is asked within one.
-    """
-    if hasattr(service, "ledger"):
-        differences: list[str] = service.ledger().differences()
-        return differences
-    # Without a ledger: the counters that the rooms keep for themselves.
-    differences = []
-    received = sum(consumer.subscription.received for consumer in service.consumers)
-    held = waiting(service) + len(service.calls.waiting)
-    ended = service.calls.succeeded + service.calls.failed + service.unrouted.count
-    if received != ended + held + service.calls.running + executing:
-        differences.append(
-            f"received {received}, but ended {ended}, waiting {held}, running {service.calls.running} + {executing}"
-        )
-    publisher = service.publisher
-    if publisher.published < publisher.confirmed + publisher.failed:
-        differences.append(
-            f"published {publisher.published}, but confirmed {publisher.confirmed}, failed {publisher.failed}"
-        )
-    return differences
-
-
-def waiting(service: NatsrouteService) -> int:
-    """Messages that wait in the service's subscriptions."""
-    return sum(consumer.subscription.pending for consumer in service.consumers)
-
-
 class Auditor:
     """
-    Looks at a service's figures again and again.
+    Looks at a service's ledger again and again.
 
     :ivar differences: what did not add up; the first few.
     :ivar samples: how often it looked.
@@ -53,7 +22,7 @@ class Auditor:
         self.differences: list[str] = []
         self.samples = self.most_waiting = 0
         self._service = service
-        self._looping = LoopingCall(self.look)
+        self._looping = LoopingCall(self._look_from_outside)
         self._looping.clock = reactor
 
     def start(self, interval: float = 0.005) -> None:
@@ -62,14 +31,24 @@ class Auditor:
 
     def stop(self) -> None:
         """Look once more, and then no more."""
-        self.look()
+        self._look_from_outside()
         if self._looping.running:
             self._looping.stop()
 
-    def look(self, executing: int = 0) -> None:
-        """See :func:`account`."""
+    def look(self) -> None:
+        """See whether it adds up; also from inside a route."""
+        ledger = self._service.ledger()
         self.samples += 1
-        self.most_waiting = max(self.most_waiting, waiting(self._service))
-        found = account(self._service, executing)
-        if found and len(self.differences) < 10:
+        self.most_waiting = max(self.most_waiting, sum(consumer.waiting for consumer in ledger.consumers))
+        self._note(ledger.differences())
+
+    def _look_from_outside(self) -> None:
+        """Then no route is just being called, and those in progress are the calls that have not ended."""
+        self.look()
+        in_progress = sum(tally.in_progress for tally in self._service.ledger().routes)
+        if in_progress != len(self._service.progress.running):
+            self._note([f"{in_progress} in progress, {len(self._service.progress.running)} calls running"])
+
+    def _note(self, found: list[str]) -> None:
+        if len(self.differences) < 10:
             self.differences += found

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from natsroute import Event, EventRoutes
+from natsroute.ledger import Ledger
+from natsroute.routes.middleware import dead_letter, retry
 
 #: Per mille of the messages that fail at once, are slow, and fail after having been slow.
 FAIL, SLOW, FAIL_SLOWLY = 20, 90, 10
@@ -23,11 +26,32 @@ SLOWNESS = 0.02
 SUBJECTS = 3
 
 #: The kinds of routes; messages for ``nobody`` have none.
-KINDS = ("serial", "parallel", "keyed", "threaded", "nobody")
+KINDS = ("serial", "parallel", "keyed", "threaded", "retried", "hanging", "nobody")
+
+#: What the retried route and the hanging route ask for.
+RETRIES, TIMEOUT = 2, 0.05
 
 
 class PlannedError(Exception):
     """A route was to fail."""
+
+
+@attrs.frozen
+class Told:
+    """What the service says of the messages of all its consumers."""
+
+    received: int = 0
+    dropped: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    retried: int = 0
+    dead_lettered: int = 0
+
+    @classmethod
+    def by(cls, ledger: Ledger) -> Told:
+        """The sum of all accounts."""
+        names = [field.name for field in attrs.fields(cls)]
+        return cls(*(sum(getattr(consumer, name) for consumer in ledger.consumers) for name in names))
 
 
 class Book:
@@ -37,6 +61,8 @@ class Book:
     :ivar begun: how often each message was handed to a route, by subject and number.
     :ivar well: messages that ended well.
     :ivar badly: messages that failed.
+    :ivar retried: calls after the first one.
+    :ivar letters: messages that failed in a route with dead letters.
     :ivar published: messages that routes published.
     :ivar answered: Deferreds of those that have fired.
     :ivar order: messages of a serial or threaded route that came behind a later one of their subject.
@@ -44,7 +70,7 @@ class Book:
 
     def __init__(self) -> None:
         self.begun: Counter[tuple[str, int]] = Counter()
-        self.well = self.badly = self.published = self.answered = self.order = 0
+        self.well = self.badly = self.retried = self.letters = self.published = self.answered = self.order = 0
         self._last: dict[str, int] = {}
 
     def begin(self, event: Event, *, in_order: bool) -> None:
@@ -55,18 +81,20 @@ class Book:
             self.order += number <= self._last.get(event.subject, 0)
             self._last[event.subject] = number
 
-    def complaints(self, received: int, unrouted: int, succeeded: int, failed: int) -> list[str]:
+    def complaints(self, told: Told) -> list[str]:
         """
         What does not fit, when all is over.
 
-        :param received: messages that the service says it has received; likewise the others.
+        :param told: what the service says.
         """
         begun = self.begun.total()
         expectations = {
-            "received = begun by a route + unrouted": (received, begun + unrouted),
+            "received = begun by a route + dropped": (told.received, begun + told.dropped),
             "begun = ended": (begun, self.well + self.badly),
-            "succeeded = ended well": (succeeded, self.well),
-            "failed = ended badly": (failed, self.badly),
+            "succeeded = ended well": (told.succeeded, self.well),
+            "failed = ended badly": (told.failed, self.badly),
+            "retried = called again": (told.retried, self.retried),
+            "dead-lettered = failed for good where there are dead letters": (told.dead_lettered, self.letters),
             "published by routes = answered": (self.published, self.answered),
             "messages handed over more than once = 0": (begun - len(self.begun), 0),
             "out of order = 0": (self.order, 0),
@@ -84,23 +112,25 @@ class BusyRoutes:
     :ivar subjects: where messages may be sent.
 
     :param seed: decides which message meets which fate, whenever it comes.
-    :param look: called in each handler with the number of handlers that are being called at that moment.
+    :param look: called within each call.
     """
 
     subject_queue_group = [f"in.{kind}.*:crew" for kind in KINDS]
     subjects = [f"in.{kind}.{number}" for kind in KINDS for number in range(SUBJECTS)]
 
-    def __init__(self, reactor: Any, seed: int, look: Callable[[int], None]) -> None:
+    def __init__(self, reactor: Any, seed: int, look: Callable[[], None]) -> None:
         self.event_routes = event_route = EventRoutes()
         self.book = Book()
         self._reactor = reactor
         self._seed = seed
         self._look = look
-        self._depth = 0
         event_route("nats:in.serial.*")(self._in_order)
         event_route("nats:in.parallel.*", concurrency=20)(self._in_any_order)
         event_route("nats:in.keyed.*", key=lambda event: event.subject, concurrency=2)(self._in_order)
         event_route("nats:in.threaded.*", thread=True)(self._in_thread)
+        again = [dead_letter("dead.letters"), retry(RETRIES, wait=0.01)]
+        event_route("nats:in.retried.*", concurrency=50, middleware=again)(self._again)
+        event_route("nats:in.hanging.*", concurrency=50, timeout=TIMEOUT)(self._hang)
 
     def _in_order(self, event: Event) -> Deferred[None] | None:
         return self._play(event, in_order=True)
@@ -109,22 +139,44 @@ class BusyRoutes:
         return self._play(event, in_order=False)
 
     def _play(self, event: Event, *, in_order: bool) -> Deferred[None] | None:
-        self._depth += 1
-        try:
-            self.book.begin(event, in_order=in_order)
-            self._look(self._depth)
-            fate = self._fate(event)
-            if fate < FAIL:
+        self.book.begin(event, in_order=in_order)
+        self._look()
+        fate = self._fate(event)
+        if fate < FAIL:
+            self.book.badly += 1
+            raise PlannedError()
+        self.book.published += 1
+        event.publish(f"echo.{event.subject}", event.data).addBoth(self._answered)
+        if fate < FAIL + SLOW + FAIL_SLOWLY:
+            return deferLater(self._reactor, SLOWNESS, self._end_slowly, fate)
+        self.book.well += 1
+        return None
+
+    def _again(self, event: Event) -> None:
+        """One in ten fails, at its first, at its second, or at all of its attempts."""
+        if event.attempts == 1:
+            self.book.begin(event, in_order=False)
+        else:
+            self.book.retried += 1
+        self._look()
+        fate = self._fate(event)
+        if fate < 100 and event.attempts <= 1 + fate % (RETRIES + 1):
+            if event.attempts > RETRIES:
                 self.book.badly += 1
-                raise PlannedError()
-            self.book.published += 1
-            event.publish(f"echo.{event.subject}", event.data).addBoth(self._answered)
-            if fate < FAIL + SLOW + FAIL_SLOWLY:
-                return deferLater(self._reactor, SLOWNESS, self._end_slowly, fate)
-            self.book.well += 1
-            return None
-        finally:
-            self._depth -= 1
+                self.book.letters += 1
+            raise PlannedError()
+        self.book.well += 1
+
+    def _hang(self, event: Event) -> Deferred[None] | None:
+        """Some never end, and are cancelled."""
+        self.book.begin(event, in_order=False)
+        if self._fate(event) < FAIL:
+            return Deferred(self._cancelled)
+        self.book.well += 1
+        return None
+
+    def _cancelled(self, _: object) -> None:
+        self.book.badly += 1
 
     def _in_thread(self, event: Event) -> None:
         # Of one subscription one runs at a time, so that the figures of the book are safe.

@@ -14,9 +14,8 @@ from typing import Any
 import attrs
 from twisted.internet.task import deferLater
 
-from natsroute import NatsrouteService
-from tests.chaos.account import waiting
-from tests.chaos.busy_routes import BusyRoutes
+from natsroute.client.subscription import PendingPolicy
+from tests.chaos.busy_routes import BusyRoutes, Told
 from tests.chaos.proxy import Flow, Passage
 from tests.chaos.publishers import NatsroutePublisher
 from tests.chaos.stage import Stage, module
@@ -138,7 +137,9 @@ class Actions:
         return self._chance.choice((await self._passage()).flows)
 
 
-async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
+async def run(
+    reactor: Any, folder: Path, seed: int, seconds: float, pending_policy: PendingPolicy = "pause"
+) -> Outcome:
     """
     One run, which takes a little longer than so many seconds.
 
@@ -146,12 +147,13 @@ async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
     """
     folder.mkdir(parents=True)
     stage = Stage(reactor, folder)
-    routes = BusyRoutes(reactor, seed, lambda executing: publisher.auditor.look(executing))
+    routes = BusyRoutes(reactor, seed, lambda: publisher.auditor.look())
     publisher = NatsroutePublisher(
         PUBLISHED,
         routes.event_routes,
         subject_queue_group=routes.subject_queue_group,
         pending_max_messages=MOST_PENDING,
+        pending_policy=pending_policy,
         drain_timeout=60.0,
     )
     feeder: Program | None = None
@@ -161,7 +163,7 @@ async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
         feeder = Program(reactor, module("burst_feeder", stage.server.port, seed, FED, *routes.subjects), ROOT)
         actions = Actions(stage, publisher, seed)
         await actions.play(seconds)
-        await until(lambda: waiting(publisher.service), reactor)
+        await until(lambda: any(each.waiting for each in publisher.service.ledger().consumers), reactor)
         await publisher.stop()  # the feeder, and natsroute's own publishing, go on meanwhile
         told = tally(publisher.published, publisher.outcomes, await stage.sightings())
         return _outcome(publisher, routes, actions, told)
@@ -173,25 +175,21 @@ async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
 
 
 def _outcome(publisher: NatsroutePublisher, routes: BusyRoutes, actions: Actions, told: Tally) -> Outcome:
-    service: NatsrouteService = publisher.service
-    received = sum(consumer.subscription.received for consumer in service.consumers)
-    unrouted, succeeded, failed = service.unrouted.count, service.calls.succeeded, service.calls.failed
+    ledger = publisher.service.ledger()
+    service = Told.by(ledger)
     return Outcome(
         [
             *publisher.auditor.differences,
             *told.complaints,
-            *routes.book.complaints(received, unrouted, succeeded, failed),
+            *routes.book.complaints(service),
         ],
         {
-            "received": received,
-            "succeeded": succeeded,
-            "failed": failed,
-            "unrouted": unrouted,
+            **attrs.asdict(service),
             "published by routes": routes.book.published,
             "published beside": told.published,
             "confirmed": told.sent,
             "failed to publish": dict(told.reasons),
-            "resent": service.publisher.resent,
+            "resent": ledger.publisher.resent,
             "seen twice": told.twice,
             "most waiting at once": publisher.auditor.most_waiting,
             "samples of the figures": publisher.auditor.samples,

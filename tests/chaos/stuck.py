@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 from twisted.internet.task import deferLater
 
+from natsroute.client.subscription import PendingLimits
 from tests.chaos.stage import module
 from tests.plain_client import conversation
 from tests.program import ROOT, Program
@@ -27,8 +28,8 @@ CONFIG = 'max_pending: 8GB\nwrite_deadline: "1h"\n'
 #: Bytes of a message.
 SIZE = 16 * 1024
 
-#: natsroute's ``pending_max_bytes``.
-PENDING = 32 * 1024 * 1024
+#: What may wait in natsroute, in bytes: its default.
+PENDING = PendingLimits().bytes
 
 #: KiB by which natsroute may grow.
 ROOM = 64 * 1024
@@ -110,7 +111,7 @@ async def run(reactor: Any, folder: Path, seconds: float, size: int) -> Outcome:
             reactor,
             folder,
             f"COUNT = {count}\n{ROUTES}",
-            *("--nats_url", server.url, "--pending_max_bytes", str(PENDING), "--num_publish_workers", "1"),
+            *("--nats_url", server.url, "--num_publish_workers", "1"),
             *("--subject_queue_group", "flood", "--subject_queue_group", "go.on"),
         )
         programs.append(natsroute)
