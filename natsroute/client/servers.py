@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import attrs
@@ -15,7 +16,8 @@ _DEFAULT_PORTS = {"nats": DEFAULT_PORT, "tls": DEFAULT_PORT, "ws": 80, "wss": 44
 
 _SETTING = "nats_url"
 _SCHEME = re.compile(r"[a-z]{2,5}")
-_PLACE = re.compile(r"(\[[^\[\]]+\]|[^\[\]:]*)(:[0-9]*)?")  # urlsplit() takes brackets wherever they are
+# urlsplit() takes brackets wherever they are, and looks into the first ones only.
+_PLACE = re.compile(r"(\[(?P<address>[^\[\]]+)\]|[^\[\]:]*)(:[0-9]*)?")
 
 
 @attrs.frozen
@@ -88,8 +90,11 @@ def parse_url(url: str) -> Server:
     try:
         parts = urlsplit(url)
         port = parts.port
-        if not _PLACE.fullmatch(parts.netloc.rpartition("@")[2]):
+        place = _PLACE.fullmatch(parts.netloc.rpartition("@")[2])
+        if place is None:
             raise ValueError
+        if place["address"]:
+            IPv6Address(place["address"])
     except ValueError:
         raise _bad_url(url, "host or port cannot be read", "A port is a number from 1 to 65535") from None
     if not parts.hostname:
