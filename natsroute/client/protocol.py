@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from natsroute.client.auth import Credentials
+from natsroute.client.reading import Reading
 from natsroute.client.stuck import StuckWrites
 from natsroute.client.terms import Security, Timing
 from natsroute.client.tls import TlsSession
@@ -26,7 +27,6 @@ from natsroute.errors import (
     PermissionsError,
     ProtocolError,
     ServerError,
-    SlowConsumerError,
     SubscriptionLimitError,
     TlsError,
     server_error,
@@ -35,9 +35,6 @@ from natsroute.wire import encoder
 from natsroute.wire.frames import ConnectOptions, Err, Info, Msg, Signal
 from natsroute.wire.headers import HeaderValues, encode_headers
 from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, Parser
-
-#: Seconds of not reading after which a server that is gone is suspected to have cut us off for that.
-_SUSPICIOUS_PAUSE = 1.0
 
 #: Called with each message of a subscription.
 OnMessage = Callable[[Any], object]
@@ -110,8 +107,7 @@ class NatsProtocol(Protocol):
         self._is_greeted = False
         self._is_ready = False
         self._is_closed = False
-        self._paused_at: float | None = None
-        self._unread_for = 0.0  # seconds of a pause since which the server has not shown that it is still there
+        self._reading = Reading(clock)
         self._pongs: deque[Deferred[None]] = deque()
         self._timer: IDelayedCall | None = None
         self._pings_outstanding = 0
@@ -175,21 +171,14 @@ class NatsProtocol(Protocol):
 
     def pause(self) -> None:
         """Stop reading: the server, not this process, then holds what comes."""
-        if self._paused_at is None:
-            self._paused_at = self._clock.seconds()
-            self.transport.pauseProducing()
+        self._reading.pause(self.transport)
 
     def resume(self) -> None:
         """Read again."""
-        if self._paused_at is not None:
-            self._unread_for, self._paused_at = self._clock.seconds() - self._paused_at, None
+        if self._reading.paused:
             self._pings_outstanding = 0
-            self.transport.resumeProducing()
-            if self._is_ready and self._unread_for >= _SUSPICIOUS_PAUSE:
-                self.ping().addCallbacks(self._still_there, lambda lost: None)
-
-    def _still_there(self, _: None) -> None:
-        self._unread_for = 0.0
+        if self._reading.resume(self.transport) and self._is_ready:
+            self.ping().addCallbacks(lambda _: self._reading.answered(), lambda lost: None)
 
     def drain(self) -> Deferred[None]:
         """
@@ -257,7 +246,7 @@ class NatsProtocol(Protocol):
         self._is_closed = True
         self._cancel_timer()
         self._stuck.stop()
-        error = self._reason or self._last_words or self._tls_error(reason) or self._cut_off()
+        error = self._reason or self._last_words or self._tls_error(reason) or self._reading.cut_off()
         if error is None:
             error = ConnectionLostError(reason.getErrorMessage())
         pongs, self._pongs = self._pongs, deque()
@@ -353,16 +342,6 @@ class NatsProtocol(Protocol):
             self._last_words = error  # the server ends the connection itself, and this is why
         self._on_error(error)
 
-    def _cut_off(self) -> SlowConsumerError | None:
-        """A server that cannot write to us says nothing before it ends the connection."""
-        unread_for = self._unread_for if self._paused_at is None else self._clock.seconds() - self._paused_at
-        if unread_for < _SUSPICIOUS_PAUSE:
-            return None
-        return SlowConsumerError(
-            f"the server ended the connection, which was not read for {unread_for:.0f} s, as it does with slow "
-            "consumers; what it kept for us is lost"
-        )
-
     # -- time -----------------------------------------------------------------------------------------------------
 
     def _handshake_timed_out(self) -> None:
@@ -376,7 +355,7 @@ class NatsProtocol(Protocol):
 
     def _keep_alive(self) -> None:
         self._timer = self._clock.callLater(self._timing.ping_interval, self._keep_alive)
-        if self._paused_at is not None:
+        if self._reading.paused:
             return  # an answer could not be read
         if self._pings_outstanding >= self._timing.max_pings_outstanding:
             self._end(ConnectionLostError(f"{self._pings_outstanding} pings without an answer"))
@@ -394,7 +373,7 @@ class NatsProtocol(Protocol):
         if abort:
             self.transport.abortConnection()
             return
-        if self._paused_at is not None:
+        if self._reading.paused:
             self.resume()  # a transport that does not read would not notice its end
         self.transport.loseConnection()
         self._timer = self._clock.callLater(self._timing.connect_timeout, self.transport.abortConnection)
