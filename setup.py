@@ -17,14 +17,22 @@ FUZZ_MARKER = (
     "platform_system == 'Linux' and platform_machine == 'x86_64' and platform_python_implementation == 'CPython' "
     "and python_version >= '3.11' and python_version < '3.14'"
 )
-TEST = [*EMBEDDED, *TLS, *NKEYS, *WEBSOCKET, "build>=1.2", "hypothesis>=6.100", "trustme>=1.1"]
+TEST = [
+    *EMBEDDED,
+    *TLS,
+    *NKEYS,
+    *WEBSOCKET,
+    "build>=1.2",
+    "hypothesis>=6.100",
+    "nats-py>=2.9",  # beside which natsroute is tested
+    "trustme>=1.1",
+]
 DEV = [
     *TEST,
     *JSON,
     f"atheris>=3.0; {FUZZ_MARKER}",
     "mypy>=1.11,<3",
     "mypy-zope>=1.0.5",
-    "nats-py>=2.9",
     "nox>=2024.4.15",
     "ruff>=0.8",
     "towncrier>=24.7",

@@ -222,23 +222,21 @@ class PublishWorker:
         self._next_flush = None
         if self._waiting.commands:
             self._waiting.forget_abandoned()
-            self._parked.append(self._waiting)
+            if self._parked and self._waiting.since - self._parked[-1].since <= self._joined_within:
+                self._parked[-1].before(self._waiting)
+            else:
+                self._parked.append(self._waiting)
             self._waiting = Messages()
         self._send()
 
     def _send(self) -> None:
-        if not self._parked or self._in_the_pool.commands or self._link.max_payload is None:
-            return
-        messages = self._parked.popleft()
-        while self._parked and self._parked[0].since - messages.since <= self._joined_within:
-            messages.before(self._parked.popleft())
-        if messages.unmade:
-            self._in_the_pool = messages
-            self._in_pool(messages.make).addBoth(self._made, messages)
-        else:
-            self._write(messages.as_batch())
-        if self._parked:
-            self._send()
+        while self._parked and not self._in_the_pool.commands and self._link.max_payload is not None:
+            messages = self._parked.popleft()
+            if messages.unmade:
+                self._in_the_pool = messages
+                self._in_pool(messages.make).addBoth(self._made, messages)
+            else:
+                self._write(messages.as_batch())
 
     def _made(self, _: object, messages: Messages) -> None:
         if self._in_the_pool is not messages:
