@@ -1,90 +1,125 @@
 """
-``python -m benchmarks``: natsroute and nats-py side by side, in turns, on this machine and one nats-server.
+``python -m benchmarks``: natsroute and its peers side by side, in turns, on this machine and one nats-server.
 
-It needs ``pip install '.[dev]'``, takes a minute or two and prints a Markdown table. The exit code is 1 if a run lost
-messages or a goal was missed.
+It needs ``pip install '.[dev]'``, and writes a table (Markdown), the figures (JSON) and charts (SVG). The exit code is
+1 if a round does not count, a relay lost something, or a goal was missed.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from importlib import import_module
+from pathlib import Path
 
+from benchmarks import charts, guard
+from benchmarks.catalogue import PEERS, SCENARIOS
+from benchmarks.goals import verdicts
+from benchmarks.machine import machine
 from benchmarks.order import check_order
-from benchmarks.peers import PEERS
-from benchmarks.report import head, machine, row
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.processors import Processors, bound_to
+from benchmarks.report import complaints, markdown
+from benchmarks.results import FOLDER, Results
+from benchmarks.rounds import Selection, play, progress
+from benchmarks.scenario import GOAL_SIZE
 from benchmarks.servers import NatsServer
-from benchmarks.stage import NothingSaidError, Outcome, Stage
+from benchmarks.traffic import SUBJECTS
+
+_ALL_SIZES = (16, 128, 1_024, 65_536)
+_USUAL = {"rounds": 5, "messages": 200_000, "sizes": [GOAL_SIZE]}
+_QUICK = {"rounds": 1, "messages": 20_000, "sizes": [GOAL_SIZE]}
+_FULL = {"rounds": 5, "messages": 200_000, "sizes": list(_ALL_SIZES)}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, choices=range(1, 21), metavar="1..20", help="default: 5")
-    parser.add_argument("--messages", type=int, default=200_000, help="messages of a run; default: 200,000")
-    parser.add_argument("--size", type=int, default=128, help="bytes of a payload; default: 128")
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
-    parser.add_argument("--scenarios", nargs="+", choices=SCENARIOS, default=SCENARIOS)
-    return parser.parse_args()
+    parser.add_argument("--full", action="store_true", help="all scenarios and sizes: takes hours")
+    parser.add_argument("--quick", action="store_true", help="one round, 20,000 messages: shows only that all works")
+    parser.add_argument("--guard", action="store_true", help="only what python -m benchmarks.guard does")
+    usual = [name for name, scenario in SCENARIOS.items() if scenario.always]
+    parser.add_argument("--scenarios", nargs="+", choices=SCENARIOS, help=f"default: {' '.join(usual)}")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="default: all")
+    parser.add_argument("--rounds", type=int, choices=range(1, 101), metavar="1..100", help="default: 5")
+    parser.add_argument("--messages", type=int, help="messages of a run; default: 200,000")
+    parser.add_argument("--sizes", nargs="+", type=int, help=f"bytes of a uniform payload; default: {GOAL_SIZE}")
+    parser.add_argument("--traffic", nargs="+", choices=SUBJECTS, default=list(SUBJECTS), help="default: both")
+    parser.add_argument("--shared", action="store_true", help="let server, feeder and peer share all processors")
+    parser.add_argument("--results", type=Path, default=FOLDER, metavar="FOLDER", help=f"default: {FOLDER.name}/")
+    arguments = parser.parse_args()
+    for name, value in (_FULL if arguments.full else _QUICK if arguments.quick else _USUAL).items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    arguments.scenarios = arguments.scenarios or (list(SCENARIOS) if arguments.full else usual)
+    return arguments
 
 
-def _progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _absent(peers: list[str], traffic: list[str]) -> dict[str, str]:
+    """Peers that cannot take part, and why; looking may mean to compile one."""
+    reasons = {name: PEERS[name].missing() for name in peers}
+    if "mixed" in traffic:
+        for name in peers:
+            if PEERS[name].refuses_mixed and not reasons[name]:
+                reasons[name] = f"takes no mixed traffic: {PEERS[name].refuses_mixed}"
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
-def _run_scenario(stage: Stage, name: str, peers: list[str], rounds: int) -> tuple[list[str], list[str]]:
-    """The rows of a scenario, and what was wrong."""
-    scenario = import_module(f"benchmarks.scenarios.{name}")
-    outcomes: dict[str, list[Outcome]] = {peer: [] for peer in peers}
-    complaints = []
-    for number in range(1, rounds + 1):
-        for peer in peers:
-            try:
-                outcome = scenario.run(stage, peer)
-            except NothingSaidError as error:
-                outcome = Outcome(complaints=[str(error)])
-            figures = ", ".join(f"{figure:,.0f}" for figure in outcome.figures.values())
-            _progress(f"{name} {number}/{rounds} {peer}: {figures} {'; '.join(outcome.complaints)}")
-            complaints += [f"{name}, round {number}, {peer}: {complaint}" for complaint in outcome.complaints]
-            outcomes[peer].append(outcome)
-    rows = []
-    for measure in scenario.MEASURES:
-        valid = {
-            peer: [outcome.figures[measure.name] for outcome in runs if not outcome.complaints]
-            for peer, runs in outcomes.items()
-        }
-        rows.append(row(measure, valid))
-    return rows, complaints
+def _run(selection: Selection, results: Results) -> None:
+    with bound_to(selection.processors.stage), NatsServer() as server:
+        for traffic, size in selection.kinds:
+            stage = selection.stage(server, traffic, size)
+            fed = stage.feed(stage.job("feed", selection.messages))
+            alone = selection.messages / (fed["nanoseconds"] / 1e9)
+            results.about[f"the feeder alone, {traffic} {size or ''}".strip()] = f"{alone:,.0f} messages/s"
+        for series in play(server, selection):
+            results.series.append(series)
+        if "relay" in selection.scenarios:
+            for traffic in selection.traffic:
+                stage = selection.stage(server, traffic, GOAL_SIZE)
+                for peer in [
+                    series.peer for series in results.series if (series.scenario, series.traffic) == ("relay", traffic)
+                ]:
+                    text, fine = check_order(stage, peer)
+                    results.relays.append(f"{traffic}, {text}")
+                    results.relay_failed |= not fine
 
 
 def main() -> int:
     """Run it all."""
     arguments = _arguments()
-    peers: list[str] = arguments.peers
-    about = machine()
-    rows: list[str] = []
-    complaints: list[str] = []
-    with NatsServer() as server:
-        stage = Stage(server, arguments.messages, arguments.size)
-        alone = arguments.messages / stage.feed(stage.job("feed"))
-        for name in arguments.scenarios:
-            new_rows, new_complaints = _run_scenario(stage, name, peers, arguments.rounds)
-            rows += new_rows
-            complaints += new_complaints
-        checks = [check_order(stage, peer) for peer in peers] if "relay" in arguments.scenarios else []
-    print(f"{about}\n")
-    print(
-        f"{arguments.messages:,} messages of {arguments.size} bytes, {arguments.rounds} rounds in turns; medians, in "
-        f"brackets the lowest and the highest round. The feeder with nobody subscribed: {alone:,.0f} messages/s.\n"
+    if arguments.guard:
+        return guard.main([])
+    absent = _absent(arguments.peers, arguments.traffic)
+    present = [name for name in arguments.peers if not PEERS[name].missing()]
+    selection = Selection(
+        arguments.scenarios,
+        present,
+        arguments.traffic,
+        arguments.sizes,
+        arguments.rounds,
+        arguments.messages,
+        Processors.shared() if arguments.shared else Processors.divided(),
     )
-    print(head(peers), *rows, sep="\n")
-    if checks:
-        print("\nThe relay, seen by an independent subscriber:\n", *(f"- {text}" for text, _ in checks), sep="\n")
-    if complaints:
-        print("\nRuns that do not count:\n", *(f"- {complaint}" for complaint in complaints), sep="\n")
-    failed = complaints or any("MISSED" in line for line in rows) or not all(fine for _, fine in checks)
-    return 1 if failed else 0
+    about = {
+        **machine(),
+        "processors": str(selection.processors),
+        "a run": f"{selection.messages:,} messages, at most 100 MiB; {selection.rounds} rounds in turns",
+        **{
+            f"a run of {name}": f"{PEERS[name].share:.0%} of that, for it takes so long"
+            for name in present
+            if PEERS[name].share < 1
+        },
+    }
+    results = Results(about, {name: PEERS[name].about for name in present}, absent)
+    _run(selection, results)
+    report = markdown(results)
+    results.write(arguments.results)
+    (arguments.results / "table.md").write_text(report, encoding="utf-8")
+    try:
+        charts.draw(results, arguments.results)
+    except ImportError as error:
+        progress(f"no charts: {error}")
+    print(report)
+    missed = any(verdict.word == "MISSED" for verdict in verdicts(results))
+    return 1 if missed or results.relay_failed or any(complaints(results)) else 0
 
 
 if __name__ == "__main__":

@@ -1,40 +1,45 @@
-"""Publishes as fast as a socket takes it: blocks of PUB commands, made before the first is sent."""
+"""Publishes as fast as a socket takes it: blocks of commands, made before the first is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from time import perf_counter
+from itertools import islice
+from time import perf_counter_ns
 
-from benchmarks.job import SUBJECT, Job, tell
+from benchmarks.job import Job, tell
 from benchmarks.raw import RawClient
+from benchmarks.traffic import command, messages
 
-_MESSAGES_PER_BLOCK = 500
+_BYTES_PER_BLOCK = 64 * 1024
 
 
 def _blocks(job: Job) -> Iterator[bytes]:
-    same: dict[int, bytes] = {}
-    for first in range(0, job.count, _MESSAGES_PER_BLOCK):
-        numbers = range(first, min(first + _MESSAGES_PER_BLOCK, job.count))
-        if job.numbered:
-            yield b"".join(_command(b"%d" % number, job.size) for number in numbers)
-        else:
-            yield same.setdefault(len(numbers), _command(b"", job.size) * len(numbers))
-
-
-def _command(start: bytes, size: int) -> bytes:
-    return b"PUB %b %d\r\n%b\r\n" % (SUBJECT.encode(), size, start.ljust(size))
+    per_block = max(1, _BYTES_PER_BLOCK // job.size)
+    if job.traffic == "uniform" and job.subjects == 1 and not job.numbered:
+        full, rest = divmod(job.count, per_block)
+        one = command(next(messages(job)))
+        yield from [one * per_block] * full
+        yield one * rest
+        return
+    commands = map(command, messages(job))
+    while block := b"".join(islice(commands, per_block)):
+        yield block
 
 
 def main() -> None:
-    """Send, and tell how long the server took to take it all."""
+    """Send, and tell when it began, how long the server took to take it all, and how many bytes of payload it is."""
     job = Job.read()
     blocks = list(_blocks(job))
+    if job.traffic == "uniform":
+        payload = job.count * job.size
+    else:
+        payload = sum(len(message.payload) for message in messages(job))
     client = RawClient(job.url, job.patience)
-    started = perf_counter()
+    started = perf_counter_ns()
     for block in blocks:
         client.write(block)
     client.flush()
-    tell(seconds=perf_counter() - started)
+    tell(started=started, nanoseconds=perf_counter_ns() - started, bytes=payload)
     client.close()
 
 

@@ -2,79 +2,87 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from statistics import median
 
-from benchmarks.servers import server_version
-from benchmarks.stage import Measure
-from natsroute import __version__
+from benchmarks.catalogue import SCENARIOS
+from benchmarks.goals import verdicts
+from benchmarks.peers import OURS
+from benchmarks.results import Results, Series
+from benchmarks.scenario import Measure
 
-OURS = "natsroute"
+_NOTHING = "–"  # noqa: RUF001
 
 
-def machine() -> str:
-    """Where the figures come from."""
-    load = f"load before: {os.getloadavg()[0]:.1f}"
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    versions = (
-        f"natsroute {__version__}, Twisted {version('twisted')}, nats-py {version('nats-py')}, "
-        f"nats-server {server_version()}"
+def markdown(results: Results) -> str:
+    """The whole report."""
+    parts = [
+        "\n".join(f"- {name}: {value}" for name, value in results.about.items()),
+        "Medians; in brackets the lowest and the highest round. Only ratios mean anything, and only within one run.",
+        _goals(results),
+        *(_table(*kind, table) for kind, table in results.groups.items()),
+        _list("The peers", [f"**{name}**: {about}" for name, about in results.peers.items()]),
+        _list("Not there", [f"**{name}**: {reason}" for name, reason in results.absent.items()]),
+        _list("The relays, seen by an independent subscriber", results.relays),
+        _list("Rounds that do not count", list(complaints(results))),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def complaints(results: Results) -> Iterator[str]:
+    """Why rounds do not count."""
+    for series in results.series:
+        for complaint in series.complaints:
+            yield f"{series.scenario}, {kind(series.traffic, series.size)}, {series.peer}, {complaint}"
+
+
+def kind(traffic: str, size: int) -> str:
+    """A kind of messages, as ``uniform, 128 B``."""
+    return f"{traffic}, {size:,} B" if size else traffic
+
+
+def _list(title: str, items: Sequence[str]) -> str:
+    return "\n".join([f"## {title}\n", *(f"- {item}" for item in items)]) if items else ""
+
+
+def _goals(results: Results) -> str:
+    rows = [
+        f"| {verdict.text} | {_NOTHING if verdict.found is None else format(verdict.found, '.2f')} | {verdict.word} |"
+        for verdict in verdicts(results)
+    ]
+    return "\n".join(["## Goals\n", "| goal | found | |", "|---|---|---|", *rows]) if rows else ""
+
+
+def _table(name: str, traffic: str, size: int, table: list[Series]) -> str:
+    shown = [measure for measure in SCENARIOS[name].measures if any(measure.name in row.figures for row in table)]
+    if not shown:
+        return f"## {name}: {kind(traffic, size)}\n\nNo round counts."
+    ours = next((series for series in table if series.peer == OURS), None)
+    heads = [f"{measure.name}, {measure.unit}" for measure in shown]
+    ratio_head = f"{OURS} / peer, {shown[0].name}"
+    rows = []
+    for series in table:
+        cells = [*(_cell(series, measure) for measure in shown), _ratio(ours, series, shown[0])]
+        rows.append(f"| {series.peer} | {' | '.join(cells)} |")
+    return "\n".join(
+        [
+            f"## {name}: {kind(traffic, size)}\n",
+            f"| | {' | '.join(heads)} | {ratio_head} |",
+            f"|---|{'---|' * (len(heads) + 1)}",
+            *rows,
+        ]
     )
-    return f"{_cpu()}, {os.cpu_count()} cores; {platform.system()} {platform.release()}; {python}; {versions}; {load}"
 
 
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+def _cell(series: Series, measure: Measure) -> str:
+    values = series.figures.get(measure.name)
+    if not values:
+        return "no valid round" if series.complaints else _NOTHING
+    digits = 0 if median(values) >= 100 else 1
+    low, middle, high = (f"{value:,.{digits}f}" for value in (min(values), median(values), max(values)))
+    return middle if len(values) == 1 else f"{middle} ({low}–{high})"  # noqa: RUF001
 
 
-def head(peers: Sequence[str]) -> str:
-    """The head of the table: a column for each peer, then a ratio and its goal for each but natsroute."""
-    columns = [*peers, *(f"{OURS} / {peer}" for peer in _others(peers)), "goal"]
-    return f"| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}"
-
-
-def row(measure: Measure, figures: Mapping[str, Sequence[float]]) -> str:
-    """
-    A row of the table: medians, with the lowest and the highest round.
-
-    :param figures: for each peer one figure for each round.
-    """
-    cells = [_cell(values) for values in figures.values()]
-    verdicts = []
-    if figures.get(OURS):
-        for peer in _others(figures):
-            cells.append(_ratio(figures[OURS], figures[peer]))
-            verdicts.append(_verdict(measure, figures[OURS], figures[peer]))
-    return f"| {measure.name}, {measure.unit} | {' | '.join([*cells, ' / '.join(verdicts)])} |"
-
-
-def _others(peers: Iterable[str]) -> list[str]:
-    return [peer for peer in peers if peer != OURS] if OURS in peers else []
-
-
-def _cell(values: Sequence[float]) -> str:
-    return f"{median(values):,.0f} ({min(values):,.0f}–{max(values):,.0f})" if values else "no valid run"  # noqa: RUF001
-
-
-def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
-    if not ours or not theirs:
-        return "-"
-    ratios = [our / their for our, their in zip(ours, theirs)]
-    return f"{median(ours) / median(theirs):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"  # noqa: RUF001
-
-
-def _verdict(measure: Measure, ours: Sequence[float], theirs: Sequence[float]) -> str:
-    if measure.goal is None or not ours or not theirs:
-        return "-"
-    ratio = median(ours) / median(theirs)
-    reached = ratio >= measure.goal if measure.more_is_better else ratio <= measure.goal
-    return f"{'≥' if measure.more_is_better else '≤'} {measure.goal:g}: {'reached' if reached else 'MISSED'}"
+def _ratio(ours: Series | None, series: Series, measure: Measure) -> str:
+    mine, theirs = ours and ours.median(measure.name), series.median(measure.name)
+    return f"{mine / theirs:.2f}" if mine and theirs and series is not ours else _NOTHING

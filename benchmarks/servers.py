@@ -1,38 +1,71 @@
-"""A nats-server for the run: on the loopback interface, on a free port, ended with the benchmark."""
+"""A nats-server that ends with the benchmark."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+import tempfile
 import threading
+import urllib.request
+from pathlib import Path
+from typing import Any
 
 from natsroute.daemon import leash
 from natsroute.daemon.embedded import find_nats_server
 
 _PORT = re.compile(r"Listening for client connections on .*:(\d+)")
+_MONITOR = re.compile(r"Starting http monitor on .*:(\d+)")
+_TROUBLE = re.compile(r"\[(WRN|ERR|FTL)\]|Slow Consumer")
+# What a certificate that verifies nobody makes it warn of.
+_EXPECTED = re.compile(r"allow_non_tls|insecure", re.IGNORECASE)
 _START_TIMEOUT = 20.0
+
+# The rest is as nats-server has it. A run may be larger than the 64 MB after which it cuts a client that is slow.
+_CONFIGURATION = """
+listen: "127.0.0.1:-1"
+http: "127.0.0.1:-1"
+max_pending: 256MB
+write_deadline: "60s"
+"""
+
+# The feeder speaks no TLS.
+_TLS = """
+allow_non_tls: true
+tls {{ cert_file: "{certificate}", key_file: "{key}" }}
+"""
 
 
 class NatsServer:
     """
-    Runs ``nats-server`` with its defaults; a context manager.
+    Runs ``nats-server``; a context manager.
+
+    :param tls: whether clients may speak TLS.
 
     :ivar url: where it listens.
+    :ivar monitor: the URL of its monitoring.
+    :ivar ca_file: with TLS, the CA that clients have to trust.
     :ivar trouble: what it logged as errors or warnings, slow consumers among them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: bool = False) -> None:
         self.url = ""
+        self.monitor = ""
+        self.ca_file = ""
         self.trouble: list[str] = []
+        self._tls = tls
         self._process: subprocess.Popen[str] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._ready = threading.Event()
 
     def __enter__(self) -> NatsServer:
-        command = [find_nats_server(), "--addr", "127.0.0.1", "--port", "-1"]
+        self._folder = tempfile.TemporaryDirectory(prefix="benchmarks-")
+        configuration = Path(self._folder.name, "server.conf")
+        configuration.write_text(_CONFIGURATION + (self._certificates() if self._tls else ""))
         # The leash ends the server even when this process is killed.
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", leash.__file__, *command],
+            [sys.executable, "-I", "-S", leash.__file__, find_nats_server(), "-c", str(configuration)],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -46,19 +79,41 @@ class NatsServer:
     def __exit__(self, *_: object) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
+        assert self._folder is not None
         self._process.stdin.close()
         self._process.wait()
+        self._folder.cleanup()
+
+    @property
+    def messages_taken(self) -> int:
+        """How many messages have been published to it."""
+        with urllib.request.urlopen(f"{self.monitor}/varz") as answer:
+            facts: dict[str, Any] = json.load(answer)
+        return int(facts["in_msgs"])
+
+    def _certificates(self) -> str:
+        import trustme
+
+        assert self._folder is not None
+        folder = Path(self._folder.name)
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(folder / "ca.pem")
+        own = authority.issue_cert("localhost", "127.0.0.1")
+        own.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+        self.ca_file = str(folder / "ca.pem")
+        return _TLS.format(certificate=folder / "server.pem", key=folder / "server.pem")
 
     def _read_log(self) -> None:
         assert self._process is not None
         for line in self._process.stderr or ():
-            listening = _PORT.search(line)
-            if listening:
+            if listening := _PORT.search(line):
                 self.url = f"nats://127.0.0.1:{listening[1]}"
+            elif monitoring := _MONITOR.search(line):
+                self.monitor = f"http://127.0.0.1:{monitoring[1]}"
+            elif _TROUBLE.search(line) and not _EXPECTED.search(line):
+                self.trouble.append(line.strip())
             if "Server is ready" in line:
                 self._ready.set()
-            if re.search(r"\[(WRN|ERR|FTL)\]|Slow Consumer", line):
-                self.trouble.append(line.strip())
         self._ready.set()
 
 

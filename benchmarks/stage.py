@@ -7,57 +7,40 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 from benchmarks.job import Job
-from benchmarks.peers import PEERS
+from benchmarks.peers import Peer
+from benchmarks.processors import Processors, bound_to
+from benchmarks.scenario import Outcome
 from benchmarks.servers import NatsServer
+from benchmarks.traffic import SUBJECTS
 from natsroute.daemon import leash
 
 PATIENCE = 60.0
 _MARGIN = 20.0  # seconds for a process to start and to say that its patience has ended
+
+#: A run has at most so many bytes of payload, so that a peer that reads faster than it handles can keep them all.
+_MOST_BYTES = 100 * 1024 * 1024
 
 
 class NothingSaidError(Exception):
     """A process ended, or its time did, and it had not said what was waited for."""
 
 
-@dataclass
-class Outcome:
-    """
-    What one run of a scenario gave.
-
-    :ivar figures: by the names of the scenario's measures.
-    :ivar complaints: what was not as it must be; its figures are then worth nothing.
-    """
-
-    figures: dict[str, float] = field(default_factory=dict)
-    complaints: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Measure:
-    """
-    What a scenario measures.
-
-    :ivar goal: what natsroute's figure divided by the peer's shall be; None: nothing is promised.
-    :ivar more_is_better: whether the goal is a minimum.
-    """
-
-    name: str
-    unit: str
-    goal: float | None = None
-    more_is_better: bool = True
-
-
 class Child:
-    """A process that tells its facts in lines of JSON."""
+    """
+    A process that tells its facts in lines of JSON.
+
+    :ivar pid: once it is ready, the process whose memory is its own.
+    """
 
     def __init__(self, module: str, job: Job) -> None:
+        self.pid = 0
         self._module = module
         # Without the leash a process might outlive a benchmark that is killed.
         self._process = subprocess.Popen(
@@ -66,6 +49,14 @@ class Child:
             stdout=subprocess.PIPE,
         )
         self._said = b""
+
+    def wait_until_ready(self) -> None:
+        """
+        Wait until the server has its subscriptions.
+
+        :raises NothingSaidError: it never will.
+        """
+        self.pid = self.next_facts()["pid"]
 
     def next_facts(self, patience: float = PATIENCE + _MARGIN) -> dict[str, Any]:
         """
@@ -86,6 +77,13 @@ class Child:
         facts: dict[str, Any] = json.loads(line)
         return facts
 
+    def facts_within(self, seconds: float) -> list[dict[str, Any]]:
+        """What the process tells in that time, if anything."""
+        assert self._process.stdout is not None
+        if b"\n" not in self._said and not select.select([self._process.stdout], [], [], seconds)[0]:
+            return []
+        return [self.next_facts()]
+
     def end(self) -> None:
         """End it, and wait until it has."""
         assert self._process.stdin is not None
@@ -98,56 +96,116 @@ class Child:
 @dataclass(frozen=True)
 class Stage:
     """
-    :ivar count: messages of a run.
-    :ivar size: bytes of a payload.
+    :ivar peers: all of them, by name.
+    :ivar messages: messages of a run, where they are not too many bytes and the peer is not too slow for them.
+    :ivar size: bytes of a payload of uniform traffic.
+    :ivar traffic: ``uniform`` or ``mixed``.
     """
 
     server: NatsServer
-    count: int
+    peers: Mapping[str, Peer]
+    messages: int
     size: int
+    traffic: str = "uniform"
+    processors: Processors = Processors.shared()
 
-    def job(self, role: str, *, count: int | None = None, numbered: bool = False, patience: float = PATIENCE) -> Job:
+    def count_for(self, peer: str) -> int:
+        """How many messages of a run a peer gets."""
+        size = self.size if self.traffic == "uniform" else 520  # the mean
+        return max(1, round(min(self.messages, _MOST_BYTES // size) * self.peers[peer].share))
+
+    def job(self, role: str, count: int, **more: Any) -> Job:
         """A job on this stage."""
-        return Job(role, self.server.url, self.count if count is None else count, self.size, numbered, patience)
+        facts: dict[str, Any] = {
+            "traffic": self.traffic,
+            "subjects": SUBJECTS[self.traffic],
+            "monitor": self.server.monitor,
+            "patience": PATIENCE,
+            **more,
+        }
+        return Job(role, self.server.url, count, self.size, **facts)
 
     @contextmanager
-    def program(self, name: str, job: Job, *, wait: bool = False) -> Iterator[Child]:
-        """
-        Run a program of this folder, as ``feeder``.
-
-        :param wait: until it is ready.
-        """
-        child = Child(f"benchmarks.{name}", job)
+    def program(self, name: str, job: Job) -> Iterator[Child]:
+        """Run a program of this folder, as ``feeder``."""
+        with bound_to(self.processors.stage):
+            child = Child(f"benchmarks.{name}", job)
         try:
-            if wait:
-                child.next_facts()
+            yield child
+        finally:
+            child.end()
+
+    @contextmanager
+    def starting_peer(self, name: str, job: Job) -> Iterator[Child]:
+        """Run a peer, without waiting for anything."""
+        with bound_to(self.processors.peer):
+            child = Child(self.peers[name].module, job)
+        try:
             yield child
         finally:
             child.end()
 
     @contextmanager
     def peer(self, name: str, job: Job) -> Iterator[Child]:
-        """Run a peer; its subscription is with the server."""
-        with self.program(f"peers.{PEERS[name]}", job, wait=True) as child:
+        """Run a peer; the server has its subscriptions."""
+        with self.starting_peer(name, job) as child:
+            child.wait_until_ready()
             yield child
 
-    def feed(self, job: Job) -> float:
-        """Publish the job's messages; the seconds that it took."""
+    def feed(self, job: Job) -> dict[str, Any]:
+        """Publish the job's messages; what the feeder told of it."""
         with self.program("feeder", job) as feeder:
-            return float(feeder.next_facts()["seconds"])
+            return feeder.next_facts()
 
 
-def timed_run(stage: Stage, peer: str, role: str, measure: Measure) -> Outcome:
-    """Feed a peer, and have it say how long it took from the first message to the last."""
+@dataclass
+class Timing:
+    """
+    How one feeding went.
+
+    :ivar seconds: from the feeder's first byte to when the peer had done its part with the last message.
+    :ivar complaints: what was lost, or came too often, and what peer and server said of trouble.
+    """
+
+    seconds: float
+    complaints: list[str]
+
+
+def timed(stage: Stage, peer: str, job: Job) -> Timing:
+    """Feed a peer, and look whether all is as it must be."""
     trouble = len(stage.server.trouble)
-    job = stage.job(role)
     with stage.peer(peer, job) as child:
-        stage.feed(job)
+        before = stage.server.messages_taken
+        fed = stage.feed(job)
         facts = child.next_facts()
-    outcome = Outcome(complaints=[*facts["notes"], *stage.server.trouble[trouble:]])
-    expected = {"received": job.count, "confirmed": job.count, "bytes": job.count * job.size}
-    for fact, number in expected.items():
-        if facts.get(fact, number) != number:
-            outcome.complaints.append(f"{fact}: {facts[fact]:,} instead of {number:,}")
-    outcome.figures[measure.name] = job.count / (facts["nanoseconds"] / 1e9)
+        taken = stage.server.messages_taken - before - facts.get("besides", 0)
+    complaints = [*facts.get("notes", ()), *stage.server.trouble[trouble:]]
+    relayed = job.count if job.role == "relay" else 0
+    expected = {"received": job.count, "confirmed": job.count, "bytes": fed["bytes"]}
+    found = [(fact, facts.get(fact, number), number) for fact, number in expected.items()]
+    for fact, is_there, should_be in [*found, ("published", taken, job.count + relayed)]:
+        if is_there != should_be:
+            complaints.append(f"{fact}: {is_there:,} instead of {should_be:,}")
+    return Timing((facts["at"] - fed["started"]) / 1e9, complaints)
+
+
+def rate(stage: Stage, peer: str, role: str, measure: str, **more: Any) -> Outcome:
+    """Messages a second of a peer that is fed."""
+    job = stage.job(role, stage.count_for(peer), **more)
+    timing = timed(stage, peer, job)
+    return Outcome({measure: job.count / timing.seconds}, timing.complaints)
+
+
+def costs(stage: Stage, peer: str, role: str, points: dict[str, dict[str, Any]]) -> Outcome:
+    """
+    Nanoseconds a message, at several points of something that grows.
+
+    :param points: what the job is beside the usual, by the measures' names.
+    """
+    outcome = Outcome()
+    for measure, more in points.items():
+        job = stage.job(role, stage.count_for(peer), **more)
+        timing = timed(stage, peer, job)
+        outcome.figures[measure] = timing.seconds * 1e9 / job.count
+        outcome.complaints += [f"{measure}: {complaint}" for complaint in timing.complaints]
     return outcome

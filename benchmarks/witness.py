@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from benchmarks.job import RELAY_SUBJECT, Job, tell
+from benchmarks.job import RELAY_SUBJECT, Job, tell, tell_ready
 from benchmarks.raw import RawClient
 
 _QUIET = 0.5  # seconds without a message after which no more are expected, once all came
@@ -15,7 +15,7 @@ def main() -> None:
     job = Job.read()
     client = RawClient(job.url, job.patience)
     client.subscribe(RELAY_SUBJECT)
-    tell(ready=True)
+    tell_ready()
     numbers: list[int] = []
     try:
         while True:

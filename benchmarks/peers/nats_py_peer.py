@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import ssl
+from collections.abc import Awaitable, Callable
 from time import perf_counter_ns
 from typing import Any
 
@@ -10,7 +13,9 @@ import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from benchmarks.job import QUEUE_GROUP, RELAY_SUBJECT, SUBJECT, Job, tell
+from benchmarks.job import BATCH, QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, tell, tell_ready
+from benchmarks.peers import Peer
+from benchmarks.traffic import messages
 
 Facts = dict[str, Any]
 
@@ -18,38 +23,41 @@ _SETTLE = 0.3  # seconds to see whether more comes than was sent
 
 
 async def consume(job: Job) -> Facts:
-    """A callback that counts."""
-    received = size = started = 0
+    """A callback that counts; for the role ``subscriptions`` it has a subscription for each subject."""
+    received = size = 0
+    mark = job.mark
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def count(msg: Msg) -> None:
-        nonlocal received, size, started
-        if not received:
-            started = perf_counter_ns()
+        nonlocal received, size, mark
         received += 1
         size += len(msg.data)
-        if received == job.count:
-            ended.set_result(perf_counter_ns())
+        if received == mark:
+            at = perf_counter_ns()
+            if received == job.count:
+                ended.set_result(at)
+            else:
+                tell(at=at, received=received)
+                mark += job.step
 
     notes: list[str] = []
     client = await _connect(job, notes)
-    await client.subscribe(SUBJECT, QUEUE_GROUP, cb=count)
+    for subject in job.subject_names if job.role == "subscriptions" else [job.pattern]:
+        await client.subscribe(subject, QUEUE_GROUP, cb=count)
     await client.flush()
-    tell(ready=True)
+    tell_ready()
     end = await _in_time(job, ended)
     await asyncio.sleep(_SETTLE)
-    return {"received": received, "bytes": size, "nanoseconds": end - started, "notes": notes[:10]}
+    return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
 
 async def relay(job: Job) -> Facts:
     """A callback that publishes what it gets; the clock stops when a last flush has come back."""
-    received = size = started = 0
+    received = size = 0
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def pass_on(msg: Msg) -> None:
-        nonlocal received, size, started
-        if not received:
-            started = perf_counter_ns()
+        nonlocal received, size
         received += 1
         size += len(msg.data)
         await client.publish(RELAY_SUBJECT, msg.data)
@@ -59,12 +67,12 @@ async def relay(job: Job) -> Facts:
 
     notes: list[str] = []
     client = await _connect(job, notes)
-    await client.subscribe(SUBJECT, QUEUE_GROUP, cb=pass_on)
+    await client.subscribe(job.pattern, QUEUE_GROUP, cb=pass_on)
     await client.flush()
-    tell(ready=True)
+    tell_ready()
     end = await _in_time(job, ended)
     await asyncio.sleep(_SETTLE)
-    return {"received": received, "bytes": size, "nanoseconds": end - started, "notes": notes[:10]}
+    return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
 
 async def respond(job: Job) -> Facts:
@@ -74,9 +82,44 @@ async def respond(job: Job) -> Facts:
         await msg.respond(msg.data)
 
     client = await _connect(job, [])
-    await client.subscribe(SUBJECT, QUEUE_GROUP, cb=answer)
+    await client.subscribe(job.pattern, QUEUE_GROUP, cb=answer)
     await client.flush()
-    tell(ready=True)
+    tell_ready()
+    await asyncio.sleep(job.patience)
+    return {}
+
+
+async def publish(job: Job) -> Facts:
+    """Publishing without subscriptions, and a flush after each batch."""
+    all_messages = list(messages(job))
+    gc.freeze()  # the messages are not to be looked through again and again: a real program has none of them
+    notes: list[str] = []
+    client = await _connect(job, notes)
+    began = perf_counter_ns()
+    for start in range(0, job.count, BATCH):
+        for subject, payload, reply, headers in all_messages[start : start + BATCH]:
+            await client.publish(subject, payload, reply, headers)
+        await client.flush()
+    return {"began": began, "at": perf_counter_ns(), "notes": notes[:10]}
+
+
+async def share(job: Job) -> Facts:
+    """A callback that counts what the queue group gives to this process, and one that tells it."""
+    received = last = 0
+
+    async def count(msg: Msg) -> None:
+        nonlocal received, last
+        received += 1
+        last = perf_counter_ns()
+
+    async def report(msg: Msg) -> None:
+        tell(at=last, received=received)
+
+    client = await _connect(job, [])
+    await client.subscribe(job.pattern, QUEUE_GROUP, cb=count)
+    await client.subscribe(REPORT_SUBJECT, cb=report)
+    await client.flush()
+    tell_ready()
     await asyncio.sleep(job.patience)
     return {}
 
@@ -88,7 +131,8 @@ async def _connect(job: Job, notes: list[str]) -> Client:
     async def error(problem: Exception) -> None:
         notes.append(repr(problem))
 
-    return await nats.connect(job.url, disconnected_cb=disconnected, error_cb=error)
+    tls = {"tls": ssl.create_default_context(cafile=job.ca_file)} if job.ca_file else {}
+    return await nats.connect(job.url, disconnected_cb=disconnected, error_cb=error, **tls)
 
 
 async def _in_time(job: Job, ended: asyncio.Future[int]) -> int:
@@ -98,8 +142,23 @@ async def _in_time(job: Job, ended: asyncio.Future[int]) -> int:
         return perf_counter_ns()
 
 
-ROLES = {"consume": consume, "relay": relay, "respond": respond}
+ROLES: dict[str, Callable[[Job], Awaitable[Facts]]] = {
+    "consume": consume,
+    "relay": relay,
+    "respond": respond,
+    "publish": publish,
+    "subscriptions": consume,
+    "share": share,
+}
+
+PEER = Peer("nats-py on asyncio, default settings", roles=(*ROLES, "step", "tls"))
+
+
+async def play() -> None:
+    """Play the role of the job."""
+    job = Job.read()
+    tell(**await ROLES[job.role](job))
+
 
 if __name__ == "__main__":
-    job = Job.read()
-    tell(**asyncio.run(ROLES[job.role](job)))
+    asyncio.run(play())

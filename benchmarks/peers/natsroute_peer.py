@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Awaitable, Callable
 from time import perf_counter_ns
@@ -18,7 +19,9 @@ from twisted.logger import (
     textFileLogObserver,
 )
 
-from benchmarks.job import QUEUE_GROUP, RELAY_SUBJECT, SUBJECT, Job, tell
+from benchmarks.job import BATCH, QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, tell, tell_ready
+from benchmarks.peers import Peer
+from benchmarks.traffic import messages
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
 
 Facts = dict[str, Any]
@@ -27,25 +30,34 @@ _SETTLE = 0.3  # seconds to see whether more comes than was sent
 
 
 async def consume(reactor: Any, job: Job) -> Facts:
-    """An event route that counts."""
-    received = size = started = 0
+    """
+    An event route that counts; with more routes, all of them are the same function.
+
+    For the role ``entries`` each subject has an entry, and so a connection; for ``subscriptions`` all share one.
+    """
+    received = size = 0
+    mark = job.mark
     ended: Deferred[int] = Deferred()
     event_route = EventRoutes()
 
-    @event_route(f"nats:{SUBJECT}")
     def count(event: Event) -> None:
-        nonlocal received, size, started
-        if not received:
-            started = perf_counter_ns()
+        nonlocal received, size, mark
         received += 1
         size += len(event.data)
-        if received == job.count:
-            ended.callback(perf_counter_ns())
+        if received == mark:
+            at = perf_counter_ns()
+            if received == job.count:
+                ended.callback(at)
+            else:
+                tell(at=at, received=received)
+                mark += job.step
 
+    for name in _route_names(job):
+        event_route(name)(count)
     _, notes = await _serve(reactor, job, event_route)
     end = await _in_time(reactor, job, ended)
     await deferLater(reactor, _SETTLE)
-    return {"received": received, "bytes": size, "nanoseconds": end - started, "notes": notes[:10]}
+    return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
 
 async def relay(reactor: Any, job: Job) -> Facts:
@@ -55,15 +67,13 @@ async def relay(reactor: Any, job: Job) -> Facts:
     One subject keeps its order, so the confirmation of the last message is that of all; the publisher's count is told
     beside it.
     """
-    received = size = started = 0
+    received = size = 0
     ended: Deferred[int] = Deferred()
     event_route = EventRoutes()
 
-    @event_route(f"nats:{SUBJECT}")
+    @event_route(f"nats:{job.pattern}")
     def pass_on(event: Event) -> None:
-        nonlocal received, size, started
-        if not received:
-            started = perf_counter_ns()
+        nonlocal received, size
         received += 1
         data = event.data
         size += len(data)
@@ -75,10 +85,10 @@ async def relay(reactor: Any, job: Job) -> Facts:
     end = await _in_time(reactor, job, ended)
     await deferLater(reactor, _SETTLE)
     return {
+        "at": end,
         "received": received,
         "confirmed": service.publisher.account().confirmed,
         "bytes": size,
-        "nanoseconds": end - started,
         "notes": notes[:10],
     }
 
@@ -87,7 +97,7 @@ async def respond(reactor: Any, job: Job) -> Facts:
     """An event route that answers."""
     event_route = EventRoutes()
 
-    @event_route(f"nats:{SUBJECT}")
+    @event_route(f"nats:{job.pattern}")
     def answer(event: Event) -> None:
         event.respond(event.data)
 
@@ -96,20 +106,90 @@ async def respond(reactor: Any, job: Job) -> Facts:
     return {}
 
 
+async def publish(reactor: Any, job: Job) -> Facts:
+    """Publishing without routes; the Deferred of each message has fired before the next batch begins."""
+    all_messages = list(messages(job))
+    gc.freeze()  # the messages are not to be looked through again and again: a real program has none of them
+    service, notes = await _connect(reactor, job, EventRoutes())
+    confirmed = due = 0
+    batch_confirmed: Deferred[None] = Deferred()
+
+    def count(_: None) -> None:
+        nonlocal confirmed
+        confirmed += 1
+        if confirmed == due:
+            batch_confirmed.callback(None)
+
+    began = perf_counter_ns()
+    for start in range(0, job.count, BATCH):
+        due = min(start + BATCH, job.count)
+        batch_confirmed = Deferred()
+        for subject, payload, reply, headers in all_messages[start:due]:
+            service.publish(subject, payload, reply or None, headers).addCallback(count)
+        await batch_confirmed
+    return {"began": began, "at": perf_counter_ns(), "confirmed": confirmed, "notes": notes[:10]}
+
+
+async def share(reactor: Any, job: Job) -> Facts:
+    """An event route that counts what the queue group gives to this process, and one that tells it."""
+    received = last = 0
+    event_route = EventRoutes()
+
+    @event_route(f"nats:{job.pattern}")
+    def count(event: Event) -> None:
+        nonlocal received, last
+        received += 1
+        last = perf_counter_ns()
+
+    @event_route(f"nats:{REPORT_SUBJECT}")
+    def report(event: Event) -> None:
+        tell(at=last, received=received)
+
+    await _serve(reactor, job, event_route)
+    await deferLater(reactor, job.patience)
+    return {}
+
+
+def _route_names(job: Job) -> list[str]:
+    # Routes of their own for the subjects, when there are to be as many.
+    subjects = job.subject_names if job.routes >= job.subjects else [job.pattern]
+    others = (f"other.{number}" if number % 10 else f"other.{number}.*" for number in range(job.routes))
+    return [f"nats:{subject}" for subject in [*subjects, *others][: max(job.routes, len(subjects))]]
+
+
+def _entries(job: Job) -> tuple[str, ...]:
+    if job.role == "publish":
+        return ()
+    subjects = {"entries": job.subject_names, "subscriptions": job.subject_names[:1]}.get(job.role, [job.pattern])
+    own = [REPORT_SUBJECT] if job.role == "share" else []
+    return (*(f"{subject}:{QUEUE_GROUP}" for subject in subjects), *own)
+
+
 async def _serve(reactor: Any, job: Job, event_route: EventRoutes) -> tuple[NatsrouteService, list[str]]:
+    service, notes = await _connect(reactor, job, event_route)
+    tell_ready()
+    return service, notes
+
+
+async def _connect(reactor: Any, job: Job, event_route: EventRoutes) -> tuple[NatsrouteService, list[str]]:
     notes: list[str] = []
 
     @event_route("nats:disconnected")
     def note(event: Event) -> None:
         notes.append(f"disconnected from {event.server}")
 
-    settings: dict[str, Any] = {"nats_url": job.url, "subject_queue_group": f"{SUBJECT}:{QUEUE_GROUP}"}
+    settings: dict[str, Any] = {"nats_url": job.url, "subject_queue_group": _entries(job)}
+    if job.ca_file:
+        settings |= {"tls": 1, "tls_ca_file": job.ca_file}
     service = NatsrouteService(Settings(**settings), event_route, reactor=reactor)
+    if job.role == "subscriptions":
+        (consumer,) = service.consumers
+        for subject in job.subject_names[1:]:
+            consumer.connection.subscribe(subject, consumer.runner.on_msg, QUEUE_GROUP)
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     while not service.connected:
         await deferLater(reactor, 0.01)
-    tell(ready=True)
     return service, notes
 
 
@@ -124,9 +204,21 @@ async def _play(reactor: Any, job: Job, facts: Facts) -> None:
     facts.update(await ROLES[job.role](reactor, job))
 
 
-ROLES: dict[str, Callable[[Any, Job], Awaitable[Facts]]] = {"consume": consume, "relay": relay, "respond": respond}
+ROLES: dict[str, Callable[[Any, Job], Awaitable[Facts]]] = {
+    "consume": consume,
+    "relay": relay,
+    "respond": respond,
+    "publish": publish,
+    "entries": consume,
+    "subscriptions": consume,
+    "share": share,
+}
 
-if __name__ == "__main__":
+PEER = Peer("natsroute, default settings", roles=(*ROLES, "step", "routes", "tls"))
+
+
+def main() -> None:
+    """Play the role of the job."""
     warnings = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(LogLevel.warn)])
     globalLogBeginner.beginLoggingTo([warnings], redirectStandardIO=False)
     job = Job.read()
@@ -135,3 +227,7 @@ if __name__ == "__main__":
         react(lambda reactor: Deferred.fromCoroutine(_play(reactor, job, facts)))
     finally:
         tell(**facts)  # when all is closed: what is told last lets the benchmark end this process
+
+
+if __name__ == "__main__":
+    main()

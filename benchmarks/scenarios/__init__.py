@@ -1,9 +1,4 @@
 """
-The scenarios, a module for each, with ``MEASURES`` and ``run(stage, peer)``, which gives an
-:class:`~benchmarks.stage.Outcome`.
-
-A scenario to come is a module here and its name in ``SCENARIOS``.
+The scenarios, a module for each, with a :class:`~benchmarks.scenario.Scenario` named ``SCENARIO``; a scenario to come
+is one file more.
 """
-
-#: In the order of the table.
-SCENARIOS = ("consume", "relay", "round_trip")

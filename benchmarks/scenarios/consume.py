@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from benchmarks.stage import Measure, Outcome, Stage, timed_run
+from benchmarks.scenario import Goal, Measure, Outcome, Scenario
+from benchmarks.stage import Stage, rate
 
-MEASURES = (Measure("consume", "messages/s", goal=2.0),)
+_RATE = Measure(
+    "consumed",
+    "messages/s",
+    goals=(
+        Goal("uniform", 4.0, peer="nats-py"),
+        Goal("mixed", 3.0, peer="nats-py"),
+        Goal("uniform", 1.0, peer="kamailio"),
+        Goal("uniform", 0.9, peer="libnats"),
+        Goal("mixed", 0.6, peer="libnats"),
+    ),
+)
 
 
 def run(stage: Stage, peer: str) -> Outcome:
     """One peer, once."""
-    return timed_run(stage, peer, "consume", MEASURES[0])
+    return rate(stage, peer, "consume", _RATE.name)
+
+
+SCENARIO = Scenario(1, (_RATE,), ("consume",), run)

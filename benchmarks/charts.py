@@ -1,0 +1,69 @@
+"""Figures to SVG: for each scenario a chart, with a field for each kind of messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.catalogue import SCENARIOS
+from benchmarks.report import kind
+from benchmarks.results import Results, Series
+from benchmarks.scenario import Measure
+
+# Above such a proportion of the highest figure to the lowest the small bars could not be seen.
+_WIDE = 30.0
+_BAR, _FIELD_WIDTH = 0.22, 5.0  # inches
+
+
+def draw(results: Results, folder: Path) -> list[Path]:
+    """
+    Draw all charts.
+
+    :raises ImportError: there is no matplotlib.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    matplotlib.rcParams["svg.hashsalt"] = "benchmarks"  # the same figures give the same file
+    paths = []
+    for name, scenario in SCENARIOS.items():
+        tables = {key[1:]: table for key, table in results.groups.items() if key[0] == name}
+        unit = scenario.measures[0].unit
+        measures = [measure for measure in scenario.measures if measure.unit == unit]
+        if not any(series.figures for table in tables.values() for series in table):
+            continue
+        bars = max(len(table) for table in tables.values()) * len(measures)
+        figure = Figure(figsize=(_FIELD_WIDTH * len(tables), 1.2 + _BAR * (bars + len(measures))), layout="constrained")
+        fields = figure.subplots(1, len(tables), squeeze=False)[0]
+        for field, (messages, table) in zip(fields, tables.items()):
+            _draw_field(field, measures, table)
+            field.set_title(f"{name}: {kind(*messages)}", fontsize=10)
+            field.set_xlabel(unit if scenario.measures[0].more_is_better else f"{unit}, less is better", fontsize=8)
+        path = folder / f"{name}.svg"
+        figure.savefig(path, metadata={"Date": None})
+        paths.append(path)
+    return paths
+
+
+def _draw_field(field: Any, measures: Sequence[Measure], table: Sequence[Series]) -> None:
+    labels, height = [], 0.0
+    shown: list[float] = []
+    for measure in measures:
+        for number, series in enumerate(table):
+            middle = series.median(measure.name)
+            values = series.figures.get(measure.name, [0.0])
+            labels.append((height, series.peer if len(measures) == 1 else f"{series.peer}, {measure.name}"))
+            if middle is not None:
+                shown.append(middle)
+                spread = [[middle - min(values)], [max(values) - middle]]
+                field.barh(height, middle, xerr=spread, color=f"C{number}", error_kw={"elinewidth": 0.8, "capsize": 2})
+            height += 1.0
+        height += 1.0
+    field.set_yticks([place for place, _ in labels], [text for _, text in labels], fontsize=8)
+    field.invert_yaxis()
+    field.tick_params(axis="x", labelsize=8)
+    positive = [value for value in shown if value > 0]
+    if positive and max(positive) / min(positive) > _WIDE:
+        field.set_xscale("log")
+    field.spines[["top", "right"]].set_visible(False)

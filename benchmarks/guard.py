@@ -1,0 +1,90 @@
+"""
+``python -m benchmarks.guard``: is natsroute still as much faster than nats-py as it was? A minute, for CI.
+
+It compares ratios, never seconds: of the medians of rounds in turns, with those in ``guard.json``. One that fell by
+more than a quarter is measured once more, with more rounds; if it is still that low the exit code is 1. ``--update``
+writes what is found to ``guard.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from benchmarks.catalogue import SCENARIOS
+from benchmarks.machine import machine
+from benchmarks.peers import OURS
+from benchmarks.processors import Processors, bound_to
+from benchmarks.results import Series
+from benchmarks.rounds import Selection, play, progress
+from benchmarks.scenario import GOAL_SIZE
+from benchmarks.servers import NatsServer
+from benchmarks.traffic import SUBJECTS
+
+_FILE = Path(__file__).with_suffix(".json")
+_PEER = "nats-py"
+_SCENARIOS = ("consume", "relay", "publish")
+_ROUNDS, _MORE_ROUNDS = 5, 9
+_MESSAGES = 60_000
+_LEAST = 0.75  # of the ratio in the file
+
+#: A scenario and a kind of traffic.
+Case = tuple[str, str]
+
+
+def _measure(server: NatsServer, cases: Iterable[Case], rounds: int) -> dict[Case, float]:
+    """The ratio of each case."""
+    ratios = {}
+    for scenario, traffic in cases:
+        selection = Selection(
+            [scenario], [OURS, _PEER], [traffic], [GOAL_SIZE], rounds, _MESSAGES, Processors.divided()
+        )
+        ours, theirs = play(server, selection)
+        ratios[scenario, traffic] = _ratio(ours, theirs, SCENARIOS[scenario].measures[0].name)
+    return ratios
+
+
+def _ratio(ours: Series, theirs: Series, measure: str) -> float:
+    mine, others = ours.median(measure), theirs.median(measure)
+    if mine is None or others is None:
+        raise SystemExit(f"{ours.scenario}, {ours.traffic}: no round counts: {ours.complaints + theirs.complaints}")
+    return mine / others
+
+
+def _name(case: Case) -> str:
+    return ", ".join(case)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure, and compare or update."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.guard", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--update", action="store_true", help=f"write the ratios to {_FILE.name}")
+    arguments = parser.parse_args(words)
+    cases = [(scenario, traffic) for scenario in _SCENARIOS for traffic in SUBJECTS]
+    processors = Processors.divided()
+    with bound_to(processors.stage), NatsServer() as server:
+        found = _measure(server, cases, _MORE_ROUNDS if arguments.update else _ROUNDS)
+        if arguments.update:
+            ratios = {_name(case): round(ratio, 2) for case, ratio in found.items()}
+            _FILE.write_text(json.dumps({"about": machine(), "ratios": ratios}, indent=1) + "\n", encoding="utf-8")
+            print(f"{_FILE.name}: {ratios}")
+            return 0
+        kept: dict[str, float] = json.loads(_FILE.read_text(encoding="utf-8"))["ratios"]
+        fallen = [case for case in cases if found[case] < _LEAST * kept[_name(case)]]
+        if fallen:
+            progress(f"once more: {'; '.join(map(_name, fallen))}")
+            found |= _measure(server, fallen, _MORE_ROUNDS)
+    failed = False
+    for case in cases:
+        ratio, before = found[case], kept[_name(case)]
+        fell = ratio < _LEAST * before
+        failed |= fell
+        print(f"{_name(case)}: {OURS} / {_PEER} {ratio:.2f}, before {before:.2f}: {'FELL' if fell else 'fine'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

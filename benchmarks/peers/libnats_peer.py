@@ -1,0 +1,49 @@
+"""The C library, Debian's libnats-dev: ``libnats_peer.c``, compiled on the spot, with the job as its arguments."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from time import perf_counter_ns
+
+from benchmarks.job import BATCH, QUEUE_GROUP, RELAY_SUBJECT, Job
+from benchmarks.peers import Peer
+
+_SOURCE = Path(__file__).with_suffix(".c")
+_PROGRAM = Path(__file__).parents[2] / "build" / "benchmarks" / "libnats_peer"
+_COMPILER = "cc"
+
+
+def _build() -> str:
+    """Compile what is not compiled yet; says why that cannot be done, or nothing."""
+    if _PROGRAM.exists() and _PROGRAM.stat().st_mtime > _SOURCE.stat().st_mtime:
+        return ""
+    if shutil.which(_COMPILER) is None:
+        return f"there is no C compiler {_COMPILER!r}"
+    _PROGRAM.parent.mkdir(parents=True, exist_ok=True)
+    new = _PROGRAM.with_suffix(f".{os.getpid()}")
+    command = [_COMPILER, "-O2", "-Wall", "-o", str(new), str(_SOURCE), "-lnats"]
+    compiled = subprocess.run(command, capture_output=True, text=True)
+    if compiled.returncode:
+        lines = [line for line in compiled.stderr.splitlines() if "error" in line] or ["cc failed"]
+        return f"it cannot be compiled (apt-get install libnats-dev?): {lines[0]}"
+    new.replace(_PROGRAM)
+    return ""
+
+
+PEER = Peer(
+    "the C library libnats, no pending limits",
+    roles=("consume", "relay", "respond", "publish", "subscriptions", "step", "tls"),
+    missing=_build,
+)
+
+if __name__ == "__main__":
+    job = Job.read()
+    subjects = job.subject_names if job.role == "subscriptions" else [job.pattern]
+    # Python's own start is not the library's fault.
+    began = perf_counter_ns()
+    arguments = [job.role, job.url, job.count, job.mark, job.size, job.traffic, job.ca_file or "-", job.patience]
+    names = [QUEUE_GROUP, RELAY_SUBJECT, BATCH, began]
+    os.execv(_PROGRAM, [str(_PROGRAM), *map(str, [*arguments, *names, *subjects])])
