@@ -31,11 +31,14 @@ DEV = [
     *TEST,
     *JSON,
     f"atheris>=3.0; {FUZZ_MARKER}",
+    "faststream[nats]>=0.5",
+    "matplotlib>=3.8",
     "mypy>=1.11,<3",
     "mypy-zope>=1.0.5",
     "nox>=2024.4.15",
     "ruff>=0.8",
     "towncrier>=24.7",
+    "uvloop>=0.18",
 ]
 
 setup(

@@ -25,21 +25,23 @@ from benchmarks.servers import NatsServer
 from benchmarks.traffic import SUBJECTS
 
 _ALL_SIZES = (16, 128, 1_024, 65_536)
-_USUAL = {"rounds": 5, "messages": 200_000, "sizes": [GOAL_SIZE]}
+_USUAL = {"rounds": 3, "messages": 100_000, "sizes": [GOAL_SIZE]}
 _QUICK = {"rounds": 1, "messages": 20_000, "sizes": [GOAL_SIZE]}
 _FULL = {"rounds": 5, "messages": 200_000, "sizes": list(_ALL_SIZES)}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--full", action="store_true", help="all scenarios and sizes: takes hours")
-    parser.add_argument("--quick", action="store_true", help="one round, 20,000 messages: shows only that all works")
+    parser.add_argument(
+        "--full", action="store_true", help="all scenarios, all sizes, 5 rounds of 200,000: takes hours"
+    )
+    parser.add_argument("--quick", action="store_true", help="1 round of 20,000: shows only that all works")
     parser.add_argument("--guard", action="store_true", help="only what python -m benchmarks.guard does")
     usual = [name for name, scenario in SCENARIOS.items() if scenario.always]
     parser.add_argument("--scenarios", nargs="+", choices=SCENARIOS, help=f"default: {' '.join(usual)}")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="default: all")
-    parser.add_argument("--rounds", type=int, choices=range(1, 101), metavar="1..100", help="default: 5")
-    parser.add_argument("--messages", type=int, help="messages of a run; default: 200,000")
+    parser.add_argument("--rounds", type=int, choices=range(1, 101), metavar="1..100", help="default: 3")
+    parser.add_argument("--messages", type=int, help="messages of a run; default: 100,000")
     parser.add_argument("--sizes", nargs="+", type=int, help=f"bytes of a uniform payload; default: {GOAL_SIZE}")
     parser.add_argument("--traffic", nargs="+", choices=SUBJECTS, default=list(SUBJECTS), help="default: both")
     parser.add_argument("--shared", action="store_true", help="let server, feeder and peer share all processors")

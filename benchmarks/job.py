@@ -14,8 +14,8 @@ QUEUE_GROUP = "bench"
 RELAY_SUBJECT = "relayed"
 #: A message here has a peer of the role ``share`` tell what it has received.
 REPORT_SUBJECT = "report"
-#: Messages that a peer publishes before it waits until the server has them.
-BATCH = 1_000
+
+_BATCH_MESSAGES, _BATCH_BYTES = 1_000, 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,11 @@ class Job:
     def subject_names(self) -> list[str]:
         """Each of the subjects."""
         return [SUBJECT] if self.subjects == 1 else [f"{SUBJECT}.{number}" for number in range(self.subjects)]
+
+    @property
+    def batch(self) -> int:
+        """How many messages a publisher publishes before it waits until the server has them: 1,000, at most 4 MiB."""
+        return max(1, min(_BATCH_MESSAGES, _BATCH_BYTES // self.size))
 
     @property
     def mark(self) -> int:

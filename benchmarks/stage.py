@@ -18,7 +18,7 @@ from benchmarks.peers import Peer
 from benchmarks.processors import Processors, bound_to
 from benchmarks.scenario import Outcome
 from benchmarks.servers import NatsServer
-from benchmarks.traffic import SUBJECTS
+from benchmarks.traffic import MEAN_MIXED_SIZE, SUBJECTS
 from natsroute.daemon import leash
 
 PATIENCE = 60.0
@@ -109,10 +109,15 @@ class Stage:
     traffic: str = "uniform"
     processors: Processors = Processors.shared()
 
+    @property
+    def count(self) -> int:
+        """How many messages a run has."""
+        size = self.size if self.traffic == "uniform" else MEAN_MIXED_SIZE
+        return max(1, min(self.messages, _MOST_BYTES // size))
+
     def count_for(self, peer: str) -> int:
-        """How many messages of a run a peer gets."""
-        size = self.size if self.traffic == "uniform" else 520  # the mean
-        return max(1, round(min(self.messages, _MOST_BYTES // size) * self.peers[peer].share))
+        """How many of them a peer gets."""
+        return max(1, round(self.count * self.peers[peer].share))
 
     def job(self, role: str, count: int, **more: Any) -> Job:
         """A job on this stage."""

@@ -17,6 +17,7 @@ from benchmarks.job import Job
 SUBJECTS = {"uniform": 1, "mixed": 1_000}
 
 _SMALLEST, _LARGEST = 16, 1_024
+MEAN_MIXED_SIZE = (_SMALLEST + _LARGEST) // 2
 _HEADERS_IN_ONE_OF = 5
 
 

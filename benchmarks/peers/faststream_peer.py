@@ -13,7 +13,7 @@ from typing import Any
 
 from faststream.nats import NatsBroker, NatsMessage
 
-from benchmarks.job import BATCH, QUEUE_GROUP, RELAY_SUBJECT, Job, tell, tell_ready
+from benchmarks.job import QUEUE_GROUP, RELAY_SUBJECT, Job, tell, tell_ready
 from benchmarks.peers import Peer
 from benchmarks.traffic import messages
 
@@ -90,8 +90,8 @@ async def publish(job: Job) -> Facts:
     broker, notes = _broker(job)
     client = await broker.connect()
     began = perf_counter_ns()
-    for start in range(0, job.count, BATCH):
-        for subject, payload, reply, headers in all_messages[start : start + BATCH]:
+    for start in range(0, job.count, job.batch):
+        for subject, payload, reply, headers in all_messages[start : start + job.batch]:
             await broker.publish(payload, subject, headers=headers, reply_to=reply)
         await client.flush()
     return {"began": began, "at": perf_counter_ns(), "notes": notes[:10]}

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from time import perf_counter_ns
 
-from benchmarks.job import BATCH, QUEUE_GROUP, RELAY_SUBJECT, Job
+from benchmarks.job import QUEUE_GROUP, RELAY_SUBJECT, Job
 from benchmarks.peers import Peer
 
 _SOURCE = Path(__file__).with_suffix(".c")
@@ -35,7 +35,8 @@ def _build() -> str:
 
 PEER = Peer(
     "the C library libnats, no pending limits",
-    roles=("consume", "relay", "respond", "publish", "subscriptions", "step", "tls"),
+    # And no TLS: version 3.4 speaks it only with a server that lets nobody in without.
+    roles=("consume", "relay", "respond", "publish", "subscriptions", "step"),
     missing=_build,
 )
 
@@ -45,5 +46,5 @@ if __name__ == "__main__":
     # Python's own start is not the library's fault.
     began = perf_counter_ns()
     arguments = [job.role, job.url, job.count, job.mark, job.size, job.traffic, job.ca_file or "-", job.patience]
-    names = [QUEUE_GROUP, RELAY_SUBJECT, BATCH, began]
+    names = [QUEUE_GROUP, RELAY_SUBJECT, job.batch, began]
     os.execv(_PROGRAM, [str(_PROGRAM), *map(str, [*arguments, *names, *subjects])])

@@ -13,7 +13,7 @@ import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from benchmarks.job import BATCH, QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, tell, tell_ready
+from benchmarks.job import QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, tell, tell_ready
 from benchmarks.peers import Peer
 from benchmarks.traffic import messages
 
@@ -96,8 +96,8 @@ async def publish(job: Job) -> Facts:
     notes: list[str] = []
     client = await _connect(job, notes)
     began = perf_counter_ns()
-    for start in range(0, job.count, BATCH):
-        for subject, payload, reply, headers in all_messages[start : start + BATCH]:
+    for start in range(0, job.count, job.batch):
+        for subject, payload, reply, headers in all_messages[start : start + job.batch]:
             await client.publish(subject, payload, reply, headers)
         await client.flush()
     return {"began": began, "at": perf_counter_ns(), "notes": notes[:10]}

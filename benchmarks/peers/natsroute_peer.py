@@ -18,8 +18,9 @@ from twisted.logger import (
     globalLogBeginner,
     textFileLogObserver,
 )
+from twisted.python.failure import Failure
 
-from benchmarks.job import BATCH, QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, tell, tell_ready
+from benchmarks.job import QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, tell, tell_ready
 from benchmarks.peers import Peer
 from benchmarks.traffic import messages
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
@@ -111,23 +112,27 @@ async def publish(reactor: Any, job: Job) -> Facts:
     all_messages = list(messages(job))
     gc.freeze()  # the messages are not to be looked through again and again: a real program has none of them
     service, notes = await _connect(reactor, job, EventRoutes())
-    confirmed = due = 0
-    batch_confirmed: Deferred[None] = Deferred()
+    fired = due = 0
+    all_fired: Deferred[None] = Deferred()
 
     def count(_: None) -> None:
-        nonlocal confirmed
-        confirmed += 1
-        if confirmed == due:
-            batch_confirmed.callback(None)
+        nonlocal fired
+        fired += 1
+        if fired == due:
+            all_fired.callback(None)
+
+    def note(failure: Failure) -> None:
+        notes.append(failure.getErrorMessage())
+        count(None)
 
     began = perf_counter_ns()
-    for start in range(0, job.count, BATCH):
-        due = min(start + BATCH, job.count)
-        batch_confirmed = Deferred()
+    for start in range(0, job.count, job.batch):
+        due = min(start + job.batch, job.count)
+        all_fired = Deferred()
         for subject, payload, reply, headers in all_messages[start:due]:
-            service.publish(subject, payload, reply or None, headers).addCallback(count)
-        await batch_confirmed
-    return {"began": began, "at": perf_counter_ns(), "confirmed": confirmed, "notes": notes[:10]}
+            service.publish(subject, payload, reply or None, headers).addCallbacks(count, note)
+        await all_fired
+    return {"began": began, "at": perf_counter_ns(), "confirmed": service.publisher.confirmed, "notes": notes[:10]}
 
 
 async def share(reactor: Any, job: Job) -> Facts:
@@ -219,9 +224,11 @@ PEER = Peer("natsroute, default settings", roles=(*ROLES, "step", "routes", "tls
 
 def main() -> None:
     """Play the role of the job."""
-    warnings = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(LogLevel.warn)])
-    globalLogBeginner.beginLoggingTo([warnings], redirectStandardIO=False)
     job = Job.read()
+    # That it consumes nothing is no news to a publisher.
+    level = LogLevel.error if job.role == "publish" else LogLevel.warn
+    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(level)])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     facts: Facts = {}
     try:
         react(lambda reactor: Deferred.fromCoroutine(_play(reactor, job, facts)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from time import perf_counter_ns
 
-from benchmarks.job import BATCH, QUEUE_GROUP, Job, tell, tell_ready
+from benchmarks.job import QUEUE_GROUP, Job, tell, tell_ready
 from benchmarks.peers import Peer
 from benchmarks.raw import RawClient
 from benchmarks.traffic import command, delivered_size, messages
@@ -62,7 +62,7 @@ def respond(job: Job) -> None:
 def publish(job: Job) -> None:
     """Write batches that were made before, and flush after each."""
     commands = map(command, messages(job))
-    batches = list(iter(lambda: b"".join(islice(commands, BATCH)), b""))
+    batches = list(iter(lambda: b"".join(islice(commands, job.batch)), b""))
     client = RawClient(job.url, job.patience)
     began = perf_counter_ns()
     for batch in batches:

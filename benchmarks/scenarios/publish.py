@@ -1,6 +1,6 @@
 """
-Publishing, nothing else, and after each 1,000 messages waiting until the server has them: natsroute until the Deferred
-of each has fired, others until a flush has come back.
+Publishing, nothing else, and after each 1,000 messages, or 4 MiB, waiting until the server has them: natsroute until
+the Deferred of each has fired, others until a flush has come back.
 """
 
 from __future__ import annotations

@@ -36,8 +36,7 @@ def _measures() -> tuple[Measure, ...]:
 
 def run(stage: Stage, peer: str) -> Outcome:
     """One peer, once."""
-    count = max(_FEWEST, stage.messages // _MESSAGES_PER_REQUEST)
-    count = min(count, stage.count_for(peer))
+    count = min(stage.count, max(_FEWEST, stage.messages // _MESSAGES_PER_REQUEST))
     reply = stage.peers[peer].fixed_reply
     with (
         stage.peer(peer, stage.job("respond", count, patience=300.0, fixed_reply=reply)),
@@ -45,12 +44,14 @@ def run(stage: Stage, peer: str) -> Outcome:
     ):
         facts = asker.next_facts(300.0)
     complaints = [f"{facts[name]} {name} answers" for name in ("wrong", "missing") if facts[name]]
+    if complaints:
+        return Outcome(complaints=complaints)
     figures = {_TOP.name: float(facts["top"])}
     for fact, phase in _PHASES.items():
         cuts = quantiles(facts[fact], n=1000)
         for name, thousandth in _PERCENTILES.items():
             figures[f"{name}, {phase}"] = cuts[thousandth - 1] / 1e3
-    return Outcome(figures, complaints)
+    return Outcome(figures)
 
 
 SCENARIO = Scenario(4, (*_measures(), _TOP), ("respond",), run)
