@@ -54,34 +54,20 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _absent(peers: list[str], traffic: list[str]) -> dict[str, str]:
-    """Peers that cannot take part, and why; looking may mean to compile one."""
-    reasons = {name: PEERS[name].missing() for name in peers}
-    if "mixed" in traffic:
-        for name in peers:
-            if PEERS[name].refuses_mixed and not reasons[name]:
-                reasons[name] = f"takes no mixed traffic: {PEERS[name].refuses_mixed}"
-    return {name: reason for name, reason in reasons.items() if reason}
-
-
 def _run(selection: Selection, results: Results) -> None:
     with bound_to(selection.processors.stage), NatsServer() as server:
         for traffic, size in selection.kinds:
             stage = selection.stage(server, traffic, size)
-            fed = stage.feed(stage.job("feed", selection.messages))
-            alone = selection.messages / (fed["nanoseconds"] / 1e9)
+            fed = stage.feed(stage.job("feed", stage.count))
+            alone = stage.count / (fed["nanoseconds"] / 1e9)
             results.about[f"the feeder alone, {traffic} {size or ''}".strip()] = f"{alone:,.0f} messages/s"
         for series in play(server, selection):
             results.series.append(series)
-        if "relay" in selection.scenarios:
-            for traffic in selection.traffic:
-                stage = selection.stage(server, traffic, GOAL_SIZE)
-                for peer in [
-                    series.peer for series in results.series if (series.scenario, series.traffic) == ("relay", traffic)
-                ]:
-                    text, fine = check_order(stage, peer)
-                    results.relays.append(f"{traffic}, {text}")
-                    results.relay_failed |= not fine
+        for series in results.series:
+            if series.scenario == "relay" and series.size in (0, GOAL_SIZE) and not series.absent:
+                text, fine = check_order(selection.stage(server, series.traffic, series.size), series.peer)
+                results.relays.append(f"{series.traffic}, {text}")
+                results.relay_failed |= not fine
 
 
 def main() -> int:
@@ -89,11 +75,11 @@ def main() -> int:
     arguments = _arguments()
     if arguments.guard:
         return guard.main([])
-    absent = _absent(arguments.peers, arguments.traffic)
-    present = [name for name in arguments.peers if not PEERS[name].missing()]
+    missing = {name: PEERS[name].missing() for name in arguments.peers}
+    present = [name for name, reason in missing.items() if not reason]
     selection = Selection(
         arguments.scenarios,
-        present,
+        missing,
         arguments.traffic,
         arguments.sizes,
         arguments.rounds,
@@ -110,7 +96,7 @@ def main() -> int:
             if PEERS[name].share < 1
         },
     }
-    results = Results(about, {name: PEERS[name].about for name in present}, absent)
+    results = Results(about, {name: PEERS[name].about for name in present})
     _run(selection, results)
     report = markdown(results)
     results.write(arguments.results)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,14 @@ def draw(results: Results, folder: Path) -> list[Path]:
     from matplotlib.figure import Figure
 
     matplotlib.rcParams["svg.hashsalt"] = "benchmarks"  # the same figures give the same file
+    colours = {peer: f"C{number}" for number, peer in enumerate(results.peers)}
     paths = []
     for name, scenario in SCENARIOS.items():
-        tables = {key[1:]: table for key, table in results.groups.items() if key[0] == name}
+        tables = {
+            kind(*key[1:]): [series for series in table if not series.absent]
+            for key, table in results.groups.items()
+            if key[0] == name
+        }
         unit = scenario.measures[0].unit
         measures = [measure for measure in scenario.measures if measure.unit == unit]
         if not any(series.figures for table in tables.values() for series in table):
@@ -37,8 +42,8 @@ def draw(results: Results, folder: Path) -> list[Path]:
         figure = Figure(figsize=(_FIELD_WIDTH * len(tables), 1.2 + _BAR * (bars + len(measures))), layout="constrained")
         fields = figure.subplots(1, len(tables), squeeze=False)[0]
         for field, (messages, table) in zip(fields, tables.items()):
-            _draw_field(field, measures, table)
-            field.set_title(f"{name}: {kind(*messages)}", fontsize=10)
+            _draw_field(field, measures, table, colours)
+            field.set_title(f"{name}: {messages}", fontsize=10)
             field.set_xlabel(unit if scenario.measures[0].more_is_better else f"{unit}, less is better", fontsize=8)
         path = folder / f"{name}.svg"
         figure.savefig(path, metadata={"Date": None})
@@ -46,18 +51,20 @@ def draw(results: Results, folder: Path) -> list[Path]:
     return paths
 
 
-def _draw_field(field: Any, measures: Sequence[Measure], table: Sequence[Series]) -> None:
+def _draw_field(field: Any, measures: Sequence[Measure], table: Sequence[Series], colours: Mapping[str, str]) -> None:
     labels, height = [], 0.0
     shown: list[float] = []
     for measure in measures:
-        for number, series in enumerate(table):
+        for series in table:
             middle = series.median(measure.name)
             values = series.figures.get(measure.name, [0.0])
             labels.append((height, series.peer if len(measures) == 1 else f"{series.peer}, {measure.name}"))
             if middle is not None:
                 shown.append(middle)
                 spread = [[middle - min(values)], [max(values) - middle]]
-                field.barh(height, middle, xerr=spread, color=f"C{number}", error_kw={"elinewidth": 0.8, "capsize": 2})
+                field.barh(
+                    height, middle, xerr=spread, color=colours[series.peer], error_kw={"elinewidth": 0.8, "capsize": 2}
+                )
             height += 1.0
         height += 1.0
     field.set_yticks([place for place, _ in labels], [text for _, text in labels], fontsize=8)

@@ -40,7 +40,7 @@ def _measure(server: NatsServer, cases: Iterable[Case], rounds: int) -> dict[Cas
     ratios = {}
     for scenario, traffic in cases:
         selection = Selection(
-            [scenario], [OURS, _PEER], [traffic], [GOAL_SIZE], rounds, _MESSAGES, Processors.divided()
+            [scenario], {OURS: "", _PEER: ""}, [traffic], [GOAL_SIZE], rounds, _MESSAGES, Processors.divided()
         )
         ours, theirs = play(server, selection)
         ratios[scenario, traffic] = _ratio(ours, theirs, SCENARIOS[scenario].measures[0].name)

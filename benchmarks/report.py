@@ -75,6 +75,8 @@ def _table(name: str, traffic: str, size: int, table: list[Series]) -> str:
 
 
 def _cell(series: Series, measure: Measure) -> str:
+    if series.absent:
+        return "not there"
     values = series.figures.get(measure.name)
     if not values:
         return "no valid round" if series.complaints else _NOTHING

@@ -20,6 +20,7 @@ class Series:
     :ivar size: bytes of a payload; 0 for mixed traffic.
     :ivar figures: for each measure one figure for each round that counts.
     :ivar complaints: why rounds do not count.
+    :ivar absent: why the peer, which could play this, was not there; else empty.
     """
 
     scenario: str
@@ -28,6 +29,7 @@ class Series:
     peer: str
     figures: dict[str, list[float]] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
+    absent: str = ""
 
     def median(self, measure: str) -> float | None:
         """The median of a measure, or None if there is no valid round."""
@@ -42,17 +44,20 @@ class Results:
 
     :ivar about: where and how it was run: names and values, in the order in which they are to be read.
     :ivar peers: what each peer is.
-    :ivar absent: peers that could not take part at all, or not with a kind of traffic, and why.
     :ivar relays: what an independent subscriber saw of the relays.
     :ivar relay_failed: whether that was not as it must be.
     """
 
     about: dict[str, str]
     peers: dict[str, str]
-    absent: dict[str, str]
     series: list[Series] = field(default_factory=list)
     relays: list[str] = field(default_factory=list)
     relay_failed: bool = False
+
+    @property
+    def absent(self) -> dict[str, str]:
+        """Peers that could not take part, at all or with a kind of traffic, and why."""
+        return {series.peer: series.absent for series in self.series if series.absent}
 
     @property
     def groups(self) -> dict[tuple[str, str, int], list[Series]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.catalogue import PEERS, SCENARIOS
+from benchmarks.peers import Peer
 from benchmarks.processors import Processors
 from benchmarks.results import Series
 from benchmarks.scenario import GOAL_SIZE, Outcome, Scenario
@@ -19,12 +20,12 @@ class Selection:
     """
     What is to be run.
 
-    :ivar peers: those that can be run here.
+    :ivar missing: for each peer why it cannot be run here, or nothing.
     :ivar sizes: bytes of the payloads of uniform traffic.
     """
 
     scenarios: Sequence[str]
-    peers: Sequence[str]
+    missing: Mapping[str, str]
     traffic: Sequence[str]
     sizes: Sequence[int]
     rounds: int
@@ -51,16 +52,20 @@ def play(server: NatsServer, selection: Selection) -> Iterator[Series]:
     for name in selection.scenarios:
         for traffic, size in selection.kinds:
             stage = selection.stage(server, traffic, size)
-            peers = [peer for peer in selection.peers if _takes_part(peer, SCENARIOS[name], traffic)]
-            yield from _play_one(stage, name, [Series(name, traffic, size, peer) for peer in peers], selection.rounds)
+            table = [
+                Series(name, traffic, size, peer, absent=missing or _refusal(PEERS[peer], traffic))
+                for peer, missing in selection.missing.items()
+                if missing or set(SCENARIOS[name].roles) <= set(PEERS[peer].roles)
+            ]
+            _play_one(stage, name, [series for series in table if not series.absent], selection.rounds)
+            yield from table
 
 
-def _takes_part(peer: str, scenario: Scenario, traffic: str) -> bool:
-    facts = PEERS[peer]
-    return set(scenario.roles) <= set(facts.roles) and not (traffic == "mixed" and facts.refuses_mixed)
+def _refusal(peer: Peer, traffic: str) -> str:
+    return f"no mixed traffic: {peer.refuses_mixed}" if traffic == "mixed" and peer.refuses_mixed else ""
 
 
-def _play_one(stage: Stage, name: str, table: list[Series], rounds: int) -> list[Series]:
+def _play_one(stage: Stage, name: str, table: list[Series], rounds: int) -> None:
     scenario = SCENARIOS[name]
     rounds = min(rounds, scenario.most_rounds)
     for number in range(1, rounds + 1):
@@ -73,7 +78,6 @@ def _play_one(stage: Stage, name: str, table: list[Series], rounds: int) -> list
             figures = ", ".join(f"{figure:,.0f}" for figure in outcome.figures.values())
             kind = f"{name}, {series.traffic} {series.size or ''}".strip()
             progress(f"{kind}, {number}/{rounds}, {series.peer}: {figures} {'; '.join(outcome.complaints)}")
-    return table
 
 
 def _outcome(scenario: Scenario, stage: Stage, peer: str) -> Outcome:
