@@ -10,6 +10,7 @@ import tempfile
 import threading
 import urllib.request
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from natsroute.daemon import leash
@@ -21,6 +22,7 @@ _TROUBLE = re.compile(r"\[(WRN|ERR|FTL)\]|Slow Consumer")
 # What a certificate that verifies nobody makes it warn of.
 _EXPECTED = re.compile(r"allow_non_tls|insecure", re.IGNORECASE)
 _START_TIMEOUT = 20.0
+_COUNT_TIMEOUT = 1.0
 
 # The rest is as nats-server has it. A run may be larger than the 64 MB after which it cuts a client that is slow.
 _CONFIGURATION = """
@@ -90,6 +92,17 @@ class NatsServer:
         with urllib.request.urlopen(f"{self.monitor}/varz") as answer:
             facts: dict[str, Any] = json.load(answer)
         return int(facts["in_msgs"])
+
+    def messages_taken_since(self, before: int, expected: int) -> int:
+        """
+        How many messages have been published to it since it had taken ``before``.
+
+        A connection's messages are counted after its PONG is written, so a number that is too low is looked at again.
+        """
+        give_up = monotonic() + _COUNT_TIMEOUT
+        while (taken := self.messages_taken - before) < expected and monotonic() < give_up:
+            sleep(0.01)
+        return taken
 
     def _certificates(self) -> str:
         import trustme

@@ -183,12 +183,13 @@ def timed(stage: Stage, peer: str, job: Job) -> Timing:
         before = stage.server.messages_taken
         fed = stage.feed(job)
         facts = child.next_facts()
-        taken = stage.server.messages_taken - before - facts.get("besides", 0)
+        relayed = job.count if job.role == "relay" else 0
+        published = job.count + relayed + facts.get("besides", 0)
+        taken = stage.server.messages_taken_since(before, published)
     complaints = [*facts.get("notes", ()), *stage.server.trouble[trouble:]]
-    relayed = job.count if job.role == "relay" else 0
     expected = {"received": job.count, "confirmed": job.count, "bytes": fed["bytes"]}
     found = [(fact, facts.get(fact, number), number) for fact, number in expected.items()]
-    for fact, is_there, should_be in [*found, ("published", taken, job.count + relayed)]:
+    for fact, is_there, should_be in [*found, ("published", taken, published)]:
         if is_there != should_be:
             complaints.append(f"{fact}: {is_there:,} instead of {should_be:,}")
     return Timing((facts["at"] - fed["started"]) / 1e9, complaints)

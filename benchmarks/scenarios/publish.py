@@ -22,7 +22,7 @@ def run(stage: Stage, peer: str) -> Outcome:
     job = stage.job("publish", stage.count_for(peer))
     with stage.starting_peer(peer, job) as child:
         facts = child.next_facts()
-        taken = stage.server.messages_taken - before
+        taken = stage.server.messages_taken_since(before, job.count)
     complaints = [*facts.get("notes", ()), *stage.server.trouble[trouble:]]
     for fact, number in {"the server has": taken, "confirmed": facts.get("confirmed", job.count)}.items():
         if number != job.count:
