@@ -11,8 +11,6 @@ from benchmarks.report import kind
 from benchmarks.results import Results, Series
 from benchmarks.scenario import Measure
 
-# Above such a proportion of the highest figure to the lowest the small bars could not be seen.
-_WIDE = 30.0
 _BAR, _FIELD_WIDTH = 0.22, 5.0  # inches
 
 
@@ -53,24 +51,20 @@ def draw(results: Results, folder: Path) -> list[Path]:
 
 def _draw_field(field: Any, measures: Sequence[Measure], table: Sequence[Series], colours: Mapping[str, str]) -> None:
     labels, height = [], 0.0
-    shown: list[float] = []
     for measure in measures:
         for series in table:
             middle = series.median(measure.name)
             values = series.figures.get(measure.name, [0.0])
             labels.append((height, series.peer if len(measures) == 1 else f"{series.peer}, {measure.name}"))
             if middle is not None:
-                shown.append(middle)
                 spread = [[middle - min(values)], [max(values) - middle]]
-                field.barh(
-                    height, middle, xerr=spread, color=colours[series.peer], error_kw={"elinewidth": 0.8, "capsize": 2}
-                )
+                style = {"elinewidth": 0.8, "capsize": 2}
+                bar = field.barh(height, middle, xerr=spread, color=colours[series.peer], error_kw=style)
+                field.bar_label(bar, [f"{middle:,.{0 if middle >= 100 else 1}f}"], padding=3, fontsize=7)
             height += 1.0
         height += 1.0
     field.set_yticks([place for place, _ in labels], [text for _, text in labels], fontsize=8)
     field.invert_yaxis()
     field.tick_params(axis="x", labelsize=8)
-    positive = [value for value in shown if value > 0]
-    if positive and max(positive) / min(positive) > _WIDE:
-        field.set_xscale("log")
+    field.margins(x=0.2, y=0.01)
     field.spines[["top", "right"]].set_visible(False)
