@@ -49,6 +49,28 @@ class ResendWindowTests(PublisherTestCase):
         self.connect()
         self.assertEqual(self.link.sent(), b"PUB b 1\r\nx\r\n")
 
+    def test_a_reactor_that_was_busy(self) -> None:
+        """The connection was lost right behind the PONG, and the news of it had to wait."""
+        self.confirm("a")
+        self.clock.rightNow += 1.0
+        for call in self.clock.getDelayedCalls():
+            if call.getTime() <= self.clock.seconds():
+                self.clock.calls.remove(call)
+                call.called = 1
+                call.func(*call.args)  # the reactor's timers come before its sockets
+        self.disconnect()
+        self.connect()
+        self.assertEqual(self.link.sent(), b"PUB a 1\r\nx\r\n")
+
+    def test_nothing_is_kept_for_longer(self) -> None:
+        """Though nothing follows it; and no timer is left."""
+        self.confirm("a")
+        self.clock.advance(0.1)
+        self.confirm("b")
+        self.clock.advance(0.3)
+        self.assertEqual(list(self.worker._settling._settled), [])
+        self.assertEqual([call.getTime() for call in self.clock.getDelayedCalls() if call.getTime() < 60], [])
+
     def test_lost_again_and_again(self) -> None:
         """What was sent again and not confirmed is sent once more, not twice."""
         self.confirm("a")

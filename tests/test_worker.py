@@ -291,6 +291,74 @@ class LookingAroundTests(PublisherTestCase):
         self.assertEqual(self.publisher.account().in_progress, 0)
 
 
+class FlushTests(PublisherTestCase):
+    """All that was published so far."""
+
+    def test_nothing_on_the_way(self) -> None:
+        self.successResultOf(self.publisher.flush())
+
+    def test_what_came_before(self) -> None:
+        """It is written at once; what comes behind is not waited for."""
+        self.publisher.publish("a", b"1")
+        flushed = self.publisher.flush()
+        self.assertEqual(self.link.sent(), b"PUB a 1\r\n1\r\n")
+        self.clock.advance(1)
+        self.publisher.publish("a", b"2")
+        self.flush()
+        self.assertNoResult(flushed)
+        self.pong()
+        self.successResultOf(flushed)
+        self.pong()
+        self.assertEqual(self.clock.getDelayedCalls()[1:], [])
+
+    def test_a_later_message_that_fails_sooner(self) -> None:
+        """The earlier ones are waited for all the same."""
+        self.publisher.publish("a", b"1")
+        self.flush()
+        self.publisher.publish("a", lambda: 1 // 0).addErrback(lambda failure: failure.trap(ZeroDivisionError))
+        flushed = self.publisher.flush()
+        self.pool.do()
+        self.assertNoResult(flushed)
+        self.pong()
+        self.successResultOf(flushed)
+
+    def test_through_an_outage(self) -> None:
+        self.publisher.publish("a", b"1")
+        self.flush()
+        self.disconnect()
+        self.publisher.publish("a", b"2")
+        flushed = self.publisher.flush()
+        self.connect()
+        self.pong()
+        self.assertNoResult(flushed)
+        self.pong()
+        self.successResultOf(flushed)
+
+    def test_failures_are_ends_too(self) -> None:
+        """Given up for their age, or at the end."""
+        for end in (lambda: self.clock.advance(3600), self.worker.abandon):
+            self.publisher.publish("a", b"1")
+            flushed = self.publisher.flush()
+            end()
+            self.successResultOf(flushed)
+
+
+class SeveralWorkersFlushTests(PublisherTestCase):
+    """A flush is for all workers."""
+
+    workers = 3
+
+    def test_all(self) -> None:
+        for number in range(20):
+            self.publisher.publish(f"s{number}", b"")
+        flushed = self.publisher.flush()
+        for link in self.links:
+            self.assertNoResult(flushed)
+            for ping in link.pings:
+                ping.callback(None)
+        self.successResultOf(flushed)
+
+
 class MessageIdTests(PublisherTestCase):
     """Nats-Msg-Id, by which a stream knows what was sent again."""
 

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 
 from natsroute._version import __version__
 from natsroute.client.auth import Credentials, CredentialsSource, ask_for_credentials
-from natsroute.client.endpoints import endpoint_for_server
+from natsroute.client.endpoints import attempt_error, endpoint_for_server
 from natsroute.client.pool import ServerPool
 from natsroute.client.protocol import NatsFactory, NatsProtocol, OnMessage
 from natsroute.client.servers import Server
@@ -310,7 +310,7 @@ class Connection(Service):
             self._servers.failed(server, self._reactor.seconds(), refused=refused)
             if isinstance(error, ServerError):
                 self._last_error = error
-            self._tell(Change(State.UNREACHABLE, server, error))
+            self._tell(Change(State.UNREACHABLE, server, attempt_error(error)))
             return None
         self._servers.succeeded(server)
         return protocol

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -14,6 +16,7 @@ from zope.interface import implementer
 from natsroute.client.servers import Server
 from natsroute.client.tls import Tls, TlsSession
 from natsroute.client.websocket import WebSocketEndpoint
+from natsroute.errors import ConnectionLostError
 
 
 def endpoint_for_server(reactor: Any, tls: Tls, server: Server, timeout: float) -> IStreamClientEndpoint:
@@ -33,6 +36,16 @@ def endpoint_for_server(reactor: Any, tls: Tls, server: Server, timeout: float) 
     session = tls.session(server.name)
     endpoint = WebSocketEndpoint(reactor, wrapClientTLS(session, endpoint), url=f"{server}/", timeout=timeout)
     return _TlsEndpoint(endpoint, session)
+
+
+def attempt_error(error: Exception) -> Exception:
+    """
+    Why an attempt failed, in the same words for the same cause: a connection that is reset at once is, as chance has it,
+    one that was made and lost, or one that could not be made.
+    """
+    if isinstance(error, ConnectError) and error.osError == errno.ECONNRESET:
+        return ConnectionLostError(str(ConnectionLost()))
+    return error
 
 
 @implementer(IStreamClientEndpoint)

@@ -159,6 +159,10 @@ class NatsrouteService(Service):
     #: The name that the function has in a Kamailio script.
     nats_publish = publish
 
+    def flush(self) -> Deferred[None]:
+        """Fires when all that was published is confirmed, or has failed."""
+        return self.publisher.flush()
+
     @property
     def connections(self) -> list[Connection]:
         """All connections, those of the publish workers first; each has a :meth:`Connection.status`."""

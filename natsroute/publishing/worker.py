@@ -84,6 +84,7 @@ class PublishWorker:
         self._next_flush: IDelayedCall | None = None
         self._next_expiry: IDelayedCall | None = None
         self._is_sparse = False  # the last batch was of one message
+        self._flushes: deque[tuple[float, Deferred[None]]] = deque()
         self._drained: Deferred[None] | None = None
 
     @property
@@ -196,6 +197,16 @@ class PublishWorker:
             return
         if len(self._permission_errors) < len(self._unconfirmed[0].confirmations):  # the batch cannot have more
             self._permission_errors[error.subject] = error
+
+    def flush(self) -> Deferred[None]:
+        """Fires when each message that was taken so far has been confirmed, or has failed."""
+        if self._next_flush is not None:
+            self._next_flush.cancel()
+        self._flush()
+        flushed: Deferred[None] = Deferred()
+        self._flushes.append((self._clock.seconds(), flushed))
+        self._tell_flushed()
+        return flushed
 
     def drain(self) -> Deferred[None]:
         """Fires when nothing is on the way any longer; no message may be added after this."""
@@ -391,7 +402,17 @@ class PublishWorker:
         if self._pressed and self._messages * 4 <= self._limits.messages and self._bytes * 4 <= self._limits.bytes:
             self._pressed = False
             self._on_pressure(False)
+        if self._flushes:
+            self._tell_flushed()
         self._end_if_drained()
+
+    def _tell_flushed(self) -> None:
+        while self._flushes:
+            asked_at, flushed = self._flushes[0]
+            if any(messages.since <= asked_at for messages in self._held if messages.confirmations):
+                return
+            self._flushes.popleft()
+            flushed.callback(None)
 
     def _end_if_drained(self) -> None:
         if self._drained is None:
@@ -402,6 +423,7 @@ class PublishWorker:
             self.abandon()
         elif not self._messages:
             drained, self._drained = self._drained, None
+            self._settling.stop()
             if self._next_expiry is not None:
                 self._next_expiry.cancel()
                 self._next_expiry = None

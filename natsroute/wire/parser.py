@@ -114,11 +114,14 @@ class Parser:
                     line, again = known
                 else:
                     frame = recall(text) or self._parse_line(text)
-                    if not isinstance(frame, MsgLine):
+                    if type(frame) is not MsgLine:
                         position = start
-                        yield frame
+                        yield frame  # type: ignore[misc]
                         continue
-                    line, again = frame, self._remember(text, frame)
+                    line, again = frame, b""
+                    if frame.reply is None and len(text) <= _REMEMBERED_LENGTH:
+                        again = b"\r\n" + text
+                        _put(self._lines, text, (frame, again), _REMEMBERED_LINES)
                 header_size = line.header_size
                 while start:
                     stop = start + line.size
@@ -150,23 +153,20 @@ class Parser:
         if len(text) > _REMEMBERED_LENGTH:
             return None
         try:
-            rest, _, word = text.rpartition(b" ")
-            size = self._sizes[word]
-            header_size = 0
             if text[0] == _H:
-                rest, _, word = rest.rpartition(b" ")
-                header_size = self._sizes[word]
+                beginning, reply, header_word, word = text.rsplit(b" ", 3)
+                size, header_size = self._sizes[word], self._sizes[header_word]
                 if header_size > size:
                     return None
-            beginning, _, reply = rest.rpartition(b" ")
+            else:
+                beginning, reply, word = text.rsplit(b" ", 2)
+                size, header_size = self._sizes[word], 0
             known = self._beginnings.get(beginning)
-            if known is None:
-                subject, sid = self._beginnings[rest]
-                return MsgLine(subject, sid, None, header_size, size)
-            if not reply or _TAB in reply:
-                return None
-            return MsgLine(known[0], known[1], reply.decode(), header_size, size)
-        except (KeyError, UnicodeDecodeError):
+            if known is not None and reply and _TAB not in reply:
+                return MsgLine(known[0], known[1], reply.decode(), header_size, size)
+            subject, sid = self._beginnings[b"%b %b" % (beginning, reply)]
+            return MsgLine(subject, sid, None, header_size, size)
+        except (KeyError, ValueError):  # UnicodeDecodeError is a ValueError
             return None
 
     def _check_unfinished_line(self, buffer: bytes, position: int) -> None:
@@ -225,14 +225,6 @@ class Parser:
             if with_headers:
                 _put(self._sizes, words[-2], header_size, _REMEMBERED_PARTS)
         return MsgLine(subject, sid, reply, header_size, size)
-
-    def _remember(self, text: bytes, line: MsgLine) -> bytes:
-        """What stands between two messages that both have this line; nothing if it will not come again."""
-        if line.reply is not None or len(text) > _REMEMBERED_LENGTH:
-            return b""
-        again = b"\r\n" + text
-        _put(self._lines, text, (line, again), _REMEMBERED_LINES)
-        return again
 
 
 def _put(memory: dict[bytes, T], key: bytes, value: T, most: int) -> None:
