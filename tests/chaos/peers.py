@@ -37,7 +37,7 @@ def _nats_py() -> str | None:
 
 def _kamailio() -> str | None:
     program = find("kamailio")
-    return None if program is None else _said_by(program, "-v").splitlines()[0].removeprefix("version: ")
+    return None if program is None else _said_by(program, "-v").splitlines()[0].removeprefix("version: ").strip()
 
 
 def _said_by(*command: str) -> str:
