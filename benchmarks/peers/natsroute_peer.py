@@ -18,7 +18,6 @@ from twisted.logger import (
     globalLogBeginner,
     textFileLogObserver,
 )
-from twisted.python.failure import Failure
 
 from benchmarks.job import QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, tell, tell_ready
 from benchmarks.peers import Peer
@@ -108,31 +107,20 @@ async def respond(reactor: Any, job: Job) -> Facts:
 
 
 async def publish(reactor: Any, job: Job) -> Facts:
-    """Publishing without routes; the Deferred of each message has fired before the next batch begins."""
+    """Publishing without routes, and a flush after each batch; each message is counted as confirmed, or as failed."""
     all_messages = list(messages(job))
     gc.freeze()  # the messages are not to be looked through again and again: a real program has none of them
     service, notes = await _connect(reactor, job, EventRoutes())
-    fired = due = 0
-    all_fired: Deferred[None] = Deferred()
-
-    def count(_: None) -> None:
-        nonlocal fired
-        fired += 1
-        if fired == due:
-            all_fired.callback(None)
-
-    def note(failure: Failure) -> None:
-        notes.append(failure.getErrorMessage())
-        count(None)
-
     began = perf_counter_ns()
     for start in range(0, job.count, job.batch):
-        due = min(start + job.batch, job.count)
-        all_fired = Deferred()
-        for subject, payload, reply, headers in all_messages[start:due]:
-            service.publish(subject, payload, reply or None, headers).addCallbacks(count, note)
-        await all_fired
-    return {"began": began, "at": perf_counter_ns(), "confirmed": service.publisher.confirmed, "notes": notes[:10]}
+        for subject, payload, reply, headers in all_messages[start : start + job.batch]:
+            service.publish(subject, payload, reply or None, headers)
+        await service.flush()
+    ended = perf_counter_ns()
+    account = service.publisher.account()
+    if account.failed:
+        notes.append(f"{account.failed} failed")
+    return {"began": began, "at": ended, "confirmed": account.confirmed, "notes": notes[:10]}
 
 
 async def share(reactor: Any, job: Job) -> Facts:

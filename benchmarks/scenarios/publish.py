@@ -1,6 +1,6 @@
 """
-Publishing, nothing else, and after each 1,000 messages, or 4 MiB, waiting until the server has them: natsroute until
-the Deferred of each has fired, others until a flush has come back.
+Publishing, nothing else, and after each 1,000 messages, or 4 MiB, a flush that comes back when the server has them. Of
+natsroute it is asked as well that it has counted each as confirmed.
 """
 
 from __future__ import annotations

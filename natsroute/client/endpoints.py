@@ -40,8 +40,8 @@ def endpoint_for_server(reactor: Any, tls: Tls, server: Server, timeout: float) 
 
 def attempt_error(error: Exception) -> Exception:
     """
-    Why an attempt failed, in the same words for the same cause: a connection that is reset at once is, as chance has it,
-    one that was made and lost, or one that could not be made.
+    Why an attempt failed, in the same words for the same cause: a connection that is reset at once is, as chance has
+    it, one that was made and lost, or one that could not be made.
     """
     if isinstance(error, ConnectError) and error.osError == errno.ECONNRESET:
         return ConnectionLostError(str(ConnectionLost()))

@@ -63,7 +63,7 @@ class Publisher:
     ) -> None:
         self._complaints = Complaints(clock)
         self.workers = [PublishWorker(link, clock, in_pool, limits, on_pressure, self._complaints) for link in links]
-        # How a message to a subject begins, and which worker takes it; empty where messages need more than that.
+        # By subject, what _outlet() gives.
         self._outlets: dict[str, tuple[bytes, PublishWorker]] = {}
         self._policy = limits.policy
         self._message_ids = message_ids
@@ -130,55 +130,50 @@ class Publisher:
         if get_ident() != self._thread:
             self._from_thread(self._publish_for_thread, confirmation, subject, payload, reply, headers, policy, msg_id)
             return confirmation
-        if type(payload) is bytes and reply is None and headers is None and policy is None and msg_id is None:
-            outlet = self._outlets.get(subject)
-            if outlet is not None:
-                # The same as all below would do, at half the cost: nearly every message goes this way.
-                template, worker = outlet
-                size = len(payload)
-                worker.add(confirmation, template % (size, payload), size, self._policy)
-                return confirmation
+        command: bytes | Unmade
         try:
-            policy = self._checked(subject, policy)
-            block = self._header_block(headers, msg_id)
-            if type(payload) is str:
-                payload = payloads.to_bytes(payload)
-            command: bytes | Unmade
-            if type(payload) is bytes:
-                command = encode_pub(subject, payload, reply, block)
-                size = len(payload) + len(block)
+            template, worker = self._outlets.get(subject) or self._outlet(subject)
+            if type(payload) is bytes and reply is None and headers is None and msg_id is None is self._message_ids:
+                size = len(payload)
+                command = template % (size, payload)
             else:
-                encode_pub(subject, b"", reply)  # a bad subject is told before the pool is asked
-                command = Unmade(subject, partial(_make, subject, payload, reply, block))
-                size = 0
+                command, size = self._command(subject, payload, reply, headers, msg_id)
+            if policy is None:
+                policy = self._policy
+            elif policy not in PUBLISH_POLICIES:
+                raise SettingError("policy", policy, "there is no such policy", f"One of {', '.join(PUBLISH_POLICIES)}")
         except NatsrouteError:
             self._refused += 1
             confirmation.fail(Failure(), self._complaints.add)
             return confirmation
-        self._worker_for(subject).add(confirmation, command, size, policy)
+        worker.add(confirmation, command, size, policy)
         return confirmation
 
-    def _checked(self, subject: str, policy: str | None) -> str:
+    def _outlet(self, subject: str) -> tuple[bytes, PublishWorker]:
+        """How a command to this subject looks, and who publishes it."""
         if self._stopping:
             raise PublisherStoppedError(f"the publisher is stopping: the message to {subject} was not sent")
-        if policy is not None and policy not in PUBLISH_POLICIES:
-            raise SettingError("policy", policy, "there is no such policy", f"One of {', '.join(PUBLISH_POLICIES)}")
-        return policy or self._policy
+        outlet = pub_template(subject), self.workers[hash(subject) % len(self.workers)]
+        if len(self._outlets) >= _REMEMBERED_SUBJECTS:
+            self._outlets.clear()
+        self._outlets[subject] = outlet
+        return outlet
 
-    def _header_block(self, headers: HeaderValues | None, msg_id: str | None) -> bytes:
+    def _command(
+        self, subject: str, payload: object, reply: str | None, headers: HeaderValues | None, msg_id: str | None
+    ) -> tuple[bytes | Unmade, int]:
+        """The command, or what makes it; and the bytes that ``max_payload`` bounds, 0 while that is not known."""
         if msg_id is not None:
             headers = {**(headers or {}), _MESSAGE_ID: msg_id}
         elif self._message_ids is not None:
             headers = {_MESSAGE_ID: next(self._message_ids), **(headers or {})}
-        return encode_headers(headers) if headers else b""
-
-    def _worker_for(self, subject: str) -> PublishWorker:
-        worker = self.workers[hash(subject) % len(self.workers)]
-        if self._message_ids is None:
-            if len(self._outlets) >= _REMEMBERED_SUBJECTS:
-                self._outlets.clear()
-            self._outlets[subject] = pub_template(subject), worker
-        return worker
+        block = encode_headers(headers) if headers else b""
+        if type(payload) is str:
+            payload = payloads.to_bytes(payload)
+        if type(payload) is bytes:
+            return encode_pub(subject, payload, reply, block), len(payload) + len(block)
+        encode_pub(subject, b"", reply)  # a bad reply subject is told before the pool is asked
+        return Unmade(subject, partial(_make, subject, payload, reply, block)), 0
 
     def _publish_for_thread(
         self,

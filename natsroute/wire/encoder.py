@@ -13,12 +13,15 @@ import attrs
 from natsroute.errors import SubjectError
 from natsroute.wire.frames import ConnectOptions
 from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE
-from natsroute.wire.subjects import check_pattern, check_queue_group, check_subject
+from natsroute.wire.subjects import check_pattern, check_queue_group, check_subject, is_plain
 
 PING = b"PING\r\n"
 PONG = b"PONG\r\n"
 
 _REMEMBERED_NAMES = 8192
+# A server ends the connection over a control line that is too long, and the message would be sent again for ever. Half
+# of the line each leaves room for the command, a reply subject and the sizes.
+_LONGEST_NAME = DEFAULT_MAX_CONTROL_LINE // 2 - 32
 
 
 @lru_cache(_REMEMBERED_NAMES)
@@ -37,12 +40,19 @@ def pub_template(subject: str) -> bytes:
     return b"PUB %b %%d\r\n%%b\r\n" % _subject(subject).replace(b"%", b"%%")
 
 
+def _reply(subject: str) -> bytes:
+    # Not remembered: most reply subjects are for one answer.
+    if len(subject) < _LONGEST_NAME and is_plain(subject):
+        return subject.encode("ascii")
+    check_subject(subject)
+    return _checked_length(subject.encode("utf-8", "surrogateescape"))
+
+
 def _checked_length(name: bytes) -> bytes:
-    # A server ends the connection over a control line that is too long, and the message would be sent again for ever.
-    # Half of the line each leaves room for the command, a reply subject and the sizes.
-    most = DEFAULT_MAX_CONTROL_LINE // 2 - 32
-    if len(name) > most:
-        raise SubjectError(f"subject {name[:100]!r}...: it has {len(name)} bytes; at most {most} fit on the wire")
+    if len(name) > _LONGEST_NAME:
+        raise SubjectError(
+            f"subject {name[:100]!r}...: it has {len(name)} bytes; at most {_LONGEST_NAME} fit on the wire"
+        )
     return name
 
 
@@ -59,11 +69,11 @@ def encode_pub(subject: str, payload: bytes, reply: str | None = None, headers: 
     :raises SubjectError: the subject or the reply subject is not one.
     """
     if headers:
-        to = _subject(subject) if reply is None else b"%b %b" % (_subject(subject), _subject(reply))
+        to = _subject(subject) if reply is None else b"%b %b" % (_subject(subject), _reply(reply))
         return b"HPUB %b %d %d\r\n%b%b\r\n" % (to, len(headers), len(headers) + len(payload), headers, payload)
     if reply is None:
         return pub_template(subject) % (len(payload), payload)
-    return b"PUB %b %b %d\r\n%b\r\n" % (_subject(subject), _subject(reply), len(payload), payload)
+    return b"PUB %b %b %d\r\n%b\r\n" % (_subject(subject), _reply(reply), len(payload), payload)
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from natsroute.errors import DecodeError, HeaderError
 
@@ -110,12 +111,23 @@ def encode_headers(headers: HeaderValues) -> bytes:
     """
     lines = [_VERSION]
     for name, values in headers.items():
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise HeaderError(f"header name {name!r}: it must be printable ASCII, without white space or colon")
-        if isinstance(values, str) or not isinstance(values, Iterable):
-            values = (values,)
-        for value in values:
-            if not isinstance(value, str) or not _VALUE.fullmatch(value):
-                raise HeaderError(f"header {name}: {value!r} must be a string without CR, LF or lone surrogates")
-            lines.append(f"{name}: {value}".encode("utf-8", "surrogateescape"))
+        beginning = _beginning(name)
+        if type(values) is str:
+            lines.append(beginning + _encoded(name, values))
+            continue
+        for value in values if isinstance(values, Iterable) and not isinstance(values, str) else (values,):
+            lines.append(beginning + _encoded(name, value))
     return b"\r\n".join((*lines, b"", b""))
+
+
+@lru_cache(1024, typed=True)
+def _beginning(name: object) -> bytes:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise HeaderError(f"header name {name!r}: it must be printable ASCII, without white space or colon")
+    return f"{name}: ".encode("ascii")
+
+
+def _encoded(name: str, value: object) -> bytes:
+    if isinstance(value, str) and (value.isprintable() or _VALUE.fullmatch(value)):  # nearly all values are printable
+        return value.encode("utf-8", "surrogateescape")
+    raise HeaderError(f"header {name}: {value!r} must be a string without CR, LF or lone surrogates")

@@ -15,6 +15,8 @@ from natsroute.errors import SubjectError
 _REFUSED = r"\x00-\x20\x7f\ud800-\udc7f\udd00-\udfff"
 _TOKEN = rf"[^{_REFUSED}.]+"
 _NAME = re.compile(rf"{_TOKEN}(?:\.{_TOKEN})*")
+# What nearly all subjects are made of, and no more than that: ASCII without the wildcards.
+_PLAIN = re.compile(r"[!-)+\-,/-=?-~]+(?:\.[!-)+\-,/-=?-~]+)*")
 _WILDCARD = re.compile(r"(?:^|\.)[*>](?:\.|$)")
 _INNER_TAIL = re.compile(r"(?:^|\.)>\.")
 _QUEUE_GROUP = re.compile(rf"[^{_REFUSED}]+")
@@ -29,6 +31,11 @@ def check_subject(subject: str) -> None:
     _check_name(subject)
     if _WILDCARD.search(subject):
         raise SubjectError(f"subject {subject!r}: a message cannot be sent to a wildcard")
+
+
+def is_plain(subject: str) -> bool:
+    """Whether it is a subject at first sight: ASCII, and no wildcard character in it. Others may be one too."""
+    return _PLAIN.fullmatch(subject) is not None
 
 
 def check_pattern(pattern: str) -> None:
