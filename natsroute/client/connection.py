@@ -200,7 +200,7 @@ class Connection(Service):
         if subscription.sid not in self._subscriptions:
             return
         if max_messages is not None and max_messages > subscription.received:
-            subscription.max_messages = max_messages
+            subscription.end_at(max_messages)
         else:
             max_messages = None
             self.forget(subscription)
@@ -375,8 +375,8 @@ class Connection(Service):
             return
         for subscription in self._subscriptions.values():
             protocol.sub(subscription.subject, subscription.sid, subscription.queue_group)
-            if subscription.max_messages is not None:
-                protocol.unsub(subscription.sid, subscription.max_messages - subscription.received)
+            if subscription.left is not None:
+                protocol.unsub(subscription.sid, subscription.left)
 
     def _tell(self, change: Change) -> None:
         self.state = change.state

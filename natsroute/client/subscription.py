@@ -82,7 +82,7 @@ class Subscription:
         self.queue_group = queue_group
         self.received = self.dropped = 0
         self.refused: PermissionsError | None = None
-        self.max_messages: int | None = None
+        self._max_messages: int | None = None
         self._connection = connection
         self._on_msg = on_msg
         self._limits = limits
@@ -92,6 +92,8 @@ class Subscription:
         self._waiting_bytes = 0
         self._holds = 0
         self._pumping = False
+        # Whether a message can be handed over as it comes: one look for each message, and not one at all of the above.
+        self._is_direct = True
 
     @property
     def pending(self) -> int:
@@ -106,13 +108,7 @@ class Subscription:
     def deliver(self, msg: Msg) -> None:
         """Take a message from the connection."""
         self.received += 1
-        if self.received == self.max_messages:
-            self._connection.forget(self)
-        if self._holds or self._waiting:
-            self._waiting.append(msg)
-            self._waiting_bytes += msg.line.size
-            if self._is_above(self._limits.messages, self._limits.bytes):
-                self._overflow()
+        if not self._is_direct and self._took(msg):
             return
         # As _hand_over(), without the call: this is the way of nearly every message.
         try:
@@ -126,6 +122,7 @@ class Subscription:
     def hold(self) -> None:
         """Hand over nothing more until :meth:`release` has been called as often as this."""
         self._holds += 1
+        self._is_direct = False
 
     def release(self) -> None:
         """Undo one :meth:`hold`; after the last, what waited is handed over."""
@@ -140,6 +137,7 @@ class Subscription:
                 self._hand_over(msg)
         finally:
             self._pumping = False
+            self._is_direct = not self._holds and self._max_messages is None
         if self._overflowing and not self._is_above(self._limits.messages // 2, self._limits.bytes // 2):
             self._overflowing = False
             self._connection.resume(self)
@@ -172,6 +170,28 @@ class Subscription:
                 self.dropped += 1
         if error is not None:
             self._on_overflow(error)
+
+    @property
+    def left(self) -> int | None:
+        """How many messages are to come still; None: any number."""
+        return None if self._max_messages is None else self._max_messages - self.received
+
+    def end_at(self, max_messages: int) -> None:
+        """It has its last message when it has had so many."""
+        self._max_messages = max_messages
+        self._is_direct = False
+
+    def _took(self, msg: Msg) -> bool:
+        """Whether a message waits, or was dropped, instead of being handed over."""
+        if self.left == 0:
+            self._connection.forget(self)
+        if not self._holds and not self._waiting:
+            return False
+        self._waiting.append(msg)
+        self._waiting_bytes += msg.line.size
+        if self._is_above(self._limits.messages, self._limits.bytes):
+            self._overflow()
+        return True
 
     def _hand_over(self, msg: Msg) -> None:
         try:
