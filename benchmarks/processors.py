@@ -1,8 +1,9 @@
 """
 Which processors a peer has, and which the stage: the server, the feeder and all else.
 
-Half of them for the peer, at least one, and the others for the stage; with one processor, or where a process cannot
-be bound, all have all. It is the same for every peer, and what a peer starts stays where the peer is.
+Half of them for the peer, and the others for the stage. With fewer than four, or where a process cannot be bound, all
+have all: on one processor server and feeder would be what is measured, and peers of several processes would queue. It
+is the same for every peer, and what a peer starts stays where the peer is.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+
+#: So many are divided.
+_ENOUGH = 4
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,14 @@ class Processors:
 
     @classmethod
     def divided(cls) -> Processors:
-        """Those of this machine, divided."""
+        """Those of this machine, divided if they are enough."""
         if not hasattr(os, "sched_getaffinity"):
             return cls.shared()
         numbers = sorted(os.sched_getaffinity(0))
+        if len(numbers) < _ENOUGH:
+            return cls.shared()
         stage = len(numbers) - len(numbers) // 2
-        return cls(frozenset(numbers[:stage]), frozenset(numbers[stage:] or numbers))
+        return cls(frozenset(numbers[:stage]), frozenset(numbers[stage:]))
 
     @classmethod
     def shared(cls) -> Processors:
