@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import DebugInfo, Deferred
 from twisted.python.failure import Failure
 
 _fresh = vars(Deferred())
@@ -50,24 +50,28 @@ class Confirmation(Deferred[None]):
 
         :param unheard: called with the failure if nobody has looked at it when the Deferred is gone; in any thread.
         """
-        if self.has_listeners:
-            self.errback(reason)
-            return
-        # What errback() would do, without the traceback that it would leave in the log.
         failure = reason if isinstance(reason, Failure) else Failure(reason)
-        failure.cleanFailure()
-        self.called = True
-        self.result = failure
-        self.unheard = unheard
-        self.__class__ = _FailedConfirmation
+        self._debugInfo = debug_info = _Unheard(unheard)
+        if self.has_listeners:
+            self.errback(failure)
+        else:
+            failure.cleanFailure()
+            self.called = True
+            self.result = debug_info.failResult = failure
 
 
-class _FailedConfirmation(Confirmation):
-    """Apart, since a ``__del__`` would cost the others too."""
+class _Unheard(DebugInfo):
+    """
+    Stands where Twisted keeps a failure until somebody has looked at it; then it takes it away from here. What is left
+    when this is gone Twisted would log, with a traceback for each.
+    """
+
+    def __init__(self, tell: Callable[[Failure], object]) -> None:
+        self._tell = tell
 
     def __del__(self) -> None:
-        if not self.has_listeners:
-            self.unheard(cast(Failure, self.result))
+        if self.failResult is not None:
+            self._tell(self.failResult)
 
 
 def confirm_all(confirmations: Iterable[Confirmation | None]) -> None:
@@ -83,22 +87,26 @@ def confirm_all(confirmations: Iterable[Confirmation | None]) -> None:
             confirmation.result = None
 
 
+#: How often CPython says that an object is referred to. Elsewhere nobody can know whether a Deferred is still wanted.
+_references: Callable[[object], int] | None = getattr(sys, "getrefcount", None)
+
+
 def _count_references(confirmations: Sequence[Confirmation | None]) -> list[int]:
-    return [_references(confirmation) for confirmation in confirmations]
+    return [0 if _references is None else _references(confirmation) for confirmation in confirmations]
 
 
-#: How often CPython says that an object is referred to; elsewhere nobody can know whether a Deferred is still wanted.
-_references: Callable[[object], int] = getattr(sys, "getrefcount", lambda thing: sys.maxsize)
 #: What it says of one that nobody has but the list that is looked through.
 [_OURS_ALONE] = _count_references([Confirmation()])
 
 
-def without_abandoned(confirmations: Sequence[Confirmation | None]) -> list[Confirmation | None]:
+def without_abandoned(confirmations: list[Confirmation | None]) -> list[Confirmation | None]:
     """
     None in the place of each that nobody will ever look at: its publisher has dropped it, and nobody listens.
 
     They need not be kept until the server has their messages, and looked through by the garbage collector meanwhile.
     """
+    if _references is None:
+        return confirmations
     return [
         confirmation
         if confirmation is None or _references(confirmation) > _OURS_ALONE or confirmation.has_listeners

@@ -128,6 +128,7 @@ class Publisher:
         """
         confirmation: Confirmation = Confirmation()
         if get_ident() != self._thread:
+            confirmation.has_listeners = True  # that thread may add one at any moment
             self._from_thread(self._publish_for_thread, confirmation, subject, payload, reply, headers, policy, msg_id)
             return confirmation
         command: bytes | Unmade
@@ -177,7 +178,7 @@ class Publisher:
 
     def _publish_for_thread(
         self,
-        confirmed: Deferred[None],
+        confirmed: Confirmation,
         subject: str,
         payload: object,
         reply: str | None,
@@ -185,7 +186,8 @@ class Publisher:
         policy: str | None,
         msg_id: str | None,
     ) -> None:
-        self.publish(subject, payload, reply, headers, policy=policy, msg_id=msg_id).chainDeferred(confirmed)
+        published = self.publish(subject, payload, reply, headers, policy=policy, msg_id=msg_id)
+        published.addCallbacks(confirmed.callback, confirmed.fail, errbackArgs=(self._complaints.add,))
 
     #: The name that the function has in a Kamailio script.
     nats_publish = publish

@@ -78,7 +78,7 @@ class PublishWorker:
         self._settling = Settling(clock, limits.resend_window, limits.bytes // 4)
         self._messages = 0
         self._bytes = 0
-        self._failures: list[tuple[Confirmation | None, Exception | Failure]] = []
+        self._failures: list[tuple[Confirmation | None, Exception | Failure, Callable[[Failure], None]]] = []
         self._max_payload = MOST_MAX_PAYLOAD  # until a server says otherwise
         self._permission_errors: dict[str, PermissionsError] = {}
         self._next_flush: IDelayedCall | None = None
@@ -112,16 +112,14 @@ class PublishWorker:
         """
         self._messages = messages = self._messages + 1
         self._bytes = size_of_all = self._bytes + len(command)
-        if messages > self._half_of_messages or size_of_all > self._half_of_bytes:
+        presses = messages > self._half_of_messages or size_of_all > self._half_of_bytes
+        if presses:
             if policy == "drop":
                 self._drop(confirmation, command)
                 return
             if messages > self._limits.messages or self._bytes > self._limits.bytes:
                 self._refuse(confirmation, command, self._full_without(command))
                 return
-            if not self._pressed:
-                self._pressed = True
-                self._on_pressure(True)
         if size > self._max_payload:
             self._refuse(confirmation, command, PayloadTooLargeError(size, self._max_payload))
             return
@@ -135,6 +133,9 @@ class PublishWorker:
         waiting.commands.append(command)
         if type(command) is Unmade:
             waiting.unmade.append(command)
+        if presses and not self._pressed:
+            self._pressed = True
+            self._on_pressure(True)
         if self._next_flush is None:
             waiting.since = self._clock.seconds()
             if self._next_expiry is None and self._limits.max_age:
@@ -176,7 +177,7 @@ class PublishWorker:
         settling = self._settling.take()
         if not in_order:
             self._unsure += [Batch([], data, 0.0) for data in settling]
-        lost = ConnectionLostError("the connection was lost before the server confirmed it")
+        lost = "the connection was lost before the server confirmed it"
         unconfirmed, self._unconfirmed = self._unconfirmed, deque()
         self._unsure += [
             batch if batch.all_kept else self._kept(batch, lost).as_batch()
@@ -223,8 +224,9 @@ class PublishWorker:
         self._parked.clear()
         self._in_the_pool = Messages()
         self._waiting = Messages()
-        reason = PublisherStoppedError("the publisher stopped before the server had the message")
-        self._fail_all((one for messages in held for one in messages), reason)
+        self._permission_errors.clear()
+        said = "the publisher stopped before the server had the message"
+        self._fail_all((one for messages in held for one in messages), lambda: PublisherStoppedError(said))
         self._tell_failures()
 
     # -- the way out ------------------------------------------------------------------------------------------------
@@ -256,7 +258,7 @@ class PublishWorker:
         self._bytes += sum(len(unmade) for unmade in messages.unmade)
         sendable = self._sendable(messages)
         if self._link.max_payload is None:
-            lost = ConnectionLostError("there is no connection to a NATS server")
+            lost = "there is no connection to a NATS server"
             self._parked.appendleft(self._kept(sendable, lost))
         else:
             self._write(sendable.as_batch())
@@ -324,37 +326,41 @@ class PublishWorker:
         commands = (each for each in split_pubs(batch.data) if read_pub(each).size <= self._max_payload)
         return Batch([], b"".join(commands), batch.since)
 
-    def _kept(self, messages: Messages | Batch, lost: ConnectionLostError) -> Messages:
+    def _kept(self, messages: Messages | Batch, lost: str) -> Messages:
         """What waits for the next connection; the rest fails."""
         if isinstance(messages, Messages) and messages.all_kept:
             return messages
         ours = list(messages)
-        self._fail_all((one for one in ours if not is_kept(one[0])), lost)
+        self._fail_all((one for one in ours if not is_kept(one[0])), lambda: ConnectionLostError(lost))
         return messages_of((one for one in ours if is_kept(one[0])), messages.since)
 
     def _expire(self) -> None:
         """Fail what is too old, and look again when the next will be."""
         self._next_expiry = None
         now = self._clock.seconds()
-        last = now - self._limits.max_age
         expired: list[Messages | Batch] = [
-            batch for batch in (*self._unsure, *self._unconfirmed) if batch.confirmations and batch.since <= last
+            batch for batch in (*self._unsure, *self._unconfirmed) if batch.confirmations and self._is_old(batch, now)
         ]
-        if self._in_the_pool.commands and self._in_the_pool.since <= last:
+        if self._in_the_pool.commands and self._is_old(self._in_the_pool, now):
             expired.append(self._in_the_pool)
             self._in_the_pool = Messages()
-        while self._parked and self._parked[0].since <= last:
+        while self._parked and self._is_old(self._parked[0], now):
             expired.append(self._parked.popleft())
-        self._fail_all((one for messages in expired for one in messages), PublishExpiredError(self._limits.max_age))
+        max_age = self._limits.max_age
+        self._fail_all((one for messages in expired for one in messages), lambda: PublishExpiredError(max_age))
         for batch in expired:
             if isinstance(batch, Batch):  # its PONG may still come
-                batch.confirmations, batch.expired = [], True
+                batch.confirmations, batch.data, batch.expired = [], b"", True
         self._unsure = [batch for batch in self._unsure if not batch.expired]
         left = [messages.since for messages in self._held if messages.confirmations]
         if left:
-            self._next_expiry = self._clock.callLater(min(left) + self._limits.max_age - now, self._expire)
+            # A busy reactor may be late, and then the messages that wait are too old already.
+            self._next_expiry = self._clock.callLater(max(0.0, min(left) + max_age - now), self._expire)
         self._send()
         self._tell_failures()
+
+    def _is_old(self, messages: Messages | Batch, now: float) -> bool:
+        return messages.since + self._limits.max_age <= now
 
     def _drop(self, confirmation: Confirmation, command: bytes | Unmade) -> None:
         self.dropped += 1
@@ -368,37 +374,49 @@ class PublishWorker:
         self._fail(confirmation, command, reason)
         self._tell_failures()
 
-    def _fail(self, confirmation: Confirmation | None, command: bytes | Unmade, reason: Exception | Failure) -> None:
-        """Count it; its Deferred fails when all is in its place again, for its callbacks may look around here."""
+    def _fail(
+        self,
+        confirmation: Confirmation | None,
+        command: bytes | Unmade,
+        reason: Exception | Failure,
+        *,
+        told: bool = False,
+    ) -> None:
+        """
+        Count it; its Deferred fails when all is in its place again, for its callbacks may look around here.
+
+        :param told: whether the log has it already.
+        """
         self.failed += 1
         self._messages -= 1
         if type(command) is bytes:  # what the pool makes is counted when it comes back from there
             self._bytes -= len(command)
-        self._failures.append((confirmation, reason))
+        self._failures.append((confirmation, reason, _ignore if told else self._complaints.add))
 
-    def _fail_all(self, messages: Iterable[OneMessage], reason: Exception) -> None:
+    def _fail_all(self, messages: Iterable[OneMessage], make_reason: Callable[[], Exception]) -> None:
+        """Fail them in one line of the log; each gets an exception of its own, for it may be raised somewhere."""
         subjects: set[str] = set()
         count = 0
         for confirmation, command in messages:
             count += 1
             if len(subjects) < 10:
                 subjects.add(_subject_of(command))
-            self._fail(confirmation, command, reason)
+            self._fail(confirmation, command, make_reason(), told=True)
         if count:
             self.log.error(
                 "{count} messages were not confirmed, to {subjects}: {reason}",
                 count=count,
                 subjects=", ".join(sorted(subjects)),
-                reason=reason,
+                reason=make_reason(),
             )
 
     def _tell_failures(self) -> None:
         failures, self._failures = self._failures, []
-        for confirmation, reason in failures:
+        for confirmation, reason, unheard in failures:
             if confirmation is None:
-                self._complaints.add(reason if isinstance(reason, Failure) else Failure(reason))
+                unheard(reason if isinstance(reason, Failure) else Failure(reason))
             else:
-                confirmation.fail(reason, self._complaints.add)
+                confirmation.fail(reason, unheard)
         if self._pressed and self._messages * 4 <= self._limits.messages and self._bytes * 4 <= self._limits.bytes:
             self._pressed = False
             self._on_pressure(False)
@@ -428,6 +446,10 @@ class PublishWorker:
                 self._next_expiry.cancel()
                 self._next_expiry = None
             drained.callback(None)
+
+
+def _ignore(failure: Failure) -> None:
+    """It is told already."""
 
 
 def _subject_of(command: bytes | Unmade) -> str:
