@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes
-from natsroute.errors import DecodeError, PublishBufferFullError, RouteError, RouteTimeoutError
+from natsroute.errors import DecodeError, PayloadTooLargeError, PublishBufferFullError, RouteError, RouteTimeoutError
 from natsroute.ledger import Tally
 from natsroute.routes.event import Middleware, RouteFunction, Scope
 from natsroute.routes.middleware import (
@@ -20,6 +20,7 @@ from natsroute.routes.middleware import (
     retry,
     throttle,
 )
+from natsroute.routes.middleware import timeout as timeout_of
 from natsroute.testing import Published, RouteTester
 from natsroute.wire.frames import MsgLine
 from tests.support import LogRecorder
@@ -41,7 +42,7 @@ class MiddlewareTestCase(SynchronousTestCase):
         return answer
 
     def make(self, *middleware: Middleware, **options: Any) -> RouteTester:
-        event_route = EventRoutes()
+        event_route = EventRoutes(middleware=options.pop("middleware_of_all", ()))
         event_route("nats:a", middleware=middleware, **options)(self.route)
         event_route("nats:connected", **options)(self.route)
         return RouteTester(event_route)
@@ -95,6 +96,19 @@ class OrderTests(MiddlewareTestCase):
             {"dead_letter": "a"},
         ):
             error = self.assertRaises(RouteError, EventRoutes(), "nats:a", **options)
+            self.assertIn("event route 'nats:a'", str(error))
+        misused: list[Any] = [
+            deduplicate,
+            correlation,
+            timeout_of,
+            retry,
+            throttle,
+            dead_letter,
+            5,
+            lambda function: None,
+        ]
+        for middleware in misused:
+            error = self.assertRaises(RouteError, EventRoutes()("nats:a", middleware=[middleware]), self.route)
             self.assertIn("event route 'nats:a'", str(error))
         for make in (lambda: throttle(0), lambda: deduplicate(seconds=0), lambda: retry(1, wait=-1)):
             self.assertRaises(RouteError, make)
@@ -257,6 +271,35 @@ class DeadLetterTests(MiddlewareTestCase):
         [line] = log.lines("error")
         self.assertIn("the dead letter of a message to 'a' was not published: the publish worker holds", line)
 
+    def test_what_does_not_go_along(self) -> None:
+        """Headers that a stream would obey; and a letter is not buried a second time."""
+        log = LogRecorder(self)
+        self.answers = [ValueError(), ValueError()]
+        tester = self.make(dead_letter="dead")
+        headers = {"Nats-Msg-Id": "1", "Nats-Expected-Stream": "S", "A": "b"}
+        self.failureResultOf(tester.deliver("a", headers=headers), ValueError)
+        [letter] = tester.published
+        assert letter.headers is not None
+        self.assertEqual(sorted(letter.headers), sorted([*DEAD_LETTER_HEADERS, "A"]))
+        self.failureResultOf(tester.deliver("a", headers=letter.headers), ValueError)
+        self.assertEqual(len(tester.published), 1)
+        self.assertEqual(len(log.matching("which is not buried again")), 1)
+
+    def test_a_letter_that_is_too_large(self) -> None:
+        """It goes without the message's own headers."""
+        sent: list[Any] = []
+
+        def publish(*message: Any, **how: Any) -> Deferred[None]:
+            sent.append(message[3])
+            return fail(PayloadTooLargeError(2, 1)) if "A" in message[3] else succeed(None)
+
+        self.answers = [ValueError()]
+        tester = self.make(dead_letter="dead")
+        self.patch(tester, "_publish", publish)
+        self.failureResultOf(tester.deliver("a", headers={"A": "b"}), ValueError)
+        self.assertEqual([sorted(headers) for headers in sent][1], sorted(DEAD_LETTER_HEADERS))
+        self.assertEqual(self.tally.dead_lettered, 1)
+
     def test_the_event_of_a_connection(self) -> None:
         """It has no message that could be kept."""
         self.answers = [ValueError()]
@@ -316,17 +359,31 @@ class DeduplicateTests(MiddlewareTestCase):
         self.assertEqual([event.data for event in self.events], [b"1", b"1", b"2"])
 
     def test_for_so_long(self) -> None:
-        tester = self.make(deduplicate(lambda event: 1, seconds=10))
+        tester = self.make(deduplicate(key=lambda event: 1, seconds=10))
         for advance, calls in [(0, 1), (9, 1), (1, 2), (9, 2)]:
             tester.clock.advance(advance)
             tester.deliver("a")
             self.assertEqual(len(self.events), calls)
 
     def test_so_many(self) -> None:
-        tester = self.make(deduplicate(lambda event: event.data, most=2))
+        tester = self.make(deduplicate(key=lambda event: event.data, most=2))
         for data in (b"1", b"2", b"2", b"3", b"1"):
             tester.deliver("a", data)
         self.assertEqual([event.data for event in self.events], [b"1", b"2", b"3", b"1"])
+
+    def test_the_last_one(self) -> None:
+        """One is remembered where one is asked for."""
+        tester = self.make(deduplicate(key=lambda event: event.data, most=1))
+        for data in (b"1", b"1", b"2", b"2", b"1"):
+            tester.deliver("a", data)
+        self.assertEqual([event.data for event in self.events], [b"1", b"2", b"1"])
+
+    def test_connections(self) -> None:
+        """Each time that one comes is news."""
+        tester = self.make(middleware_of_all=[deduplicate()])
+        self.successResultOf(tester.connected())
+        self.successResultOf(tester.connected())
+        self.assertEqual(len(self.events), 2)
 
     def test_one_that_failed(self) -> None:
         """It is welcome again."""

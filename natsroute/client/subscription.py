@@ -169,7 +169,10 @@ class Subscription:
                 self._waiting_bytes -= msg.line.size
                 self.dropped += 1
         if error is not None:
-            self._on_overflow(error)
+            try:
+                self._on_overflow(error)
+            except Exception:
+                self.log.failure("The observer of {subject}'s limits raised an exception", subject=self.subject)
 
     @property
     def left(self) -> int | None:

@@ -34,7 +34,14 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from natsroute.errors import DecodeError, NatsrouteError, RouteError, RouteTimeoutError, SubjectError
+from natsroute.errors import (
+    DecodeError,
+    NatsrouteError,
+    PayloadTooLargeError,
+    RouteError,
+    RouteTimeoutError,
+    SubjectError,
+)
 from natsroute.routes.calls import deferred_of
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.wire.headers import HeaderValues, printable
@@ -47,6 +54,8 @@ def compose(function: RouteFunction, middleware: Iterable[Middleware]) -> RouteF
     """The function with all middleware around it, the first outermost."""
     for around in reversed(tuple(middleware)):
         function = around(function)
+        if not callable(function):
+            raise RouteError(f"middleware {around!r} gave {function!r}, which cannot be called")
     return function
 
 
@@ -129,8 +138,10 @@ def dead_letter(subject: str) -> Middleware:
     """
     Publish the payload of a message whose call failed, with headers that tell route, subject, error and attempts.
 
-    The message's own headers go along. The call counts as failed all the same, and as dead-lettered when the server
-    has the letter; the message is in progress until then.
+    The message's own headers go along, but for those that begin with ``Nats-``, which a stream would obey, and for a
+    letter that would be too large with them. The call counts as failed all the same, and as dead-lettered when the
+    server has the letter; the message is in progress until then. A message that is a dead letter itself is not buried
+    again: two routes might send it to each other for ever.
 
     :raises RouteError: the subject is not one.
     """
@@ -156,11 +167,18 @@ def dead_letter(subject: str) -> Middleware:
 
 
 async def _bury(event: Event, subject: str, error: Exception) -> None:
+    own = _sendable_headers(event)
+    if DEAD_LETTER_HEADERS[0] in own:
+        _log.error("Event route {route} failed on a dead letter, which is not buried again", route=event.name)
+        return
+    own = {name: values for name, values in own.items() if not name.startswith("Nats-")}
     told = (event.name, event.subject, f"{type(error).__name__}: {error}", str(event.attempts))
     headers: dict[str, Any] = {name: printable(text[:_LONGEST_TOLD]) for name, text in zip(DEAD_LETTER_HEADERS, told)}
     try:
-        headers = {**_sendable_headers(event), **headers}
-        await event.publish(subject, event.data, None, headers)
+        try:
+            await event.publish(subject, event.data, None, {**own, **headers}, policy="keep")
+        except PayloadTooLargeError:
+            await event.publish(subject, event.data, None, headers, policy="keep")
     except NatsrouteError as problem:
         _log.error(
             "Event route {route}: the dead letter of a message to {subject!r} was not published: {reason}",
@@ -209,10 +227,10 @@ def message_id(event: Event) -> Hashable:
 
 
 def deduplicate(
-    key: Callable[[Event], Hashable] = message_id, *, seconds: float = 120.0, most: int = 10_000
+    *, key: Callable[[Event], Hashable] = message_id, seconds: float = 120.0, most: int = 10_000
 ) -> Middleware:
     """
-    Pass over a message that came before; a route that failed gets it again.
+    Pass over a message that came before, or is being handled; a route that has failed gets it again.
 
     Routes that are given the same middleware share what it has seen.
 
@@ -224,20 +242,25 @@ def deduplicate(
     _check_positive("most", most)
     seen: OrderedDict[Hashable, float] = OrderedDict()
 
-    def forget(failure: Failure, known: Hashable) -> Failure:
-        seen.pop(known, None)
+    def forget(failure: Failure, known: Hashable, began: float) -> Failure:
+        if seen.get(known) == began:
+            del seen[known]
         return failure
 
     def around(function: RouteFunction) -> RouteFunction:
         def once(event: Event) -> Deferred[object] | None:
+            if event.server is not None:
+                return maybeDeferred(function, event)  # a connection that comes again is news
             now = event.clock.seconds()
-            while seen and (len(seen) >= most or next(iter(seen.values())) <= now - seconds):
+            while seen and next(iter(seen.values())) + seconds <= now:
                 seen.popitem(last=False)
             known = key(event)
             if known in seen:
                 return None
             seen[known] = now
-            return maybeDeferred(function, event).addErrback(forget, known)
+            if len(seen) > most:
+                seen.popitem(last=False)
+            return maybeDeferred(function, event).addErrback(forget, known, now)
 
         return once
 
@@ -250,6 +273,9 @@ def correlation(header: str = "Correlation-Id") -> Middleware:
 
     :param header: where it stands.
     """
+
+    if not isinstance(header, str):
+        raise RouteError(f"correlation: header = {header!r}; it must be the name of a header")
 
     def around(function: RouteFunction) -> RouteFunction:
         def correlated(event: Event) -> object:

@@ -158,7 +158,7 @@ def _options(name: str, seconds: float | None, retries: int, letters: str | None
     try:
         if letters is not None:
             yield dead_letter(letters)
-            if name.startswith(PREFIX) and overlaps(name[len(PREFIX) :], letters):
+            if name == PREFIX + letters:
                 raise RouteError(f"dead_letter = {letters!r}: the route would get its own dead letters")
         if retries:
             yield retry(retries)
@@ -181,6 +181,10 @@ def _check(route: Route) -> None:
         raise RouteError(f"event route {route.name!r}: concurrency = {route.concurrency!r}; it must be 1 or more")
     if route.key is not None and not callable(route.key):
         raise RouteError(f"event route {route.name!r}: key = {route.key!r} cannot be called")
+    try:
+        compose(route.function, route.middleware)
+    except Exception as error:  # such as middleware that must be called first: deduplicate for deduplicate()
+        raise RouteError(f"event route {route.name!r}: its middleware cannot be used: {error}") from None
     if route.thread and inspect.iscoroutinefunction(route.function):
         raise RouteError(f"event route {route.name!r}: a coroutine function runs on the reactor, not in a thread")
 
