@@ -5,9 +5,11 @@ route::
     for each consumer    received  = succeeded + failed + dropped + in progress + waiting
     for the publisher    published = confirmed + failed + dropped + in progress
 
-Each room counts what it does itself, and no counter is made from the others of its equation: ``received`` and the
-dropped messages are counted by the subscription, routed ones by the runner, ends by the calls; what waits, and what is
-on its way out, is found by looking. So the equations can fail, and :meth:`Ledger.differences` is a test.
+Each room counts what it does itself: ``received`` and the dropped messages are counted by the subscription, routed
+ones by the runner, ends by the calls; what waits, and what is on its way out, is found by looking. So the equations can
+fail, and :meth:`Ledger.differences` is a test: that each message received is dropped, waits, or was given to a route;
+that no route has had more ends than messages; that as many messages are on their way out as were taken and have no end.
+What is in progress is what was given to routes and has not ended; the tests compare it with the calls that run.
 """
 
 from __future__ import annotations

@@ -2,12 +2,66 @@
 
 from __future__ import annotations
 
+import gc
+
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.publishing.confirmation import Confirmation, confirm_all
+from natsroute.publishing import confirmation as confirmation_module
+from natsroute.publishing.confirmation import Confirmation, confirm_all, without_abandoned
+
+
+class FailureTests(SynchronousTestCase):
+    """A failure is found by whoever looks for it, and told once if nobody does."""
+
+    def setUp(self) -> None:
+        self.unheard: list[Failure] = []
+
+    def failed(self) -> Confirmation:
+        confirmation = Confirmation()
+        confirmation.fail(ZeroDivisionError(), self.unheard.append)
+        return confirmation
+
+    def test_awaited(self) -> None:
+        async def publish() -> None:
+            await self.failed()
+
+        self.failureResultOf(Deferred.fromCoroutine(publish()), ZeroDivisionError)
+        gc.collect()
+        self.assertEqual(self.unheard, [])
+
+    def test_looked_at_later(self) -> None:
+        self.failureResultOf(self.failed(), ZeroDivisionError)
+        gc.collect()
+        self.assertEqual(self.unheard, [])
+
+    def test_nobody_looks(self) -> None:
+        """Neither at once, nor behind a callback that is not for failures."""
+        self.failed()
+        self.failed().addCallback(lambda _: None)
+        before = Confirmation()
+        before.addCallback(lambda _: None)
+        before.fail(ZeroDivisionError(), self.unheard.append)
+        del before
+        gc.collect()
+        self.assertEqual([failure.type for failure in self.unheard], [ZeroDivisionError] * 3)
+
+
+class WithoutAbandonedTests(SynchronousTestCase):
+    """Deferreds that nobody has are not kept."""
+
+    def test_who_stays(self) -> None:
+        held, listened = Confirmation(), [Confirmation()]
+        listened[0].addCallback(lambda _: None)
+        kept = without_abandoned([Confirmation(), held, None, listened.pop()])
+        self.assertEqual([confirmation is not None for confirmation in kept], [False, True, False, True])
+
+    def test_a_python_that_does_not_count(self) -> None:
+        """Then all are kept."""
+        self.patch(confirmation_module, "_references", None)
+        self.assertIsNot(without_abandoned([Confirmation()])[0], None)
 
 
 class ConfirmationTests(SynchronousTestCase):

@@ -363,6 +363,18 @@ class HealthTests(ProtocolTestCase):
         self.assertEqual(link.answer_pings(), b"PING\r\n")
         self.assertIsInstance(self.ending_of(link), ConnectionLostError)
 
+    def test_cut_off_behind_several_pauses(self) -> None:
+        """A short one does not make forget a long one, and an answer to what was asked before it proves nothing."""
+        link = self.connected(timing=self.timing)
+        link.protocol.pause()
+        self.clock.advance(12.0)
+        link.protocol.resume()
+        link.protocol.pause()
+        self.clock.advance(0.3)
+        link.protocol.resume()
+        link.receive(b"PONG\r\n")
+        self.assertIsInstance(self.ending_of(link), SlowConsumerError)
+
     def test_short_pauses_are_not_suspicious(self) -> None:
         """And cost no PING: a busy consumer has many of them."""
         link = self.connected(timing=self.timing)

@@ -223,6 +223,19 @@ class AgeTests(PublisherTestCase):
         for wait in waits[1:]:
             self.successResultOf(wait)
 
+    def test_a_reactor_that_was_busy(self) -> None:
+        """For longer than the age: what waits is too old already, and no time is negative."""
+        waits = [self.publisher.publish("a", b"1")]
+        self.flush()
+        waits.append(self.publisher.publish("a", b"2"))
+        self.clock.rightNow += 120
+        self.worker._expire()
+        assert self.worker._next_expiry is not None
+        self.assertGreaterEqual(self.worker._next_expiry.getTime(), self.clock.seconds())
+        self.flush()
+        for wait in waits:
+            self.failureResultOf(wait, PublishExpiredError)
+
     def test_nothing_left_to_look_at(self) -> None:
         """No timer stays behind."""
         self.publisher.publish("a", b"")

@@ -177,8 +177,9 @@ class NatsProtocol(Protocol):
         """Read again."""
         if self._reading.paused:
             self._pings_outstanding = 0
-        if self._reading.resume(self.transport) and self._is_ready:
-            self.ping().addCallbacks(lambda _: self._reading.answered(), lambda lost: None)
+        pause = self._reading.resume(self.transport)
+        if pause is not None and self._is_ready:
+            self.ping().addCallbacks(lambda _: self._reading.answered(pause), lambda lost: None)
 
     def drain(self) -> Deferred[None]:
         """

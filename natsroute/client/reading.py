@@ -15,13 +15,15 @@ class Reading:
     Stops and continues the reading of a transport.
 
     A server that cannot write to a slow consumer says nothing before it ends the connection. So if the connection is
-    lost behind a long pause, and before the server has answered a PING, the pause is taken to be the reason.
+    lost behind a long pause, and before the server has answered a PING, the pause is taken to be the reason; a server
+    that was stopped in that time cannot be told from it.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
+        self._pauses = 0
         self._paused_at: float | None = None
-        self._unread_for = 0.0  # seconds of a pause since which the server has not shown that it is still there
+        self._unread_for = 0.0  # seconds of pauses since which the server has not shown that it is still there
 
     @property
     def paused(self) -> bool:
@@ -34,28 +36,33 @@ class Reading:
             self._paused_at = self._clock.seconds()
             transport.pauseProducing()
 
-    def resume(self, transport: IPushProducer) -> bool:
+    def resume(self, transport: IPushProducer) -> int | None:
         """
         Read again.
 
-        :return: whether the server should be asked if it is still there.
+        :return: the number of the pause, if the server should be asked whether it is still there.
         """
         if self._paused_at is None:
-            return False
-        self._unread_for, self._paused_at = self._clock.seconds() - self._paused_at, None
+            return None
+        self._unread_for += self._clock.seconds() - self._paused_at
+        self._paused_at = None
+        self._pauses += 1
         transport.resumeProducing()
-        return self._unread_for >= _SUSPICIOUS
+        return self._pauses if self._unread_for >= _SUSPICIOUS else None
 
-    def answered(self) -> None:
-        """The server is still there."""
-        self._unread_for = 0.0
+    def answered(self, pause: int) -> None:
+        """The server has answered what it was asked behind that pause."""
+        if pause == self._pauses and self._paused_at is None:
+            self._unread_for = 0.0
 
     def cut_off(self) -> SlowConsumerError | None:
         """The connection is lost: whether for this reason."""
-        unread_for = self._unread_for if self._paused_at is None else self._clock.seconds() - self._paused_at
+        unread_for = self._unread_for
+        if self._paused_at is not None:
+            unread_for += self._clock.seconds() - self._paused_at
         if unread_for < _SUSPICIOUS:
             return None
         return SlowConsumerError(
-            f"the server ended the connection, which was not read for {unread_for:.0f} s, as it does with slow "
-            "consumers; what it kept for us is lost"
+            f"the connection ended, which was not read for {unread_for:.0f} s: perhaps the server cut off a slow "
+            "consumer, and what it still kept for us is lost"
         )
