@@ -86,7 +86,7 @@ class Progress:
         self._watch = None
         now = self._clock.seconds()
         for call in self.running:
-            if not call.told and now - call.started >= self._slow_after:
+            if not call.told and call.started + self._slow_after <= now:  # rounded as below
                 call.told = True
                 self.log.warn(
                     "Event route {route} has not ended for {seconds:.0f} s on a message to {subject!r}",
