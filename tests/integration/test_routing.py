@@ -270,7 +270,8 @@ class PermissionTests(RealServerTestCase):
         for subject in subjects:
             await self.assertFailure(service.publish(subject, b""), PermissionsError)
         await service.publish("open", b"")
-        self.assertEqual((service.publisher.confirmed, service.publisher.failed, service.publisher.resent), (1, 4, 0))
+        account = service.ledger().publisher
+        self.assertEqual((account.confirmed, account.failed, account.resent), (1, 4, 0))
 
     async def test_a_wrong_password(self) -> None:
         """One line that says so, without the password, and it keeps trying."""
