@@ -103,17 +103,15 @@ class Batch:
 
     :ivar confirmations: none for messages that are written again though they were confirmed, and none for those that
         have failed since.
-    :ivar data: their commands, one behind the other.
+    :ivar data: their commands, one behind the other; nothing is left of those that have expired.
     :ivar since: when the first of them was published.
     :ivar all_kept: whether all of them may be sent again.
-    :ivar expired: whether they were too old, and have failed.
     """
 
     confirmations: list[Confirmation | None]
     data: bytes
     since: float
     all_kept: bool = True
-    expired: bool = False
 
     def __iter__(self) -> Iterator[OneMessage]:
         return zip(self.confirmations, split_pubs(self.data))

@@ -26,9 +26,8 @@ from natsroute.publishing.outgoing import Unmade
 from natsroute.publishing.terms import PUBLISH_POLICIES, InPool, Link, PublishLimits
 from natsroute.publishing.worker import PublishWorker
 from natsroute.wire.encoder import encode_pub, pub_template
-from natsroute.wire.headers import HeaderValues, encode_headers
+from natsroute.wire.headers import MESSAGE_ID, HeaderValues, encode_headers
 
-_MESSAGE_ID = "Nats-Msg-Id"
 _REMEMBERED_SUBJECTS = 8192
 
 
@@ -165,9 +164,9 @@ class Publisher:
     ) -> tuple[bytes | Unmade, int]:
         """The command, or what makes it; and the bytes that ``max_payload`` bounds, 0 while that is not known."""
         if msg_id is not None:
-            headers = {**(headers or {}), _MESSAGE_ID: msg_id}
+            headers = {**(headers or {}), MESSAGE_ID: msg_id}
         elif self._message_ids is not None:
-            headers = {_MESSAGE_ID: next(self._message_ids), **(headers or {})}
+            headers = {MESSAGE_ID: next(self._message_ids), **(headers or {})}
         block = encode_headers(headers) if headers else b""
         if type(payload) is str:
             payload = payloads.to_bytes(payload)

@@ -166,7 +166,7 @@ class PublishWorker:
             self.resent += sum(1 for _ in split_pubs(batch.data))
             self._write(batch)
         self._send()
-        self._tell_failures()
+        self._tell_news()
 
     def disconnected(self, *, in_order: bool = False) -> None:
         """
@@ -182,12 +182,12 @@ class PublishWorker:
         self._unsure += [
             batch if batch.all_kept else self._kept(batch, lost).as_batch()
             for batch in unconfirmed
-            if not batch.expired
+            if batch.data  # else it has expired
         ]
         self._parked = deque(self._kept(messages, lost) for messages in self._parked)
         self._waiting = self._kept(self._waiting, lost)
         self._permission_errors.clear()
-        self._tell_failures()
+        self._tell_news()
 
     def refused(self, error: PermissionsError) -> None:
         """
@@ -227,7 +227,7 @@ class PublishWorker:
         self._permission_errors.clear()
         said = "the publisher stopped before the server had the message"
         self._fail_all((one for messages in held for one in messages), lambda: PublisherStoppedError(said))
-        self._tell_failures()
+        self._tell_news()
 
     # -- the way out ------------------------------------------------------------------------------------------------
 
@@ -263,7 +263,7 @@ class PublishWorker:
         else:
             self._write(sendable.as_batch())
         self._send()
-        self._tell_failures()
+        self._tell_news()
 
     def _write(self, batch: Batch) -> None:
         if not batch.data:
@@ -286,7 +286,7 @@ class PublishWorker:
             self._messages -= len(batch.confirmations)
             self._bytes -= len(batch.data)
             confirm_all(batch.confirmations)
-        self._tell_failures()
+        self._tell_news()
 
     # -- what does not go out ---------------------------------------------------------------------------------------
 
@@ -350,14 +350,14 @@ class PublishWorker:
         self._fail_all((one for messages in expired for one in messages), lambda: PublishExpiredError(max_age))
         for batch in expired:
             if isinstance(batch, Batch):  # its PONG may still come
-                batch.confirmations, batch.data, batch.expired = [], b"", True
-        self._unsure = [batch for batch in self._unsure if not batch.expired]
+                batch.confirmations, batch.data = [], b""
+        self._unsure = [batch for batch in self._unsure if batch.data]
         left = [messages.since for messages in self._held if messages.confirmations]
         if left:
             # A busy reactor may be late, and then the messages that wait are too old already.
             self._next_expiry = self._clock.callLater(max(0.0, min(left) + max_age - now), self._expire)
         self._send()
-        self._tell_failures()
+        self._tell_news()
 
     def _is_old(self, messages: Messages | Batch, now: float) -> bool:
         return messages.since + self._limits.max_age <= now
@@ -372,7 +372,7 @@ class PublishWorker:
     def _refuse(self, confirmation: Confirmation, command: bytes | Unmade, reason: Exception) -> None:
         """Fail a message that was not taken."""
         self._fail(confirmation, command, reason)
-        self._tell_failures()
+        self._tell_news()
 
     def _fail(
         self,
@@ -410,7 +410,8 @@ class PublishWorker:
                 reason=make_reason(),
             )
 
-    def _tell_failures(self) -> None:
+    def _tell_news(self) -> None:
+        """Behind each change: what failed, that there is room again, what was flushed, and that all is drained."""
         failures, self._failures = self._failures, []
         for confirmation, reason, unheard in failures:
             if confirmation is None:

@@ -44,7 +44,7 @@ from natsroute.errors import (
 )
 from natsroute.routes.calls import deferred_of
 from natsroute.routes.event import Event, Middleware, RouteFunction
-from natsroute.wire.headers import HeaderValues, printable
+from natsroute.wire.headers import MESSAGE_ID, HeaderValues, printable
 from natsroute.wire.subjects import check_subject
 
 _log = Logger()
@@ -223,7 +223,7 @@ def throttle(limit: int, seconds: float = 1.0) -> Middleware:
 
 def message_id(event: Event) -> Hashable:
     """What two copies of a message have in common: ``Nats-Msg-Id``, or subject and payload if there is none."""
-    return event.headers.get("Nats-Msg-Id") or (event.subject, event.data)
+    return event.headers.get(MESSAGE_ID) or (event.subject, event.data)
 
 
 def deduplicate(

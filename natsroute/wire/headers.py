@@ -14,6 +14,9 @@ from natsroute.errors import DecodeError, HeaderError
 #: What a caller may give as headers: one value for a name, or several.
 HeaderValues = Mapping[str, "str | Sequence[str]"]
 
+#: The header by which a stream knows a message that it has (NATS JetStream).
+MESSAGE_ID = "Nats-Msg-Id"
+
 _VERSION = b"NATS/1.0"
 _NAME = re.compile(r"[!-9;-~]+")  # printable ASCII without the colon
 # Of the surrogates, those alone that stand for a byte which is not UTF-8 can be written.
