@@ -26,7 +26,7 @@ from natsroute.ledger import Tally
 from natsroute.routes.event import Event, RouteFunction, Scope
 from natsroute.routes.table import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER, EventRoutes, Route, RouteTable
 from natsroute.wire.encoder import encode_pub
-from natsroute.wire.frames import MsgLine
+from natsroute.wire.frames import Address
 from natsroute.wire.headers import HeaderValues, encode_headers
 
 __all__ = ["Published", "RouteTester"]
@@ -79,9 +79,9 @@ class RouteTester:
         if route is None:
             return fail(RouteError(f"no event route takes a message to {subject!r}"))
         block = encode_headers(headers) if headers else b""
-        data = payloads.to_bytes(payload)
-        line = MsgLine(subject, 1, reply, len(block), len(block) + len(data))
-        event = Event.within(self._scope(route, queue_group), line, data, block)
+        reply_to = None if reply is None else reply.encode("utf-8", "surrogateescape")
+        scope = self._scope(route, queue_group)
+        event = Event.within(scope, Address(subject, 1), payloads.to_bytes(payload), block, reply_to)
         return maybeDeferred(route.what_runs(self._call_here), event)
 
     def connected(self, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:

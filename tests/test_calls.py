@@ -14,13 +14,13 @@ from natsroute.errors import DecodeError
 from natsroute.ledger import Tally
 from natsroute.routes.calls import Calls, Progress
 from natsroute.routes.event import Scope
-from natsroute.wire.frames import MsgLine
+from natsroute.wire.frames import Address
 from tests.support import LogRecorder
 
 
 def an_event(data: bytes = b"", subject: str = "a.b") -> Event:
     scope = Scope(lambda *message, **how: succeed(None), Clock(), Tally("nats:a.*"))
-    return Event.within(scope, MsgLine(subject, 1, None, 0, len(data)), data)
+    return Event.within(scope, Address(subject, 1), data)
 
 
 class CallsTests(SynchronousTestCase):

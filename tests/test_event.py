@@ -12,7 +12,7 @@ from natsroute import Event
 from natsroute.errors import DecodeError, NoReplySubjectError
 from natsroute.ledger import Tally
 from natsroute.routes.event import Scope
-from natsroute.wire.frames import MsgLine
+from natsroute.wire.frames import Address
 
 
 class EventTests(SynchronousTestCase):
@@ -27,7 +27,7 @@ class EventTests(SynchronousTestCase):
 
     def event(self, data: bytes = b"", reply: str | None = None, headers: bytes = b"") -> Event:
         scope = Scope(self.publish, Clock(), Tally("nats:a.*"), "q")
-        return Event.within(scope, MsgLine("a.b", 1, reply, len(headers), len(headers) + len(data)), data, headers)
+        return Event.within(scope, Address("a.b", 1), data, headers, None if reply is None else reply.encode())
 
     def test_what_it_says_of_itself(self) -> None:
         event = self.event(b"hi", "r")

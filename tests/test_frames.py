@@ -13,11 +13,11 @@ from natsroute.errors import DecodeError, ProtocolError
 from natsroute.wire.frames import (
     DEFAULT_MAX_PAYLOAD,
     MOST_MAX_PAYLOAD,
+    Address,
     ConnectOptions,
     Err,
     Info,
     Msg,
-    MsgLine,
     Signal,
 )
 
@@ -214,34 +214,34 @@ class ConnectOptionsTests(SynchronousTestCase):
 
 
 class MsgTests(SynchronousTestCase):
-    """A message shows its line, and its block in two parts."""
+    """A message shows its address, and its block in two parts."""
 
     def test_without_headers(self) -> None:
-        msg = Msg(MsgLine("a.b", 7, None, 0, 5), b"hello")
+        msg = Msg(Address("a.b", 7), b"hello")
         self.assertEqual((msg.subject, msg.reply, msg.data), ("a.b", None, b"hello"))
         self.assertEqual(dict(msg.headers), {})
         self.assertIsNone(msg.headers.status)
 
     def test_with_headers(self) -> None:
         block = b"NATS/1.0\r\nA: b\r\n\r\n"
-        msg = Msg(MsgLine("a.b", 7, "r", len(block), len(block) + 5), b"hello", block)
+        msg = Msg(Address("a.b", 7), b"hello", block, b"r")
         self.assertEqual((msg.reply, msg.data), ("r", b"hello"))
         self.assertEqual(dict(msg.headers), {"A": "b"})
 
     def test_with_headers_alone(self) -> None:
         """As the server's own "no responders"."""
         block = b"NATS/1.0 503\r\n\r\n"
-        msg = Msg(MsgLine("_INBOX.1", 7, None, len(block), len(block)), b"", block)
+        msg = Msg(Address("_INBOX.1", 7), b"", block)
         self.assertEqual((msg.data, msg.headers.status), (b"", 503))
 
     def test_payload_that_looks_like_headers(self) -> None:
         """The line says what is header, not the block."""
-        msg = Msg(MsgLine("a", 7, None, 0, 12), b"NATS/1.0\r\n\r\n")
+        msg = Msg(Address("a", 7), b"NATS/1.0\r\n\r\n")
         self.assertEqual((msg.data, dict(msg.headers)), (b"NATS/1.0\r\n\r\n", {}))
 
     def test_bad_headers(self) -> None:
         """They spoil the headers, not the payload."""
-        msg = Msg(MsgLine("a", 7, None, 3, 5), b"hi", b"bad")
+        msg = Msg(Address("a", 7), b"hi", b"bad")
         self.assertEqual(msg.data, b"hi")
         self.assertRaises(DecodeError, lambda: msg.headers)
 

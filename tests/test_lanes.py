@@ -14,7 +14,7 @@ from natsroute.routes.calls import Calls, Progress
 from natsroute.routes.event import Scope
 from natsroute.routes.lanes import BACKLOG_PER_KEY, Lane, open_lane
 from natsroute.routes.table import Route
-from natsroute.wire.frames import MsgLine
+from natsroute.wire.frames import Address
 
 
 class LaneTestCase(SynchronousTestCase):
@@ -40,7 +40,7 @@ class LaneTestCase(SynchronousTestCase):
 
     def take(self, lane: Lane, data: bytes) -> Deferred[None] | None:
         self.tally.routed += 1
-        return lane(Event.within(self.scope, MsgLine("a", 1, None, 0, len(data)), data))
+        return lane(Event.within(self.scope, Address("a", 1), data))
 
     def end(self, data: bytes) -> None:
         self.running.pop(data).callback(None)

@@ -22,7 +22,7 @@ from natsroute.routes.middleware import (
 )
 from natsroute.routes.middleware import timeout as timeout_of
 from natsroute.testing import Published, RouteTester
-from natsroute.wire.frames import MsgLine
+from natsroute.wire.frames import Address
 from tests.support import LogRecorder
 
 
@@ -248,7 +248,7 @@ class DeadLetterTests(MiddlewareTestCase):
 
         block = b"NATS/1.0\r\nno colon\r\n\r\n"
         scope = Scope(publish, Clock(), Tally("nats:a"))
-        event = Event.within(scope, MsgLine("a", 1, None, len(block), len(block) + 1), b"x", block)
+        event = Event.within(scope, Address("a", 1), b"x", block)
         buried: Any = dead_letter("dead")(lambda event: event.headers["Call-ID"])(event)
         self.failureResultOf(Deferred.fromCoroutine(buried), DecodeError)
         [(subject, data, _, headers)] = published

@@ -14,7 +14,7 @@ from natsroute.ledger import Tally
 from natsroute.routes.calls import Progress
 from natsroute.routes.runner import MOST_WAITING_ERRORS, ConnectionRunner, Means, Runner
 from natsroute.routes.table import RouteTable
-from natsroute.wire.frames import MsgLine
+from natsroute.wire.frames import Address
 from tests.support import LogRecorder
 
 
@@ -42,7 +42,7 @@ class RunnerTestCase(SynchronousTestCase):
         return Tally.total("", runner.tallies)
 
     def send(self, runner: Runner, subject: str, data: bytes = b"") -> Deferred[None] | None:
-        return runner.on_msg(Event(MsgLine(subject, 1, None, 0, len(data)), data))
+        return runner.on_msg(Event(Address(subject, 1), data))
 
 
 class RunnerTests(RunnerTestCase):

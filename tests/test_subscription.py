@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.subscription import PENDING_POLICIES, PendingLimits, PendingPolicy, Subscription
 from natsroute.errors import PendingLimitError
-from natsroute.wire.frames import Msg, MsgLine
+from natsroute.wire.frames import Address, Msg
 
 
 class RecordingConnection:
@@ -45,7 +45,7 @@ class SubscriptionTests(SynchronousTestCase):
 
     def deliver(self, subscription: Subscription, *payloads: bytes) -> None:
         for payload in payloads:
-            subscription.deliver(Msg(MsgLine("a", 1, None, 0, len(payload)), payload))
+            subscription.deliver(Msg(Address("a", 1), payload))
 
     def test_a_quick_receiver(self) -> None:
         subscription = self.subscription()

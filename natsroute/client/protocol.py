@@ -221,7 +221,7 @@ class NatsProtocol(Protocol):
             for frame in frames:
                 if type(frame) is message_type:
                     try:
-                        deliver = on_msg[frame.line.sid]
+                        deliver = on_msg[frame.address.sid]
                     except KeyError:
                         self.unknown_sids += 1  # it was on the way when its subscription ended
                         continue

@@ -133,7 +133,7 @@ class Subscription:
         try:
             while self._waiting and not self._holds:
                 msg = self._waiting.popleft()
-                self._waiting_bytes -= msg.line.size
+                self._waiting_bytes -= msg.size
                 self._hand_over(msg)
         finally:
             self._pumping = False
@@ -166,7 +166,7 @@ class Subscription:
         else:
             while self._is_above(limits.messages, limits.bytes):
                 msg = self._waiting.popleft() if limits.policy == "drop_oldest" else self._waiting.pop()
-                self._waiting_bytes -= msg.line.size
+                self._waiting_bytes -= msg.size
                 self.dropped += 1
         if error is not None:
             try:
@@ -191,7 +191,7 @@ class Subscription:
         if not self._holds and not self._waiting:
             return False
         self._waiting.append(msg)
-        self._waiting_bytes += msg.line.size
+        self._waiting_bytes += msg.size
         if self._is_above(self._limits.messages, self._limits.bytes):
             self._overflow()
         return True

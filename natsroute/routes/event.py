@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from natsroute import payloads
 from natsroute.errors import NatsrouteError, NoReplySubjectError
 from natsroute.ledger import Tally
-from natsroute.wire.frames import Msg, MsgLine
+from natsroute.wire.frames import Address, Msg
 from natsroute.wire.headers import HeaderValues
 
 
@@ -72,9 +72,11 @@ class Event(Msg):
     _attempts: int
 
     @classmethod
-    def within(cls, scope: Scope, line: MsgLine, data: bytes, header_block: bytes = b"") -> Event:
+    def within(
+        cls, scope: Scope, address: Address, data: bytes, header_block: bytes = b"", reply_to: bytes | None = None
+    ) -> Event:
         """The event of a message, for a route."""
-        event = cls(line, data, header_block)
+        event = cls(address, data, header_block, reply_to)
         event.scope = scope
         return event
 
@@ -169,7 +171,7 @@ class Event(Msg):
     @classmethod
     def of_connection(cls, scope: Scope) -> Event:
         """A connection came or went, or something is wrong with it."""
-        return cls.within(scope, MsgLine("", 0, None, 0, 0), b"")
+        return cls.within(scope, Address("", 0), b"")
 
     def __repr__(self) -> str:
         about = f"server={self.server!r}" if self.server else f"subject={self.subject!r}, {len(self.data)} bytes"

@@ -99,7 +99,7 @@ class Runner:
 
         :return: None when the next message may come, or a Deferred that fires when it may.
         """
-        subject = event.line.subject
+        subject = event.address.subject
         try:
             way = self._way_of[subject]
         except KeyError:

@@ -37,19 +37,17 @@ class Err:
 
 
 @attrs.define(eq=False, weakref_slot=False)
-class MsgLine:
+class Address:
     """
-    The control line of a MSG or HMSG. Lines repeat, so the parser remembers them and messages share them.
+    Where a message was delivered: the subject that it was published to, and the subscription that it came through.
 
-    :ivar header_size: bytes of the header block, 0 for a MSG.
-    :ivar size: bytes of header block and payload together.
+    Addresses repeat, so the parser remembers them and messages share them.
+
+    :ivar sid: the number that this client gave the subscription.
     """
 
     subject: str
     sid: int
-    reply: str | None
-    header_size: int
-    size: int
 
 
 @attrs.define(eq=False, weakref_slot=False)
@@ -57,24 +55,32 @@ class Msg:
     """
     A message.
 
-    :ivar line: its control line.
+    :ivar address: where it was delivered.
     :ivar data: its payload.
     :ivar header_block: its headers as they came; empty for a message without.
+    :ivar reply_to: the subject that an answer should go to, as it came; or None.
     """
 
-    line: MsgLine
+    address: Address
     data: bytes
     header_block: bytes = b""
+    reply_to: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of header block and payload together."""
+        return len(self.header_block) + len(self.data)
 
     @property
     def subject(self) -> str:
         """The subject that it was published to."""
-        return self.line.subject
+        return self.address.subject
 
     @property
     def reply(self) -> str | None:
         """The subject that an answer should go to, or None."""
-        return self.line.reply
+        reply_to = self.reply_to
+        return None if reply_to is None else reply_to.decode("utf-8", "surrogateescape")
 
     @property
     def headers(self) -> Headers:

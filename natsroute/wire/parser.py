@@ -17,7 +17,7 @@ from collections.abc import Generator
 from typing import TypeVar
 
 from natsroute.errors import ProtocolError
-from natsroute.wire.frames import DEFAULT_MAX_PAYLOAD, Err, Frame, Info, Msg, MsgLine, Signal
+from natsroute.wire.frames import DEFAULT_MAX_PAYLOAD, Address, Err, Frame, Info, Msg, Signal
 
 #: Bytes of a control line, without its line end; nats-server's own ``max_control_line``.
 DEFAULT_MAX_CONTROL_LINE = 4096
@@ -38,8 +38,9 @@ _REMEMBERED_LENGTH = 256
 
 T = TypeVar("T")
 
-#: A message line, and what stands between two messages that have it: the first one's end, and the line's text.
-_KnownLine = tuple[MsgLine, bytes]
+#: A message line: the address, the reply subject, the bytes of the header block and those of both, and what stands
+#: between two messages that have the same line (the first one's end, and the line's text) if that is likely to come.
+_Line = tuple[Address, bytes | None, int, int, bytes]
 
 _SIGNALS = {signal.value: signal for signal in Signal}
 _TAB, _CR, _H = b"\t\rH"
@@ -63,8 +64,8 @@ class Parser:
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._wanted = 0  # do not look again before there is so much: a large payload is joined once
-        self._lines: dict[bytes, _KnownLine] = {}
-        self._beginnings: dict[bytes, tuple[str, int]] = {}  # "MSG SUBJECT SID", as it was read
+        self._lines: dict[bytes, _Line] = {}
+        self._addresses: dict[bytes, Address] = {}  # "MSG SUBJECT SID", as it was read
         self._sizes: dict[bytes, int] = {}  # the last of a line with its CR LF, which then need not be looked for
 
     @property
@@ -102,6 +103,7 @@ class Parser:
         startswith = buffer.startswith
         position = 0
         wanted = 0
+        reply_to: bytes | None = None
         try:
             while True:
                 start = find(b"\n", position) + 1
@@ -109,26 +111,17 @@ class Parser:
                     self._check_unfinished_line(buffer, position)
                     break
                 text = buffer[position:start]
-                known = known_line(text)
-                if known is not None:
-                    line, again = known
-                else:
-                    frame = recall(text) or self._parse_line(text)
-                    if type(frame) is not MsgLine:
-                        position = start
-                        yield frame  # type: ignore[misc]
-                        continue
-                    line, again = frame, b""
-                    if frame.reply is None and len(text) <= _REMEMBERED_LENGTH:
-                        again = b"\r\n" + text
-                        _put(self._lines, text, (frame, again), _REMEMBERED_LINES)
-                header_size = line.header_size
+                # Behind a message with a reply subject mostly comes another, whose line has never been seen.
+                line = (known_line(text) if reply_to is None else None) or recall(text) or self._parse_line(text)
+                if type(line) is not tuple:
+                    position = start
+                    yield line  # type: ignore[misc]
+                    continue
+                address, reply_to, header_size, size, again = line
                 while start:
-                    stop = start + line.size
-                    if again and startswith(
-                        again, stop
-                    ):  # a busy subject: behind this message comes the same line once more
-                        following = stop + len(again)
+                    stop = start + size
+                    if again and startswith(again, stop):
+                        following = stop + len(again)  # a busy subject: the same line once more
                     else:
                         following = 0
                         if stop + 2 > length:
@@ -139,34 +132,33 @@ class Parser:
                     position = stop + 2
                     if header_size:
                         body = start + header_size
-                        yield message_type(line, buffer[body:stop], buffer[start:body])
+                        yield message_type(address, buffer[body:stop], buffer[start:body], reply_to)
                     else:
-                        yield message_type(line, buffer[start:stop])
+                        yield message_type(address, buffer[start:stop], b"", reply_to)
                     start = following
         finally:
             self._chunks = [buffer[position:]]
             self._buffered = length - position
             self._wanted = wanted
 
-    def _recall(self, text: bytes) -> MsgLine | None:
+    def _recall(self, text: bytes) -> _Line | None:
         """The message line, if all of it but the reply subject has been seen before, in whatever lines."""
         if len(text) > _REMEMBERED_LENGTH:
             return None
         try:
             if text[0] == _H:
-                beginning, reply, header_word, word = text.rsplit(b" ", 3)
+                beginning, reply_to, header_word, word = text.rsplit(b" ", 3)
                 size, header_size = self._sizes[word], self._sizes[header_word]
                 if header_size > size:
                     return None
             else:
-                beginning, reply, word = text.rsplit(b" ", 2)
+                beginning, reply_to, word = text.rsplit(b" ", 2)
                 size, header_size = self._sizes[word], 0
-            known = self._beginnings.get(beginning)
-            if known is not None and reply and _TAB not in reply:
-                return MsgLine(known[0], known[1], reply.decode(), header_size, size)
-            subject, sid = self._beginnings[b"%b %b" % (beginning, reply)]
-            return MsgLine(subject, sid, None, header_size, size)
-        except (KeyError, ValueError):  # UnicodeDecodeError is a ValueError
+            address = self._addresses.get(beginning)
+            if address is not None and reply_to and _TAB not in reply_to:
+                return address, reply_to, header_size, size, b""
+            return self._remember(text, self._addresses[b"%b %b" % (beginning, reply_to)], header_size, size)
+        except (KeyError, ValueError):
             return None
 
     def _check_unfinished_line(self, buffer: bytes, position: int) -> None:
@@ -184,7 +176,7 @@ class Parser:
             return self._max_control_line * ERR_LINE_TIMES
         return self._max_control_line + MESSAGE_LINE_ROOM * (operation in (b"MSG ", b"HMSG"))
 
-    def _parse_line(self, text: bytes) -> Info | Err | Signal | MsgLine:
+    def _parse_line(self, text: bytes) -> Info | Err | Signal | _Line:
         if len(text) > self._max_control_line + 2 and len(text) > self._line_limit(text) + 2:
             raise ProtocolError(f"a line of {len(text) - 2} bytes", text)
         if text[-2:] != b"\r\n":
@@ -204,12 +196,12 @@ class Parser:
             return Err(text[5:].strip().strip(b"'").decode("utf-8", "replace"))
         raise ProtocolError("not a NATS command", text)
 
-    def _parse_message_line(self, words: list[bytes], text: bytes) -> MsgLine:
+    def _parse_message_line(self, words: list[bytes], text: bytes) -> _Line:
         with_headers = len(words[0]) == len(b"HMSG")
         arguments = len(words) - with_headers
         if arguments != 4 and arguments != 5:
             raise ProtocolError(f"a message line of {len(words)} words", text)
-        reply = words[3].decode("utf-8", "surrogateescape") if arguments == 5 else None
+        reply_to = words[3] if arguments == 5 else None
         sid = _number(words[2], text)
         size = _number(words[-1], text)
         header_size = _number(words[-2], text) if with_headers else 0
@@ -218,13 +210,21 @@ class Parser:
         most = self._max_payload
         if size - header_size > most or header_size > most:
             raise ProtocolError(f"a message above max_payload, {most} bytes", text)
-        subject = words[1].decode("utf-8", "surrogateescape")
+        address = Address(words[1].decode("utf-8", "surrogateescape"), sid)
         if words[0] in (b"MSG", b"HMSG") and len(text) <= _REMEMBERED_LENGTH and size <= most:
-            _put(self._beginnings, b"%b %b %b" % (words[0], words[1], words[2]), (subject, sid), _REMEMBERED_PARTS)
+            _put(self._addresses, b"%b %b %b" % (words[0], words[1], words[2]), address, _REMEMBERED_PARTS)
             _put(self._sizes, words[-1] + b"\r\n", size, _REMEMBERED_PARTS)
             if with_headers:
                 _put(self._sizes, words[-2], header_size, _REMEMBERED_PARTS)
-        return MsgLine(subject, sid, reply, header_size, size)
+            if reply_to is None:
+                return self._remember(text, address, header_size, size)
+        return address, reply_to, header_size, size, b""
+
+    def _remember(self, text: bytes, address: Address, header_size: int, size: int) -> _Line:
+        """A line without a reply subject, which is likely to come again."""
+        line = address, None, header_size, size, b"\r\n" + text
+        _put(self._lines, text, line, _REMEMBERED_LINES)
+        return line
 
 
 def _put(memory: dict[bytes, T], key: bytes, value: T, most: int) -> None:

@@ -91,15 +91,13 @@ def _read(stream: bytes, places: list[int], *, forgetful: bool = False) -> list[
 def _seen(frame: Frame) -> Any:
     if not isinstance(frame, Msg):
         return frame
-    line, block = frame.line, frame.header_block
-    assert (len(block), len(block) + len(frame.data)) == (line.header_size, line.size), line
     try:
         headers = frame.headers
     except DecodeError:
         read_headers = None
     else:
         read_headers = (*headers.items(), headers.status, headers.description)
-    return (frame.subject, line.sid, frame.reply, block, read_headers, frame.data)
+    return (frame.subject, frame.address.sid, frame.reply, frame.header_block, read_headers, frame.data)
 
 
 def _most_kept(unfinished: bytes, max_payload: int) -> int:
@@ -156,7 +154,7 @@ def what_is_published_arrives(
     [frame, *others] = Parser().feed(passed_on(command, sid=7) + b"PING\r\n")
     assert isinstance(frame, Msg), frame
     assert len(others) == 1, others
-    assert (frame.line.sid, frame.data) == (7, payload), frame
+    assert (frame.address.sid, frame.data) == (7, payload), frame
     # As bytes, for surrogate escapes side by side may be UTF-8 together.
     assert list(map(_bytes, (frame.subject, frame.reply or ""))) == list(map(_bytes, (subject, reply or ""))), frame
     sent = {name: [_bytes(value.strip(" \t")) for value in values] for name, values in headers.items() if values}
