@@ -28,7 +28,7 @@ class Tally:
     :ivar routed: messages given to it.
     :ivar waiting: those of them that wait behind another one of their key.
     :ivar succeeded: calls that ended well.
-    :ivar failed: calls that raised, or whose Deferred failed, after all retries.
+    :ivar failed: calls that raised, or whose Deferred failed, after all retries; those cancelled at the end among them.
     :ivar retried: calls made again after a failure.
     :ivar dead_lettered: of the failed, those that were published to a dead-letter subject.
     """

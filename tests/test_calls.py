@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -23,8 +24,8 @@ def an_event(data: bytes = b"", subject: str = "a.b") -> Event:
     return Event.within(scope, Address(subject, 1), data)
 
 
-class CallsTests(SynchronousTestCase):
-    """Functions, coroutines and Deferreds; errors and calls that never end."""
+class CallsTestCase(SynchronousTestCase):
+    """Calls of any function, on a clock that the test moves."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -39,6 +40,10 @@ class CallsTests(SynchronousTestCase):
     def counts(self) -> tuple[int, int, int]:
         self.assertEqual(self.tally.in_progress, len(self.progress.running))
         return self.tally.succeeded, self.tally.failed, self.tally.in_progress
+
+
+class CallsTests(CallsTestCase):
+    """Functions, coroutines and Deferreds; errors and calls that never end."""
 
     def test_a_function(self) -> None:
         """Whatever it returns: Kamailio's callbacks return 1."""
@@ -132,7 +137,90 @@ class CallsTests(SynchronousTestCase):
         self.assertEqual(self.log.matching("has not ended"), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_stop(self) -> None:
+
+class StopTests(CallsTestCase):
+    """Progress.stop(): what runs is cancelled, and what comes behind it waits for start()."""
+
+    def test_cancelled(self) -> None:
+        """Deferreds and coroutines: each counts as failed, and none is logged: who stops names them all."""
+        cancelled: list[object] = []
+
+        async def route(event: Event) -> None:
+            await Deferred(cancelled.append)
+
+        waits = [self.call(route, an_event()), self.call(lambda event: Deferred(cancelled.append), an_event())]
+        self.progress.stop()
+        self.assertEqual((len(cancelled), self.counts()), (2, (0, 2, 0)))
+        self.assertEqual((self.log.lines("critical"), self.log.lines("error")), ([], []))
+        for wait in waits:
+            assert wait is not None
+            self.assertNoResult(wait)
+        self.progress.start()
+        for wait in waits:
+            assert wait is not None
+            self.assertIs(self.successResultOf(wait), None)
+
+    def test_the_watch_ends(self) -> None:
         self.call(lambda event: Deferred(), an_event())
         self.progress.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_futures(self) -> None:
+        """A Future that a route waits for is cancelled too, and says so later, in asyncio's way."""
+        loop = asyncio.new_event_loop()
+        self.addCleanup(loop.close)
+        future = loop.create_future()
+
+        async def route(event: Event) -> None:
+            await Deferred.fromFuture(future)
+
+        self.call(route, an_event())
+        self.progress.stop()
+        self.assertTrue(future.cancelled())
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        self.assertEqual((self.counts(), self.log.lines("critical")), ((0, 1, 0), []))
+
+    def test_one_that_goes_on(self) -> None:
+        """It stays in progress, is not cancelled again, and counts as what it comes to."""
+        go_on: Deferred[None] = Deferred()
+        asked: list[str] = []
+
+        async def stubborn(event: Event) -> None:
+            try:
+                await Deferred()
+            except CancelledError:
+                asked.append("cancelled")
+                await go_on
+
+        self.call(stubborn, an_event())
+        self.progress.stop()
+        self.progress.stop()
+        self.assertEqual((asked, self.counts()), (["cancelled"], (0, 0, 1)))
+        go_on.callback(None)
+        self.assertEqual(self.counts(), (1, 0, 0))
+
+    def test_one_that_fails_otherwise(self) -> None:
+        """An error of its own is logged as any other."""
+
+        async def clumsy(event: Event) -> None:
+            try:
+                await Deferred()
+            finally:
+                raise ZeroDivisionError
+
+        self.call(clumsy, an_event())
+        self.progress.stop()
+        self.assertEqual((self.counts(), len(self.flushLoggedErrors(ZeroDivisionError))), ((0, 1, 0), 1))
+
+    def test_one_that_cannot_be_cancelled(self) -> None:
+        """A canceller that raises keeps nobody from being cancelled."""
+
+        def refuse(deferred: object) -> None:
+            raise ZeroDivisionError
+
+        for _ in range(2):
+            self.call(lambda event: Deferred(refuse), an_event())
+        self.call(lambda event: Deferred(), an_event())
+        self.progress.stop()
+        self.assertEqual((self.counts(), len(self.flushLoggedErrors(ZeroDivisionError))), ((0, 1, 2), 2))

@@ -161,3 +161,24 @@ class KeyedTests(LaneTestCase):
             self.assertIs(self.take(lane, b"x"), None)
         self.assertEqual((self.started, self.tally.failed), ([], 2))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, TypeError)), 2)
+
+
+class StopTests(LaneTestCase):
+    """A call that is cancelled at the end makes room for nobody, until there is a new beginning."""
+
+    def test_nothing_follows(self) -> None:
+        for options in ({}, {"concurrency": 1, "key": lambda event: 1}, {"concurrency": 2}):
+            lane = self.lane(**options)
+            self.started.clear()
+            rooms = [self.take(lane, b"%d" % number) for number in range(2)]
+            begun, waiting = list(self.started), self.tally.waiting
+            self.progress.stop()
+            self.assertEqual((self.started, self.tally.waiting, self.tally.in_progress), (begun, waiting, 0), options)
+            room = rooms[-1]
+            assert room is not None
+            self.assertNoResult(room)
+            self.progress.start()
+            self.assertEqual(self.started, [b"0", b"1"], options)
+            if "key" in options:
+                self.end(b"1")
+            self.successResultOf(room)

@@ -151,3 +151,15 @@ class ConnectionRunnerTests(RunnerTestCase):
         runner = ConnectionRunner(RouteTable(self.event_route).get, self.means)
         runner.fire("nats:connected", "nats://a")
         self.assertEqual(runner.tallies, [])
+
+    def test_at_the_end(self) -> None:
+        """When calls are cancelled, nothing that waits behind one begins, nor what comes then."""
+        self.event_route("nats:connected")(lambda event: self.got.append(str(event.server)) or Deferred())
+        runner = ConnectionRunner(RouteTable(self.event_route).get, self.means)
+        for server in ("1", "2"):
+            runner.fire("nats:connected", server)
+        self.assertEqual(self.means.progress.unfinished, ["nats:connected"])
+        self.means.progress.stop()
+        runner.fire("nats:connected", "3")
+        total = self.total(runner)
+        self.assertEqual((self.got, total.routed, total.failed, total.waiting), (["1"], 2, 1, 1))

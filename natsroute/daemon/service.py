@@ -201,15 +201,18 @@ class NatsrouteService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Take no new messages, wait up to ``drain_timeout`` until those that came are handled, and up to 5 s for the
-        server to confirm what was published; then close.
+        Take no new messages, wait up to ``drain_timeout`` until those that came are handled, cancel the calls that last
+        longer, and wait up to 5 s for the server to confirm what was published; then close.
 
-        :return: fires when all is closed.
+        :return: fires when all is closed. To cancel it is to wait no longer; the service stops all the same.
         """
         if not self.running:
             return succeed(None)
         super().stopService()
-        return Deferred.fromCoroutine(self._stop())
+        # A route may be waiting for this: when its call is cancelled, it must not cancel what does so.
+        stopped: Deferred[None] = Deferred()
+        Deferred.fromCoroutine(self._stop()).chainDeferred(stopped)
+        return stopped
 
     def hurry(self) -> None:
         """Wait no longer for messages to be handled, if that is what the end waits for."""
@@ -324,14 +327,22 @@ class NatsrouteService(Service):
         if self.running:
             for connection in self.connections:
                 connection.startService()
+            if self.progress.stopped:
+                self._take_up()
 
     async def _drain(self) -> None:
         arrived = gatherResults([consumer.connection.drain() for consumer in self.consumers])
         give_up = self._reactor.seconds() + self.settings.drain_timeout
         while not (arrived.called and self._idle) and not self._hurried and self._reactor.seconds() < give_up:
             await deferLater(self._reactor, 0.01)
+        if not (arrived.called and self._idle):
+            self._cut_off()
+
+    def _cut_off(self) -> None:
+        """Begin nothing more; name what was not handled to the end, and cancel what is running."""
         left = self.progress.unfinished
         for consumer in self.consumers:
+            consumer.subscription.hold()
             left += consumer.subscription.pending_subjects
         if left:
             subjects = ", ".join(sorted(set(left))[:10])
@@ -340,6 +351,13 @@ class NatsrouteService(Service):
                 count=len(left),
                 subjects=subjects,
             )
+        self.progress.stop()
+
+    def _take_up(self) -> None:
+        """Undo :meth:`_cut_off`: what waited then is handled now."""
+        self.progress.start()
+        for consumer in self.consumers:
+            consumer.subscription.release()
 
     def _shutting_down(self) -> None:
         """The process ends, and not only this service."""
@@ -356,12 +374,14 @@ class NatsrouteService(Service):
         return self.progress.idle and not any(consumer.subscription.pending for consumer in self.consumers)
 
     async def _stop(self) -> None:
+        await deferLater(self._reactor, 0)  # not within a route that asked for the end: what runs cannot be cancelled
         await self._drain()
         await gatherResults([consumer.connection.stopService() for consumer in self.consumers])
         await self.publisher.stop(0.0 if self._hurried else FLUSH_TIMEOUT)
         await gatherResults([connection.stopService() for connection in self._publish_connections])
         self._forget_shutdown()
-        self.progress.stop()
+        if not self.progress.stopped:
+            self._cut_off()  # routes of the connections may have begun since
         await gatherResults([self._publish_threads.stopService(), self._route_threads.stopService()])
         if self._embedded is not None:
             await self._embedded.stopService()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -27,9 +28,11 @@ class Call:
     """A call that has not ended when its function returned."""
 
     event: Event
+    ending: Deferred[object]
     started: float
     ended: bool = False
     told: bool = False
+    cancelled: bool = False
 
 
 class Progress:
@@ -40,6 +43,7 @@ class Progress:
 
     :ivar running: calls that have not ended.
     :ivar waiting: events that a lane holds, since another one of their key is running.
+    :ivar stopped: whether nothing more may begin.
     """
 
     log = Logger()
@@ -47,6 +51,8 @@ class Progress:
     def __init__(self, clock: IReactorTime, *, slow_after: float = 30.0) -> None:
         self.running: set[Call] = set()
         self.waiting: set[Event] = set()
+        self.stopped = False
+        self._held: list[Deferred[None]] = []  # lanes that are not told yet that their calls have ended
         self._clock = clock
         self._slow_after = slow_after
         self._watch: IDelayedCall | None = None
@@ -58,12 +64,16 @@ class Progress:
 
     @property
     def unfinished(self) -> list[str]:
-        """The subjects of the messages whose calls are running, or wait behind another."""
-        return [call.event.subject for call in self.running] + [event.subject for event in self.waiting]
+        """The subjects of the messages whose calls are running, or wait behind another; for a connection, the route."""
+        return [event.subject or event.name for event in (*(call.event for call in self.running), *self.waiting)]
 
-    def new_call(self, event: Event) -> Call:
-        """A call that begins now; it counts as running when it is given to :meth:`add`."""
-        return Call(event, self._clock.seconds())
+    def new_call(self, event: Event, ending: Deferred[object]) -> Call:
+        """
+        A call that begins now; it counts as running when it is given to :meth:`add`.
+
+        :param ending: fires when it ends.
+        """
+        return Call(event, ending, self._clock.seconds())
 
     def add(self, call: Call) -> None:
         """It has not ended at once."""
@@ -71,16 +81,45 @@ class Progress:
         if self._watch is None:
             self._watch = self._clock.callLater(self._slow_after, self._look_for_slow)
 
-    def end(self, call: Call) -> None:
-        """It has ended, well or not."""
+    def end(self, call: Call) -> Deferred[None] | None:
+        """
+        It has ended, well or not.
+
+        :return: None, or what its lane must wait for before it goes on.
+        """
         call.ended = True
         self.running.discard(call)
+        if not self.stopped:
+            return None
+        self._held.append(Deferred())
+        return self._held[-1]
+
+    def start(self) -> None:
+        """Undo :meth:`stop`: lanes go on with what waits in them."""
+        self.stopped = False
+        held, self._held = self._held, []
+        for lane in held:
+            lane.callback(None)
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """
+        Cancel what is running, and let nothing follow it. Whoever asks for this names it (:attr:`unfinished`): a call
+        that then ends as cancelled is counted, not logged.
+        """
+        self.stopped = True
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        for call in tuple(self.running):
+            if not call.cancelled:
+                call.cancelled = True
+                self._cancel(call)
+
+    def _cancel(self, call: Call) -> None:
+        try:
+            call.ending.cancel()
+        except Exception:  # as any canceller of the program's own may
+            self.log.failure("Event route {route} could not be cancelled", route=call.event.name)
 
     def _look_for_slow(self) -> None:
         self._watch = None
@@ -129,7 +168,7 @@ class Calls:
         if result is None or (ending := deferred_of(result)) is None:
             self.tally.succeeded += 1
             return None
-        call = self.progress.new_call(event)
+        call = self.progress.new_call(event, ending)
         ended = ending.addCallbacks(self._succeed, self._fail, callbackArgs=(call,), errbackArgs=(call,))
         if call.ended:
             return None
@@ -155,10 +194,13 @@ class Calls:
                 subject=event.subject,
             )
 
-    def _succeed(self, result: object, call: Call) -> None:
+    def _succeed(self, result: object, call: Call) -> Deferred[None] | None:
         self.tally.succeeded += 1
-        self.progress.end(call)
+        return self.progress.end(call)
 
-    def _fail(self, failure: Failure, call: Call) -> None:
-        self.fail(call.event, failure)
-        self.progress.end(call)
+    def _fail(self, failure: Failure, call: Call) -> Deferred[None] | None:
+        if call.cancelled and failure.check(CancelledError, asyncio.CancelledError):
+            self.tally.failed += 1
+        else:
+            self.fail(call.event, failure)
+        return self.progress.end(call)

@@ -134,7 +134,8 @@ class ConnectionRunner:
     Runs ``nats:connected``, ``nats:disconnected``, ``nats:error`` and ``nats:slow_consumer`` for one connection, one
     after the other.
 
-    Errors that come while ``MOST_WAITING_ERRORS`` events wait for a slow route are left to the log.
+    Errors that come while ``MOST_WAITING_ERRORS`` events wait for a slow route are left to the log, and so is all that
+    comes when calls have been stopped.
     """
 
     def __init__(self, find: FindRoute, means: Means, *, queue_group: str | None = None) -> None:
@@ -158,7 +159,7 @@ class ConnectionRunner:
         :param error: what is wrong, for the last two.
         """
         calls = self._calls_of(name)
-        if calls is None:
+        if calls is None or self._means.progress.stopped:
             return
         if error is not None and sum(tally.waiting for tally in self.tallies) >= MOST_WAITING_ERRORS:
             return

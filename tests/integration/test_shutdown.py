@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
 
-from natsroute import Event, EventRoutes
+from natsroute import Event, EventRoutes, NatsrouteService
+from natsroute.wire.frames import MsgLine
 from tests.support import LogRecorder, RealServerTestCase
 
 
@@ -113,3 +114,101 @@ class ShutdownTests(RealServerTestCase):
         go_on.callback(None)
         await stopping
         self.assertEqual(running, [b"before"])
+
+    def assert_exact(self, service: NatsrouteService, succeeded: int, failed: int, running: int, waiting: int) -> None:
+        """The ledger adds up, to these."""
+        ledger = service.ledger()
+        [consumer] = ledger.consumers
+        self.assertEqual(ledger.differences(), [])
+        self.assertEqual(
+            (consumer.succeeded, consumer.failed, consumer.in_progress, consumer.waiting),
+            (succeeded, failed, running, waiting),
+        )
+
+    async def test_cancelled(self) -> None:
+        """What is not done in time is cancelled, retries too; nothing that waits begins, here or in a lane."""
+        event_route, begun = EventRoutes(), []
+
+        @event_route("nats:in.*", retries=1000, key=lambda event: event.subject, concurrency=2, dead_letter="dead")
+        async def failing(event: Event) -> None:
+            begun.append(event.data)
+            raise ValueError("again")
+
+        service = await self.start(event_route, subject_queue_group=["in.*"], drain_timeout=0.2)
+        for number in range(3):
+            await gatherResults([service.publish(f"in.{key}", b"%d" % number) for key in "ab"])
+        await self.until(lambda: len(begun) > 2)
+        log = LogRecorder(self)
+        await service.stopService()
+        calls = len(begun)
+        self.assertEqual(
+            log.matching("not handled"), ["6 messages were received and not handled to the end, to in.a, in.b"]
+        )
+        self.assertEqual((log.lines("critical"), set(begun)), ([], {b"0"}))
+        self.assert_exact(service, 0, 2, 0, 4)
+        self.assertEqual(service.publisher.account().published, 6)
+        await deferLater(self.reactor, 0.5)  # the next attempts would be due
+        self.assertEqual(len(begun), calls)
+
+    async def test_a_new_beginning(self) -> None:
+        """What waited when the service was stopped is handled when it is started again."""
+        event_route, begun, answers = EventRoutes(), [], [Deferred()]
+
+        @event_route("nats:in")
+        def once_stuck(event: Event) -> object:
+            begun.append(event.data)
+            return answers.pop() if answers else None
+
+        service = await self.start(event_route, subject_queue_group=["in"], drain_timeout=0.0)
+        await gatherResults([service.publish("in", b"%d" % number) for number in range(3)])
+        await self.until(lambda: service.consumers[0].subscription.pending == 2)
+        await service.stopService()
+        self.assertEqual(begun, [b"0"])
+        self.assert_exact(service, 0, 1, 0, 2)
+        service.startService()
+        await self.until(lambda: service.connected)
+        await service.publish("in", b"3")
+        await self.until(lambda: len(begun) == 4)
+        self.assertEqual(begun, [b"0", b"1", b"2", b"3"])
+        self.assert_exact(service, 3, 1, 0, 0)
+
+    async def test_a_route_that_goes_on(self) -> None:
+        """It holds up nothing, and stays in progress; beside it nothing more begins."""
+        event_route, go_on, asked = EventRoutes(), Deferred(), []
+
+        @event_route("nats:in", concurrency=10)
+        async def stubborn(event: Event) -> None:
+            try:
+                await Deferred()
+            except CancelledError:
+                asked.append(event.data)
+                await go_on
+
+        service = await self.start(event_route, subject_queue_group=["in"], drain_timeout=0.0)
+        await service.publish("in", b"1")
+        await self.until(lambda: service.progress.running)
+        await service.stopService()
+        service.consumers[0].subscription.deliver(Event(MsgLine("in", 1, None, 0, 1), b"2"))  # it came too late
+        self.assertEqual(asked, [b"1"])
+        self.assert_exact(service, 0, 0, 1, 1)
+        go_on.callback(None)
+        self.assert_exact(service, 1, 0, 0, 1)
+
+    async def test_a_route_that_stops_the_service(self) -> None:
+        """It waits for its own end: when its time is over it is cancelled, and not the stopping."""
+        event_route, ended = EventRoutes(), []
+
+        @event_route("nats:in")
+        async def stop(event: Event) -> None:
+            await deferLater(self.reactor, 0)
+            try:
+                await service.stopService()
+            finally:
+                ended.append(event.data)
+
+        service = await self.start(event_route, subject_queue_group=["in"], drain_timeout=0.0)
+        log = LogRecorder(self)
+        await service.publish("in", b"1")
+        await self.until(lambda: log.matching("Publisher: "))
+        self.assertEqual((ended, log.lines("critical")), ([b"1"], []))
+        self.assert_exact(service, 0, 1, 0, 0)
