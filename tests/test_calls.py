@@ -106,6 +106,22 @@ class CallsTests(CallsTestCase):
         self.assertIs(self.call(lambda event: sys.exit(1), an_event()), None)
         self.assertEqual((self.tally.failed, len(self.flushLoggedErrors(SystemExit))), (1, 1))
 
+    def test_cancelled_errors(self) -> None:
+        """What a route raises itself is its error, asyncio's too, which is no Exception."""
+        for error in (CancelledError, asyncio.CancelledError):
+
+            def raising(event: Event, error: type[BaseException] = error) -> None:
+                raise error
+
+            async def raising_later(event: Event, error: type[BaseException] = error) -> None:
+                raise error
+
+            routes: list[Any] = [raising, raising_later, lambda event, error=error: fail(error())]
+            for route in routes:
+                self.assertIs(self.call(route, an_event()), None)
+            self.assertEqual(len(self.flushLoggedErrors(error)), 3)
+        self.assertEqual(self.counts(), (0, 6, 0))
+
     def test_a_payload_that_is_not_json(self) -> None:
         """One clear line without a traceback, for the code is not at fault."""
         self.call(lambda event: event.json(), an_event(b"{"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
@@ -37,7 +38,7 @@ class MiddlewareTestCase(SynchronousTestCase):
         """Gives, or raises, what the test has prepared; None if it has prepared nothing."""
         self.events.append(event)
         answer = self.answers.pop(0) if self.answers else None
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -199,7 +200,7 @@ class RetryTests(MiddlewareTestCase):
         self.failureResultOf(ended, ValueError)
 
     def test_what_will_not_be_better(self) -> None:
-        """A payload that is no JSON, a call that was cancelled."""
+        """A payload that is no JSON, a call that was cancelled from outside."""
         self.answers = [DecodeError("no JSON"), Deferred()]
         tester = self.make(retries=3)
         self.failureResultOf(tester.deliver("a"), DecodeError)
@@ -207,6 +208,74 @@ class RetryTests(MiddlewareTestCase):
         ended.cancel()
         self.failureResultOf(ended, CancelledError)
         self.assertEqual((len(self.events), tester.clock.getDelayedCalls()), (2, []))
+
+    def test_cancelled_by_the_route(self) -> None:
+        """What it waits for was cancelled by its own doing, in Twisted's way or in asyncio's: an error as any other."""
+
+        async def waiting() -> None:
+            inner: Deferred[None] = Deferred()
+            inner.cancel()
+            await inner
+
+        for own in (waiting(), CancelledError(), asyncio.CancelledError(), fail(asyncio.CancelledError())):
+            self.answers = [own, succeed(5)]
+            tester = self.make(retries=1)
+            ended = tester.deliver("a")
+            tester.clock.advance(0.1)
+            self.assertEqual(self.successResultOf(ended), 5)
+            self.assertEqual((self.events[-1].attempts, self.tally.retried), (2, 1))
+
+    def test_cancelled_while_it_waits(self) -> None:
+        """No other attempt follows the one that has failed."""
+        self.answers = [ValueError()]
+        tester = self.make(retries=3, dead_letter="dead")
+        ended = tester.deliver("a")
+        ended.cancel()
+        self.failureResultOf(ended, CancelledError)
+        self.assertEqual((len(self.events), tester.clock.getDelayedCalls(), tester.published), (1, [], []))
+
+    def test_cancelled_and_failed_otherwise(self) -> None:
+        """What a call makes of being cancelled is its own affair; it is not wanted any more."""
+
+        async def failing() -> None:
+            try:
+                await Deferred()
+            except CancelledError:
+                raise ValueError from None
+
+        self.answers = [failing()]
+        tester = self.make(retries=3, dead_letter="dead")
+        ended = tester.deliver("a")
+        ended.cancel()
+        self.failureResultOf(ended, ValueError)
+        self.assertEqual((len(self.events), tester.clock.getDelayedCalls(), tester.published), (1, [], []))
+
+    def test_a_call_that_goes_on(self) -> None:
+        """It is waited for, though it was cancelled."""
+        go_on: Deferred[int] = Deferred()
+
+        async def stubborn() -> int:
+            try:
+                await Deferred()
+            except CancelledError:
+                pass
+            return await go_on
+
+        self.answers = [stubborn()]
+        ended = self.make(retries=3, dead_letter="dead").deliver("a")
+        ended.cancel()
+        self.assertNoResult(ended)
+        go_on.callback(5)
+        self.assertEqual(self.successResultOf(ended), 5)
+
+    def test_within_a_timeout(self) -> None:
+        """A time-out for all attempts together ends them, and buries nothing."""
+        self.answers = [Deferred()]
+        tester = self.make(timeout_of(5.0), retries=3, dead_letter="dead")
+        ended = tester.deliver("a")
+        tester.clock.advance(5)
+        self.failureResultOf(ended, RouteTimeoutError)
+        self.assertEqual((len(self.events), tester.clock.getDelayedCalls(), tester.published), (1, [], []))
 
     def test_after_a_timeout(self) -> None:
         """Each attempt has its own time."""
@@ -237,6 +306,25 @@ class DeadLetterTests(MiddlewareTestCase):
         }
         self.assertEqual(tester.published, [Published("dead.letters", b"x\0", headers={"Call-ID": ["1", "2"], **told})])
         self.assertEqual(self.tally.dead_lettered, 1)
+
+    def test_cancelled_by_the_route(self) -> None:
+        """That is an error as any other."""
+        for own in (CancelledError("mine"), asyncio.CancelledError("mine")):
+            self.answers = [own]
+            tester = self.make(dead_letter="dead")
+            self.failureResultOf(tester.deliver("a"), type(own))
+            [letter] = tester.published
+            assert letter.headers is not None
+            self.assertEqual(letter.headers["Natsroute-Error"], "CancelledError: mine")
+
+    def test_cancelled_from_outside(self) -> None:
+        """It was not the route that failed."""
+        self.answers = [Deferred()]
+        tester = self.make(dead_letter="dead")
+        ended = tester.deliver("a")
+        ended.cancel()
+        self.failureResultOf(ended, CancelledError)
+        self.assertEqual(tester.published, [])
 
     def test_a_message_with_bad_headers(self) -> None:
         """Its letter goes without them."""

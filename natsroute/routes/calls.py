@@ -15,6 +15,10 @@ from natsroute.errors import DecodeError, RouteTimeoutError
 from natsroute.ledger import Tally
 from natsroute.routes.event import Event, RouteFunction
 
+#: What counts as an error of a route. The CancelledError of asyncio is no Exception, so that a task can be cancelled; a
+#: route is none, and may look at a Future that was.
+ROUTE_ERRORS = (Exception, asyncio.CancelledError)
+
 
 def deferred_of(result: object) -> Deferred[object] | None:
     """What the function of a route returned, if that is something to wait for."""
@@ -162,7 +166,7 @@ class Calls:
         """
         try:
             result = self._function(event)
-        except (Exception, SystemExit):
+        except (*ROUTE_ERRORS, SystemExit):
             self.fail(event, Failure())
             return None
         if result is None or (ending := deferred_of(result)) is None:

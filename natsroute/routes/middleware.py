@@ -29,7 +29,7 @@ from typing import Any
 from uuid import uuid4
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -42,7 +42,7 @@ from natsroute.errors import (
     RouteTimeoutError,
     SubjectError,
 )
-from natsroute.routes.calls import deferred_of
+from natsroute.routes.calls import ROUTE_ERRORS, deferred_of
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.wire.headers import MESSAGE_ID, HeaderValues, printable
 from natsroute.wire.subjects import check_subject
@@ -57,6 +57,25 @@ def compose(function: RouteFunction, middleware: Iterable[Middleware]) -> RouteF
         if not callable(function):
             raise RouteError(f"middleware {around!r} gave {function!r}, which cannot be called")
     return function
+
+
+class _Cancellable(Deferred[object]):
+    """
+    A call of a route's function that can be waited for.
+
+    :ivar cancelled: whether it was cancelled by whoever waits for it, as after a time-out around all of this or when
+        the service stops. A route that fails with ``CancelledError`` alone has an error of its own.
+    """
+
+    def __init__(self, function: RouteFunction, event: Event) -> None:
+        super().__init__()
+        self.cancelled = False
+        self.addCallback(partial(maybeDeferred, function))
+        self.callback(event)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        super().cancel()  # hands it on to what the function has returned
 
 
 def timeout(seconds: float) -> Middleware:
@@ -86,8 +105,8 @@ def retry(retries: int, wait: float = 0.1, max_wait: float = 10.0) -> Middleware
     """
     Call again after a failure; the message counts as in progress meanwhile.
 
-    A payload that cannot be decoded will not be better next time, and a call that was cancelled is not wanted: these
-    fail at once.
+    A payload that cannot be decoded will not be better next time, and a call that was cancelled from outside is not
+    wanted: these fail at once.
 
     :param retries: calls at most, beside the first.
     :param wait: seconds before the first of them; doubles each time.
@@ -102,12 +121,13 @@ def retry(retries: int, wait: float = 0.1, max_wait: float = 10.0) -> Middleware
         async def retrying(event: Event) -> object:
             for attempt in count(1):
                 event.attempts = attempt
+                call = _Cancellable(function, event)
                 try:
-                    return await maybeDeferred(function, event)
-                except (DecodeError, CancelledError):
+                    return await call
+                except DecodeError:
                     raise
-                except Exception as error:
-                    if attempt > retries:
+                except ROUTE_ERRORS as error:
+                    if attempt > retries or call.cancelled:
                         raise
                     pause = min(max_wait, wait * 2.0 ** (attempt - 1))
                     event.tally.retried += 1
@@ -152,12 +172,12 @@ def dead_letter(subject: str) -> Middleware:
 
     def around(function: RouteFunction) -> RouteFunction:
         async def burying(event: Event) -> object:
+            call = _Cancellable(function, event)
             try:
-                return await maybeDeferred(function, event)
-            except CancelledError:
-                raise  # it was not the route that failed
-            except Exception as error:
-                if event.server is None:  # a connection has no message
+                return await call
+            except ROUTE_ERRORS as error:
+                # If it was cancelled it was not the route that failed, and a connection has no message.
+                if not call.cancelled and event.server is None:
                     await _bury(event, subject, error)
                 raise
 
@@ -166,7 +186,7 @@ def dead_letter(subject: str) -> Middleware:
     return around
 
 
-async def _bury(event: Event, subject: str, error: Exception) -> None:
+async def _bury(event: Event, subject: str, error: BaseException) -> None:
     own = _sendable_headers(event)
     if DEAD_LETTER_HEADERS[0] in own:
         _log.error("Event route {route} failed on a dead letter, which is not buried again", route=event.name)
