@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from collections.abc import Hashable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
@@ -429,6 +432,16 @@ class ThrottleTests(MiddlewareTestCase):
         self.successResultOf(tester.deliver("a"))
         self.assertNoResult(tester.deliver("b"))
 
+    def test_each_clock_by_itself(self) -> None:
+        """A test begins with nothing of the test before, and two at once do not disturb each other."""
+        one = throttle(1)
+        first, second = self.make(one), self.make(one)
+        first.clock.advance(1000)
+        for tester in (first, second):
+            self.successResultOf(tester.deliver("a"))
+        for tester in (first, second):
+            self.assertNoResult(tester.deliver("a"))
+
 
 class DeduplicateTests(MiddlewareTestCase):
     """deduplicate()"""
@@ -465,6 +478,34 @@ class DeduplicateTests(MiddlewareTestCase):
         for data in (b"1", b"1", b"2", b"2", b"1"):
             tester.deliver("a", data)
         self.assertEqual([event.data for event in self.events], [b"1", b"2", b"1"])
+
+    def test_each_clock_by_itself(self) -> None:
+        """A test begins with nothing of the test before, and two at once do not disturb each other."""
+        one = deduplicate()
+        for tester in (first := self.make(one), second := self.make(one), first, second):
+            self.successResultOf(tester.deliver("a"))
+        self.assertEqual(len(self.events), 2)
+
+    def test_a_clock_that_is_gone(self) -> None:
+        """It is not kept, and when the next one comes nothing is kept for it."""
+        remembered: list[weakref.ref[Any]] = []
+
+        def key(event: Event) -> Hashable:
+            found = type("Key", (), {})()  # a plain object cannot be weakly referred to
+            remembered.append(weakref.ref(found))
+            return found
+
+        one = deduplicate(key=key)
+        first, second = self.make(one), self.make(one)
+        self.successResultOf(first.deliver("a"))
+        clock = weakref.ref(first.clock)
+        self.events.clear()
+        del first
+        gc.collect()
+        self.assertIs(clock(), None)
+        self.successResultOf(second.deliver("a"))
+        gc.collect()
+        self.assertEqual([reference() is None for reference in remembered], [True, False])
 
     def test_connections(self) -> None:
         """Each time that one comes is news."""

@@ -25,11 +25,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 from uuid import uuid4
+from weakref import ref
 
 import attrs
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -48,6 +50,9 @@ from natsroute.wire.headers import MESSAGE_ID, HeaderValues, printable
 from natsroute.wire.subjects import check_subject
 
 _log = Logger()
+
+#: What a middleware remembers.
+State = TypeVar("State")
 
 
 def compose(function: RouteFunction, middleware: Iterable[Middleware]) -> RouteFunction:
@@ -218,6 +223,33 @@ def _sendable_headers(event: Event) -> dict[str, list[str]]:
         return {}
 
 
+class _ByClock(dict[ref[IReactorTime], State]):
+    """
+    What a middleware remembers, for each clock by itself: it lives as long as the program's module, and a test with a
+    clock of its own must find nothing of the test before.
+
+    The keys are weak references, ``ref(clock)``; a WeakKeyDictionary would cost more for each message.
+
+    :param begin: gives what there is to remember at first.
+    """
+
+    def __init__(self, begin: Callable[[], State]) -> None:
+        self._begin = begin
+
+    def __missing__(self, clock: ref[IReactorTime]) -> State:
+        for gone in [known for known in self if known() is None]:
+            del self[gone]
+        state = self[clock] = self._begin()
+        return state
+
+
+@attrs.define
+class _Pace:
+    """When the next call may begin."""
+
+    next_at: float = 0.0
+
+
 def throttle(limit: int, seconds: float = 1.0) -> Middleware:
     """
     Begin at most so many calls in so many seconds, evenly spread; messages that are too early wait.
@@ -227,18 +259,22 @@ def throttle(limit: int, seconds: float = 1.0) -> Middleware:
     _check_positive("limit", limit)
     _check_positive("seconds", seconds)
     interval = seconds / limit
-    next_at = 0.0
+    paces = _ByClock(_Pace)
 
     def around(function: RouteFunction) -> RouteFunction:
         def throttled(event: Event) -> object:
-            nonlocal next_at
-            now = event.clock.seconds()
-            pause, next_at = next_at - now, max(now, next_at) + interval
-            return function(event) if pause <= 0 else deferLater(event.clock, pause, maybeDeferred, function, event)
+            clock = event.clock
+            pace, now = paces[ref(clock)], clock.seconds()
+            pause, pace.next_at = pace.next_at - now, max(now, pace.next_at) + interval
+            return function(event) if pause <= 0 else deferLater(clock, pause, maybeDeferred, function, event)
 
         return throttled
 
     return around
+
+
+#: By what two copies have in common, when the call of the first began; the oldest first.
+_Seen: TypeAlias = "OrderedDict[Hashable, float]"
 
 
 def message_id(event: Event) -> Hashable:
@@ -260,9 +296,9 @@ def deduplicate(
     """
     _check_positive("seconds", seconds)
     _check_positive("most", most)
-    seen: OrderedDict[Hashable, float] = OrderedDict()
+    memories: _ByClock[_Seen] = _ByClock(OrderedDict)
 
-    def forget(failure: Failure, known: Hashable, began: float) -> Failure:
+    def forget(failure: Failure, seen: _Seen, known: Hashable, began: float) -> Failure:
         if seen.get(known) == began:
             del seen[known]
         return failure
@@ -271,7 +307,8 @@ def deduplicate(
         def once(event: Event) -> Deferred[object] | None:
             if event.server is not None:
                 return maybeDeferred(function, event)  # a connection that comes again is news
-            now = event.clock.seconds()
+            clock = event.clock
+            seen, now = memories[ref(clock)], clock.seconds()
             while seen and next(iter(seen.values())) + seconds <= now:
                 seen.popitem(last=False)
             known = key(event)
@@ -280,7 +317,7 @@ def deduplicate(
             seen[known] = now
             if len(seen) > most:
                 seen.popitem(last=False)
-            return maybeDeferred(function, event).addErrback(forget, known, now)
+            return maybeDeferred(function, event).addErrback(forget, seen, known, now)
 
         return once
 
