@@ -23,6 +23,7 @@ from twisted.internet.task import Clock
 from natsroute import payloads
 from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError
 from natsroute.ledger import Tally
+from natsroute.publishing.publisher import check_policy, with_id
 from natsroute.routes.event import Event, RouteFunction, Scope
 from natsroute.routes.table import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER, EventRoutes, Route, RouteTable
 from natsroute.wire.encoder import encode_pub
@@ -38,6 +39,7 @@ class Published:
     A message that a route published.
 
     :ivar data: the payload as it would go over the wire.
+    :ivar headers: with ``Nats-Msg-Id``, if the route gave a ``msg_id``.
     """
 
     subject: str
@@ -127,6 +129,10 @@ class RouteTester:
         msg_id: str | None = None,
     ) -> Deferred[None]:
         try:
+            if policy is not None:
+                check_policy(policy)
+            if msg_id is not None:
+                headers = with_id(headers, msg_id)
             data = payloads.to_bytes(payload() if callable(payload) else payload)
             encode_pub(subject, data, reply, encode_headers(headers) if headers else b"")
         except NatsrouteError as error:

@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes
-from natsroute.errors import RouteError, SubjectError
+from natsroute.errors import HeaderError, RouteError, SettingError, SubjectError
 from natsroute.testing import Published, RouteTester
 
 
@@ -41,6 +41,36 @@ class RouteTesterTests(SynchronousTestCase):
         self.failureResultOf(tester.deliver("a"), ZeroDivisionError)
         self.failureResultOf(tester.deliver("b"), SubjectError)
         self.failureResultOf(tester.deliver("c"), RouteError)
+
+    def test_how_it_is_published(self) -> None:
+        """The id is a header, and goes before the route's own, as in production; a policy must be one."""
+        own = {"Nats-Msg-Id": "own", "N": "v"}
+
+        @self.event_route("nats:a")
+        async def relay(event: Event) -> None:
+            await event.publish("b", b"1", msg_id="id", policy="drop")
+            await event.publish("b", b"2", headers=own, msg_id="id")
+            await event.publish("b", b"3", headers=own, policy="fail")
+            await event.publish("b", b"4", policy="never")
+
+        tester = self.made()
+        error = self.failureResultOf(tester.deliver("a"), SettingError).value
+        self.assertIn("One of keep, fail, drop", str(error))
+        self.assertEqual(
+            tester.published,
+            [
+                Published("b", b"1", headers={"Nats-Msg-Id": "id"}),
+                Published("b", b"2", headers={"Nats-Msg-Id": "id", "N": "v"}),
+                Published("b", b"3", headers=own),
+            ],
+        )
+        self.assertEqual(own["Nats-Msg-Id"], "own")
+
+    def test_an_id_that_cannot_be_sent(self) -> None:
+        self.event_route("nats:a")(lambda event: event.publish("b", b"", msg_id="two\r\nlines"))
+        tester = self.made()
+        self.failureResultOf(tester.deliver("a"), HeaderError)
+        self.assertEqual(tester.published, [])
 
     def test_connection_events(self) -> None:
         told: list[str | None] = []

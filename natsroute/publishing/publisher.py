@@ -37,6 +37,21 @@ def unique_ids() -> Iterator[str]:
     return (f"{process}{number:x}" for number in count())
 
 
+def with_id(headers: HeaderValues | None, msg_id: str) -> HeaderValues:
+    """The headers of a message that is given this id."""
+    return {**(headers or {}), MESSAGE_ID: msg_id}
+
+
+def check_policy(policy: str) -> None:
+    """
+    Make sure that there is such a policy.
+
+    :raises SettingError: there is none.
+    """
+    if policy not in PUBLISH_POLICIES:
+        raise SettingError("policy", policy, "there is no such policy", f"One of {', '.join(PUBLISH_POLICIES)}")
+
+
 class Publisher:
     """
     Publishes over several links.
@@ -140,8 +155,8 @@ class Publisher:
                 command, size = self._command(subject, payload, reply, headers, msg_id)
             if policy is None:
                 policy = self._policy
-            elif policy not in PUBLISH_POLICIES:
-                raise SettingError("policy", policy, "there is no such policy", f"One of {', '.join(PUBLISH_POLICIES)}")
+            else:
+                check_policy(policy)
         except NatsrouteError:
             self._refused += 1
             confirmation.fail(Failure(), self._complaints.add)
@@ -164,7 +179,7 @@ class Publisher:
     ) -> tuple[bytes | Unmade, int]:
         """The command, or what makes it; and the bytes that ``max_payload`` bounds, 0 while that is not known."""
         if msg_id is not None:
-            headers = {**(headers or {}), MESSAGE_ID: msg_id}
+            headers = with_id(headers, msg_id)
         elif self._message_ids is not None:
             headers = {MESSAGE_ID: next(self._message_ids), **(headers or {})}
         block = encode_headers(headers) if headers else b""
