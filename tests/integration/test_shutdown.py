@@ -8,7 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
 
 from natsroute import Event, EventRoutes, NatsrouteService
-from natsroute.wire.frames import MsgLine
+from natsroute.wire.frames import Address
 from tests.support import LogRecorder, RealServerTestCase
 
 
@@ -188,7 +188,7 @@ class ShutdownTests(RealServerTestCase):
         await service.publish("in", b"1")
         await self.until(lambda: service.progress.running)
         await service.stopService()
-        service.consumers[0].subscription.deliver(Event(MsgLine("in", 1, None, 0, 1), b"2"))  # it came too late
+        service.consumers[0].subscription.deliver(Event(Address("in", 1), b"2"))  # it came too late
         self.assertEqual(asked, [b"1"])
         self.assert_exact(service, 0, 0, 1, 1)
         go_on.callback(None)
