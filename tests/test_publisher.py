@@ -271,7 +271,7 @@ class BoundOfBytesTests(PublisherTestCase):
             self.pong()
             self.successResultOf(ready)
             self.successResultOf(made)
-            self.assertEqual((self.worker._bytes, self.worker._messages), (0, 0))
+            self.assertEqual((self.worker._room.bytes, self.worker._room.messages), (0, 0))
 
 
 class OutageTests(PublisherTestCase):

@@ -93,8 +93,8 @@ class Publisher:
         return PublisherAccount(
             published=refused + sum(worker.published for worker in workers),
             confirmed=sum(worker.confirmed for worker in workers),
-            failed=refused + sum(worker.failed for worker in workers),
-            dropped=sum(worker.dropped for worker in workers),
+            failed=refused + sum(worker.losses.failed for worker in workers),
+            dropped=sum(worker.losses.dropped for worker in workers),
             resent=sum(worker.resent for worker in workers),
             in_progress=sum(worker.in_progress for worker in workers),
         )

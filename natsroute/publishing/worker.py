@@ -12,28 +12,27 @@ at a time; a batch of ready bytes does not go through a thread, since there is n
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from natsroute.errors import (
     ConnectionLostError,
     PayloadTooLargeError,
     PermissionsError,
-    PublishBufferFullError,
-    PublishDroppedError,
     PublisherStoppedError,
     PublishExpiredError,
 )
 from natsroute.publishing.complaints import Complaints
 from natsroute.publishing.confirmation import Confirmation, confirm_all
-from natsroute.publishing.outgoing import Batch, Messages, OneMessage, Unmade, is_kept, messages_of
+from natsroute.publishing.losses import Losses
+from natsroute.publishing.outgoing import Batch, Messages, Unmade
+from natsroute.publishing.room import Room
 from natsroute.publishing.settling import Settling
+from natsroute.publishing.sieve import fitting, kept, permitted, sendable
 from natsroute.publishing.terms import InPool, Link, PublishLimits
-from natsroute.wire.encoder import read_pub, split_pubs
+from natsroute.wire.encoder import split_pubs
 from natsroute.wire.frames import MOST_MAX_PAYLOAD
 
 
@@ -43,11 +42,8 @@ class PublishWorker:
 
     :ivar confirmed: messages that the server has.
     :ivar resent: messages sent again after a reconnect.
-    :ivar failed: messages whose Deferred failed, those refused for want of room included.
-    :ivar dropped: messages that gave way, as their policy asked for.
+    :ivar losses: counts those that it will not have.
     """
-
-    log = Logger()
 
     def __init__(
         self,
@@ -58,27 +54,21 @@ class PublishWorker:
         on_pressure: Callable[[bool], None],
         complaints: Complaints,
     ) -> None:
-        self.confirmed = self.resent = self.failed = self.dropped = 0
+        self.confirmed = self.resent = 0
         self._link = link
         self._clock = clock
         self._in_pool = in_pool
         self._limits = limits
-        self._half_of_messages = limits.messages // 2
-        self._half_of_bytes = limits.bytes // 2
-        self._on_pressure = on_pressure
+        self._room = Room(limits, on_pressure)
+        self.losses = Losses(self._room, complaints)
         # All of a batch expire together, so it may not hold messages of very different ages.
         self._joined_within = limits.max_age / 20 or float("inf")
-        self._pressed = False
-        self._complaints = complaints
         self._waiting = Messages()  # of this turn of the reactor
         self._parked: deque[Messages] = deque()  # of earlier turns, while the link is down or the pool busy
         self._in_the_pool = Messages()
         self._unconfirmed: deque[Batch] = deque()
         self._unsure: list[Batch] = []  # written before the link was cut, and to be written again before all else
         self._settling = Settling(clock, limits.resend_window, limits.bytes // 4)
-        self._messages = 0
-        self._bytes = 0
-        self._failures: list[tuple[Confirmation | None, Exception | Failure, Callable[[Failure], None]]] = []
         self._max_payload = MOST_MAX_PAYLOAD  # until a server says otherwise
         self._permission_errors: dict[str, PermissionsError] = {}
         self._next_flush: IDelayedCall | None = None
@@ -90,7 +80,7 @@ class PublishWorker:
     @property
     def published(self) -> int:
         """Messages taken, whatever became of them."""
-        return self.confirmed + self.failed + self.dropped + self._messages
+        return self.confirmed + self.losses.failed + self.losses.dropped + self._room.messages
 
     @property
     def in_progress(self) -> int:
@@ -110,15 +100,16 @@ class PublishWorker:
         :param command: the whole command, or what makes it.
         :param size: bytes of headers and payload, which is what ``max_payload`` bounds; 0 while that is not known.
         """
-        self._messages = messages = self._messages + 1
-        self._bytes = size_of_all = self._bytes + len(command)
-        presses = messages > self._half_of_messages or size_of_all > self._half_of_bytes
+        room = self._room
+        room.messages = messages = room.messages + 1
+        room.bytes = size_of_all = room.bytes + len(command)
+        presses = messages > room.half_of_messages or size_of_all > room.half_of_bytes
         if presses:
             if policy == "drop":
-                self._drop(confirmation, command)
+                self.losses.drop(confirmation, command)
                 return
-            if messages > self._limits.messages or self._bytes > self._limits.bytes:
-                self._refuse(confirmation, command, self._full_without(command))
+            if room.is_exceeded:
+                self._refuse(confirmation, command, room.full_without(len(command)))
                 return
         if size > self._max_payload:
             self._refuse(confirmation, command, PayloadTooLargeError(size, self._max_payload))
@@ -133,9 +124,8 @@ class PublishWorker:
         waiting.commands.append(command)
         if type(command) is Unmade:
             waiting.unmade.append(command)
-        if presses and not self._pressed:
-            self._pressed = True
-            self._on_pressure(True)
+        if presses:
+            room.press()
         if self._next_flush is None:
             waiting.since = self._clock.seconds()
             if self._next_expiry is None and self._limits.max_age:
@@ -145,13 +135,10 @@ class PublishWorker:
             else:
                 self._next_flush = self._clock.callLater(0, self._flush)
 
-    def _full_without(self, command: bytes | Unmade) -> PublishBufferFullError:
-        return PublishBufferFullError(
-            messages=self._messages - 1,
-            max_messages=self._limits.messages,
-            bytes=self._bytes - len(command),
-            max_bytes=self._limits.bytes,
-        )
+    def _refuse(self, confirmation: Confirmation, command: bytes | Unmade, reason: Exception) -> None:
+        """Fail a message that was not taken."""
+        self.losses.fail(confirmation, command, reason)
+        self._tell_news()
 
     def connected(self) -> None:
         """The link can be written to."""
@@ -159,9 +146,9 @@ class PublishWorker:
         unsure, self._unsure = self._unsure, []
         is_lower, self._max_payload = max_payload < self._max_payload, max_payload
         if is_lower:
-            unsure = [self._fitting(batch) for batch in unsure]
-            self._parked = deque(self._sendable(messages) for messages in self._parked)
-            self._waiting = self._sendable(self._waiting)
+            unsure = [fitting(batch, max_payload, self.losses) for batch in unsure]
+            self._parked = deque(sendable(messages, max_payload, self.losses) for messages in self._parked)
+            self._waiting = sendable(self._waiting, max_payload, self.losses)
         for batch in unsure:
             self.resent += sum(1 for _ in split_pubs(batch.data))
             self._write(batch)
@@ -180,12 +167,12 @@ class PublishWorker:
         lost = "the connection was lost before the server confirmed it"
         unconfirmed, self._unconfirmed = self._unconfirmed, deque()
         self._unsure += [
-            batch if batch.all_kept else self._kept(batch, lost).as_batch()
+            batch if batch.all_kept else kept(batch, lost, self.losses).as_batch()
             for batch in unconfirmed
             if batch.data  # else it has expired
         ]
-        self._parked = deque(self._kept(messages, lost) for messages in self._parked)
-        self._waiting = self._kept(self._waiting, lost)
+        self._parked = deque(kept(messages, lost, self.losses) for messages in self._parked)
+        self._waiting = kept(self._waiting, lost, self.losses)
         self._permission_errors.clear()
         self._tell_news()
 
@@ -226,7 +213,7 @@ class PublishWorker:
         self._waiting = Messages()
         self._permission_errors.clear()
         said = "the publisher stopped before the server had the message"
-        self._fail_all((one for messages in held for one in messages), lambda: PublisherStoppedError(said))
+        self.losses.fail_all((one for messages in held for one in messages), lambda: PublisherStoppedError(said))
         self._tell_news()
 
     # -- the way out ------------------------------------------------------------------------------------------------
@@ -255,13 +242,13 @@ class PublishWorker:
         if self._in_the_pool is not messages:
             return  # given up meanwhile
         self._in_the_pool = Messages()
-        self._bytes += sum(len(unmade) for unmade in messages.unmade)
-        sendable = self._sendable(messages)
+        self._room.bytes += sum(len(unmade) for unmade in messages.unmade)
+        made = sendable(messages, self._max_payload, self.losses)
         if self._link.max_payload is None:
             lost = "there is no connection to a NATS server"
-            self._parked.appendleft(self._kept(sendable, lost))
+            self._parked.appendleft(kept(made, lost, self.losses))
         else:
-            self._write(sendable.as_batch())
+            self._write(made.as_batch())
         self._send()
         self._tell_news()
 
@@ -279,60 +266,14 @@ class PublishWorker:
             return  # abandoned meanwhile
         self._unconfirmed.popleft()
         if self._permission_errors:
-            batch = self._without_refused(batch)
+            errors, self._permission_errors = self._permission_errors, {}
+            batch = permitted(batch, errors, self.losses)
         if batch.confirmations:
             self._settling.add(batch)
             self.confirmed += len(batch.confirmations)
-            self._messages -= len(batch.confirmations)
-            self._bytes -= len(batch.data)
+            self._room.free(len(batch.confirmations), len(batch.data))
             confirm_all(batch.confirmations)
         self._tell_news()
-
-    # -- what does not go out ---------------------------------------------------------------------------------------
-
-    def _without_refused(self, batch: Batch) -> Batch:
-        """What the server did not refuse."""
-        errors, self._permission_errors = self._permission_errors, {}
-        taken = Messages(batch.since)
-        for confirmation, command in batch:
-            names = read_pub(command).subjects if type(command) is bytes else []
-            error = next((errors[name] for name in names if name in errors), None)
-            if error is None:
-                taken.add(confirmation, command)
-            else:
-                self._fail(confirmation, command, error)
-        return taken.as_batch()
-
-    def _sendable(self, messages: Messages | Batch) -> Messages:
-        """What may be sent; the rest fails: what could not be made, and what a server with a lower limit refuses."""
-        sendable = Messages(messages.since)
-        for confirmation, command in messages:
-            if type(command) is Unmade and command.made is not None:
-                if isinstance(command.made, Failure):
-                    self._fail(confirmation, command, command.made)
-                    continue
-                command = command.made
-            if type(command) is bytes and (size := read_pub(command).size) > self._max_payload:
-                self._fail(confirmation, command, PayloadTooLargeError(size, self._max_payload))
-            else:
-                sendable.add(confirmation, command)
-        return sendable
-
-    def _fitting(self, batch: Batch) -> Batch:
-        """What of a batch this server takes."""
-        if batch.confirmations:
-            return self._sendable(batch).as_batch()
-        # It was confirmed already: there is nobody to tell of what is left out.
-        commands = (each for each in split_pubs(batch.data) if read_pub(each).size <= self._max_payload)
-        return Batch([], b"".join(commands), batch.since)
-
-    def _kept(self, messages: Messages | Batch, lost: str) -> Messages:
-        """What waits for the next connection; the rest fails."""
-        if isinstance(messages, Messages) and messages.all_kept:
-            return messages
-        ours = list(messages)
-        self._fail_all((one for one in ours if not is_kept(one[0])), lambda: ConnectionLostError(lost))
-        return messages_of((one for one in ours if is_kept(one[0])), messages.since)
 
     def _expire(self) -> None:
         """Fail what is too old, and look again when the next will be."""
@@ -347,7 +288,7 @@ class PublishWorker:
         while self._parked and self._is_old(self._parked[0], now):
             expired.append(self._parked.popleft())
         max_age = self._limits.max_age
-        self._fail_all((one for messages in expired for one in messages), lambda: PublishExpiredError(max_age))
+        self.losses.fail_all((one for messages in expired for one in messages), lambda: PublishExpiredError(max_age))
         for batch in expired:
             if isinstance(batch, Batch):  # its PONG may still come
                 batch.confirmations, batch.data = [], b""
@@ -362,65 +303,10 @@ class PublishWorker:
     def _is_old(self, messages: Messages | Batch, now: float) -> bool:
         return messages.since + self._limits.max_age <= now
 
-    def _drop(self, confirmation: Confirmation, command: bytes | Unmade) -> None:
-        self.dropped += 1
-        self._messages -= 1
-        self._bytes -= len(command)
-        reason = Failure(PublishDroppedError("its worker is half full, and its policy is 'drop'"))
-        confirmation.fail(reason, self._complaints.add)
-
-    def _refuse(self, confirmation: Confirmation, command: bytes | Unmade, reason: Exception) -> None:
-        """Fail a message that was not taken."""
-        self._fail(confirmation, command, reason)
-        self._tell_news()
-
-    def _fail(
-        self,
-        confirmation: Confirmation | None,
-        command: bytes | Unmade,
-        reason: Exception | Failure,
-        *,
-        told: bool = False,
-    ) -> None:
-        """
-        Count it; its Deferred fails when all is in its place again, for its callbacks may look around here.
-
-        :param told: whether the log has it already.
-        """
-        self.failed += 1
-        self._messages -= 1
-        if type(command) is bytes:  # what the pool makes is counted when it comes back from there
-            self._bytes -= len(command)
-        self._failures.append((confirmation, reason, _ignore if told else self._complaints.add))
-
-    def _fail_all(self, messages: Iterable[OneMessage], make_reason: Callable[[], Exception]) -> None:
-        """Fail them in one line of the log; each gets an exception of its own, for it may be raised somewhere."""
-        subjects: set[str] = set()
-        count = 0
-        for confirmation, command in messages:
-            count += 1
-            if len(subjects) < 10:
-                subjects.add(_subject_of(command))
-            self._fail(confirmation, command, make_reason(), told=True)
-        if count:
-            self.log.error(
-                "{count} messages were not confirmed, to {subjects}: {reason}",
-                count=count,
-                subjects=", ".join(sorted(subjects)),
-                reason=make_reason(),
-            )
-
     def _tell_news(self) -> None:
         """Behind each change: what failed, that there is room again, what was flushed, and that all is drained."""
-        failures, self._failures = self._failures, []
-        for confirmation, reason, unheard in failures:
-            if confirmation is None:
-                unheard(reason if isinstance(reason, Failure) else Failure(reason))
-            else:
-                confirmation.fail(reason, unheard)
-        if self._pressed and self._messages * 4 <= self._limits.messages and self._bytes * 4 <= self._limits.bytes:
-            self._pressed = False
-            self._on_pressure(False)
+        self.losses.tell()
+        self._room.tell()
         if self._flushes:
             self._tell_flushed()
         self._end_if_drained()
@@ -436,22 +322,14 @@ class PublishWorker:
     def _end_if_drained(self) -> None:
         if self._drained is None:
             return
-        if self._messages and self._link.max_payload is None and not self._unconfirmed:
+        if self._room.messages and self._link.max_payload is None and not self._unconfirmed:
             # Nobody is there to confirm; abandon() comes back here with nothing left. (While a server is being left,
             # the link takes nothing more, and what it has taken is confirmed.)
             self.abandon()
-        elif not self._messages:
+        elif not self._room.messages:
             drained, self._drained = self._drained, None
             self._settling.stop()
             if self._next_expiry is not None:
                 self._next_expiry.cancel()
                 self._next_expiry = None
             drained.callback(None)
-
-
-def _ignore(failure: Failure) -> None:
-    """It is told already."""
-
-
-def _subject_of(command: bytes | Unmade) -> str:
-    return command.subject if isinstance(command, Unmade) else read_pub(command).subjects[0]
