@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -155,12 +156,15 @@ class KeyedTests(LaneTestCase):
         self.assertEqual((self.progress.idle, self.progress.unfinished), (True, []))
 
     def test_a_key_that_cannot_be_had(self) -> None:
-        """The message fails, and the next goes on: whether key= raises or gives a list."""
-        for key in (lambda event: 1 // 0, lambda event: []):
+        """The message fails and the next goes on: key= may raise, look at a cancelled Future, or give a list."""
+        cancelled: asyncio.Future[str] = asyncio.Future(loop=asyncio.new_event_loop())
+        self.addCleanup(cancelled.get_loop().close)
+        cancelled.cancel()
+        for key in (lambda event: 1 // 0, lambda event: cancelled.result(), lambda event: []):
             lane = self.lane(key=key)
             self.assertIs(self.take(lane, b"x"), None)
-        self.assertEqual((self.started, self.tally.failed), ([], 2))
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, TypeError)), 2)
+        self.assertEqual((self.started, self.tally.failed), ([], 3))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, asyncio.CancelledError, TypeError)), 3)
 
 
 class StopTests(LaneTestCase):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from natsroute.routes.calls import Calls
+from natsroute.routes.calls import ROUTE_ERRORS, Calls
 from natsroute.routes.event import Event
 from natsroute.routes.table import KeyFunction, Route
 
@@ -96,7 +96,7 @@ class KeyedLane(_BoundedLane):
         try:
             key = self._key(event)
             behind = self._behind.get(key)
-        except Exception:
+        except ROUTE_ERRORS:
             self._calls.fail(event, Failure())
             return None
         if behind is None:
