@@ -121,6 +121,19 @@ class InjectionTests(SynchronousTestCase):
             self.assertEqual(encode_sub(wildcard, 1, ">"), b"SUB %b > 1\r\n" % wildcard.encode())
         self.assertRaises(SubjectError, encode_sub, "a.>.b", 1)
 
+    def test_reply_subjects_that_begin_alike(self) -> None:
+        """What is remembered of one says nothing of the last token of another."""
+        encode_pub("a", b"", "_INBOX.x.1")
+        for token in ("", "*", ">", "a b", "a\r\nPING", "\0", "\ud800", "."):
+            self.assertRaises(SubjectError, encode_pub, "a", b"", f"_INBOX.x.{token}")
+        for token in ("Az09", "a-b", "$", "\N{SUPERSCRIPT TWO}", "å", "\udcff"):
+            reply = f"_INBOX.x.{token}"
+            expected = b"PUB a %b 0\r\n\r\n" % reply.encode("utf-8", "surrogateescape")
+            self.assertEqual(encode_pub("a", b"", reply), expected)
+        for beginning in ("", ".", "a.", ".a", "a..b", "*", "a.>", "a b", "a\r\nPING", "\ud800"):
+            for _ in range(2):  # what was refused is refused again
+                self.assertRaises(SubjectError, encode_pub, "a", b"", f"{beginning}.1")
+
     def test_empty_tokens(self) -> None:
         for name in (".a", "a.", "a..b", "."):
             self.assertRaises(SubjectError, encode_pub, name, b"")
@@ -201,6 +214,20 @@ class LengthTests(SynchronousTestCase):
         for number in range(most + 100):
             self.assertEqual(encode_pub(f"a.{number}", b""), b"PUB a.%d 0\r\n\r\n" % number)
         self.assertEqual(encoder._subject.cache_info().currsize, most)
+
+    def test_remembered_beginnings_are_bounded(self) -> None:
+        """In number, and in length, for others choose them."""
+        remembered = encoder._is_plain_beginning
+        most = remembered.cache_info().maxsize
+        assert most is not None
+        remembered.cache_clear()
+        self.addCleanup(remembered.cache_clear)
+        long = "a" * 300
+        self.assertEqual(encode_pub("a", b"", f"{long}.1"), b"PUB a %b.1 0\r\n\r\n" % long.encode())
+        self.assertEqual(remembered.cache_info().currsize, 0)
+        for number in range(most + 100):
+            self.assertEqual(encode_pub("a", b"", f"b.{number}.1"), b"PUB a b.%d.1 0\r\n\r\n" % number)
+        self.assertEqual(remembered.cache_info().currsize, most)
 
 
 class ReadBackTests(SynchronousTestCase):

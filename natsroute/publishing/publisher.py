@@ -148,9 +148,9 @@ class Publisher:
         command: bytes | Unmade
         try:
             template, worker = self._outlets.get(subject) or self._outlet(subject)
-            if type(payload) is bytes and reply is None and headers is None and msg_id is None is self._message_ids:
+            if type(payload) is bytes and headers is None and msg_id is None is self._message_ids:
                 size = len(payload)
-                command = template % (size, payload)
+                command = template % (size, payload) if reply is None else encode_pub(subject, payload, reply)
             else:
                 command, size = self._command(subject, payload, reply, headers, msg_id)
             if policy is None:

@@ -22,6 +22,9 @@ _REMEMBERED_NAMES = 8192
 # A server ends the connection over a control line that is too long, and the message would be sent again for ever. Half
 # of the line each leaves room for the command, a reply subject and the sizes.
 _LONGEST_NAME = DEFAULT_MAX_CONTROL_LINE // 2 - 32
+# Others choose the reply subjects, and they are not to fill the memory with the beginnings of theirs.
+_REMEMBERED_BEGINNINGS = 1024
+_LONGEST_PLAIN_REPLY = 256
 
 
 @lru_cache(_REMEMBERED_NAMES)
@@ -40,10 +43,16 @@ def pub_template(subject: str) -> bytes:
     return b"PUB %b %%d\r\n%%b\r\n" % _subject(subject).replace(b"%", b"%%")
 
 
+_is_plain_beginning = lru_cache(_REMEMBERED_BEGINNINGS)(is_plain)
+
+
 def _reply(subject: str) -> bytes:
-    # Not remembered: most reply subjects are for one answer.
-    if len(subject) < _LONGEST_NAME and is_plain(subject):
-        return subject.encode("ascii")
+    # Not remembered: most reply subjects are for one answer. What stands before their last token comes again.
+    beginning, _, token = subject.rpartition(".")
+    if len(subject) < _LONGEST_PLAIN_REPLY and (
+        (token.isalnum() and _is_plain_beginning(beginning)) or is_plain(subject)
+    ):
+        return subject.encode()
     check_subject(subject)
     return _checked_length(subject.encode("utf-8", "surrogateescape"))
 
