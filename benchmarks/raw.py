@@ -28,6 +28,7 @@ class RawClient:
         self._data = b""
         self._messages: deque[tuple[bytes, bytes]] = deque()
         self._pongs = 0
+        self._read()  # a server that looks whether a client begins with TLS must have spoken first
         self.write(_CONNECT)
         self.flush()
 

@@ -180,6 +180,7 @@ def timed(stage: Stage, peer: str, job: Job) -> Timing:
     """Feed a peer, and look whether all is as it must be."""
     trouble = len(stage.server.trouble)
     with stage.peer(peer, job) as child:
+        plain = stage.server.plain_clients if job.ca_file else 0
         before = stage.server.messages_taken
         fed = stage.feed(job)
         facts = child.next_facts()
@@ -187,6 +188,8 @@ def timed(stage: Stage, peer: str, job: Job) -> Timing:
         published = job.count + relayed + facts.get("besides", 0)
         taken = stage.server.messages_taken_since(before, published)
     complaints = [*facts.get("notes", ()), *stage.server.trouble[trouble:]]
+    if plain:
+        complaints.append(f"{plain} connections without TLS")
     expected = {"received": job.count, "confirmed": job.count, "bytes": fed["bytes"]}
     found = [(fact, facts.get(fact, number), number) for fact, number in expected.items()]
     for fact, is_there, should_be in [*found, ("published", taken, published)]:

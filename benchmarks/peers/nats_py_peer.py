@@ -131,8 +131,10 @@ async def _connect(job: Job, notes: list[str]) -> Client:
     async def error(problem: Exception) -> None:
         notes.append(repr(problem))
 
-    tls = {"tls": ssl.create_default_context(cafile=job.ca_file)} if job.ca_file else {}
-    return await nats.connect(job.url, disconnected_cb=disconnected, error_cb=error, **tls)
+    tls = ssl.create_default_context(cafile=job.ca_file) if job.ca_file else None
+    return await nats.connect(
+        job.url, disconnected_cb=disconnected, error_cb=error, tls=tls, tls_handshake_first=tls is not None
+    )
 
 
 async def _in_time(job: Job, ended: asyncio.Future[int]) -> int:
