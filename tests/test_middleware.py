@@ -228,6 +228,10 @@ class RetryTests(MiddlewareTestCase):
             self.assertEqual(self.successResultOf(ended), 5)
             self.assertEqual((self.events[-1].attempts, self.tally.retried), (2, 1))
 
+    def assert_given_up(self, tester: RouteTester) -> None:
+        """One call was made, none will be, and nothing was buried."""
+        self.assertEqual((len(self.events), tester.clock.getDelayedCalls(), tester.published), (1, [], []))
+
     def test_cancelled_while_it_waits(self) -> None:
         """No other attempt follows the one that has failed."""
         self.answers = [ValueError()]
@@ -235,7 +239,7 @@ class RetryTests(MiddlewareTestCase):
         ended = tester.deliver("a")
         ended.cancel()
         self.failureResultOf(ended, CancelledError)
-        self.assertEqual((len(self.events), tester.clock.getDelayedCalls(), tester.published), (1, [], []))
+        self.assert_given_up(tester)
 
     def test_cancelled_and_failed_otherwise(self) -> None:
         """What a call makes of being cancelled is its own affair; it is not wanted any more."""
@@ -251,7 +255,7 @@ class RetryTests(MiddlewareTestCase):
         ended = tester.deliver("a")
         ended.cancel()
         self.failureResultOf(ended, ValueError)
-        self.assertEqual((len(self.events), tester.clock.getDelayedCalls(), tester.published), (1, [], []))
+        self.assert_given_up(tester)
 
     def test_a_call_that_goes_on(self) -> None:
         """It is waited for, though it was cancelled."""
@@ -278,7 +282,7 @@ class RetryTests(MiddlewareTestCase):
         ended = tester.deliver("a")
         tester.clock.advance(5)
         self.failureResultOf(ended, RouteTimeoutError)
-        self.assertEqual((len(self.events), tester.clock.getDelayedCalls(), tester.published), (1, [], []))
+        self.assert_given_up(tester)
 
     def test_after_a_timeout(self) -> None:
         """Each attempt has its own time."""

@@ -378,6 +378,7 @@ class MemoryTests(SynchronousTestCase):
         for number in range(30_000):
             frames, _ = read([b"MSG a.%d 1 0\r\n\r\n" % number], parser)
             self.assertEqual(frames, [(f"a.{number}", 1, None, b"", b"")])
+            self.assertLessEqual(len(parser._lines), 1024)
         after = addresses_alive() - before
         self.assertGreater(after, 0)
         self.assertLessEqual(after, 8192 + 1024)

@@ -164,9 +164,10 @@ class Event(Msg):
         :return: fires when the server has the answer; fails with :class:`~natsroute.errors.NoReplySubjectError` if
             the message asked for none.
         """
-        if self.reply is None:
+        reply = self.reply
+        if reply is None:
             return fail(NoReplySubjectError(f"the message on {self.subject} has no reply subject"))
-        return self.scope.publish(self.reply, payload, None, headers, **how)
+        return self.scope.publish(reply, payload, None, headers, **how)
 
     @classmethod
     def of_connection(cls, scope: Scope) -> Event:
