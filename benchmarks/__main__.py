@@ -11,18 +11,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import charts, guard
-from benchmarks.catalogue import PEERS, SCENARIOS
-from benchmarks.goals import verdicts
-from benchmarks.machine import machine
-from benchmarks.order import check_order
-from benchmarks.processors import Processors, bound_to
-from benchmarks.report import complaints, markdown
-from benchmarks.results import FOLDER, Results
-from benchmarks.rounds import Selection, play, progress
-from benchmarks.scenario import GOAL_SIZE
-from benchmarks.servers import NatsServer
-from benchmarks.traffic import SUBJECTS
+from benchmarks import guard
+from benchmarks.load.traffic import SUBJECTS
+from benchmarks.report import charts
+from benchmarks.report.goals import verdicts
+from benchmarks.report.markdown import complaints, markdown
+from benchmarks.report.results import FOLDER, Results
+from benchmarks.run.catalogue import PEERS, SCENARIOS
+from benchmarks.run.machine import machine
+from benchmarks.run.order import check_order
+from benchmarks.run.processors import Processors, bound_to
+from benchmarks.run.rounds import Selection, play, progress
+from benchmarks.run.scenario import GOAL_SIZE
+from benchmarks.run.servers import NatsServer
 
 _ALL_SIZES = (16, 128, 1_024, 65_536)
 _USUAL = {"rounds": 3, "messages": 100_000, "sizes": [GOAL_SIZE]}

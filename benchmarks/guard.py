@@ -14,15 +14,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.catalogue import SCENARIOS
-from benchmarks.machine import machine
+from benchmarks.load.traffic import SUBJECTS
 from benchmarks.peers import OURS
-from benchmarks.processors import Processors, bound_to
-from benchmarks.results import Series
-from benchmarks.rounds import Selection, play, progress
-from benchmarks.scenario import GOAL_SIZE
-from benchmarks.servers import NatsServer
-from benchmarks.traffic import SUBJECTS
+from benchmarks.report.results import Series
+from benchmarks.run.catalogue import SCENARIOS
+from benchmarks.run.machine import machine
+from benchmarks.run.processors import Processors, bound_to
+from benchmarks.run.rounds import Selection, play, progress
+from benchmarks.run.scenario import GOAL_SIZE
+from benchmarks.run.servers import NatsServer
 
 _FILE = Path(__file__).with_suffix(".json")
 _PEER = "nats-py"

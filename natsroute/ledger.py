@@ -20,7 +20,7 @@ import attrs
 
 
 @attrs.define(eq=False)
-class Tally:
+class RouteCounters:
     """
     Counts the messages that went to one event route; where there are several consumers, those of one of them.
 
@@ -47,9 +47,9 @@ class Tally:
         return self.routed - self.waiting - self.succeeded - self.failed
 
     @classmethod
-    def total(cls, route: str, tallies: Iterable[Tally]) -> Tally:
+    def total(cls, route: str, route_counters: Iterable[RouteCounters]) -> RouteCounters:
         """The sum of several, as a new one."""
-        sums = [sum(column) for column in zip(*(attrs.astuple(tally)[1:] for tally in tallies))]
+        sums = [sum(column) for column in zip(*(attrs.astuple(counters)[1:] for counters in route_counters))]
         return cls(route, *sums)
 
 
@@ -71,7 +71,7 @@ class ConsumerAccount:
     pending: int
     overflowed: int
     unrouted: int
-    routes: Tally
+    routes: RouteCounters
 
     @property
     def routed(self) -> int:
@@ -152,7 +152,7 @@ class Ledger:
     """
 
     consumers: tuple[ConsumerAccount, ...]
-    routes: tuple[Tally, ...]
+    routes: tuple[RouteCounters, ...]
     publisher: PublisherAccount
 
     def differences(self) -> list[str]:

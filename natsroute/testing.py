@@ -22,9 +22,9 @@ from twisted.internet.task import Clock
 
 from natsroute import payloads
 from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError
-from natsroute.ledger import Tally
+from natsroute.ledger import RouteCounters
 from natsroute.publishing.publisher import check_policy, with_id
-from natsroute.routes.event import Event, RouteFunction, Scope
+from natsroute.routes.event import Event, EventContext, RouteFunction
 from natsroute.routes.table import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER, EventRoutes, Route, RouteTable
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.frames import Address
@@ -82,9 +82,9 @@ class RouteTester:
             return fail(RouteError(f"no event route takes a message to {subject!r}"))
         block = encode_headers(headers) if headers else b""
         reply_to = None if reply is None else reply.encode("utf-8", "surrogateescape")
-        scope = self._scope(route, queue_group)
-        event = Event.within(scope, Address(subject, 1), payloads.to_bytes(payload), block, reply_to)
-        return maybeDeferred(route.what_runs(self._call_here), event)
+        context = self._context(route, queue_group)
+        event = Event.within(context, Address(subject, 1), payloads.to_bytes(payload), block, reply_to)
+        return maybeDeferred(route.wrapped(self._call_here), event)
 
     def connected(self, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:
         """Run ``nats:connected``."""
@@ -106,13 +106,13 @@ class RouteTester:
         route = self._table.get(name)
         if route is None:
             return fail(RouteError(f"there is no event route {name!r}"))
-        event = Event.of_connection(self._scope(route, None, server, error))
-        return maybeDeferred(route.what_runs(self._call_here), event)
+        event = Event.of_connection(self._context(route, None, server, error))
+        return maybeDeferred(route.wrapped(self._call_here), event)
 
-    def _scope(
+    def _context(
         self, route: Route, queue_group: str | None, server: str | None = None, error: NatsrouteError | None = None
-    ) -> Scope:
-        return Scope(self._publish, self.clock, Tally(route.name), queue_group, server, error)
+    ) -> EventContext:
+        return EventContext(self._publish, self.clock, RouteCounters(route.name), queue_group, server, error)
 
     def _call_here(self, function: RouteFunction, event: Event) -> Deferred[object]:
         """There are no threads here."""

@@ -55,13 +55,13 @@ COMPOSITION_ROOT = "natsroute.daemon.service"
 #: What the settings take from the rooms above ``wire``: values that a setting becomes, and the parser of one of them.
 #: Nothing that connects, publishes or runs.
 SETTINGS_TAKE = {
-    "natsroute.client.terms": {"Timing"},
-    "natsroute.client.pool": {"Backoff"},
+    "natsroute.client.options": {"Timing"},
+    "natsroute.client.server_pool": {"Backoff"},
     "natsroute.client.servers": {"Server", "parse_url"},
     "natsroute.client.subscription": {"PendingLimits", "PendingPolicy", "PENDING_POLICIES"},
-    "natsroute.client.tls": {"Tls"},
+    "natsroute.client.transport.tls": {"Tls"},
     "natsroute.daemon.contexts": {"context_settings"},
-    "natsroute.publishing.terms": {"PublishLimits", "PublishPolicy", "PUBLISH_POLICIES"},
+    "natsroute.publishing.options": {"PublishLimits", "PublishPolicy", "PUBLISH_POLICIES"},
 }
 
 #: Rooms without Twisted: values and bytes.
@@ -154,7 +154,7 @@ class RoomTests(SynchronousTestCase):
             for module, path in modules().items()
             if room(module) == "daemon"
             and any(
-                room(found.module) == "publishing" and found.module != "natsroute.publishing.terms"
+                room(found.module) == "publishing" and found.module != "natsroute.publishing.options"
                 for found in imports(path)
                 if found.module.startswith("natsroute.")
             )

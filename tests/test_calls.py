@@ -12,16 +12,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event
 from natsroute.errors import DecodeError
-from natsroute.ledger import Tally
-from natsroute.routes.calls import Calls, Progress
-from natsroute.routes.event import Scope
+from natsroute.ledger import RouteCounters
+from natsroute.routes.calls import Calls, CallsInFlight
+from natsroute.routes.event import EventContext
 from natsroute.wire.frames import Address
-from tests.support import LogRecorder
+from tests.support.cases import LogRecorder
 
 
 def an_event(data: bytes = b"", subject: str = "a.b") -> Event:
-    scope = Scope(lambda *message, **how: succeed(None), Clock(), Tally("nats:a.*"))
-    return Event.within(scope, Address(subject, 1), data)
+    context = EventContext(lambda *message, **how: succeed(None), Clock(), RouteCounters("nats:a.*"))
+    return Event.within(context, Address(subject, 1), data)
 
 
 class CallsTestCase(SynchronousTestCase):
@@ -29,17 +29,17 @@ class CallsTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.progress = Progress(self.clock, slow_after=30.0)
-        self.tally = Tally("nats:a.*")
+        self.in_flight = CallsInFlight(self.clock, slow_after=30.0)
+        self.counters = RouteCounters("nats:a.*")
         self.log = LogRecorder(self)
 
     def call(self, function: Any, event: Event) -> Deferred[None] | None:
-        self.tally.routed += 1
-        return Calls(function, self.tally, self.progress).call(event)
+        self.counters.routed += 1
+        return Calls(function, self.counters, self.in_flight).call(event)
 
     def counts(self) -> tuple[int, int, int]:
-        self.assertEqual(self.tally.in_progress, len(self.progress.running))
-        return self.tally.succeeded, self.tally.failed, self.tally.in_progress
+        self.assertEqual(self.counters.in_progress, len(self.in_flight.running))
+        return self.counters.succeeded, self.counters.failed, self.counters.in_progress
 
 
 class CallsTests(CallsTestCase):
@@ -104,7 +104,7 @@ class CallsTests(CallsTestCase):
     def test_sys_exit(self) -> None:
         """It ends the route, not the service."""
         self.assertIs(self.call(lambda event: sys.exit(1), an_event()), None)
-        self.assertEqual((self.tally.failed, len(self.flushLoggedErrors(SystemExit))), (1, 1))
+        self.assertEqual((self.counters.failed, len(self.flushLoggedErrors(SystemExit))), (1, 1))
 
     def test_cancelled_errors(self) -> None:
         """What a route raises itself is its error, asyncio's too, which is no Exception."""
@@ -155,7 +155,7 @@ class CallsTests(CallsTestCase):
 
 
 class StopTests(CallsTestCase):
-    """Progress.stop(): what runs is cancelled, and what comes behind it waits for start()."""
+    """CallsInFlight.stop(): what runs is cancelled, and what comes behind it waits for start()."""
 
     def test_cancelled(self) -> None:
         """Deferreds and coroutines: each counts as failed, and none is logged: who stops names them all."""
@@ -165,20 +165,20 @@ class StopTests(CallsTestCase):
             await Deferred(cancelled.append)
 
         waits = [self.call(route, an_event()), self.call(lambda event: Deferred(cancelled.append), an_event())]
-        self.progress.stop()
+        self.in_flight.stop()
         self.assertEqual((len(cancelled), self.counts()), (2, (0, 2, 0)))
         self.assertEqual((self.log.lines("critical"), self.log.lines("error")), ([], []))
         for wait in waits:
             assert wait is not None
             self.assertNoResult(wait)
-        self.progress.start()
+        self.in_flight.start()
         for wait in waits:
             assert wait is not None
             self.assertIs(self.successResultOf(wait), None)
 
     def test_the_watch_ends(self) -> None:
         self.call(lambda event: Deferred(), an_event())
-        self.progress.stop()
+        self.in_flight.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_futures(self) -> None:
@@ -191,7 +191,7 @@ class StopTests(CallsTestCase):
             await Deferred.fromFuture(future)
 
         self.call(route, an_event())
-        self.progress.stop()
+        self.in_flight.stop()
         self.assertTrue(future.cancelled())
         loop.call_soon(loop.stop)
         loop.run_forever()
@@ -210,8 +210,8 @@ class StopTests(CallsTestCase):
                 await go_on
 
         self.call(stubborn, an_event())
-        self.progress.stop()
-        self.progress.stop()
+        self.in_flight.stop()
+        self.in_flight.stop()
         self.assertEqual((asked, self.counts()), (["cancelled"], (0, 0, 1)))
         go_on.callback(None)
         self.assertEqual(self.counts(), (1, 0, 0))
@@ -226,7 +226,7 @@ class StopTests(CallsTestCase):
                 raise ZeroDivisionError
 
         self.call(clumsy, an_event())
-        self.progress.stop()
+        self.in_flight.stop()
         self.assertEqual((self.counts(), len(self.flushLoggedErrors(ZeroDivisionError))), ((0, 1, 0), 1))
 
     def test_one_that_cannot_be_cancelled(self) -> None:
@@ -238,5 +238,5 @@ class StopTests(CallsTestCase):
         for _ in range(2):
             self.call(lambda event: Deferred(refuse), an_event())
         self.call(lambda event: Deferred(), an_event())
-        self.progress.stop()
+        self.in_flight.stop()
         self.assertEqual((self.counts(), len(self.flushLoggedErrors(ZeroDivisionError))), ((0, 1, 2), 2))

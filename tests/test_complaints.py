@@ -7,8 +7,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import PayloadError, SubjectError
-from natsroute.publishing.complaints import AGAIN, Complaints
-from tests.support import LogRecorder
+from natsroute.publishing.complaints import AGAIN, UnhandledFailureLog
+from tests.support.cases import LogRecorder
 
 
 class ComplaintsTests(SynchronousTestCase):
@@ -16,7 +16,7 @@ class ComplaintsTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.complaints = Complaints(self.clock)
+        self.complaints = UnhandledFailureLog(self.clock)
         self.log = LogRecorder(self)
 
     def fail(self, error: Exception, times: int = 1) -> None:  # type: ignore[override]

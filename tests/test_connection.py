@@ -9,10 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.auth import Credentials
 from natsroute.client.connection import Connection
-from natsroute.client.pool import Backoff, ServerPool
+from natsroute.client.options import Timing
+from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import Server, parse_url
 from natsroute.client.status import Change, State
-from natsroute.client.terms import Timing
 from natsroute.errors import (
     AuthorizationError,
     ConnectionLostError,
@@ -25,7 +25,7 @@ from natsroute.errors import (
     TlsError,
 )
 from natsroute.wire.frames import Msg
-from tests.memory import MemoryNetwork, info
+from tests.support.memory_network import MemoryNetwork, info
 
 A, B = Server("a"), Server("b")
 
@@ -122,9 +122,9 @@ class LifeTests(ConnectionTestCase):
         self.assertEqual(
             self.states(),
             [
-                (State.UNREACHABLE, "nats://a:4222"),
-                (State.UNREACHABLE, "nats://b:4222"),
-                (State.UNREACHABLE, "nats://a:4222"),
+                (State.CONNECT_FAILED, "nats://a:4222"),
+                (State.CONNECT_FAILED, "nats://b:4222"),
+                (State.CONNECT_FAILED, "nats://a:4222"),
                 (State.CONNECTED, "nats://b:4222"),
             ],
         )
@@ -145,7 +145,7 @@ class LifeTests(ConnectionTestCase):
             self.network.link.lose()
         self.assertEqual(waits, [0.0, 10.0, 20.0, 40.0])
         self.assertIsInstance(self.changes[-1].reason, AuthorizationError)
-        self.assertEqual({change.state for change in self.changes}, {State.UNREACHABLE})
+        self.assertEqual({change.state for change in self.changes}, {State.CONNECT_FAILED})
 
     def test_never_gives_up(self) -> None:
         connection = self.connection()
@@ -341,7 +341,7 @@ class ClusterTests(ConnectionTestCase):
     def test_left_before_it_goes(self) -> None:
         """What is on its way is taken, and then the next server."""
         connection = self.to_leave()
-        self.assertEqual(self.states(), [(State.LEAVING, "nats://a:4222")])
+        self.assertEqual(self.states(), [(State.LAME_DUCK, "nats://a:4222")])
         self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1\r\nPING\r\n")
         self.assertIsNone(connection.max_payload)
         self.network.link.receive(b"MSG a 1 2\r\nhi\r\nPONG\r\n")
@@ -492,7 +492,7 @@ class SecurityTests(ConnectionTestCase):
         connection = self.connection(credentials=Deferred)
         connection.startService()
         self.clock.pump([0.0, 2.0])
-        self.assertEqual(self.states(), [(State.UNREACHABLE, "nats://a:4222")])
+        self.assertEqual(self.states(), [(State.CONNECT_FAILED, "nats://a:4222")])
         self.successResultOf(connection.stopService())
 
 

@@ -1,4 +1,4 @@
-"""natsroute.client.endpoints; tests.integration.test_tls and test_websocket reach real servers through them."""
+"""natsroute.client.transport.endpoints; tests.integration reaches real servers through them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from twisted.internet import error
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.client.endpoints import attempt_error
+from natsroute.client.transport.endpoints import attempt_error
 
 
 class AttemptErrorTests(SynchronousTestCase):

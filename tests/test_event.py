@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event
 from natsroute.errors import DecodeError, NoReplySubjectError
-from natsroute.ledger import Tally
-from natsroute.routes.event import Scope
+from natsroute.ledger import RouteCounters
+from natsroute.routes.event import EventContext
 from natsroute.wire.frames import Address
 
 
@@ -26,8 +26,8 @@ class EventTests(SynchronousTestCase):
         return succeed(None)
 
     def event(self, data: bytes = b"", reply: str | None = None, headers: bytes = b"") -> Event:
-        scope = Scope(self.publish, Clock(), Tally("nats:a.*"), "q")
-        return Event.within(scope, Address("a.b", 1), data, headers, None if reply is None else reply.encode())
+        context = EventContext(self.publish, Clock(), RouteCounters("nats:a.*"), "q")
+        return Event.within(context, Address("a.b", 1), data, headers, None if reply is None else reply.encode())
 
     def test_what_it_says_of_itself(self) -> None:
         event = self.event(b"hi", "r")
@@ -77,8 +77,8 @@ class EventTests(SynchronousTestCase):
         self.failureResultOf(self.event().respond(b""), NoReplySubjectError)
 
     def test_of_a_connection(self) -> None:
-        scope = Scope(self.publish, Clock(), Tally("nats:connected"), "q", "nats://a:4222")
-        event = Event.of_connection(scope)
+        context = EventContext(self.publish, Clock(), RouteCounters("nats:connected"), "q", "nats://a:4222")
+        event = Event.of_connection(context)
         self.assertEqual(
             (event.name, event.server, event.subject, event.data, event.reply, event.queue_group),
             ("nats:connected", "nats://a:4222", "", b"", None, "q"),

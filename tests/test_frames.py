@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute.errors import DecodeError, ProtocolError
 from natsroute.wire.frames import (
     DEFAULT_MAX_PAYLOAD,
-    MOST_MAX_PAYLOAD,
+    MAX_PAYLOAD_LIMIT,
     Address,
     ConnectOptions,
     Err,
@@ -86,9 +86,9 @@ class InfoTests(SynchronousTestCase):
 
     def test_max_payload(self) -> None:
         """-1 stands for "no limit"; natsroute has one nevertheless."""
-        for size in (-1, 0, -(10**30), MOST_MAX_PAYLOAD + 1, 10**30):
-            self.assertEqual(info(max_payload=size).max_payload, MOST_MAX_PAYLOAD, size)
-        for size in (1, DEFAULT_MAX_PAYLOAD, MOST_MAX_PAYLOAD):
+        for size in (-1, 0, -(10**30), MAX_PAYLOAD_LIMIT + 1, 10**30):
+            self.assertEqual(info(max_payload=size).max_payload, MAX_PAYLOAD_LIMIT, size)
+        for size in (1, DEFAULT_MAX_PAYLOAD, MAX_PAYLOAD_LIMIT):
             self.assertEqual(info(max_payload=size).max_payload, size)
 
     def test_wrong_types(self) -> None:
@@ -167,7 +167,7 @@ class InfoTests(SynchronousTestCase):
             [type(value) for value in (read.server_id, read.port, read.headers, read.ldm, read.max_payload)],
             [str, int, bool, bool, int],
         )
-        self.assertTrue(0 < read.max_payload <= MOST_MAX_PAYLOAD)
+        self.assertTrue(0 < read.max_payload <= MAX_PAYLOAD_LIMIT)
         self.assertTrue(all(isinstance(url, str) for url in read.connect_urls))
 
 

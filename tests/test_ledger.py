@@ -5,15 +5,15 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.ledger import ConsumerAccount, Ledger, PublisherAccount, Tally
+from natsroute.ledger import ConsumerAccount, Ledger, PublisherAccount, RouteCounters
 
 
 class LedgerTests(SynchronousTestCase):
     """Accounts, and what does not add up in them."""
 
     def setUp(self) -> None:
-        self.tally = Tally("", routed=10, waiting=2, succeeded=5, failed=2, retried=7, dead_lettered=1)
-        self.consumer = ConsumerAccount("a:q", received=17, pending=3, overflowed=3, unrouted=1, routes=self.tally)
+        self.counters = RouteCounters("", routed=10, waiting=2, succeeded=5, failed=2, retried=7, dead_lettered=1)
+        self.consumer = ConsumerAccount("a:q", received=17, pending=3, overflowed=3, unrouted=1, routes=self.counters)
         self.publisher = PublisherAccount(published=10, confirmed=5, failed=2, dropped=1, resent=9, in_progress=2)
 
     def differences(self) -> list[str]:
@@ -35,12 +35,12 @@ class LedgerTests(SynchronousTestCase):
             self.publisher = attrs.evolve(correct, **{name: getattr(correct, name) + 1})
             self.assertEqual(len(self.differences()), 1, name)
             self.publisher = correct
-        self.tally.succeeded += 2  # one message twice
+        self.counters.succeeded += 2  # one message twice
         self.assertEqual(
             self.differences(), ["a:q: 17 received = 7 succeeded + 2 failed + 4 dropped + -1 in progress + 5 waiting"]
         )
 
     def test_total(self) -> None:
-        total = Tally.total("nats:a", [self.tally, self.tally, Tally("other", routed=1)])
+        total = RouteCounters.total("nats:a", [self.counters, self.counters, RouteCounters("other", routed=1)])
         self.assertEqual(attrs.astuple(total), ("nats:a", 21, 4, 10, 4, 14, 2))
-        self.assertEqual(attrs.astuple(Tally.total("nats:a", [])), ("nats:a", 0, 0, 0, 0, 0, 0))
+        self.assertEqual(attrs.astuple(RouteCounters.total("nats:a", [])), ("nats:a", 0, 0, 0, 0, 0, 0))

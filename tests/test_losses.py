@@ -8,24 +8,24 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import PayloadTooLargeError, PublishDroppedError, PublisherStoppedError
-from natsroute.publishing.complaints import Complaints
+from natsroute.publishing.batches import Unserialised
+from natsroute.publishing.buffer import Buffer
+from natsroute.publishing.complaints import UnhandledFailureLog
 from natsroute.publishing.confirmation import Confirmation
-from natsroute.publishing.losses import Losses
-from natsroute.publishing.outgoing import Unmade
-from natsroute.publishing.room import Room
-from natsroute.publishing.terms import PublishLimits
-from tests.support import LogRecorder
+from natsroute.publishing.losses import Failures
+from natsroute.publishing.options import PublishLimits
+from tests.support.cases import LogRecorder
 
 
 class LossesTests(SynchronousTestCase):
     """Counted at once, and told when it is time."""
 
     def setUp(self) -> None:
-        self.room = Room(PublishLimits(), lambda pressed: None)
-        self.losses = Losses(self.room, Complaints(Clock()))
+        self.room = Buffer(PublishLimits(), lambda pressed: None)
+        self.losses = Failures(self.room, UnhandledFailureLog(Clock()))
         self.log = LogRecorder(self)
 
-    def held(self, command: bytes | Unmade) -> tuple[Confirmation, bytes | Unmade]:
+    def held(self, command: bytes | Unserialised) -> tuple[Confirmation, bytes | Unserialised]:
         """A message that takes its room."""
         self.room.messages += 1
         self.room.bytes += len(command)
@@ -56,7 +56,7 @@ class LossesTests(SynchronousTestCase):
         """One line, and an exception for each; what is not made yet has no bytes."""
         messages = [
             self.held(b"PUB b r 1\r\nx\r\n"),
-            self.held(Unmade("a", lambda: b"")),
+            self.held(Unserialised("a", lambda: b"")),
             self.held(b"PUB b 0\r\n\r\n"),
         ]
         self.losses.fail_all(messages, lambda: PublisherStoppedError("the end"))

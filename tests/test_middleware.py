@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes
 from natsroute.errors import DecodeError, PayloadTooLargeError, PublishBufferFullError, RouteError, RouteTimeoutError
-from natsroute.ledger import Tally
-from natsroute.routes.event import Middleware, RouteFunction, Scope
+from natsroute.ledger import RouteCounters
+from natsroute.routes.event import EventContext, Middleware, RouteFunction
 from natsroute.routes.middleware import (
     DEAD_LETTER_HEADERS,
     correlation,
@@ -27,7 +27,7 @@ from natsroute.routes.middleware import (
 from natsroute.routes.middleware import timeout as timeout_of
 from natsroute.testing import Published, RouteTester
 from natsroute.wire.frames import Address
-from tests.support import LogRecorder
+from tests.support.cases import LogRecorder
 
 
 class MiddlewareTestCase(SynchronousTestCase):
@@ -52,8 +52,8 @@ class MiddlewareTestCase(SynchronousTestCase):
         return RouteTester(event_route)
 
     @property
-    def tally(self) -> Tally:
-        return self.events[-1].tally
+    def counters(self) -> RouteCounters:
+        return self.events[-1].counters
 
 
 class OrderTests(MiddlewareTestCase):
@@ -177,7 +177,7 @@ class RetryTests(MiddlewareTestCase):
         self.assertEqual(len(self.events), 2)
         tester.clock.advance(0.1)
         self.assertEqual(self.successResultOf(ended), 5)
-        self.assertEqual((self.events[-1].attempts, self.tally.retried), (3, 2))
+        self.assertEqual((self.events[-1].attempts, self.counters.retried), (3, 2))
         self.assertEqual(
             log.lines("warn"),
             [
@@ -226,7 +226,7 @@ class RetryTests(MiddlewareTestCase):
             ended = tester.deliver("a")
             tester.clock.advance(0.1)
             self.assertEqual(self.successResultOf(ended), 5)
-            self.assertEqual((self.events[-1].attempts, self.tally.retried), (2, 1))
+            self.assertEqual((self.events[-1].attempts, self.counters.retried), (2, 1))
 
     def assert_given_up(self, tester: RouteTester) -> None:
         """One call was made, none will be, and nothing was buried."""
@@ -312,7 +312,7 @@ class DeadLetterTests(MiddlewareTestCase):
             "Natsroute-Attempts": "2",
         }
         self.assertEqual(tester.published, [Published("dead.letters", b"x\0", headers={"Call-ID": ["1", "2"], **told})])
-        self.assertEqual(self.tally.dead_lettered, 1)
+        self.assertEqual(self.counters.dead_lettered, 1)
 
     def test_cancelled_by_the_route(self) -> None:
         """That is an error as any other."""
@@ -342,8 +342,8 @@ class DeadLetterTests(MiddlewareTestCase):
             return succeed(None)
 
         block = b"NATS/1.0\r\nno colon\r\n\r\n"
-        scope = Scope(publish, Clock(), Tally("nats:a"))
-        event = Event.within(scope, Address("a", 1), b"x", block)
+        context = EventContext(publish, Clock(), RouteCounters("nats:a"))
+        event = Event.within(context, Address("a", 1), b"x", block)
         buried: Any = dead_letter("dead")(lambda event: event.headers["Call-ID"])(event)
         self.failureResultOf(Deferred.fromCoroutine(buried), DecodeError)
         [(subject, data, _, headers)] = published
@@ -362,7 +362,7 @@ class DeadLetterTests(MiddlewareTestCase):
         full = PublishBufferFullError(messages=1, max_messages=1, bytes=1, max_bytes=1)
         self.patch(tester, "_publish", lambda *message, **how: fail(full))
         self.failureResultOf(tester.deliver("a"), ValueError)
-        self.assertEqual(self.tally.dead_lettered, 0)
+        self.assertEqual(self.counters.dead_lettered, 0)
         [line] = log.lines("error")
         self.assertIn("the dead letter of a message to 'a' was not published: the publish worker holds", line)
 
@@ -393,7 +393,7 @@ class DeadLetterTests(MiddlewareTestCase):
         self.patch(tester, "_publish", publish)
         self.failureResultOf(tester.deliver("a", headers={"A": "b"}), ValueError)
         self.assertEqual([sorted(headers) for headers in sent][1], sorted(DEAD_LETTER_HEADERS))
-        self.assertEqual(self.tally.dead_lettered, 1)
+        self.assertEqual(self.counters.dead_lettered, 1)
 
     def test_the_event_of_a_connection(self) -> None:
         """It has no message that could be kept."""

@@ -9,9 +9,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.auth import Credentials
+from natsroute.client.options import Security, Timing
 from natsroute.client.protocol import NatsProtocol
-from natsroute.client.terms import Security, Timing
-from natsroute.client.tls import Tls
+from natsroute.client.transport.tls import Tls
 from natsroute.errors import (
     AuthorizationError,
     ConnectionLostError,
@@ -24,7 +24,7 @@ from natsroute.errors import (
     TlsError,
 )
 from natsroute.wire.frames import Msg
-from tests.memory import Link, info
+from tests.support.memory_network import Link, info
 
 
 class ProtocolTestCase(SynchronousTestCase):

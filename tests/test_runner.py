@@ -10,12 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes
 from natsroute.errors import ServerError
-from natsroute.ledger import Tally
-from natsroute.routes.calls import Progress
-from natsroute.routes.runner import MOST_WAITING_ERRORS, ConnectionRunner, Means, Runner
+from natsroute.ledger import RouteCounters
+from natsroute.routes.calls import CallsInFlight
+from natsroute.routes.runner import MAX_WAITING_ERRORS, ConnectionRunner, Runner, RunnerContext
 from natsroute.routes.table import RouteTable
 from natsroute.wire.frames import Address
-from tests.support import LogRecorder
+from tests.support.cases import LogRecorder
 
 
 class RunnerTestCase(SynchronousTestCase):
@@ -23,7 +23,7 @@ class RunnerTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         clock = Clock()
-        self.means = Means(self.publish, clock, self.call_in_thread, Progress(clock))
+        self.context = RunnerContext(self.publish, clock, self.call_in_thread, CallsInFlight(clock))
         self.in_threads: list[bytes] = []
         self.event_route = EventRoutes()
         self.got: list[str] = []
@@ -36,10 +36,10 @@ class RunnerTestCase(SynchronousTestCase):
         return succeed(function(event))
 
     def runner(self, subject: str = "a.>", queue_group: str | None = None) -> Runner:
-        return Runner(RouteTable(self.event_route).find, self.means, subject=subject, queue_group=queue_group)
+        return Runner(RouteTable(self.event_route).find, self.context, subject=subject, queue_group=queue_group)
 
-    def total(self, runner: Runner | ConnectionRunner) -> Tally:
-        return Tally.total("", runner.tallies)
+    def total(self, runner: Runner | ConnectionRunner) -> RouteCounters:
+        return RouteCounters.total("", runner.route_counters)
 
     def send(self, runner: Runner, subject: str, data: bytes = b"") -> Deferred[None] | None:
         return runner.on_msg(Event(Address(subject, 1), data))
@@ -58,7 +58,8 @@ class RunnerTests(RunnerTestCase):
         total = self.total(runner)
         self.assertEqual((total.routed, total.succeeded, total.in_progress, runner.unrouted), (4, 4, 0, 0))
         self.assertEqual(
-            {tally.route: tally.succeeded for tally in runner.tallies}, {"nats:a.b": 2, "nats:a.*": 1, "nats:>": 1}
+            {counters.route: counters.succeeded for counters in runner.route_counters},
+            {"nats:a.b": 2, "nats:a.*": 1, "nats:>": 1},
         )
 
     def test_the_queue_group_is_told(self) -> None:
@@ -101,7 +102,7 @@ class ConnectionRunnerTests(RunnerTestCase):
     """ConnectionRunner"""
 
     def fire(self, *events: tuple[str, str]) -> None:
-        runner = ConnectionRunner(RouteTable(self.event_route).get, self.means, queue_group="q")
+        runner = ConnectionRunner(RouteTable(self.event_route).get, self.context, queue_group="q")
         for name, server in events:
             runner.fire(name, server)
 
@@ -120,16 +121,16 @@ class ConnectionRunnerTests(RunnerTestCase):
             self.got.append(str(event.error))
             return slow
 
-        runner = ConnectionRunner(RouteTable(self.event_route).get, self.means)
-        for number in range(2 * MOST_WAITING_ERRORS):
+        runner = ConnectionRunner(RouteTable(self.event_route).get, self.context)
+        for number in range(2 * MAX_WAITING_ERRORS):
             runner.fire("nats:error", "nats://a:4222", ServerError(f"error {number}"))
         self.assertEqual(self.got, ["error 0"])
         slow.callback(None)
-        self.assertEqual(len(self.got), MOST_WAITING_ERRORS + 1)
+        self.assertEqual(len(self.got), MAX_WAITING_ERRORS + 1)
         runner.fire("nats:error", "nats://a:4222", ServerError("one more"))
         self.assertEqual(self.got[-1], "one more")
         total = self.total(runner)
-        self.assertEqual((total.routed, total.succeeded, total.waiting), (MOST_WAITING_ERRORS + 2,) * 2 + (0,))
+        self.assertEqual((total.routed, total.succeeded, total.waiting), (MAX_WAITING_ERRORS + 2,) * 2 + (0,))
 
     def test_one_after_the_other(self) -> None:
         """The end of a connection is not told before the route of its beginning has ended."""
@@ -148,18 +149,18 @@ class ConnectionRunnerTests(RunnerTestCase):
         self.assertEqual((self.got, len(self.flushLoggedErrors(ZeroDivisionError))), (["disconnected"], 1))
 
     def test_without_routes(self) -> None:
-        runner = ConnectionRunner(RouteTable(self.event_route).get, self.means)
+        runner = ConnectionRunner(RouteTable(self.event_route).get, self.context)
         runner.fire("nats:connected", "nats://a")
-        self.assertEqual(runner.tallies, [])
+        self.assertEqual(runner.route_counters, [])
 
     def test_at_the_end(self) -> None:
         """When calls are cancelled, nothing that waits behind one begins, nor what comes then."""
         self.event_route("nats:connected")(lambda event: self.got.append(str(event.server)) or Deferred())
-        runner = ConnectionRunner(RouteTable(self.event_route).get, self.means)
+        runner = ConnectionRunner(RouteTable(self.event_route).get, self.context)
         for server in ("1", "2"):
             runner.fire("nats:connected", server)
-        self.assertEqual(self.means.progress.unfinished, ["nats:connected"])
-        self.means.progress.stop()
+        self.assertEqual(self.context.in_flight.unfinished, ["nats:connected"])
+        self.context.in_flight.stop()
         runner.fire("nats:connected", "3")
         total = self.total(runner)
         self.assertEqual((self.got, total.routed, total.failed, total.waiting), (["1"], 2, 1, 1))

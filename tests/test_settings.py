@@ -16,10 +16,10 @@ from natsroute import Settings
 from natsroute.client.auth import Credentials
 from natsroute.client.servers import Server
 from natsroute.client.subscription import PENDING_POLICIES
-from natsroute.client.tls import Tls
+from natsroute.client.transport.tls import Tls
 from natsroute.daemon.settings import ENVIRONMENT_PREFIX, SETTING_FIELDS, QueueEntry
 from natsroute.errors import SettingError
-from natsroute.publishing.terms import PUBLISH_POLICIES
+from natsroute.publishing.options import PUBLISH_POLICIES
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 

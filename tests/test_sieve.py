@@ -6,13 +6,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import ConnectionLostError, PayloadTooLargeError, PermissionsError, server_error
-from natsroute.publishing.complaints import Complaints
+from natsroute.publishing.batches import Batch, Messages, Unserialised
+from natsroute.publishing.buffer import Buffer
+from natsroute.publishing.complaints import UnhandledFailureLog
 from natsroute.publishing.confirmation import Confirmation
-from natsroute.publishing.losses import Losses
-from natsroute.publishing.outgoing import Batch, Messages, Unmade
-from natsroute.publishing.room import Room
+from natsroute.publishing.losses import Failures
+from natsroute.publishing.options import PublishLimits
 from natsroute.publishing.sieve import fitting, kept, permitted, sendable
-from natsroute.publishing.terms import PublishLimits
 from natsroute.wire.encoder import encode_pub
 
 
@@ -20,9 +20,9 @@ class SieveTests(SynchronousTestCase):
     """What passes keeps its order and its Deferred; what does not is lost."""
 
     def setUp(self) -> None:
-        self.losses = Losses(Room(PublishLimits(), lambda pressed: None), Complaints(Clock()))
+        self.losses = Failures(Buffer(PublishLimits(), lambda pressed: None), UnhandledFailureLog(Clock()))
 
-    def messages(self, *commands: bytes | Unmade) -> Messages:
+    def messages(self, *commands: bytes | Unserialised) -> Messages:
         messages = Messages(7.0)
         for command in commands:
             messages.add(Confirmation(), command)
@@ -38,8 +38,8 @@ class SieveTests(SynchronousTestCase):
 
     def test_sendable(self) -> None:
         """What is not made yet is not judged yet."""
-        made, broken = Unmade("a", lambda: encode_pub("a", b"m")), Unmade("a", lambda: b"%d" % (1 // 0))
-        unmade = Unmade("a", lambda: b"")
+        made, broken = Unserialised("a", lambda: encode_pub("a", b"m")), Unserialised("a", lambda: b"%d" % (1 // 0))
+        unmade = Unserialised("a", lambda: b"")
         made.make()
         broken.make()
         messages = self.messages(encode_pub("a", b"12"), made, broken, encode_pub("a", b"123"), unmade)

@@ -1,4 +1,4 @@
-"""natsroute.client.tls: what needs no server; tests.integration.test_tls has the rest."""
+"""natsroute.client.transport.tls: what needs no server; tests.integration.test_tls has the rest."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from OpenSSL import SSL
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.client import tls
-from natsroute.client.tls import Tls
+from natsroute.client.transport import tls
+from natsroute.client.transport.tls import Tls
 from natsroute.errors import SettingError, TlsError
-from tests.certificates import Certificates
+from tests.support.certificates import Certificates
 
 
 class TlsTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-"""natsroute.client.websocket, and the socket and transport behind it"""
+"""natsroute.client.transport.websocket, and the socket and transport behind it"""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from natsroute.client import websocket_socket
 from natsroute.client.protocol import NatsFactory, NatsProtocol
-from natsroute.client.websocket import WebSocketEndpoint
+from natsroute.client.transport import websocket_socket
+from natsroute.client.transport.websocket import WebSocketEndpoint
 from natsroute.errors import ConnectionLostError, HandshakeError, ProtocolError, SettingError
-from tests.memory import MemoryTransport, info
+from tests.support.memory_network import MemoryTransport, info
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 CHECKOUT = Path(__file__).parents[1]
@@ -507,7 +507,7 @@ class OptionalTests(SynchronousTestCase):
         """It can be imported, and the error says what is missing."""
         program = (
             f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); sys.modules['autobahn'] = None\n"
-            "from natsroute.client.websocket import WebSocketEndpoint\n"
+            "from natsroute.client.transport.websocket import WebSocketEndpoint\n"
             "try: WebSocketEndpoint(None, None, url='ws://u:hunter2@host:1', timeout=1.0)\n"
             "except ValueError as error: print(type(error).__name__, error)"
         )
@@ -528,7 +528,7 @@ class OptionalTests(SynchronousTestCase):
         self.assertIn("WebSocket needs autobahn", ended.stdout)
 
     def test_autobahn_is_not_imported_before_it_is_needed(self) -> None:
-        program = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); import natsroute.client.websocket\n"
+        program = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); import natsroute.client.transport.websocket\n"
         program += "print(any('autobahn' in name or 'txaio' in name for name in sys.modules))"
         ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual((ended.stdout.strip(), ended.stderr), ("False", ""))

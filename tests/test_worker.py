@@ -15,9 +15,9 @@ from natsroute.errors import (
     SettingError,
 )
 from natsroute.ledger import PublisherAccount
-from natsroute.publishing.terms import PublishLimits
-from tests.publishing import PublisherTestCase
-from tests.support import LogRecorder
+from natsroute.publishing.options import PublishLimits
+from tests.support.cases import LogRecorder
+from tests.support.memory_publisher import PublisherTestCase
 
 
 class FailTests(PublisherTestCase):

@@ -1,9 +1,9 @@
 """
 The peers, a module for each whose name ends in ``_peer``; a peer to come is one file more.
 
-Such a module has a :class:`Peer` named ``PEER``. Run as a program with a :class:`~benchmarks.job.Job` it plays the role
-that the job names, tells that it is ready when the server has its subscriptions, and at the end what it received and
-when (``at``, nanoseconds of the machine's monotonic clock).
+Such a module has a :class:`Peer` named ``PEER``. Run as a program with a :class:`~benchmarks.load.job.Job` it plays the
+role that the job names, tells that it is ready when the server has its subscriptions, and at the end what it received
+and when (``at``, nanoseconds of the machine's monotonic clock).
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from typing import Any
 
 from faststream.nats import NatsBroker, NatsMessage
 
-from benchmarks.job import QUEUE_GROUP, RELAY_SUBJECT, Job, tell, tell_ready
+from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, Job, tell, tell_ready
+from benchmarks.load.traffic import messages
 from benchmarks.peers import Peer
-from benchmarks.traffic import messages
 
 Facts = dict[str, Any]
 

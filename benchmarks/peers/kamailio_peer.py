@@ -24,18 +24,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, perf_counter_ns, sleep
 
-from benchmarks.job import QUEUE_GROUP, RELAY_SUBJECT, SUBJECT, Job, tell, tell_ready
+from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, SUBJECT, Job, tell, tell_ready
+from benchmarks.load.raw import RawClient
 from benchmarks.peers import Peer
-from benchmarks.processes import children
-from benchmarks.raw import RawClient
-from natsroute.daemon import leash
+from benchmarks.run.processes import children
+from natsroute.daemon import child_guard
 
 _TOLD, _ANSWERS = "told", "answers"
 _PUBLISH_WORKERS = 2  # the module's default
 # About 1 of 100 starts hangs: a worker was forked while a thread of the NATS library held a lock.
 _START_PATIENCE, _STARTS = 6.0, 5
 
-_MOST_COMPLAINTS = 3  # of its log's lines about errors that are shown
+_MAX_COMPLAINTS = 3  # of its log's lines about errors that are shown
 
 _CONFIGURATION = """\
 #!KAMAILIO
@@ -110,7 +110,7 @@ class _Kamailio:
         self._complaints = 0
         self.began = perf_counter_ns()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", leash.__file__, *_command(folder, job)],
+            [sys.executable, "-I", "-S", child_guard.__file__, *_command(folder, job)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -146,7 +146,7 @@ class _Kamailio:
     def _read_log(self) -> None:
         for line in self._process.stderr or ():
             self._workers += "publish worker connected" in line
-            if re.search(r"(ERROR|CRITICAL): nats", line) and self._complaints < _MOST_COMPLAINTS:
+            if re.search(r"(ERROR|CRITICAL): nats", line) and self._complaints < _MAX_COMPLAINTS:
                 self._complaints += 1
                 print(line.strip(), file=sys.stderr)
 

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from time import perf_counter_ns
 
-from benchmarks.job import QUEUE_GROUP, RELAY_SUBJECT, Job
+from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, Job
 from benchmarks.peers import Peer
 
 _SOURCE = Path(__file__).with_suffix(".c")

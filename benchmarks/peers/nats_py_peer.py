@@ -13,9 +13,9 @@ import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from benchmarks.job import QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, tell, tell_ready
+from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, tell, tell_ready
+from benchmarks.load.traffic import messages
 from benchmarks.peers import Peer
-from benchmarks.traffic import messages
 
 Facts = dict[str, Any]
 

@@ -19,9 +19,9 @@ from twisted.logger import (
     textFileLogObserver,
 )
 
-from benchmarks.job import QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, tell, tell_ready
+from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, tell, tell_ready
+from benchmarks.load.traffic import messages
 from benchmarks.peers import Peer
-from benchmarks.traffic import messages
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
 
 Facts = dict[str, Any]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import islice
 from time import perf_counter_ns
 
-from benchmarks.job import QUEUE_GROUP, Job, tell, tell_ready
+from benchmarks.load.job import QUEUE_GROUP, Job, tell, tell_ready
+from benchmarks.load.raw import RawClient
+from benchmarks.load.traffic import command, delivered_size, messages
 from benchmarks.peers import Peer
-from benchmarks.raw import RawClient
-from benchmarks.traffic import command, delivered_size, messages
 
 _CHUNK = 1 << 20
 _PING = len(b"PING\r\n")

@@ -1,4 +1,4 @@
 """
-The scenarios, a module for each, with a :class:`~benchmarks.scenario.Scenario` named ``SCENARIO``; a scenario to come
-is one file more.
+The scenarios, a module for each, with a :class:`~benchmarks.run.scenario.Scenario` named ``SCENARIO``. To add one, add
+a file.
 """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.scenario import Goal, Measure, Outcome, Scenario
-from benchmarks.stage import Stage, rate
+from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
+from benchmarks.run.stage import Stage, rate
 
 _RATE = Measure(
     "consumed",

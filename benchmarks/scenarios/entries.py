@@ -5,8 +5,8 @@ connection of its own.
 
 from __future__ import annotations
 
-from benchmarks.scenario import Measure, Outcome, Scenario
-from benchmarks.stage import Stage, costs
+from benchmarks.run.scenario import Measure, Outcome, Scenario
+from benchmarks.run.stage import Stage, costs
 
 _POINTS = {f"{number} entr{'ies' if number > 1 else 'y'}": number for number in (1, 10, 100)}
 

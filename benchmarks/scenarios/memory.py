@@ -5,9 +5,9 @@ if that is less. The messages come 100,000 at a time, and the next when those ha
 
 from __future__ import annotations
 
-from benchmarks.processes import resident_bytes
-from benchmarks.scenario import Goal, Measure, Outcome, Scenario
-from benchmarks.stage import Stage
+from benchmarks.run.processes import resident_bytes
+from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
+from benchmarks.run.stage import Stage
 
 _AT_REST = Measure("at rest", "MiB", more_is_better=False)
 _EARLY = Measure("after 100,000 messages", "MiB", more_is_better=False)

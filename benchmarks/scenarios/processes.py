@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from time import monotonic, sleep
 
-from benchmarks.job import REPORT_SUBJECT
-from benchmarks.processors import Processors
-from benchmarks.raw import RawClient
-from benchmarks.scenario import Measure, Outcome, Scenario
-from benchmarks.stage import PATIENCE, Stage
+from benchmarks.load.job import REPORT_SUBJECT
+from benchmarks.load.raw import RawClient
+from benchmarks.run.processors import Processors
+from benchmarks.run.scenario import Measure, Outcome, Scenario
+from benchmarks.run.stage import PATIENCE, Stage
 
 _POINTS = {"1 process": 1, "2 processes": 2}
 

@@ -5,8 +5,8 @@ natsroute it is asked as well that it has counted each as confirmed.
 
 from __future__ import annotations
 
-from benchmarks.scenario import Goal, Measure, Outcome, Scenario
-from benchmarks.stage import Stage
+from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
+from benchmarks.run.stage import Stage
 
 _RATE = Measure(
     "published",

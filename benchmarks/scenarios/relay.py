@@ -5,8 +5,8 @@ that of a peer that knows no confirmation when a last flush has come back.
 
 from __future__ import annotations
 
-from benchmarks.scenario import Goal, Measure, Outcome, Scenario
-from benchmarks.stage import Stage, rate
+from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
+from benchmarks.run.stage import Stage, rate
 
 _RATE = Measure(
     "relayed",

@@ -1,11 +1,11 @@
-"""Requests, asked by the same program, answered by each peer; see :mod:`benchmarks.asker`."""
+"""Requests, asked by the same program, answered by each peer; see :mod:`benchmarks.load.asker`."""
 
 from __future__ import annotations
 
 from statistics import quantiles
 
-from benchmarks.scenario import Goal, Measure, Outcome, Scenario
-from benchmarks.stage import Stage
+from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
+from benchmarks.run.stage import Stage
 
 _GOALS = (
     Goal("uniform", 0.8, peer="nats-py"),

@@ -6,8 +6,8 @@ subjects to which nothing is published.
 
 from __future__ import annotations
 
-from benchmarks.scenario import Goal, Measure, Outcome, Scenario
-from benchmarks.stage import Stage, costs
+from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
+from benchmarks.run.stage import Stage, costs
 
 _POINTS = {f"{number:,} route{'s' if number > 1 else ''}": number for number in (1, 10, 100, 1_000, 10_000)}
 _FIRST, *_, _LAST = _POINTS

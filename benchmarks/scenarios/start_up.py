@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from time import monotonic, perf_counter_ns
 
-from benchmarks.raw import RawClient
-from benchmarks.scenario import Measure, Outcome, Scenario
-from benchmarks.stage import PATIENCE, Stage
-from benchmarks.traffic import command, messages
+from benchmarks.load.raw import RawClient
+from benchmarks.load.traffic import command, messages
+from benchmarks.run.scenario import Measure, Outcome, Scenario
+from benchmarks.run.stage import PATIENCE, Stage
 
 _TIME = Measure("first message after", "ms", more_is_better=False)
 

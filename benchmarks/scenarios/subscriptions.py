@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.scenario import Measure, Outcome, Scenario
-from benchmarks.stage import Stage, costs
+from benchmarks.run.scenario import Measure, Outcome, Scenario
+from benchmarks.run.stage import Stage, costs
 
 _POINTS = {f"{number:,} subscription{'s' if number > 1 else ''}": number for number in (1, 10, 100, 1_000)}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.processors import bound_to
-from benchmarks.scenario import Measure, Outcome, Scenario
-from benchmarks.servers import NatsServer
-from benchmarks.stage import Stage, costs
+from benchmarks.run.processors import bound_to
+from benchmarks.run.scenario import Measure, Outcome, Scenario
+from benchmarks.run.servers import NatsServer
+from benchmarks.run.stage import Stage, costs
 
 _PLAIN = Measure("without TLS", "ns/message", more_is_better=False)
 _TLS = Measure("with TLS", "ns/message", more_is_better=False)

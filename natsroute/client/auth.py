@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from natsroute.client.files import read_file
+from natsroute.client.credential_files import read_file
 from natsroute.errors import MisuseError, SettingError
 
 try:

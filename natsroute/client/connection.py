@@ -20,14 +20,14 @@ from twisted.logger import Logger
 
 from natsroute._version import __version__
 from natsroute.client.auth import Credentials, CredentialsSource, ask_for_credentials
-from natsroute.client.endpoints import attempt_error, endpoint_for_server
-from natsroute.client.pool import ServerPool
+from natsroute.client.options import Security, Timing
 from natsroute.client.protocol import NatsFactory, NatsProtocol, OnMessage
+from natsroute.client.server_pool import ServerPool
 from natsroute.client.servers import Server
 from natsroute.client.status import Change, State, Status
 from natsroute.client.subscription import PendingLimits, Subscription
-from natsroute.client.terms import Security, Timing
-from natsroute.client.tls import Tls
+from natsroute.client.transport.endpoints import attempt_error, endpoint_for_server
+from natsroute.client.transport.tls import Tls
 from natsroute.errors import (
     AuthorizationError,
     ConnectionLostError,
@@ -245,7 +245,7 @@ class Connection(Service):
         :return: fires when it is closed.
         """
         super().stopService()
-        if self._protocol is not None and self.state in (State.CONNECTED, State.LEAVING):
+        if self._protocol is not None and self.state in (State.CONNECTED, State.LAME_DUCK):
             self._protocol.close()
         else:
             self._life.cancel()
@@ -276,7 +276,7 @@ class Connection(Service):
 
     async def _end_after(self, fault: Exception, server: Server) -> None:
         """Whatever the fault was, another attempt follows."""
-        was_connected = self.state in (State.CONNECTED, State.LEAVING)
+        was_connected = self.state in (State.CONNECTED, State.LAME_DUCK)
         if self._protocol is not None:
             protocol = self._protocol
             protocol.close()
@@ -284,7 +284,7 @@ class Connection(Service):
             self._let_go(protocol)
         self._servers.failed(server, self._reactor.seconds())
         if self.running:
-            self._tell(Change(State.DISCONNECTED if was_connected else State.UNREACHABLE, server, fault))
+            self._tell(Change(State.DISCONNECTED if was_connected else State.CONNECT_FAILED, server, fault))
 
     async def _connect(self, server: Server) -> NatsProtocol | None:
         """A protocol that is ready, or None, and the observers know why."""
@@ -310,7 +310,7 @@ class Connection(Service):
             self._servers.failed(server, self._reactor.seconds(), refused=refused)
             if isinstance(error, ServerError):
                 self._last_error = error
-            self._tell(Change(State.UNREACHABLE, server, attempt_error(error)))
+            self._tell(Change(State.CONNECT_FAILED, server, attempt_error(error)))
             return None
         self._servers.succeeded(server)
         return protocol
@@ -350,7 +350,7 @@ class Connection(Service):
         if info.ldm and self.state is State.CONNECTED and self._servers.has_other_than(server):
             assert self._protocol is not None
             reason = ServerLeftError("the server goes away soon (lame duck mode)")
-            self._tell(Change(State.LEAVING, server, reason))
+            self._tell(Change(State.LAME_DUCK, server, reason))
             self._protocol.leave(reason)
 
     def _build_protocol(self, server: Server, credentials: Credentials) -> NatsProtocol:

@@ -16,10 +16,10 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from natsroute.client.auth import Credentials
-from natsroute.client.reading import Reading
-from natsroute.client.stuck import StuckWrites
-from natsroute.client.terms import Security, Timing
-from natsroute.client.tls import TlsSession
+from natsroute.client.options import Security, Timing
+from natsroute.client.transport.flow_control import FlowControl
+from natsroute.client.transport.tls import TlsSession
+from natsroute.client.transport.write_timeout import WriteTimeout
 from natsroute.errors import (
     ConnectionLostError,
     HandshakeError,
@@ -107,14 +107,14 @@ class NatsProtocol(Protocol):
         self._is_greeted = False
         self._is_ready = False
         self._is_closed = False
-        self._reading = Reading(clock)
+        self._reading = FlowControl(clock)
         self._pongs: deque[Deferred[None]] = deque()
         self._timer: IDelayedCall | None = None
         self._pings_outstanding = 0
         self._reason: Exception | None = None  # why this side ended it
         self._last_words: ServerError | None = None
         self._next_pong = 0.0
-        self._stuck = StuckWrites(clock, timing.write_timeout, self._end)
+        self._stuck = WriteTimeout(clock, timing.write_timeout, self._end)
 
     # -- commands ---------------------------------------------------------------------------------------------
 

@@ -14,9 +14,9 @@ class State(enum.Enum):
     """What a connection tells its observers."""
 
     CONNECTED = "connected"
-    LEAVING = "leaving"
+    LAME_DUCK = "leaving"
     DISCONNECTED = "disconnected"
-    UNREACHABLE = "unreachable"
+    CONNECT_FAILED = "connect failed"
     CLOSED = "closed"
 
 
@@ -25,11 +25,11 @@ class Change:
     """
     A change of a connection.
 
-    :ivar state: CONNECTED: the handshake is done and the subscriptions are with the server; LEAVING: the server goes
-        away soon, and the connection moves to another; DISCONNECTED: it was connected and is no longer; UNREACHABLE:
+    :ivar state: CONNECTED: the handshake is done and the subscriptions are with the server; LAME_DUCK: the server goes
+        away soon, and the connection moves to another; DISCONNECTED: it was connected and is no longer; CONNECT_FAILED:
         an attempt failed; CLOSED: it was stopped, which is no DISCONNECTED.
     :ivar server: the server concerned, None for CLOSED.
-    :ivar reason: why, for LEAVING, DISCONNECTED and UNREACHABLE.
+    :ivar reason: why, for LAME_DUCK, DISCONNECTED and CONNECT_FAILED.
     """
 
     state: State

@@ -16,7 +16,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from natsroute.daemon import leash
+from natsroute.daemon import child_guard
 from natsroute.errors import ConnectionLostError, SettingError
 
 _LISTENING = re.compile(r"^\[(?P<pid>\d+)\].*Listening for client connections on .*:(?P<port>\d+)")
@@ -70,7 +70,7 @@ class EmbeddedServer(Service):
         """
         self._process = process = _ServerProcess(self.log)
         # -I and -S: the leash needs nothing but the standard library, and so starts at once.
-        command = [sys.executable, "-I", "-S", leash.__file__, *self._command]
+        command = [sys.executable, "-I", "-S", child_guard.__file__, *self._command]
         self._reactor.spawnProcess(process, command[0], command, env=None)
         return process.ready.addCallback(self._ready)
 

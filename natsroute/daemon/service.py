@@ -17,15 +17,15 @@ from twisted.python.failure import Failure
 from natsroute._version import __version__
 from natsroute.client.auth import CredentialsSource
 from natsroute.client.connection import Connection
-from natsroute.client.pool import ServerPool
+from natsroute.client.server_pool import ServerPool
 from natsroute.client.servers import parse_url
 from natsroute.client.status import Change, State
 from natsroute.client.subscription import Subscription
-from natsroute.client.websocket import with_autobahn
-from natsroute.daemon.announcements import Announcements
+from natsroute.client.transport.websocket import with_autobahn
+from natsroute.daemon.connection_log import ConnectionLog
+from natsroute.daemon.credentials import checked_tls, credentials_source
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.routing import Routing
-from natsroute.daemon.secrets import checked_tls, credentials_source
 from natsroute.daemon.settings import QueueEntry, Settings
 from natsroute.daemon.signals import call_at_next_signal
 from natsroute.daemon.threads import Threads
@@ -37,12 +37,12 @@ from natsroute.errors import (
     ServerLeftError,
     SlowConsumerError,
 )
-from natsroute.ledger import ConsumerAccount, Ledger, Tally
+from natsroute.ledger import ConsumerAccount, Ledger, RouteCounters
 from natsroute.publishing.publisher import Publisher, unique_ids
 from natsroute.publishing.worker import PublishWorker
-from natsroute.routes.calls import Progress
+from natsroute.routes.calls import CallsInFlight
 from natsroute.routes.event import Event
-from natsroute.routes.runner import ConnectionRunner, Means, Runner
+from natsroute.routes.runner import ConnectionRunner, Runner, RunnerContext
 from natsroute.routes.table import CONNECTED, DISCONNECTED, ERROR, PREFIX, SLOW_CONSUMER, EventRoutes
 
 #: Seconds that the end waits for the server to confirm what was published.
@@ -72,7 +72,7 @@ class Consumer:
             pending=self.subscription.pending,
             overflowed=self.subscription.dropped,
             unrouted=self.runner.unrouted,
-            routes=Tally.total("", self.runner.tallies),
+            routes=RouteCounters.total("", self.runner.route_counters),
         )
 
 
@@ -92,7 +92,7 @@ class NatsrouteService(Service):
     :ivar publisher: publishes for the routes and for the program.
     :ivar publish: publishes a message: the publisher's own :meth:`~natsroute.publishing.publisher.Publisher.publish`.
     :ivar nats_publish: the same, by the name that the function has in a Kamailio script.
-    :ivar progress: the calls of event routes that have not ended.
+    :ivar in_flight: the calls of event routes that have not ended.
     """
 
     log = Logger()
@@ -117,12 +117,12 @@ class NatsrouteService(Service):
                 with_autobahn(str(server))
         self._embedded = EmbeddedServer(reactor) if settings.embedded_server else None
         self._pools: list[ServerPool] = []
-        self._hurried = False
+        self._drain_skipped = False
         self._shutdown: Any = None
-        self._announcements = Announcements(reactor)
+        self._announcements = ConnectionLog(reactor)
         self._publish_threads = Threads(reactor, "natsroute publish", settings.num_publish_workers)
         self._route_threads = Threads(reactor, "natsroute routes", settings.route_threads)
-        self.progress = Progress(reactor, slow_after=settings.slow_route_warning)
+        self.in_flight = CallsInFlight(reactor, slow_after=settings.slow_route_warning)
 
         self._routing = Routing(settings, event_routes)
         self._publish_connections = [
@@ -139,7 +139,7 @@ class NatsrouteService(Service):
         )
         # Not a method that hands it on: for bytes that would be a fifth of what publishing costs.
         self.publish = self.nats_publish = self.publisher.publish
-        self._means = Means(self.publish, reactor, self._route_threads.run, self.progress)
+        self._means = RunnerContext(self.publish, reactor, self._route_threads.run, self.in_flight)
         self._connection_runners: list[ConnectionRunner] = []
         for connection, worker in zip(self._publish_connections, self.publisher.workers):
             _join(connection, worker)
@@ -159,14 +159,14 @@ class NatsrouteService(Service):
 
     def ledger(self) -> Ledger:
         """What became of each message so far; it adds up at any moment."""
-        tallies: dict[str, list[Tally]] = {}
-        parts = [runner.tallies for runner in self._connection_runners]
-        parts += [consumer.runner.tallies for consumer in self.consumers]
-        for tally in chain.from_iterable(parts):
-            tallies.setdefault(tally.route, []).append(tally)
+        route_counters: dict[str, list[RouteCounters]] = {}
+        parts = [runner.route_counters for runner in self._connection_runners]
+        parts += [consumer.runner.route_counters for consumer in self.consumers]
+        for counters in chain.from_iterable(parts):
+            route_counters.setdefault(counters.route, []).append(counters)
         return Ledger(
             tuple(consumer.account() for consumer in self.consumers),
-            tuple(Tally.total(route, those) for route, those in tallies.items()),
+            tuple(RouteCounters.total(route, those) for route, those in route_counters.items()),
             self.publisher.account(),
         )
 
@@ -177,7 +177,7 @@ class NatsrouteService(Service):
 
     def startService(self) -> None:
         super().startService()
-        self._hurried = False
+        self._drain_skipped = False
         self._shutdown = self._reactor.addSystemEventTrigger("before", "shutdown", self._shutting_down)
         self.publisher.start()
         self._publish_threads.startService()
@@ -203,9 +203,9 @@ class NatsrouteService(Service):
         Deferred.fromCoroutine(self._stop()).chainDeferred(stopped)
         return stopped
 
-    def hurry(self) -> None:
+    def skip_drain(self) -> None:
         """Wait no longer for messages to be handled, if that is what the end waits for."""
-        self._hurried = True
+        self._drain_skipped = True
 
     # -- building ---------------------------------------------------------------------------------------------------
 
@@ -316,20 +316,20 @@ class NatsrouteService(Service):
         if self.running:
             for connection in self.connections:
                 connection.startService()
-            if self.progress.stopped:
+            if self.in_flight.stopped:
                 self._take_up()
 
     async def _drain(self) -> None:
         arrived = gatherResults([consumer.connection.drain() for consumer in self.consumers])
         give_up = self._reactor.seconds() + self.settings.drain_timeout
-        while not (arrived.called and self._idle) and not self._hurried and self._reactor.seconds() < give_up:
+        while not (arrived.called and self._idle) and not self._drain_skipped and self._reactor.seconds() < give_up:
             await deferLater(self._reactor, 0.01)
         if not (arrived.called and self._idle):
             self._cut_off()
 
     def _cut_off(self) -> None:
         """Begin nothing more; name what was not handled to the end, and cancel what is running."""
-        left = self.progress.unfinished
+        left = self.in_flight.unfinished
         for consumer in self.consumers:
             consumer.subscription.hold()
             left += consumer.subscription.pending_subjects
@@ -340,18 +340,18 @@ class NatsrouteService(Service):
                 count=len(left),
                 subjects=subjects,
             )
-        self.progress.stop()
+        self.in_flight.stop()
 
     def _take_up(self) -> None:
         """Undo :meth:`_cut_off`: what waited then is handled now."""
-        self.progress.start()
+        self.in_flight.start()
         for consumer in self.consumers:
             consumer.subscription.release()
 
     def _shutting_down(self) -> None:
         """The process ends, and not only this service."""
         self._shutdown = None
-        call_at_next_signal(self._reactor, self.hurry)
+        call_at_next_signal(self._reactor, self.skip_drain)
 
     def _forget_shutdown(self) -> None:
         shutdown, self._shutdown = self._shutdown, None
@@ -360,16 +360,16 @@ class NatsrouteService(Service):
 
     @property
     def _idle(self) -> bool:
-        return self.progress.idle and not any(consumer.subscription.pending for consumer in self.consumers)
+        return self.in_flight.idle and not any(consumer.subscription.pending for consumer in self.consumers)
 
     async def _stop(self) -> None:
         await deferLater(self._reactor, 0)  # not within a route that asked for the end: what runs cannot be cancelled
         await self._drain()
         await gatherResults([consumer.connection.stopService() for consumer in self.consumers])
-        await self.publisher.stop(0.0 if self._hurried else FLUSH_TIMEOUT)
+        await self.publisher.stop(0.0 if self._drain_skipped else FLUSH_TIMEOUT)
         await gatherResults([connection.stopService() for connection in self._publish_connections])
         self._forget_shutdown()
-        if not self.progress.stopped:
+        if not self.in_flight.stopped:
             self._cut_off()  # routes of the connections may have begun since
         await gatherResults([self._publish_threads.stopService(), self._route_threads.stopService()])
         if self._embedded is not None:

@@ -14,14 +14,14 @@ from typing import Any
 
 import attrs
 
-from natsroute.client.pool import Backoff
+from natsroute.client.options import Timing
+from natsroute.client.server_pool import Backoff
 from natsroute.client.servers import Server, parse_url
 from natsroute.client.subscription import PENDING_POLICIES, PendingLimits, PendingPolicy
-from natsroute.client.terms import Timing
-from natsroute.client.tls import Tls
+from natsroute.client.transport.tls import Tls
 from natsroute.daemon.contexts import context_settings
 from natsroute.errors import SettingError, SubjectError
-from natsroute.publishing.terms import PUBLISH_POLICIES, PublishLimits, PublishPolicy
+from natsroute.publishing.options import PUBLISH_POLICIES, PublishLimits, PublishPolicy
 from natsroute.wire.subjects import check_pattern, check_queue_group
 
 DEFAULT_URL = "nats://127.0.0.1:4222"

@@ -12,7 +12,7 @@ from natsroute.errors import NatsrouteError
 AGAIN = 60.0
 
 
-class Complaints:
+class UnhandledFailureLog:
     """Logs the first failure of a kind, and counts the others until it is time to tell of them."""
 
     log = Logger()

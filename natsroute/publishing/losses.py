@@ -8,14 +8,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from natsroute.errors import PublishDroppedError
-from natsroute.publishing.complaints import Complaints
+from natsroute.publishing.batches import OneMessage, Unserialised
+from natsroute.publishing.buffer import Buffer
+from natsroute.publishing.complaints import UnhandledFailureLog
 from natsroute.publishing.confirmation import Confirmation
-from natsroute.publishing.outgoing import OneMessage, Unmade
-from natsroute.publishing.room import Room
 from natsroute.wire.encoder import read_pub
 
 
-class Losses:
+class Failures:
     """
     The losses of one worker.
 
@@ -26,13 +26,13 @@ class Losses:
 
     log = Logger()
 
-    def __init__(self, room: Room, complaints: Complaints) -> None:
+    def __init__(self, room: Buffer, complaints: UnhandledFailureLog) -> None:
         self.failed = self.dropped = 0
         self._room = room
         self._complaints = complaints
         self._untold: list[tuple[Confirmation | None, Exception | Failure, Callable[[Failure], None]]] = []
 
-    def drop(self, confirmation: Confirmation, command: bytes | Unmade) -> None:
+    def drop(self, confirmation: Confirmation, command: bytes | Unserialised) -> None:
         """It was to be taken, and gives way; its Deferred fails at once."""
         self.dropped += 1
         self._room.free(1, len(command))
@@ -42,7 +42,7 @@ class Losses:
     def fail(
         self,
         confirmation: Confirmation | None,
-        command: bytes | Unmade,
+        command: bytes | Unserialised,
         reason: Exception | Failure,
         *,
         told: bool = False,
@@ -88,5 +88,5 @@ def _ignore(failure: Failure) -> None:
     """It is told already."""
 
 
-def _subject_of(command: bytes | Unmade) -> str:
-    return command.subject if isinstance(command, Unmade) else read_pub(command).subjects[0]
+def _subject_of(command: bytes | Unserialised) -> str:
+    return command.subject if isinstance(command, Unserialised) else read_pub(command).subjects[0]

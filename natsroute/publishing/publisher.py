@@ -20,10 +20,10 @@ from twisted.python.failure import Failure
 from natsroute import payloads
 from natsroute.errors import NatsrouteError, PublisherStoppedError, SettingError
 from natsroute.ledger import PublisherAccount
-from natsroute.publishing.complaints import Complaints
+from natsroute.publishing.batches import Unserialised
+from natsroute.publishing.complaints import UnhandledFailureLog
 from natsroute.publishing.confirmation import Confirmation
-from natsroute.publishing.outgoing import Unmade
-from natsroute.publishing.terms import PUBLISH_POLICIES, InPool, Link, PublishLimits
+from natsroute.publishing.options import PUBLISH_POLICIES, InPool, Link, PublishLimits
 from natsroute.publishing.worker import PublishWorker
 from natsroute.wire.encoder import encode_pub, pub_template
 from natsroute.wire.headers import MESSAGE_ID, HeaderValues, encode_headers
@@ -75,7 +75,7 @@ class Publisher:
         on_pressure: Callable[[bool], None] = lambda pressed: None,
         message_ids: Iterator[str] | None = None,
     ) -> None:
-        self._complaints = Complaints(clock)
+        self._complaints = UnhandledFailureLog(clock)
         self.workers = [PublishWorker(link, clock, in_pool, limits, on_pressure, self._complaints) for link in links]
         # By subject, what _outlet() gives.
         self._outlets: dict[str, tuple[bytes, PublishWorker]] = {}
@@ -125,7 +125,7 @@ class Publisher:
         :param reply: the subject that answers should go to.
         :param headers: NATS headers, each with one value or several (NATS ADR-4).
         :param policy: ``"keep"``, ``"fail"`` or ``"drop"`` instead of the publisher's own; see
-            :data:`natsroute.publishing.terms.PublishPolicy`.
+            :data:`natsroute.publishing.options.PublishPolicy`.
         :param msg_id: the header ``Nats-Msg-Id``, by which a stream knows a message that was sent again.
 
         :return: fires with None when the server has the message. Fails with
@@ -145,7 +145,7 @@ class Publisher:
             confirmation.has_listeners = True  # that thread may add one at any moment
             self._from_thread(self._publish_for_thread, confirmation, subject, payload, reply, headers, policy, msg_id)
             return confirmation
-        command: bytes | Unmade
+        command: bytes | Unserialised
         try:
             template, worker = self._outlets.get(subject) or self._outlet(subject)
             if type(payload) is bytes and headers is None and msg_id is None is self._message_ids:
@@ -176,7 +176,7 @@ class Publisher:
 
     def _command(
         self, subject: str, payload: object, reply: str | None, headers: HeaderValues | None, msg_id: str | None
-    ) -> tuple[bytes | Unmade, int]:
+    ) -> tuple[bytes | Unserialised, int]:
         """The command, or what makes it; and the bytes that ``max_payload`` bounds, 0 while that is not known."""
         if msg_id is not None:
             headers = with_id(headers, msg_id)
@@ -188,7 +188,7 @@ class Publisher:
         if type(payload) is bytes:
             return encode_pub(subject, payload, reply, block), len(payload) + len(block)
         encode_pub(subject, b"", reply)  # a bad reply subject is told before the pool is asked
-        return Unmade(subject, partial(_make, subject, payload, reply, block)), 0
+        return Unserialised(subject, partial(_make, subject, payload, reply, block)), 0
 
     def _publish_for_thread(
         self,

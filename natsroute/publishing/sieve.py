@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from twisted.python.failure import Failure
 
 from natsroute.errors import ConnectionLostError, PayloadTooLargeError, PermissionsError
-from natsroute.publishing.losses import Losses
-from natsroute.publishing.outgoing import Batch, Messages, Unmade, is_kept, messages_of
+from natsroute.publishing.batches import Batch, Messages, Unserialised, is_kept, messages_of
+from natsroute.publishing.losses import Failures
 from natsroute.wire.encoder import read_pub, split_pubs
 
 
-def sendable(messages: Messages | Batch, max_payload: int, losses: Losses) -> Messages:
+def sendable(messages: Messages | Batch, max_payload: int, losses: Failures) -> Messages:
     """What may be sent, and not what could not be made or is too large for the server."""
     passed = Messages(messages.since)
     for confirmation, command in messages:
-        if type(command) is Unmade and command.made is not None:
+        if type(command) is Unserialised and command.made is not None:
             if isinstance(command.made, Failure):
                 losses.fail(confirmation, command, command.made)
                 continue
@@ -28,7 +28,7 @@ def sendable(messages: Messages | Batch, max_payload: int, losses: Losses) -> Me
     return passed
 
 
-def fitting(batch: Batch, max_payload: int, losses: Losses) -> Batch:
+def fitting(batch: Batch, max_payload: int, losses: Failures) -> Batch:
     """What may be sent again to a server with a lower limit."""
     if batch.confirmations:
         return sendable(batch, max_payload, losses).as_batch()
@@ -37,7 +37,7 @@ def fitting(batch: Batch, max_payload: int, losses: Losses) -> Batch:
     return Batch([], b"".join(commands), batch.since)
 
 
-def kept(messages: Messages | Batch, lost: str, losses: Losses) -> Messages:
+def kept(messages: Messages | Batch, lost: str, losses: Failures) -> Messages:
     """
     What waits for the next connection, and not what may not be sent again.
 
@@ -50,7 +50,7 @@ def kept(messages: Messages | Batch, lost: str, losses: Losses) -> Messages:
     return messages_of((one for one in ours if is_kept(one[0])), messages.since)
 
 
-def permitted(batch: Batch, errors: Mapping[str, PermissionsError], losses: Losses) -> Batch:
+def permitted(batch: Batch, errors: Mapping[str, PermissionsError], losses: Failures) -> Batch:
     """
     What the server did not refuse.
 

@@ -24,16 +24,16 @@ from natsroute.errors import (
     PublisherStoppedError,
     PublishExpiredError,
 )
-from natsroute.publishing.complaints import Complaints
+from natsroute.publishing.batches import Batch, Messages, Unserialised
+from natsroute.publishing.buffer import Buffer
+from natsroute.publishing.complaints import UnhandledFailureLog
 from natsroute.publishing.confirmation import Confirmation, confirm_all
-from natsroute.publishing.losses import Losses
-from natsroute.publishing.outgoing import Batch, Messages, Unmade
-from natsroute.publishing.room import Room
-from natsroute.publishing.settling import Settling
+from natsroute.publishing.losses import Failures
+from natsroute.publishing.options import InPool, Link, PublishLimits
+from natsroute.publishing.resend_window import ResendWindow
 from natsroute.publishing.sieve import fitting, kept, permitted, sendable
-from natsroute.publishing.terms import InPool, Link, PublishLimits
 from natsroute.wire.encoder import split_pubs
-from natsroute.wire.frames import MOST_MAX_PAYLOAD
+from natsroute.wire.frames import MAX_PAYLOAD_LIMIT
 
 
 class PublishWorker:
@@ -52,15 +52,15 @@ class PublishWorker:
         in_pool: InPool,
         limits: PublishLimits,
         on_pressure: Callable[[bool], None],
-        complaints: Complaints,
+        complaints: UnhandledFailureLog,
     ) -> None:
         self.confirmed = self.resent = 0
         self._link = link
         self._clock = clock
         self._in_pool = in_pool
         self._limits = limits
-        self._room = Room(limits, on_pressure)
-        self.losses = Losses(self._room, complaints)
+        self._room = Buffer(limits, on_pressure)
+        self.losses = Failures(self._room, complaints)
         # All of a batch expire together, so it may not hold messages of very different ages.
         self._joined_within = limits.max_age / 20 or float("inf")
         self._waiting = Messages()  # of this turn of the reactor
@@ -68,8 +68,8 @@ class PublishWorker:
         self._in_the_pool = Messages()
         self._unconfirmed: deque[Batch] = deque()
         self._unsure: list[Batch] = []  # written before the link was cut, and to be written again before all else
-        self._settling = Settling(clock, limits.resend_window, limits.bytes // 4)
-        self._max_payload = MOST_MAX_PAYLOAD  # until a server says otherwise
+        self._settling = ResendWindow(clock, limits.resend_window, limits.bytes // 4)
+        self._max_payload = MAX_PAYLOAD_LIMIT  # until a server says otherwise
         self._permission_errors: dict[str, PermissionsError] = {}
         self._next_flush: IDelayedCall | None = None
         self._next_expiry: IDelayedCall | None = None
@@ -92,7 +92,7 @@ class PublishWorker:
         """The oldest first."""
         return [*self._unsure, *self._unconfirmed, self._in_the_pool, *self._parked, self._waiting]
 
-    def add(self, confirmation: Confirmation, command: bytes | Unmade, size: int, policy: str = "keep") -> None:
+    def add(self, confirmation: Confirmation, command: bytes | Unserialised, size: int, policy: str = "keep") -> None:
         """
         Take a message.
 
@@ -122,7 +122,7 @@ class PublishWorker:
             confirmation.kept = waiting.all_kept = False
         waiting.confirmations.append(confirmation)
         waiting.commands.append(command)
-        if type(command) is Unmade:
+        if type(command) is Unserialised:
             waiting.unmade.append(command)
         if presses:
             room.press()
@@ -135,14 +135,14 @@ class PublishWorker:
             else:
                 self._next_flush = self._clock.callLater(0, self._flush)
 
-    def _refuse(self, confirmation: Confirmation, command: bytes | Unmade, reason: Exception) -> None:
+    def _refuse(self, confirmation: Confirmation, command: bytes | Unserialised, reason: Exception) -> None:
         """Fail a message that was not taken."""
         self.losses.fail(confirmation, command, reason)
         self._tell_news()
 
     def connected(self) -> None:
         """The link can be written to."""
-        max_payload = self._link.max_payload or MOST_MAX_PAYLOAD
+        max_payload = self._link.max_payload or MAX_PAYLOAD_LIMIT
         unsure, self._unsure = self._unsure, []
         is_lower, self._max_payload = max_payload < self._max_payload, max_payload
         if is_lower:

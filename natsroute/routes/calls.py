@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from natsroute.errors import DecodeError, RouteTimeoutError
-from natsroute.ledger import Tally
+from natsroute.ledger import RouteCounters
 from natsroute.routes.event import Event, RouteFunction
 
 #: What counts as an error of a route. The CancelledError of asyncio is no Exception, so that a task can be cancelled; a
@@ -39,7 +39,7 @@ class Call:
     cancelled: bool = False
 
 
-class Progress:
+class CallsInFlight:
     """
     What all event routes of a service are busy with, and for how long.
 
@@ -146,15 +146,15 @@ class Calls:
     """
     Calls the function of one event route.
 
-    :param tally: where its ends are counted.
-    :param progress: where calls that take their time are kept.
+    :param counters: where its ends are counted.
+    :param in_flight: where calls that take their time are kept.
     """
 
     log = Logger()
 
-    def __init__(self, function: RouteFunction, tally: Tally, progress: Progress) -> None:
-        self.tally = tally
-        self.progress = progress
+    def __init__(self, function: RouteFunction, counters: RouteCounters, in_flight: CallsInFlight) -> None:
+        self.counters = counters
+        self.in_flight = in_flight
         self._function = function
 
     def call(self, event: Event) -> Deferred[None] | None:
@@ -170,18 +170,18 @@ class Calls:
             self.fail(event, Failure())
             return None
         if result is None or (ending := deferred_of(result)) is None:
-            self.tally.succeeded += 1
+            self.counters.succeeded += 1
             return None
-        call = self.progress.new_call(event, ending)
+        call = self.in_flight.new_call(event, ending)
         ended = ending.addCallbacks(self._succeed, self._fail, callbackArgs=(call,), errbackArgs=(call,))
         if call.ended:
             return None
-        self.progress.add(call)
+        self.in_flight.add(call)
         return ended
 
     def fail(self, event: Event, failure: Failure) -> None:
         """Count and log a failed call."""
-        self.tally.failed += 1
+        self.counters.failed += 1
         if failure.check(DecodeError, RouteTimeoutError):
             # The message is at fault, or the time is over: a traceback would tell nothing of the code.
             self.log.error(
@@ -199,12 +199,12 @@ class Calls:
             )
 
     def _succeed(self, result: object, call: Call) -> Deferred[None] | None:
-        self.tally.succeeded += 1
-        return self.progress.end(call)
+        self.counters.succeeded += 1
+        return self.in_flight.end(call)
 
     def _fail(self, failure: Failure, call: Call) -> Deferred[None] | None:
         if call.cancelled and failure.check(CancelledError, asyncio.CancelledError):
-            self.tally.failed += 1
+            self.counters.failed += 1
         else:
             self.fail(call.event, failure)
-        return self.progress.end(call)
+        return self.in_flight.end(call)

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from natsroute import payloads
 from natsroute.errors import NatsrouteError, NoReplySubjectError
-from natsroute.ledger import Tally
+from natsroute.ledger import RouteCounters
 from natsroute.wire.frames import Address, Msg
 from natsroute.wire.headers import HeaderValues
 
@@ -33,13 +33,13 @@ class Publish(Interface):
 
 
 @attrs.frozen
-class Scope:
+class EventContext:
     """
     What the events of one route have in common.
 
     :ivar publish: how they publish.
     :ivar clock: the reactor, or what stands for it.
-    :ivar tally: counts them; it has the name of the event route that fired.
+    :ivar counters: counts them; it has the name of the event route that fired.
     :ivar queue_group: the queue group of the subscription, or None.
     :ivar server: for connection events, the server's URL without credentials.
     :ivar error: for ``nats:error`` and ``nats:slow_consumer``, what is wrong.
@@ -47,7 +47,7 @@ class Scope:
 
     publish: Publish
     clock: IReactorTime
-    tally: Tally
+    counters: RouteCounters
     queue_group: str | None = None
     server: str | None = None
     error: NatsrouteError | None = None
@@ -63,42 +63,47 @@ class Event(Msg):
     The parser makes it, since a message and an event for it would be two objects for each; who runs the route says
     which it is.
 
-    :ivar scope: what it has in common with the route's other events.
+    :ivar context: what it has in common with the route's other events.
     """
 
-    __slots__ = ("_attempts", "scope")
+    __slots__ = ("_attempts", "context")
 
-    scope: Scope
+    context: EventContext
     _attempts: int
 
     @classmethod
     def within(
-        cls, scope: Scope, address: Address, data: bytes, header_block: bytes = b"", reply_to: bytes | None = None
+        cls,
+        context: EventContext,
+        address: Address,
+        data: bytes,
+        header_block: bytes = b"",
+        reply_to: bytes | None = None,
     ) -> Event:
         """The event of a message, for a route."""
         event = cls(address, data, header_block, reply_to)
-        event.scope = scope
+        event.context = context
         return event
 
     @property
     def name(self) -> str:
         """The event route that fired, as ``nats:Kamailio-World``."""
-        return self.scope.tally.route
+        return self.context.counters.route
 
     @property
     def queue_group(self) -> str | None:
         """The queue group that the message came through, or None."""
-        return self.scope.queue_group
+        return self.context.queue_group
 
     @property
     def server(self) -> str | None:
         """For the events of a connection the server's URL without credentials; else None."""
-        return self.scope.server
+        return self.context.server
 
     @property
     def error(self) -> NatsrouteError | None:
         """For ``nats:error`` what the server said, for ``nats:slow_consumer`` what is too slow; else None."""
-        return self.scope.error
+        return self.context.error
 
     @property
     def attempts(self) -> int:
@@ -110,14 +115,14 @@ class Event(Msg):
         self._attempts = number
 
     @property
-    def tally(self) -> Tally:
+    def counters(self) -> RouteCounters:
         """What has become of the messages of this route so far; middleware adds its own."""
-        return self.scope.tally
+        return self.context.counters
 
     @property
     def clock(self) -> IReactorTime:
         """The reactor's clock, or that of a test."""
-        return self.scope.clock
+        return self.context.clock
 
     def text(self) -> str:
         """
@@ -151,8 +156,8 @@ class Event(Msg):
         :return: fires when the server has the message.
         """
         if policy is None and msg_id is None:  # nearly always, and then a cheaper call
-            return self.scope.publish(subject, payload, reply, headers)
-        return self.scope.publish(subject, payload, reply, headers, policy=policy, msg_id=msg_id)
+            return self.context.publish(subject, payload, reply, headers)
+        return self.context.publish(subject, payload, reply, headers, policy=policy, msg_id=msg_id)
 
     #: The name that the function has in a Kamailio script.
     nats_publish = publish
@@ -167,12 +172,12 @@ class Event(Msg):
         reply = self.reply
         if reply is None:
             return fail(NoReplySubjectError(f"the message on {self.subject} has no reply subject"))
-        return self.scope.publish(reply, payload, None, headers, **how)
+        return self.context.publish(reply, payload, None, headers, **how)
 
     @classmethod
-    def of_connection(cls, scope: Scope) -> Event:
+    def of_connection(cls, context: EventContext) -> Event:
         """A connection came or went, or something is wrong with it."""
-        return cls.within(scope, Address("", 0), b"")
+        return cls.within(context, Address("", 0), b"")
 
     def __repr__(self) -> str:
         about = f"server={self.server!r}" if self.server else f"subject={self.subject!r}, {len(self.data)} bytes"

@@ -15,8 +15,8 @@ A middleware takes a route's function and gives what runs instead of it. It sees
     event_route = EventRoutes(middleware=[timed])
 
 Those here are written in the same way, and know nothing that yours could not know: ``event.clock`` for time,
-``event.tally`` to count, ``event.publish`` to publish, ``event.attempts``. The first of a list is the outermost. They
-run on the reactor, also around a function that runs in a thread.
+``event.counters`` to count, ``event.publish`` to publish, ``event.attempts``. The first of a list is the outermost.
+They run on the reactor, also around a function that runs in a thread.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def retry(retries: int, wait: float = 0.1, max_wait: float = 10.0) -> Middleware
                     if attempt > retries or call.cancelled:
                         raise
                     pause = min(max_wait, wait * 2.0 ** (attempt - 1))
-                    event.tally.retried += 1
+                    event.counters.retried += 1
                     _log.warn(
                         "Event route {route}: attempt {attempt} on a message to {subject!r} failed: {kind}: {reason}; "
                         "again in {pause:.3g} s",
@@ -212,7 +212,7 @@ async def _bury(event: Event, subject: str, error: BaseException) -> None:
             reason=problem,
         )
     else:
-        event.tally.dead_lettered += 1
+        event.counters.dead_lettered += 1
 
 
 def _sendable_headers(event: Event) -> dict[str, list[str]]:
@@ -337,8 +337,8 @@ def correlation(header: str = "Correlation-Id") -> Middleware:
     def around(function: RouteFunction) -> RouteFunction:
         def correlated(event: Event) -> object:
             identity = _sendable_headers(event).get(header) or [uuid4().hex]
-            publish = partial(_publish_with, event.scope.publish, {header: identity})
-            event.scope = attrs.evolve(event.scope, publish=publish)
+            publish = partial(_publish_with, event.context.publish, {header: identity})
+            event.context = attrs.evolve(event.context, publish=publish)
             return function(event)
 
         return correlated

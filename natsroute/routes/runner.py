@@ -10,23 +10,23 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from natsroute.errors import NatsrouteError
-from natsroute.ledger import Tally
-from natsroute.routes.calls import Calls, Progress
-from natsroute.routes.event import Event, Publish, Scope
-from natsroute.routes.lanes import Lane, open_lane
+from natsroute.ledger import RouteCounters
+from natsroute.routes.calls import Calls, CallsInFlight
+from natsroute.routes.concurrency import Lane, open_lane
+from natsroute.routes.event import Event, EventContext, Publish
 from natsroute.routes.table import CallInThread, Route
 
 #: The route of a subject, or of the name of a connection event; or None.
 FindRoute = Callable[[str], "Route | None"]
 #: Through which lane a message goes, what its event is told, and where it is counted.
-_Way = tuple[Lane, Scope, Tally]
+_Way = tuple[Lane, EventContext, RouteCounters]
 
 # Bounds what is remembered: a wildcard subscription can see any number of different subjects.
 _REMEMBERED_SUBJECTS = 8192
 
 
 #: A server can complain faster than any route can listen.
-MOST_WAITING_ERRORS = 1000
+MAX_WAITING_ERRORS = 1000
 
 
 class UnroutedMessages:
@@ -53,21 +53,21 @@ class UnroutedMessages:
 
 
 @attrs.frozen
-class Means:
+class RunnerContext:
     """
     What it takes to run routes: the same for all of a service.
 
     :ivar publish: how they publish.
     :ivar clock: the reactor.
     :ivar call_in_thread: runs what blocks.
-    :ivar progress: keeps the calls that take their time.
+    :ivar in_flight: keeps the calls that take their time.
     :ivar unrouted: warns of messages that no route takes.
     """
 
     publish: Publish
     clock: IReactorTime
     call_in_thread: CallInThread
-    progress: Progress
+    in_flight: CallsInFlight
     unrouted: UnroutedMessages = attrs.Factory(UnroutedMessages)
 
 
@@ -79,19 +79,19 @@ class Runner:
     :ivar unrouted: messages that no route took.
     """
 
-    def __init__(self, find: FindRoute, means: Means, *, subject: str, queue_group: str | None) -> None:
+    def __init__(self, find: FindRoute, context: RunnerContext, *, subject: str, queue_group: str | None) -> None:
         self.unrouted = 0
         self._find = find
-        self._means = means
+        self._context = context
         self._subject = subject
         self._queue_group = queue_group
         self._ways: dict[str, _Way] = {}  # by the route's name
         self._way_of: dict[str, _Way | None] = {}  # by the message's subject
 
     @property
-    def tallies(self) -> list[Tally]:
+    def route_counters(self) -> list[RouteCounters]:
         """One for each route that has had a message."""
-        return [tally for _, _, tally in self._ways.values()]
+        return [counters for _, _, counters in self._ways.values()]
 
     def on_msg(self, event: Event) -> Deferred[None] | None:
         """
@@ -106,10 +106,10 @@ class Runner:
             way = self._way_for(subject)
         if way is None:
             self.unrouted += 1
-            self._means.unrouted.warn(self._subject, subject)
+            self._context.unrouted.warn(self._subject, subject)
             return None
-        lane, event.scope, tally = way
-        tally.routed += 1
+        lane, event.context, counters = way
+        counters.routed += 1
         return lane(event)
 
     def _way_for(self, subject: str) -> _Way | None:
@@ -122,10 +122,10 @@ class Runner:
     def _way_through(self, route: Route) -> _Way:
         """The one way that all messages of a route go."""
         if route.name not in self._ways:
-            means, tally = self._means, Tally(route.name)
-            calls = Calls(route.what_runs(means.call_in_thread), tally, means.progress)
-            scope = Scope(means.publish, means.clock, tally, self._queue_group)
-            self._ways[route.name] = open_lane(route, calls), scope, tally
+            context, counters = self._context, RouteCounters(route.name)
+            calls = Calls(route.wrapped(context.call_in_thread), counters, context.in_flight)
+            event_context = EventContext(context.publish, context.clock, counters, self._queue_group)
+            self._ways[route.name] = open_lane(route, calls), event_context, counters
         return self._ways[route.name]
 
 
@@ -134,21 +134,21 @@ class ConnectionRunner:
     Runs ``nats:connected``, ``nats:disconnected``, ``nats:error`` and ``nats:slow_consumer`` for one connection, one
     after the other.
 
-    Errors that come while ``MOST_WAITING_ERRORS`` events wait for a slow route are left to the log, and so is all that
+    Errors that come while ``MAX_WAITING_ERRORS`` events wait for a slow route are left to the log, and so is all that
     comes when calls have been stopped.
     """
 
-    def __init__(self, find: FindRoute, means: Means, *, queue_group: str | None = None) -> None:
+    def __init__(self, find: FindRoute, context: RunnerContext, *, queue_group: str | None = None) -> None:
         self._find = find
-        self._means = means
+        self._context = context
         self._queue_group = queue_group
         self._calls: dict[str, Calls] = {}  # by the route's name
         self._last: Deferred[None] = succeed(None)
 
     @property
-    def tallies(self) -> list[Tally]:
+    def route_counters(self) -> list[RouteCounters]:
         """One for each route that has had an event."""
-        return [calls.tally for calls in self._calls.values()]
+        return [calls.counters for calls in self._calls.values()]
 
     def fire(self, name: str, server: str, error: NatsrouteError | None = None) -> None:
         """
@@ -159,19 +159,21 @@ class ConnectionRunner:
         :param error: what is wrong, for the last two.
         """
         calls = self._calls_of(name)
-        if calls is None or self._means.progress.stopped:
+        if calls is None or self._context.in_flight.stopped:
             return
-        if error is not None and sum(tally.waiting for tally in self.tallies) >= MOST_WAITING_ERRORS:
+        if error is not None and sum(counters.waiting for counters in self.route_counters) >= MAX_WAITING_ERRORS:
             return
-        means, tally = self._means, calls.tally
-        event = Event.of_connection(Scope(means.publish, means.clock, tally, self._queue_group, server, error))
+        context, counters = self._context, calls.counters
+        event = Event.of_connection(
+            EventContext(context.publish, context.clock, counters, self._queue_group, server, error)
+        )
 
         def run(_: None) -> Deferred[None] | None:
-            tally.waiting -= 1
+            counters.waiting -= 1
             return calls.call(event)
 
-        tally.routed += 1
-        tally.waiting += 1
+        counters.routed += 1
+        counters.waiting += 1
         self._last.addCallback(run)
 
     def _calls_of(self, name: str) -> Calls | None:
@@ -179,6 +181,6 @@ class ConnectionRunner:
             route = self._find(name)
             if route is None:
                 return None
-            function = route.what_runs(self._means.call_in_thread)
-            self._calls[name] = Calls(function, Tally(name), self._means.progress)
+            function = route.wrapped(self._context.call_in_thread)
+            self._calls[name] = Calls(function, RouteCounters(name), self._context.in_flight)
         return self._calls[name]

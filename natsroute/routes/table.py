@@ -56,7 +56,7 @@ class Route:
         """The subject or wildcard that it is for."""
         return self.name[len(PREFIX) :]
 
-    def what_runs(self, call_in_thread: CallInThread) -> RouteFunction:
+    def wrapped(self, call_in_thread: CallInThread) -> RouteFunction:
         """Its function with all middleware around it, and in a thread if it asks for one."""
         function = partial(call_in_thread, self.function) if self.thread else self.function
         return compose(function, self.middleware)

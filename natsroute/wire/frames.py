@@ -14,7 +14,7 @@ from natsroute.wire.headers import Headers, parse_headers
 #: Bytes of payload that a server allows unless its INFO says otherwise.
 DEFAULT_MAX_PAYLOAD = 1024 * 1024
 #: Bytes of payload at the very most, whatever a server announces: nats-server itself refuses to be set higher.
-MOST_MAX_PAYLOAD = 64 * 1024 * 1024
+MAX_PAYLOAD_LIMIT = 64 * 1024 * 1024
 
 
 class Signal(enum.Enum):
@@ -157,8 +157,8 @@ class Info:
                 if type(value) is not kind:
                     raise ProtocolError(f"INFO's {name} is not of type {kind.__name__}", repr(value).encode())
                 known[name] = value
-        if not 0 < known.get("max_payload", 1) <= MOST_MAX_PAYLOAD:
-            known["max_payload"] = MOST_MAX_PAYLOAD  # -1 is "no limit" in an account's settings
+        if not 0 < known.get("max_payload", 1) <= MAX_PAYLOAD_LIMIT:
+            known["max_payload"] = MAX_PAYLOAD_LIMIT  # -1 is "no limit" in an account's settings
         urls = fields.get("connect_urls")
         if urls is None:
             urls = []

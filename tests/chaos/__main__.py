@@ -24,7 +24,7 @@ from tests.chaos.outages import Outage, plan
 from tests.chaos.peers import NATSROUTE, PEERS, Peer, server_version
 from tests.chaos.publishers import NatsroutePublisher
 from tests.chaos.report import reasons, table
-from tests.chaos.tally import Tally
+from tests.chaos.tally import RouteCounters
 
 
 def _arguments() -> argparse.Namespace:
@@ -57,7 +57,7 @@ def _arguments() -> argparse.Namespace:
 
 async def _publish(
     reactor: Any, folder: Path, peer: Peer, outages: list[Outage], rate: float
-) -> tuple[Tally | str, list[str]]:
+) -> tuple[RouteCounters | str, list[str]]:
     """What became of a peer's messages, or why there is nothing to tell; and what was not as it must be."""
     if peer.find_version() is None:
         return "not installed", [f"{peer.name}: not installed"]
@@ -77,7 +77,7 @@ async def _publish(
 async def _restarts(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
     outages = plan(arguments.seed, arguments.restarts, tuple(arguments.up))
     peers = PEERS if arguments.run == "compare" else (NATSROUTE,)
-    tallies: dict[str, Tally | str] = {}
+    tallies: dict[str, RouteCounters | str] = {}
     complaints: list[str] = []
     for number, peer in enumerate(peers):
         found = await _publish(reactor, folder / str(number), peer, outages, arguments.rate)

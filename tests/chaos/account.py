@@ -46,8 +46,8 @@ class Auditor:
         """Then no route is just being called, and those in progress are the calls that have not ended."""
         self.look()
         in_progress = sum(tally.in_progress for tally in self._service.ledger().routes)
-        if in_progress != len(self._service.progress.running):
-            self._note([f"{in_progress} in progress, {len(self._service.progress.running)} calls running"])
+        if in_progress != len(self._service.in_flight.running):
+            self._note([f"{in_progress} in progress, {len(self._service.in_flight.running)} calls running"])
 
     def _note(self, found: list[str]) -> None:
         if len(self.differences) < 10:

@@ -11,7 +11,7 @@ import random
 import sys
 import time
 
-from tests.plain_client import Talk, conversation
+from tests.support.plain_client import Talk, conversation
 
 #: Messages of the largest burst.
 MOST = 400

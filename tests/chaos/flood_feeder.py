@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.plain_client import conversation
+from tests.support.plain_client import conversation
 
 #: Messages that are written at once.
 BATCH = 64

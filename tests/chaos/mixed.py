@@ -19,15 +19,15 @@ from tests.chaos.busy_routes import BusyRoutes, Told
 from tests.chaos.proxy import Flow, Passage
 from tests.chaos.publishers import NatsroutePublisher
 from tests.chaos.stage import Stage, module
-from tests.chaos.tally import Tally, tally
-from tests.program import ROOT, Program
-from tests.support import until
+from tests.chaos.tally import RouteCounters, tally
+from tests.support.cases import until
+from tests.support.program import ROOT, Program
 
 #: Messages a second that the feeder sends, bursts included, and that natsroute publishes by itself.
 FED, PUBLISHED = 1_500.0, 1_500.0
 
 #: Messages that may wait in a subscription; few, so that it is told to read no more now and then.
-MOST_PENDING = 50
+MAX_PENDING = 50
 
 #: Messages of a burst of natsroute's own.
 BURST = 3_000
@@ -152,7 +152,7 @@ async def run(
         PUBLISHED,
         routes.event_routes,
         subject_queue_group=routes.subject_queue_group,
-        pending_max_messages=MOST_PENDING,
+        pending_max_messages=MAX_PENDING,
         pending_policy=pending_policy,
         drain_timeout=60.0,
     )
@@ -174,7 +174,7 @@ async def run(
         await stage.stop()
 
 
-def _outcome(publisher: NatsroutePublisher, routes: BusyRoutes, actions: Actions, told: Tally) -> Outcome:
+def _outcome(publisher: NatsroutePublisher, routes: BusyRoutes, actions: Actions, told: RouteCounters) -> Outcome:
     ledger = publisher.service.ledger()
     service = Told.by(ledger)
     return Outcome(

@@ -11,7 +11,7 @@ import attrs
 from natsroute import __version__
 from natsroute.daemon.embedded import find_nats_server
 from tests.chaos.publishers import KamailioPublisher, NatsPyPublisher, NatsroutePublisher, Publisher
-from tests.interop.kamailio import find
+from tests.support.kamailio import find
 
 
 @attrs.frozen

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 #: Bytes that a flow holds before it reads no more.
-MOST_HELD = 64 * 1024
+MAX_HELD = 64 * 1024
 
 #: Seconds between bytes that are written one by one: enough for the receiver to read each by itself, mostly.
 GAP = 0.0005
@@ -241,7 +241,7 @@ class Flow:
 
     def _regulate(self) -> None:
         if self._source.is_there and self._sink.is_there:
-            if self._stalled or self.held > MOST_HELD:
+            if self._stalled or self.held > MAX_HELD:
                 self._source.transport.pauseProducing()
             else:
                 self._source.transport.resumeProducing()

@@ -22,9 +22,9 @@ from tests.chaos.account import Auditor
 from tests.chaos.messages import Pace, payload_of, subject_of
 from tests.chaos.stage import Stage, module
 from tests.chaos.tally import SENT
-from tests.interop.kamailio import PUBLISH_WORKERS, START_PATIENCE, STARTS, Kamailio
-from tests.program import ROOT, Program
-from tests.support import until
+from tests.support.cases import until
+from tests.support.kamailio import PUBLISH_WORKERS, START_PATIENCE, STARTS, Kamailio
+from tests.support.program import ROOT, Program
 
 #: Seconds between two turns of publishing.
 TURN = 0.005

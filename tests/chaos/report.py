@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.chaos.tally import Tally
+from tests.chaos.tally import RouteCounters
 
 _ROWS = (
     ("published", lambda tally: tally.published),
@@ -18,7 +18,7 @@ _ROWS = (
 )
 
 
-def table(tallies: Mapping[str, Tally | str]) -> str:
+def table(tallies: Mapping[str, RouteCounters | str]) -> str:
     """
     A column for each publisher.
 
@@ -26,15 +26,15 @@ def table(tallies: Mapping[str, Tally | str]) -> str:
     """
     lines = [f"| messages | {' | '.join(tallies)} |", f"|---|{'--:|' * len(tallies)}"]
     for name, figure in _ROWS:
-        cells = [f"{figure(found):,}" if isinstance(found, Tally) else found for found in tallies.values()]
+        cells = [f"{figure(found):,}" if isinstance(found, RouteCounters) else found for found in tallies.values()]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def reasons(tallies: Mapping[str, Tally | str]) -> list[str]:
+def reasons(tallies: Mapping[str, RouteCounters | str]) -> list[str]:
     """A line for each publisher that was told of failures: of which."""
     return [
         f"{name}: {', '.join(f'{count:,} {reason}' for reason, count in found.reasons.most_common())}"
         for name, found in tallies.items()
-        if isinstance(found, Tally) and found.reasons
+        if isinstance(found, RouteCounters) and found.reasons
     ]

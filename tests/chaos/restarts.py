@@ -10,13 +10,13 @@ from twisted.internet.task import deferLater
 from tests.chaos.outages import Outage
 from tests.chaos.publishers import Publisher
 from tests.chaos.stage import Stage
-from tests.chaos.tally import Tally, tally
+from tests.chaos.tally import RouteCounters, tally
 
 #: Seconds of publishing behind the last restart.
 TAIL = 1.0
 
 
-async def run(reactor: Any, folder: Path, publisher: Publisher, outages: list[Outage]) -> Tally:
+async def run(reactor: Any, folder: Path, publisher: Publisher, outages: list[Outage]) -> RouteCounters:
     """
     One run: publish, with all these outages, and compare.
 

@@ -14,10 +14,10 @@ from twisted.internet.threads import deferToThread
 from tests.chaos.messages import ASKED, WATCHED
 from tests.chaos.outages import Outage
 from tests.chaos.proxy import Proxy
-from tests.plain_client import conversation
-from tests.program import ROOT, Program
-from tests.servers import ConfiguredServer
-from tests.support import until
+from tests.support.cases import until
+from tests.support.nats_servers import ConfiguredServer
+from tests.support.plain_client import conversation
+from tests.support.program import ROOT, Program
 
 
 def module(name: str, *arguments: object) -> list[str]:

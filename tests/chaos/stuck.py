@@ -16,11 +16,11 @@ from twisted.internet.task import deferLater
 
 from natsroute.client.subscription import PendingLimits
 from tests.chaos.stage import module
-from tests.plain_client import conversation
-from tests.program import ROOT, Program
-from tests.separate import Natsroute, memory_of
-from tests.servers import ConfiguredServer
-from tests.support import until
+from tests.support.cases import until
+from tests.support.nats_servers import ConfiguredServer
+from tests.support.natsroute_process import Natsroute, memory_of
+from tests.support.plain_client import conversation
+from tests.support.program import ROOT, Program
 
 #: Other than by default; the rest of nats-server is as it comes.
 CONFIG = 'max_pending: 8GB\nwrite_deadline: "1h"\n'

@@ -17,7 +17,7 @@ _SHOWN = 20
 
 
 @attrs.frozen
-class Tally:
+class RouteCounters:
     """
     The messages of one run, by what became of them.
 
@@ -59,7 +59,7 @@ class Tally:
         return found
 
 
-def tally(published: int, outcomes: Mapping[int, str], sightings: Iterable[tuple[str, int]]) -> Tally:
+def tally(published: int, outcomes: Mapping[int, str], sightings: Iterable[tuple[str, int]]) -> RouteCounters:
     """
     Compare.
 
@@ -80,7 +80,7 @@ def tally(published: int, outcomes: Mapping[int, str], sightings: Iterable[tuple
             out_of_order += number < highest.get(subject, -1)
             highest[subject] = max(number, highest.get(subject, -1))
     sent = {number for number, outcome in outcomes.items() if outcome == SENT}
-    return Tally(
+    return RouteCounters(
         published=published,
         sent=len(sent),
         failed=len(outcomes) - len(sent),

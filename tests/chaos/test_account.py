@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from natsroute import Event, EventRoutes
 from tests.chaos.account import Auditor
-from tests.support import RealServerTestCase
+from tests.support.cases import RealServerTestCase
 
 
 class AuditorTests(RealServerTestCase):

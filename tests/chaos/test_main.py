@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from twisted.trial.unittest import TestCase
 
-from tests.program import ROOT, Program
+from tests.support.program import ROOT, Program
 
 
 class CommandTests(TestCase):

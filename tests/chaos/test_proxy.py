@@ -12,8 +12,8 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from tests.chaos.proxy import MOST_HELD, Passage, Proxy
-from tests.support import until
+from tests.chaos.proxy import MAX_HELD, Passage, Proxy
+from tests.support.cases import until
 
 
 class Ear(Protocol):
@@ -144,7 +144,7 @@ class ProxyTests(TestCase):
         await self.until(lambda: client.heard == b"hello")
         await deferLater(self.reactor, 0.1)
         self.assertEqual(server.heard, b"")
-        self.assertLess(passage.to_server.held, 2 * MOST_HELD)
+        self.assertLess(passage.to_server.held, 2 * MAX_HELD)
         passage.to_server.go_on()
         await self.until(lambda: len(server.heard) == len(data))
 

@@ -16,7 +16,7 @@ from tests.chaos.peers import KAMAILIO, NATS_PY, NATS_PY_SELDOM, Peer
 from tests.chaos.publishers import NatsroutePublisher
 from tests.chaos.report import table
 from tests.chaos.tally import SENT, tally
-from tests.interop.kamailio import REQUIRE
+from tests.support.kamailio import REQUIRE
 
 SEED = int(os.environ.get("NATSROUTE_CHAOS_SEED", "1"))
 RATE = 5_000.0

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import TestCase
 
 from tests.chaos import stuck
-from tests.separate import CANNOT_MEASURE
+from tests.support.natsroute_process import CANNOT_MEASURE
 
 SECONDS = 5.0
 BYTES = 96 * 1024 * 1024

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tests.chaos.messages import ASKED
-from tests.plain_client import Talk, conversation
+from tests.support.plain_client import Talk, conversation
 
 _PAUSE = 0.005  # seconds between attempts to connect
 

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import attrs
 
-from natsroute.daemon import leash
+from natsroute.daemon import child_guard
 from tests.fuzz import CORPUS
 from tests.fuzz.properties import PROPERTIES
 
@@ -81,7 +81,17 @@ class Job:
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", leash.__file__, sys.executable, "-m", "tests.fuzz.job", name, *arguments],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    child_guard.__file__,
+                    sys.executable,
+                    "-m",
+                    "tests.fuzz.job",
+                    name,
+                    *arguments,
+                ],
                 cwd=CHECKOUT,
                 stdin=subprocess.PIPE,
                 stdout=output,

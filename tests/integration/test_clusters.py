@@ -10,15 +10,15 @@ from twisted.internet.task import deferLater
 
 from natsroute import EventRoutes, NatsrouteService
 from natsroute.client.connection import Connection
-from natsroute.client.pool import Backoff, ServerPool
+from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import parse_url
 from natsroute.client.status import Change, State
 from natsroute.wire.frames import Msg
-from tests.certificates import Certificates
-from tests.cluster import start_cluster
-from tests.integration.secured import SecuredTestCase
-from tests.leaks import secret
-from tests.servers import ConfiguredServer
+from tests.support.certificates import Certificates
+from tests.support.cluster import start_cluster
+from tests.support.nats_servers import ConfiguredServer
+from tests.support.secret_watch import secret
+from tests.support.secured import SecuredTestCase
 
 
 class ClusterTestCase(SecuredTestCase):
@@ -195,7 +195,7 @@ class OutageTests(ClusterTestCase):
         await self.feed(feeder, 3.0, outcomes)
         at = await sent
         await self.until(lambda: len(changes) == 3 * len(service.connections))
-        self.assertEqual({change.state for change in changes}, {State.LEAVING, State.DISCONNECTED, State.CONNECTED})
+        self.assertEqual({change.state for change in changes}, {State.LAME_DUCK, State.DISCONNECTED, State.CONNECTED})
         self.assertIn("lame duck", str(changes[0].reason))
         self.assertLess(self.gap(passed, at), 1.0)
         await self.until(lambda: service.publisher.account().confirmed == service.publisher.account().published)

@@ -12,7 +12,7 @@ from natsroute.daemon import embedded
 from natsroute.daemon.embedded import EmbeddedServer, find_nats_server
 from natsroute.errors import ConnectionLostError, SettingError
 from tests.integration.test_twistd import alive
-from tests.support import LogRecorder, until
+from tests.support.cases import LogRecorder, until
 
 
 class EmbeddedServerTests(TestCase):

@@ -13,11 +13,11 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from tests.certificates import Certificates
-from tests.cluster import cluster_is_complete, read_info, start_cluster
-from tests.nats_accounts import Nkey, Operator
-from tests.plain_client import VIOLATION, conversation, credited, signing, trusting, verdict
-from tests.servers import ConfiguredServer, ServerEndedError
+from tests.support.certificates import Certificates
+from tests.support.cluster import cluster_is_complete, read_info, start_cluster
+from tests.support.nats_accounts import Nkey, Operator
+from tests.support.nats_servers import ConfiguredServer, ServerEndedError
+from tests.support.plain_client import VIOLATION, conversation, credited, signing, trusting, verdict
 
 
 class SecuredTestCase(TestCase):

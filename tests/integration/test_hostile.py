@@ -17,13 +17,13 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import TestCase
 
-from natsroute.daemon.announcements import MOST_COMPLAINTS
+from natsroute.daemon.connection_log import MAX_COMPLAINTS
 from natsroute.daemon.embedded import EmbeddedServer
-from tests.certificates import Certificates
-from tests.hostile import CHUNK, HostileServer, Script, Visitor, info, many
-from tests.separate import CANNOT_MEASURE, Natsroute
-from tests.servers import ConfiguredServer
-from tests.support import until
+from tests.support.cases import until
+from tests.support.certificates import Certificates
+from tests.support.hostile import CHUNK, HostileServer, Script, Visitor, info, many
+from tests.support.nats_servers import ConfiguredServer
+from tests.support.natsroute_process import CANNOT_MEASURE, Natsroute
 
 #: KiB that natsroute may take beyond what it has when it waits for a server that is not there.
 ROOM = 16 * 1024
@@ -94,7 +94,7 @@ class HostileTestCase(TestCase):
         self.memory = self.natsroute.memory
 
     async def until(self, condition: Any) -> None:
-        """See :func:`tests.support.until`; natsroute's words are told if it was in vain."""
+        """See :func:`tests.support.cases.until`; natsroute's words are told if it was in vain."""
         try:
             await until(condition, self.reactor)
         except AssertionError as error:
@@ -345,8 +345,8 @@ class AfterLoginTests(HostileTestCase):
                     ("200 MiB for nobody", "", 0, lambda: many(b"MSG a 99 1048576\r\n" + payload + b"\r\n", 200)),
                     ("new clusters again and again", "", 0, lambda: _new_clusters(20)),
                     ("INFO again and again", "", 0, lambda: many(info(x="x" * 9_000), 10_000)),
-                    ("300,000 -ERR", "foo 0", MOST_COMPLAINTS, lambda: _numbered(b"-ERR 'foo %d'\r\n", 300_000)),
-                    ("100,000 refused subjects", "s.0", MOST_COMPLAINTS, lambda: _numbered(refused, 100_000)),
+                    ("300,000 -ERR", "foo 0", MAX_COMPLAINTS, lambda: _numbered(b"-ERR 'foo %d'\r\n", 300_000)),
+                    ("100,000 refused subjects", "s.0", MAX_COMPLAINTS, lambda: _numbered(refused, 100_000)),
                 ]
             ]
         )

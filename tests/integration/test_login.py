@@ -8,9 +8,9 @@ from natsroute import Event, EventRoutes, NatsrouteService, Settings
 from natsroute.client.auth import Credentials
 from natsroute.client.status import State
 from natsroute.errors import AuthenticationExpiredError, AuthorizationError
-from tests.integration.secured import SecuredTestCase
-from tests.leaks import secret
-from tests.nats_accounts import Nkey, Operator
+from tests.support.nats_accounts import Nkey, Operator
+from tests.support.secret_watch import secret
+from tests.support.secured import SecuredTestCase
 
 
 class LoginTests(SecuredTestCase):

@@ -12,12 +12,12 @@ from twisted.trial.unittest import TestCase
 
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
 from natsroute.client.connection import Connection
-from natsroute.client.pool import Backoff, ServerPool
+from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import parse_url
 from natsroute.client.status import State
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.wire.frames import Msg
-from tests.support import LogRecorder, RealServerTestCase, until
+from tests.support.cases import LogRecorder, RealServerTestCase, until
 
 
 class CrashTests(RealServerTestCase):

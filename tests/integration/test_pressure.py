@@ -19,8 +19,8 @@ from natsroute.errors import (
 )
 from natsroute.ledger import PublisherAccount
 from natsroute.routes.middleware import deduplicate
-from tests.servers import ConfiguredServer
-from tests.support import LogRecorder, RealServerTestCase
+from tests.support.cases import LogRecorder, RealServerTestCase
+from tests.support.nats_servers import ConfiguredServer
 
 
 class SlowRouteTests(RealServerTestCase):

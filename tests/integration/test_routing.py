@@ -10,7 +10,7 @@ from twisted.internet.threads import blockingCallFromThread
 
 from natsroute import Event, EventRoutes
 from natsroute.errors import PayloadTooLargeError, PermissionsError
-from tests.support import LogRecorder, RealServerTestCase
+from tests.support.cases import LogRecorder, RealServerTestCase
 
 callback_events: list[Event] = []
 
@@ -142,7 +142,7 @@ class RoutingTests(RealServerTestCase):
         self.assertEqual(len(running), 5)
         while service.ledger().consumers[0].succeeded < 20:
             running.pop(0).callback(None)
-            self.assertLessEqual(len(service.progress.running), 5)
+            self.assertLessEqual(len(service.in_flight.running), 5)
 
     async def test_connection_events(self) -> None:
         """For every connection, the first included; with the server's URL, without credentials."""

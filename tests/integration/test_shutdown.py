@@ -9,7 +9,7 @@ from twisted.internet.task import deferLater
 
 from natsroute import Event, EventRoutes, NatsrouteService
 from natsroute.wire.frames import Address
-from tests.support import LogRecorder, RealServerTestCase
+from tests.support.cases import LogRecorder, RealServerTestCase
 
 
 class ShutdownTests(RealServerTestCase):
@@ -49,7 +49,7 @@ class ShutdownTests(RealServerTestCase):
         subscription = service.consumers[0].subscription
         self.assertGreater(subscription.received, 5_000)
         self.assertEqual(
-            (len(handled), subscription.pending, len(service.progress.running)), (subscription.received, 0, 0)
+            (len(handled), subscription.pending, len(service.in_flight.running)), (subscription.received, 0, 0)
         )
         self.assertEqual(log.matching("not handled"), [])
         self.assertEqual(sorted(handled), list(range(len(handled))))
@@ -70,7 +70,7 @@ class ShutdownTests(RealServerTestCase):
         service = await self.start(event_route, subject_queue_group=["in"], drain_timeout=30.0)
         sent = [b"%d.%03d" % (number % 2, number) for number in range(100)]
         await gatherResults([service.publish("in", data) for data in sent])
-        await self.until(lambda: service.progress.waiting)
+        await self.until(lambda: service.in_flight.waiting)
         await service.stopService()
         self.assertEqual(sorted(handled), sorted(sent))
         for key in (b"0", b"1"):
@@ -186,7 +186,7 @@ class ShutdownTests(RealServerTestCase):
 
         service = await self.start(event_route, subject_queue_group=["in"], drain_timeout=0.0)
         await service.publish("in", b"1")
-        await self.until(lambda: service.progress.running)
+        await self.until(lambda: service.in_flight.running)
         await service.stopService()
         service.consumers[0].subscription.deliver(Event(Address("in", 1), b"2"))  # it came too late
         self.assertEqual(asked, [b"1"])

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import TestCase
 
 from natsroute.daemon.threads import Threads
-from tests.support import LogRecorder
+from tests.support.cases import LogRecorder
 
 
 class ThreadsTests(TestCase):

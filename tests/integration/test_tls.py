@@ -7,9 +7,9 @@ from typing import Any
 from twisted.internet.task import deferLater
 
 from natsroute.client.status import State
-from tests.certificates import Certificates
-from tests.integration.secured import SecuredTestCase
-from tests.leaks import secret
+from tests.support.certificates import Certificates
+from tests.support.secret_watch import secret
+from tests.support.secured import SecuredTestCase
 
 
 class TlsTestCase(SecuredTestCase):
@@ -210,7 +210,7 @@ class RefusedTlsTests(TlsTestCase):
         await server.start()
         await self.until(lambda: self.log.matching("does not offer it"))
         await deferLater(self.reactor, 0.3)
-        await self.until(lambda: {each.state for each in service.connections} == {State.UNREACHABLE})
+        await self.until(lambda: {each.state for each in service.connections} == {State.CONNECT_FAILED})
         self.assertEqual([line for line in server.log if "[CONNECT" in line], [])
 
 

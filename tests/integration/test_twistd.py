@@ -111,7 +111,7 @@ class MainJobTests(TwistdTestCase):
     """From start to end."""
 
     def server_pid(self, program: Program) -> int:
-        """The embedded nats-server: a grandchild, on the leash."""
+        """The embedded nats-server: a grandchild, on the child_guard."""
         pids = subprocess.run(["pgrep", "-P", str(program.process.pid)], capture_output=True, text=True, check=True)
         [leash] = pids.stdout.split()
         pids = subprocess.run(["pgrep", "-P", leash], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""natsroute.client.websocket with a real nats-server"""
+"""natsroute.client.transport.websocket with a real nats-server"""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from twisted.web.resource import NoResource
 from twisted.web.server import Site
 
 from natsroute.client.protocol import NatsFactory, NatsProtocol
-from natsroute.client.websocket import WebSocketEndpoint
-from natsroute.client.websocket_socket import HAS_AUTOBAHN
+from natsroute.client.transport.websocket import WebSocketEndpoint
+from natsroute.client.transport.websocket_socket import HAS_AUTOBAHN
 from natsroute.errors import HandshakeError
-from tests.certificates import Certificates
-from tests.servers import ConfiguredServer
-from tests.support import PATIENCE, LogRecorder, until
+from tests.support.cases import PATIENCE, LogRecorder, until
+from tests.support.certificates import Certificates
+from tests.support.nats_servers import ConfiguredServer
 
 
 class Collector(Protocol):

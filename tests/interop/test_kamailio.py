@@ -9,7 +9,7 @@ import signal
 from twisted.internet.defer import gatherResults
 
 from natsroute import Event, EventRoutes, NatsrouteService
-from tests.interop.kamailio import Kamailio, KamailioTestCase, requests_of
+from tests.support.kamailio import Kamailio, KamailioTestCase, requests_of
 
 #: Kamailio publishes what it knows of a SIP request.
 REPORT_REQUEST = (

@@ -185,7 +185,7 @@ class SourceDistributionTests(SynchronousTestCase):
             names = {name.partition("/")[2] for name in archive.getnames()}
         explained = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "natsroute.tac"}
         built = {"setup.py", "pyproject.toml", PLUGIN}
-        tests = {"tests/__init__.py", "tests/support.py", "tests/packaging/test_install.py"}
+        tests = {"tests/__init__.py", "tests/support/cases.py", "tests/packaging/test_install.py"}
         examples = {
             path.relative_to(WORKSHOP.source).as_posix() for path in (WORKSHOP.source / "examples").glob("*.py")
         }

@@ -1,0 +1,47 @@
+"""Publishes as fast as a socket takes it: blocks of commands, made before the first is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from time import perf_counter_ns
+
+from benchmarks.load.job import Job, tell
+from benchmarks.load.raw import RawClient
+from benchmarks.load.traffic import command, messages
+
+_BYTES_PER_BLOCK = 64 * 1024
+
+
+def _blocks(job: Job) -> Iterator[bytes]:
+    per_block = max(1, _BYTES_PER_BLOCK // job.size)
+    if job.traffic == "uniform" and job.subjects == 1 and not job.numbered:
+        full, rest = divmod(job.count, per_block)
+        one = command(next(messages(job)))
+        yield from [one * per_block] * full
+        yield one * rest
+        return
+    commands = map(command, messages(job))
+    while block := b"".join(islice(commands, per_block)):
+        yield block
+
+
+def main() -> None:
+    """Send, and tell when it began, how long the server took to take it all, and how many bytes of payload it is."""
+    job = Job.read()
+    blocks = list(_blocks(job))
+    if job.traffic == "uniform":
+        payload = job.count * job.size
+    else:
+        payload = sum(len(message.payload) for message in messages(job))
+    client = RawClient(job.url, job.patience)
+    started = perf_counter_ns()
+    for block in blocks:
+        client.write(block)
+    client.flush()
+    tell(started=started, nanoseconds=perf_counter_ns() - started, bytes=payload)
+    client.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Which goals were reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.peers import OURS
+from benchmarks.report.results import Results, Series
+from benchmarks.run.catalogue import SCENARIOS
+from benchmarks.run.scenario import GOAL_SIZE, Goal, Measure
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    A goal of this run.
+
+    :ivar text: what shall be how.
+    :ivar found: what was found, None: nothing was.
+    """
+
+    text: str
+    found: float | None
+    reached: bool
+
+    @property
+    def word(self) -> str:
+        """The verdict."""
+        if self.found is None:
+            return "not measured"
+        return "reached" if self.reached else "MISSED"
+
+
+def verdicts(results: Results) -> Iterator[Verdict]:
+    """The goals of all that was run."""
+    for (name, traffic, size), table in results.groups.items():
+        if size not in (0, GOAL_SIZE):
+            continue
+        for measure in SCENARIOS[name].measures:
+            for goal in measure.goals:
+                if goal.traffic == traffic:
+                    yield _verdict(name, measure, goal, {series.peer: series for series in table})
+
+
+def _verdict(name: str, measure: Measure, goal: Goal, table: dict[str, Series]) -> Verdict:
+    found = _divided(measure, goal, table)
+    reached = found is not None and (found >= goal.limit if measure.more_is_better else found <= goal.limit)
+    sign = "≥" if measure.more_is_better else "≤"
+    what = f"{name}, {goal.traffic}: {measure.name}"
+    if goal.peer or goal.measure:
+        return Verdict(f"{what}, {OURS} / {goal.peer or goal.measure} {sign} {goal.limit:g}", found, reached)
+    return Verdict(f"{what} {sign} {goal.limit:g} {measure.unit}", found, reached)
+
+
+def _divided(measure: Measure, goal: Goal, table: dict[str, Series]) -> float | None:
+    if OURS not in table:
+        return None
+    ours = table[OURS].median(measure.name)
+    if not (goal.peer or goal.measure):
+        return ours
+    other = table.get(goal.peer or OURS)
+    divisor = None if other is None else other.median(goal.measure or measure.name)
+    return None if ours is None or not divisor else ours / divisor

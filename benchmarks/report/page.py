@@ -1,0 +1,39 @@
+"""``python -m benchmarks.report.page``: puts the results' table and charts into ``docs/performance.md``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from benchmarks.report.markdown import markdown
+from benchmarks.report.results import FOLDER, Results
+from benchmarks.scenarios import __path__ as scenario_folders
+
+_PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+_BEGIN, _END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
+
+
+def figures(folder: Path) -> str:
+    """The report of a folder of results, a heading lower than it is there, and its charts."""
+    report = markdown(Results.read(folder)).replace("\n## ", "\n### ")
+    where = os.path.relpath(folder, _PAGE.parent)
+    names = {path.stem for path in Path(scenario_folders[0]).glob("*.py")}
+    charts = [f"![{path.stem}]({where}/{path.name})" for path in sorted(folder.glob("*.svg")) if path.stem in names]
+    return "\n".join([report, *(["### Charts\n", "\n".join(charts), ""] if charts else [])])
+
+
+def main() -> None:
+    """Write the page anew."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report.page", description=__doc__)
+    parser.add_argument("--results", type=Path, default=FOLDER, metavar="FOLDER", help=f"default: {FOLDER.name}/")
+    folder: Path = parser.parse_args().results
+    before, begin, rest = _PAGE.read_text(encoding="utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise SystemExit(f"{_PAGE.name} has no {_BEGIN.strip()} and {_END.strip()}")
+    _PAGE.write_text(f"{before}{begin}\n{figures(folder)}\n{end}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

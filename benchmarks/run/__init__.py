@@ -1,0 +1,1 @@
+"""Runs the scenarios: the server, the processes, the rounds."""

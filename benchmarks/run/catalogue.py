@@ -1,0 +1,40 @@
+"""All peers and all scenarios: whatever modules their folders hold. A peer's own process imports none of the others."""
+
+from __future__ import annotations
+
+import pkgutil
+from dataclasses import replace
+from importlib import import_module
+
+from benchmarks import peers, scenarios
+from benchmarks.peers import OURS, Peer
+from benchmarks.run.scenario import Scenario
+
+_SUFFIX = "_peer"
+
+
+def _peers() -> dict[str, Peer]:
+    modules = sorted(found.name for found in pkgutil.iter_modules(peers.__path__) if found.name.endswith(_SUFFIX))
+    names = {module.removesuffix(_SUFFIX).replace("_", "-"): f"{peers.__name__}.{module}" for module in modules}
+    return {name: _peer(names[name]) for name in sorted(names, key=lambda name: (name != OURS, name))}
+
+
+def _peer(module: str) -> Peer:
+    try:
+        peer: Peer = import_module(module).PEER
+    except ImportError as error:
+        reason = str(error)
+        peer = Peer("", missing=lambda: reason)
+    return replace(peer, module=module)
+
+
+def _scenarios() -> dict[str, Scenario]:
+    names = [found.name for found in pkgutil.iter_modules(scenarios.__path__)]
+    all_of_them: dict[str, Scenario] = {name: import_module(f"{scenarios.__name__}.{name}").SCENARIO for name in names}
+    return dict(sorted(all_of_them.items(), key=lambda item: item[1].place))
+
+
+#: By the names that the table shows, in the order of each round.
+PEERS = _peers()
+#: By name, in the order of the table.
+SCENARIOS = _scenarios()

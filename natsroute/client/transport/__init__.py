@@ -1,0 +1,1 @@
+"""How bytes travel: endpoints, TLS, WebSocket, flow control and the write timeout."""

@@ -1,0 +1,103 @@
+"""A publisher in memory: its connections and its pool of threads do what the test says, when it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.errors import ConnectionLostError
+from natsroute.publishing.options import PublishLimits
+from natsroute.publishing.publisher import Publisher
+
+
+class MemoryLink:
+    """A connection that keeps what is written, and answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.max_payload: int | None = None
+        self.written: list[bytes] = []
+        self.pings: list[Deferred[None]] = []
+
+    def write_and_ping(self, data: bytes, messages: int) -> Deferred[None]:
+        self.written.append(data)
+        self.pings.append(Deferred())
+        return self.pings[-1]
+
+    def sent(self) -> bytes:
+        """What was written since the last call."""
+        data = b"".join(self.written)
+        self.written.clear()
+        return data
+
+
+class MemoryPool:
+    """A pool whose work is done when the test says so."""
+
+    def __init__(self) -> None:
+        self.work: list[tuple[Callable[[], None], Deferred[None]]] = []
+
+    def __call__(self, function: Callable[[], None]) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        self.work.append((function, done))
+        return done
+
+    def do(self) -> None:
+        """Do the oldest piece of work."""
+        function, done = self.work.pop(0)
+        maybeDeferred(function).chainDeferred(done)
+
+
+class PublisherTestCase(SynchronousTestCase):
+    """A publisher with one worker, connected."""
+
+    workers = 1
+    limits = PublishLimits(resend_window=0.0)
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.pool = MemoryPool()
+        self.links = [MemoryLink() for _ in range(self.workers)]
+        self.link = self.links[0]
+        self.from_thread: list[tuple[Any, ...]] = []
+        self.pressure: list[bool] = []
+        self.publisher = Publisher(
+            self.links,
+            self.clock,
+            in_pool=self.pool,
+            from_thread=lambda *call: self.from_thread.append(call),
+            limits=self.limits,
+            on_pressure=self.pressure.append,
+        )
+        self.publisher.start()
+        self.worker = self.publisher.workers[0]
+        for index in range(self.workers):
+            self.connect(index)
+
+    def connect(self, index: int = 0, max_payload: int = 1024) -> None:
+        self.links[index].max_payload = max_payload
+        self.publisher.workers[index].connected()
+
+    def disconnect(self) -> None:
+        self.link.max_payload = None
+        pings, self.link.pings = self.link.pings, []
+        for ping in pings:
+            ping.errback(ConnectionLostError("cut"))
+        self.worker.disconnected()
+
+    def flush(self) -> bytes:
+        """Let the worker write; gives what it wrote."""
+        self.clock.advance(0)
+        return self.link.sent()
+
+    def pong(self) -> None:
+        """The server has read the oldest batch."""
+        self.link.pings.pop(0).callback(None)
+
+    def counts(self) -> tuple[int, int, int, int]:
+        account = self.publisher.account()
+        self.assertEqual(account.published, account.confirmed + account.failed + account.dropped + account.in_progress)
+        return account.published, account.confirmed, account.resent, account.failed
