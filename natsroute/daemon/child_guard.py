@@ -3,8 +3,8 @@ Runs a command that must not outlive its master.
 
 The master starts ``python child_guard.py COMMAND ...`` and keeps the other end of its standard input. When that end
 closes, because the master wanted it or because the master was killed with no time for anything, the command is ended.
-However it ends, the processes that it started and left behind in its process group end too. Run as a file, without the rest of
-natsroute, so that it starts at once and needs nothing but Python.
+However it ends, the processes that it started and left behind in its process group end too. Run as a file, without the
+rest of natsroute, so that it starts at once and needs nothing but Python.
 """
 
 import os
