@@ -8,42 +8,46 @@ from natsroute.publishing.buffer import Buffer
 from natsroute.publishing.options import PublishLimits
 
 
-class RoomTests(SynchronousTestCase):
-    """So many messages and bytes, and the news of half and of a quarter."""
+class BufferTests(SynchronousTestCase):
+    """The bounds of messages and bytes, and the marks at half and at a quarter of them."""
 
     def setUp(self) -> None:
-        self.pressure: list[bool] = []
-        self.room = Buffer(PublishLimits(messages=8, bytes=80), self.pressure.append)
+        self.marks: list[str] = []
+        self.buffer = Buffer(
+            PublishLimits(messages=8, bytes=80), lambda: self.marks.append("high"), lambda: self.marks.append("low")
+        )
 
     def hold(self, messages: int, size: int) -> None:
-        self.room.messages += messages
-        self.room.bytes += size
+        self.buffer.messages += messages
+        self.buffer.bytes += size
 
     def test_bounds(self) -> None:
-        """What is exactly full is not too full."""
+        """A buffer that is exactly full is within its bounds."""
         self.hold(8, 80)
-        self.assertFalse(self.room.is_exceeded)
+        self.assertFalse(self.buffer.is_exceeded)
         self.hold(1, 0)
-        self.assertTrue(self.room.is_exceeded)
-        self.room.free(8, 0)
-        self.hold(0, 1)
-        self.assertTrue(self.room.is_exceeded)
+        self.assertTrue(self.buffer.is_exceeded)
+        self.buffer.release(8, 0)
+        self.buffer.grow(1)
+        self.assertTrue(self.buffer.is_exceeded)
 
-    def test_why_the_newest_is_not_taken(self) -> None:
-        """The numbers are those without it."""
+    def test_full_error(self) -> None:
+        """Its numbers leave out the message that does not fit."""
         self.hold(9, 75)
-        error = self.room.full_without(5)
+        error = self.buffer.full_error(5)
         self.assertEqual((error.messages, error.max_messages, error.bytes, error.max_bytes), (8, 8, 70, 80))
 
-    def test_pressure_is_told_once(self) -> None:
-        """And it ends when both messages and bytes are down to a quarter."""
+    def test_marks(self) -> None:
+        """
+        ``on_high_water`` is called once; ``on_low_water`` when both messages and bytes are down to a quarter, and once.
+        """
         self.hold(5, 50)
-        self.room.press()
-        self.room.press()
+        self.buffer.signal_high_water()
+        self.buffer.signal_high_water()
         for messages, size in ((2, 10), (1, 19), (0, 1)):
-            self.room.tell()
-            self.assertEqual(self.pressure, [True])
-            self.room.free(messages, size)
-        self.room.tell()
-        self.room.tell()
-        self.assertEqual((self.pressure, self.room.messages, self.room.bytes), ([True, False], 2, 20))
+            self.buffer.signal_low_water()
+            self.assertEqual(self.marks, ["high"])
+            self.buffer.release(messages, size)
+        self.buffer.signal_low_water()
+        self.buffer.signal_low_water()
+        self.assertEqual((self.marks, self.buffer.messages, self.buffer.bytes), (["high", "low"], 2, 20))

@@ -21,7 +21,7 @@ class LossesTests(SynchronousTestCase):
     """Counted at once, and told when it is time."""
 
     def setUp(self) -> None:
-        self.room = Buffer(PublishLimits(), lambda pressed: None)
+        self.room = Buffer(PublishLimits(), lambda: None, lambda: None)
         self.losses = Failures(self.room, UnhandledFailureLog(Clock()))
         self.log = LogRecorder(self)
 

@@ -374,15 +374,15 @@ class PressureTests(PublisherTestCase):
         for _ in range(4):
             self.publisher.publish("a", b"")
         self.flush()
-        self.assertEqual(self.pressure, [])
+        self.assertEqual(self.marks, [])
         self.publisher.publish("a", b"")
         self.publisher.publish("a", b"")
-        self.assertEqual(self.pressure, [True])
+        self.assertEqual(self.marks, ["high"])
         self.pong()
-        self.assertEqual(self.pressure, [True, False])
+        self.assertEqual(self.marks, ["high", "low"])
         self.flush()
         self.pong()
-        self.assertEqual(self.pressure, [True, False])
+        self.assertEqual(self.marks, ["high", "low"])
 
 
 class ThreadTests(PublisherTestCase):

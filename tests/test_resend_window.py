@@ -36,7 +36,7 @@ class ResendWindowTests(PublisherTestCase):
         """It has passed on what it confirmed."""
         self.confirm("a")
         self.link.max_payload = None
-        self.worker.disconnected(in_order=True)
+        self.worker.disconnected(cleanly=True)
         self.connect()
         self.assertEqual(self.link.sent(), b"")
 

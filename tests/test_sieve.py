@@ -20,7 +20,7 @@ class SieveTests(SynchronousTestCase):
     """What passes keeps its order and its Deferred; what does not is lost."""
 
     def setUp(self) -> None:
-        self.losses = Failures(Buffer(PublishLimits(), lambda pressed: None), UnhandledFailureLog(Clock()))
+        self.losses = Failures(Buffer(PublishLimits(), lambda: None, lambda: None), UnhandledFailureLog(Clock()))
 
     def messages(self, *commands: bytes | Unserialised) -> Messages:
         messages = Messages(7.0)

@@ -106,10 +106,10 @@ class DropTests(PublisherTestCase):
         """The newest is dropped and counted; the other half is for those who are kept, and only they press."""
         log = LogRecorder(self)
         dropped = [self.publisher.publish("a", b"%d" % number, policy="drop") for number in range(10)]
-        self.assertEqual(self.pressure, [])
+        self.assertEqual(self.marks, [])
         kept = [self.publisher.publish("b", b"") for _ in range(5)]
         self.failureResultOf(kept[4], PublishBufferFullError)
-        self.assertEqual(self.pressure, [True])
+        self.assertEqual(self.marks, ["high"])
         for wait in dropped[4:]:
             self.failureResultOf(wait, PublishDroppedError)
         self.assertEqual(self.flush().count(b"PUB"), 8)

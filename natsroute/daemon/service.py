@@ -131,10 +131,11 @@ class NatsrouteService(Service):
         self.publisher = Publisher(
             self._publish_connections,
             reactor,
-            in_pool=self._publish_threads.run,
-            from_thread=reactor.callFromThread,
+            run_in_pool=self._publish_threads.run,
+            call_from_thread=reactor.callFromThread,
             limits=settings.publish_limits,
-            on_pressure=self._publisher_pressed,
+            on_high_water=self._hold_consumers,
+            on_low_water=self._release_consumers,
             message_ids=unique_ids() if settings.publish_msg_id else None,
         )
         # Not a method that hands it on: for bytes that would be a fifth of what publishing costs.
@@ -271,13 +272,14 @@ class NatsrouteService(Service):
         connection.observe_errors(partial(fire, ERROR))
         return fire
 
-    def _publisher_pressed(self, pressed: bool) -> None:
-        """A publish worker is filling up: the routes that fill it get no more messages until it has room."""
+    def _hold_consumers(self) -> None:
+        """A publish worker is half full: the routes that fill it get no messages until it has room again."""
         for consumer in self.consumers:
-            if pressed:
-                consumer.subscription.hold()
-            else:
-                consumer.subscription.release()
+            consumer.subscription.hold()
+
+    def _release_consumers(self) -> None:
+        for consumer in self.consumers:
+            consumer.subscription.release()
 
     # -- starting and stopping ----------------------------------------------------------------------------------------
 
@@ -387,7 +389,7 @@ def _join(connection: Connection, worker: PublishWorker) -> None:
         if change.state is State.CONNECTED:
             worker.connected()
         elif change.state is State.DISCONNECTED:
-            worker.disconnected(in_order=isinstance(change.reason, ServerLeftError))
+            worker.disconnected(cleanly=isinstance(change.reason, ServerLeftError))
 
     def refused(error: ServerError) -> None:
         if isinstance(error, PermissionsError):

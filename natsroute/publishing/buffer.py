@@ -1,4 +1,4 @@
-"""How much a worker holds, beside what it may hold: the bounds, and the pressure on those who fill it."""
+"""The bounds of a publish worker: how much it holds, and when the publisher's feeders pause and go on."""
 
 from __future__ import annotations
 
@@ -10,31 +10,52 @@ from natsroute.publishing.options import PublishLimits
 
 class Buffer:
     """
-    Counts what is held. Who takes a message adds to it without asking, since that is on the way of every message.
+    Counts the messages that a worker holds, and their bytes.
+
+    No other class writes these counters, with one exception: :meth:`PublishWorker.add` adds to them, because a method
+    call for each message is too expensive there.
 
     :ivar messages: messages held.
-    :ivar bytes: their bytes, as far as they are made.
-    :ivar half_of_messages: above them, or above :attr:`half_of_bytes`, there is pressure.
-    :param on_pressure: called with True when there is pressure, with False when it is down to a quarter.
+    :ivar bytes: bytes of their commands; a payload that is not serialised yet counts 0.
+    :ivar high_water_messages: the high-water mark in messages, half of the bound.
+    :ivar high_water_bytes: the high-water mark in bytes, likewise.
+    :param on_high_water: see :meth:`signal_high_water`.
+    :param on_low_water: see :meth:`signal_low_water`.
     """
 
-    __slots__ = ("_limits", "_on_pressure", "_pressed", "bytes", "half_of_bytes", "half_of_messages", "messages")
+    __slots__ = (
+        "_is_above",
+        "_limits",
+        "_on_high_water",
+        "_on_low_water",
+        "bytes",
+        "high_water_bytes",
+        "high_water_messages",
+        "messages",
+    )
 
-    def __init__(self, limits: PublishLimits, on_pressure: Callable[[bool], None]) -> None:
+    def __init__(
+        self, limits: PublishLimits, on_high_water: Callable[[], None], on_low_water: Callable[[], None]
+    ) -> None:
         self.messages = self.bytes = 0
-        self.half_of_messages = limits.messages // 2
-        self.half_of_bytes = limits.bytes // 2
+        self.high_water_messages = limits.messages // 2
+        self.high_water_bytes = limits.bytes // 2
         self._limits = limits
-        self._on_pressure = on_pressure
-        self._pressed = False
+        self._on_high_water = on_high_water
+        self._on_low_water = on_low_water
+        self._is_above = False  # on_high_water was called, and on_low_water not yet
 
     @property
     def is_exceeded(self) -> bool:
         """Whether the newest message is one too many."""
         return self.messages > self._limits.messages or self.bytes > self._limits.bytes
 
-    def full_without(self, size: int) -> PublishBufferFullError:
-        """Why the newest message, of so many bytes, is not taken."""
+    def full_error(self, size: int) -> PublishBufferFullError:
+        """
+        The error for the newest message, which does not fit.
+
+        :param size: bytes of its command.
+        """
         return PublishBufferFullError(
             messages=self.messages - 1,
             max_messages=self._limits.messages,
@@ -42,19 +63,23 @@ class Buffer:
             max_bytes=self._limits.bytes,
         )
 
-    def free(self, messages: int, size: int) -> None:
-        """So many messages, of so many bytes in all, are gone."""
+    def grow(self, size: int) -> None:
+        """Count the bytes of messages that are held already, once their payloads are serialised."""
+        self.bytes += size
+
+    def release(self, messages: int, size: int) -> None:
+        """Subtract messages that were confirmed, failed or dropped, and the bytes that were counted for them."""
         self.messages -= messages
         self.bytes -= size
 
-    def press(self) -> None:
-        """More than half is taken."""
-        if not self._pressed:
-            self._pressed = True
-            self._on_pressure(True)
+    def signal_high_water(self) -> None:
+        """Call ``on_high_water``, once until the low-water mark is reached."""
+        if not self._is_above:
+            self._is_above = True
+            self._on_high_water()
 
-    def tell(self) -> None:
-        """Tell that there is room again, if there is."""
-        if self._pressed and self.messages * 4 <= self._limits.messages and self.bytes * 4 <= self._limits.bytes:
-            self._pressed = False
-            self._on_pressure(False)
+    def signal_low_water(self) -> None:
+        """Call ``on_low_water`` if feeders pause and both counters are down to a quarter of their bounds."""
+        if self._is_above and self.messages * 4 <= self._limits.messages and self.bytes * 4 <= self._limits.bytes:
+            self._is_above = False
+            self._on_low_water()

@@ -35,7 +35,7 @@ class Failures:
     def drop(self, confirmation: Confirmation, command: bytes | Unserialised) -> None:
         """It was to be taken, and gives way; its Deferred fails at once."""
         self.dropped += 1
-        self._room.free(1, len(command))
+        self._room.release(1, len(command))
         reason = Failure(PublishDroppedError("its worker is half full, and its policy is 'drop'"))
         confirmation.fail(reason, self._complaints.add)
 
@@ -54,7 +54,7 @@ class Failures:
         """
         self.failed += 1
         # What the pool makes is counted when it comes back from there.
-        self._room.free(1, len(command) if type(command) is bytes else 0)
+        self._room.release(1, len(command) if type(command) is bytes else 0)
         self._untold.append((confirmation, reason, _ignore if told else self._complaints.add))
 
     def fail_all(self, messages: Iterable[OneMessage], make_reason: Callable[[], Exception]) -> None:

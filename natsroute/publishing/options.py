@@ -22,7 +22,7 @@ class Link(Interface):
 
 
 #: Runs a function in the pool: ``deferToThreadPool`` with its reactor and pool.
-InPool = Callable[[Callable[[], None]], "Deferred[None]"]
+RunInPool = Callable[[Callable[[], None]], "Deferred[None]"]
 
 #: What becomes of a message when it cannot go out: it is kept and sent (again) later; it fails at once without a
 #: connection, and is never sent twice; or it gives way when its worker is half full.

@@ -23,7 +23,7 @@ from natsroute.ledger import PublisherAccount
 from natsroute.publishing.batches import Unserialised
 from natsroute.publishing.complaints import UnhandledFailureLog
 from natsroute.publishing.confirmation import Confirmation
-from natsroute.publishing.options import PUBLISH_POLICIES, InPool, Link, PublishLimits
+from natsroute.publishing.options import PUBLISH_POLICIES, Link, PublishLimits, RunInPool
 from natsroute.publishing.worker import PublishWorker
 from natsroute.wire.encoder import encode_pub, pub_template
 from natsroute.wire.headers import MESSAGE_ID, HeaderValues, encode_headers
@@ -57,10 +57,10 @@ class Publisher:
     Publishes over several links.
 
     :param links: a connection for each worker.
-    :param in_pool: runs a function in the pool of threads.
-    :param from_thread: the reactor's ``callFromThread``.
-    :param on_pressure: called with True when a worker holds half of what it may, with False when it is down to a
-        quarter, so that whoever feeds it can pause.
+    :param run_in_pool: runs a function in the thread pool.
+    :param call_from_thread: the reactor's ``callFromThread``.
+    :param on_high_water: called when a worker's buffer is more than half full, so that its feeders can pause.
+    :param on_low_water: called when that buffer is down to a quarter.
     :param message_ids: gives the ``Nats-Msg-Id`` of each message that comes without one; None: it gets none.
     """
 
@@ -69,20 +69,24 @@ class Publisher:
         links: Sequence[Link],
         clock: IReactorTime,
         *,
-        in_pool: InPool,
-        from_thread: Callable[..., object],
+        run_in_pool: RunInPool,
+        call_from_thread: Callable[..., object],
         limits: PublishLimits = PublishLimits(),
-        on_pressure: Callable[[bool], None] = lambda pressed: None,
+        on_high_water: Callable[[], None] = lambda: None,
+        on_low_water: Callable[[], None] = lambda: None,
         message_ids: Iterator[str] | None = None,
     ) -> None:
         self._complaints = UnhandledFailureLog(clock)
-        self.workers = [PublishWorker(link, clock, in_pool, limits, on_pressure, self._complaints) for link in links]
+        self.workers = [
+            PublishWorker(link, clock, run_in_pool, limits, on_high_water, on_low_water, self._complaints)
+            for link in links
+        ]
         # By subject, what _outlet() gives.
         self._outlets: dict[str, tuple[bytes, PublishWorker]] = {}
         self._policy = limits.policy
         self._message_ids = message_ids
         self._clock = clock
-        self._from_thread = from_thread
+        self._call_from_thread = call_from_thread
         self._thread: int | None = None
         self._refused = 0
         self._stopping = False
@@ -143,7 +147,9 @@ class Publisher:
         confirmation: Confirmation = Confirmation()
         if get_ident() != self._thread:
             confirmation.has_listeners = True  # that thread may add one at any moment
-            self._from_thread(self._publish_for_thread, confirmation, subject, payload, reply, headers, policy, msg_id)
+            self._call_from_thread(
+                self._publish_for_thread, confirmation, subject, payload, reply, headers, policy, msg_id
+            )
             return confirmation
         command: bytes | Unserialised
         try:

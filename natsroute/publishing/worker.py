@@ -29,7 +29,7 @@ from natsroute.publishing.buffer import Buffer
 from natsroute.publishing.complaints import UnhandledFailureLog
 from natsroute.publishing.confirmation import Confirmation, confirm_all
 from natsroute.publishing.losses import Failures
-from natsroute.publishing.options import InPool, Link, PublishLimits
+from natsroute.publishing.options import Link, PublishLimits, RunInPool
 from natsroute.publishing.resend_window import ResendWindow
 from natsroute.publishing.sieve import fitting, kept, permitted, sendable
 from natsroute.wire.encoder import split_pubs
@@ -49,17 +49,18 @@ class PublishWorker:
         self,
         link: Link,
         clock: IReactorTime,
-        in_pool: InPool,
+        run_in_pool: RunInPool,
         limits: PublishLimits,
-        on_pressure: Callable[[bool], None],
+        on_high_water: Callable[[], None],
+        on_low_water: Callable[[], None],
         complaints: UnhandledFailureLog,
     ) -> None:
         self.confirmed = self.resent = 0
         self._link = link
         self._clock = clock
-        self._in_pool = in_pool
+        self._run_in_pool = run_in_pool
         self._limits = limits
-        self._room = Buffer(limits, on_pressure)
+        self._room = Buffer(limits, on_high_water, on_low_water)
         self.losses = Failures(self._room, complaints)
         # All of a batch expire together, so it may not hold messages of very different ages.
         self._joined_within = limits.max_age / 20 or float("inf")
@@ -103,13 +104,13 @@ class PublishWorker:
         room = self._room
         room.messages = messages = room.messages + 1
         room.bytes = size_of_all = room.bytes + len(command)
-        presses = messages > room.half_of_messages or size_of_all > room.half_of_bytes
+        presses = messages > room.high_water_messages or size_of_all > room.high_water_bytes
         if presses:
             if policy == "drop":
                 self.losses.drop(confirmation, command)
                 return
             if room.is_exceeded:
-                self._refuse(confirmation, command, room.full_without(len(command)))
+                self._refuse(confirmation, command, room.full_error(len(command)))
                 return
         if size > self._max_payload:
             self._refuse(confirmation, command, PayloadTooLargeError(size, self._max_payload))
@@ -125,7 +126,7 @@ class PublishWorker:
         if type(command) is Unserialised:
             waiting.unmade.append(command)
         if presses:
-            room.press()
+            room.signal_high_water()
         if self._next_flush is None:
             waiting.since = self._clock.seconds()
             if self._next_expiry is None and self._limits.max_age:
@@ -155,14 +156,14 @@ class PublishWorker:
         self._send()
         self._tell_news()
 
-    def disconnected(self, *, in_order: bool = False) -> None:
+    def disconnected(self, *, cleanly: bool = False) -> None:
         """
         The link is cut: what it did not confirm goes before all else when it is back.
 
-        :param in_order: the server was left, not lost: what it confirmed it has passed on.
+        :param cleanly: we left the server, it did not fail: what it confirmed it has passed on.
         """
         settling = self._settling.take()
-        if not in_order:
+        if not cleanly:
             self._unsure += [Batch([], data, 0.0) for data in settling]
         lost = "the connection was lost before the server confirmed it"
         unconfirmed, self._unconfirmed = self._unconfirmed, deque()
@@ -234,7 +235,7 @@ class PublishWorker:
             messages = self._parked.popleft()
             if messages.unmade:
                 self._in_the_pool = messages
-                self._in_pool(messages.make).addBoth(self._made, messages)
+                self._run_in_pool(messages.make).addBoth(self._made, messages)
             else:
                 self._write(messages.as_batch())
 
@@ -242,7 +243,7 @@ class PublishWorker:
         if self._in_the_pool is not messages:
             return  # given up meanwhile
         self._in_the_pool = Messages()
-        self._room.bytes += sum(len(unmade) for unmade in messages.unmade)
+        self._room.grow(sum(len(unmade) for unmade in messages.unmade))
         made = sendable(messages, self._max_payload, self.losses)
         if self._link.max_payload is None:
             lost = "there is no connection to a NATS server"
@@ -271,7 +272,7 @@ class PublishWorker:
         if batch.confirmations:
             self._settling.add(batch)
             self.confirmed += len(batch.confirmations)
-            self._room.free(len(batch.confirmations), len(batch.data))
+            self._room.release(len(batch.confirmations), len(batch.data))
             confirm_all(batch.confirmations)
         self._tell_news()
 
@@ -306,7 +307,7 @@ class PublishWorker:
     def _tell_news(self) -> None:
         """Behind each change: what failed, that there is room again, what was flushed, and that all is drained."""
         self.losses.tell()
-        self._room.tell()
+        self._room.signal_low_water()
         if self._flushes:
             self._tell_flushed()
         self._end_if_drained()

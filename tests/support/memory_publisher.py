@@ -63,14 +63,15 @@ class PublisherTestCase(SynchronousTestCase):
         self.links = [MemoryLink() for _ in range(self.workers)]
         self.link = self.links[0]
         self.from_thread: list[tuple[Any, ...]] = []
-        self.pressure: list[bool] = []
+        self.marks: list[str] = []
         self.publisher = Publisher(
             self.links,
             self.clock,
-            in_pool=self.pool,
-            from_thread=lambda *call: self.from_thread.append(call),
+            run_in_pool=self.pool,
+            call_from_thread=lambda *call: self.from_thread.append(call),
             limits=self.limits,
-            on_pressure=self.pressure.append,
+            on_high_water=lambda: self.marks.append("high"),
+            on_low_water=lambda: self.marks.append("low"),
         )
         self.publisher.start()
         self.worker = self.publisher.workers[0]
