@@ -1,0 +1,86 @@
+"""The connections of a service: all are built alike, use the same servers, and start together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from natsroute.client.auth import CredentialsSource
+from natsroute.client.connection import Connection
+from natsroute.client.server_pool import ServerPool
+from natsroute.client.servers import Server
+from natsroute.client.status import State
+from natsroute.client.transport.websocket import with_autobahn
+from natsroute.daemon.connection_log import ConnectionLog
+from natsroute.daemon.credentials import checked_tls, credentials_source
+from natsroute.daemon.settings import Settings
+from natsroute.routes.event import Event
+
+
+class Connections:
+    """
+    Builds the connections of a service.
+
+    :param credentials: called before each attempt to connect; None: the login of the settings.
+    :param log: logs what happens to each connection.
+    :raises SettingError: a file of credentials or certificates cannot be used, or a package is not installed.
+
+    :ivar all: the connections, in the order in which they were built.
+    """
+
+    def __init__(
+        self, reactor: Any, settings: Settings, credentials: CredentialsSource | None, log: ConnectionLog
+    ) -> None:
+        self.all: list[Connection] = []
+        self._reactor = reactor
+        self._settings = settings
+        self._credentials = credentials or credentials_source(settings)
+        self._tls = checked_tls(settings)
+        for server in settings.servers:
+            if server.web:
+                with_autobahn(str(server))
+        self._log = log
+        self._pools: list[ServerPool] = []
+
+    def new(self, purpose: str) -> Connection:
+        """
+        Build a connection.
+
+        :param purpose: what it is for; part of its name in the server's monitoring and in the log.
+        """
+        settings = self._settings
+        servers = ServerPool(
+            () if settings.embedded_server else settings.servers,  # the embedded server's address is not known yet
+            settings.backoff,
+            keep_order=settings.keep_url_order,
+            max_failures=settings.max_reconnect_attempts,
+            discover=not settings.ignore_discovered_servers,
+        )
+        connection = Connection(
+            self._reactor,
+            servers,
+            client_name=f"{settings.client_name} {purpose}",
+            credentials=self._credentials,
+            tls=self._tls,
+            require_tls=settings.require_tls,
+            timing=settings.timing,
+            message_type=Event,
+        )
+        self._log.watch(purpose, connection)
+        self._pools.append(servers)
+        self.all.append(connection)
+        return connection
+
+    @property
+    def connected(self) -> bool:
+        """Whether each of them is connected, and the server has its subscription."""
+        return all(connection.state is State.CONNECTED for connection in self.all)
+
+    def use(self, server: Server) -> None:
+        """Use this server instead of those of the settings."""
+        for pool in self._pools:
+            pool.use(server)
+
+    def start(self) -> None:
+        """Start all of them."""
+        for connection in self.all:
+            connection.startService()
