@@ -24,6 +24,7 @@ TEST = [
     *WEBSOCKET,
     "build>=1.2",
     "hypothesis>=6.100",
+    "mypy>=1.11,<3",  # which checks the snippets of the documents
     "nats-py>=2.9",  # beside which natsroute is tested
     "trustme>=1.1",
 ]
@@ -33,7 +34,6 @@ DEV = [
     f"atheris>=3.0; {FUZZ_MARKER}",
     "faststream[nats]>=0.5",
     "matplotlib>=3.8",
-    "mypy>=1.11,<3",
     "mypy-zope>=1.0.5",
     "nox>=2024.4.15",
     "ruff>=0.8",

@@ -1,22 +1,22 @@
 """
-Kamailio publishes the dialogs of its calls; this turns them into presence.
+Turn the dialog events that Kamailio publishes into presence.
 
-Without a Kamailio at hand it plays one: when natsroute is connected, a call goes through its states, one every half
-second, and the event routes below follow it.
+There is no need for a Kamailio: once natsroute is connected, ``play_kamailio`` publishes the states of a call, one
+every half second.
 """
 
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from natsroute import EventRoutes
+from natsroute import Event, EventRoutes
 
 event_route = EventRoutes()
 log = Logger()
 
 
 @event_route("nats:Kamailio-World")
-async def dialog(event):
+async def dialog(event: Event) -> None:
     update = event.json()
     if update["Event-Package"] == "dialog":
         log.info("received dialog update for {From}: {State}", **update)
@@ -24,16 +24,17 @@ async def dialog(event):
 
 
 @event_route("nats:presence.*")
-def presence(event):
+def presence(event: Event) -> None:
     log.info("{subject} for {caller}", subject=event.subject, caller=event.json()["From"])
 
 
 @event_route("nats:connected")
-async def play_kamailio(event):
+async def play_kamailio(event: Event) -> None:
     if event.queue_group != "2021":
-        return  # this event comes for each connection; one call is enough
-    await deferLater(reactor, 0.5)  # until the other connections are there too
+        return  # this event runs for every connection, and one call is enough
+    await deferLater(reactor, 0.5)  # by then the other connections are ready too
     for state in ("trying", "early", "confirmed", "terminated"):
         call = {"Event-Package": "dialog", "From": "sip:alice@example.com", "State": state}
         await event.publish("Kamailio-World", call)
         await deferLater(reactor, 0.5)
+    log.info("the call is over; press Ctrl-C to stop natsroute")

@@ -1,29 +1,266 @@
-"""What the documents claim to be shown by a test is shown by one that is there."""
+"""README and docs/: their links lead somewhere; the tests, modules, errors and settings that they name are there."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+import shlex
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+from unittest import mock
 
+import attrs
+from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration import test_clusters, test_login, test_tls
+from natsroute import Settings, errors
+from natsroute.daemon.settings import DEFAULT_URL, ENVIRONMENT_PREFIX, SETTING_FIELDS
+from tests.support.documents import (
+    PRELUDE,
+    Document,
+    Snippet,
+    documents,
+    free_names,
+    snippet,
+    snippets,
+    tests_of_the_project,
+)
+from tests.support.program import ROOT
 
-ROOT = Path(__file__).parent.parent
+#: All that a program may import, and all that the documents may name; natsroute.tac is a file.
+PUBLIC_MODULES = {"natsroute", "natsroute.errors", "natsroute.middleware", "natsroute.testing", "natsroute.tac"}
+#: These two are for those who work on natsroute itself.
+FOR_DEVELOPERS = {"CONTRIBUTING.md", "docs/performance.md"}
+
+#: Options of other programs, by the program.
+OTHER_OPTIONS = {
+    "pip": {"quiet", "no-build-isolation"},
+    "twistd": {"nodaemon", "pidfile", "python", "help"},
+    "python -m tests.chaos": {"seed", "restarts"},
+    "python -m benchmarks": {"full", "shared", "update"},
+}
+#: The languages of snippets, with who checks them.
+LANGUAGES = {
+    "python": "tests.integration.test_snippets",
+    "console": "tests.integration.test_snippets",
+    "ini": "tests.integration.test_snippets",
+    "text": "equations, which are no program",
+    "": "a Kamailio script",
+}
 
 
-class SecurityTests(SynchronousTestCase):
-    """docs/security.md"""
+def unknown_tests(document: Document, there: set[str]) -> list[str]:
+    """
+    The tests that a document names and that are not there.
 
-    def test_each_test_that_it_names_is_there(self) -> None:
-        there = {
-            name
-            for module in (test_clusters, test_login, test_tls)
-            for one in vars(module).values()
-            if isinstance(one, type)
-            for name in dir(one)
-        }
-        named = re.findall(r"\b(test_\w+)`", (ROOT / "docs" / "security.md").read_text(encoding="utf-8"))
-        modules = {"test_login", "test_clusters", "test_zz_leaks"}
-        self.assertGreater(len(named), 30)
-        self.assertEqual(sorted(set(named) - there - modules), [])
+    A test may be named without its module or its class, if the document names something of that module in full.
+    """
+    named = [code for code in document.code if re.fullmatch(r"tests(\.\w+)+|(\w+\.)*test_\w+", code)]
+    modules = {module_of(code) for code in named if code.startswith("tests.")}
+    within = {name for name in there if module_of(name) in modules}
+    folders = {name.rpartition(".")[0] for name in map(module_of, there)}
+    return [
+        code for code in named if code not in folders and not any(f".{name}".endswith(f".{code}") for name in within)
+    ]
+
+
+def module_of(name: str) -> str:
+    """``tests.test_a`` of ``tests.test_a.OneTests.test_it``."""
+    found = re.match(r"(\w+\.)*?test_\w+", name)
+    return found[0] if found else name
+
+
+def commands(snippet: Snippet) -> Iterator[list[str]]:
+    """The words of the commands in a console snippet, or in the comments of a Python one."""
+    text = snippet.text
+    if snippet.language == "python":
+        text = "\n".join(re.findall(r"^# ?(.*)$", text, re.MULTILINE))
+    for line in text.replace("\\\n", " ").splitlines():
+        for command in re.split(r" && ", line):
+            if re.search(r"\btwistd\b", command):
+                yield shlex.split(command)
+
+
+class LinkTests(SynchronousTestCase):
+    """Each link within the repository has a target."""
+
+    def test_targets(self) -> None:
+        pages = {document.name: document for document in documents()}
+        missing = []
+        for document in pages.values():
+            for link in document.links:
+                path, _, anchor = link.partition("#")
+                if re.match(r"https?:", path):
+                    continue
+                target = (ROOT / document.name).parent / path if path else ROOT / document.name
+                name = target.resolve().relative_to(ROOT).as_posix()
+                if not target.exists() or (anchor and anchor not in pages[name].anchors):
+                    missing.append(f"{document.name}: {link}")
+        self.assertEqual(missing, [])
+
+    def test_each_page_is_linked_from_the_readme(self) -> None:
+        [readme] = [document for document in documents() if document.name == "README.md"]
+        pages = {document.name for document in documents()} - {"README.md"}
+        self.assertEqual(pages - set(readme.links), set())
+
+
+class NamesTests(SynchronousTestCase):
+    """What the documents name is there."""
+
+    def test_tests(self) -> None:
+        """What a page claims to be shown by a test is shown by one that is there."""
+        there = tests_of_the_project()
+        for document in documents():
+            self.assertEqual(unknown_tests(document, there), [], document.name)
+
+    def test_tests_that_are_not_there_are_found(self) -> None:
+        there = {"tests.test_a", "tests.test_a.OneTests", "tests.test_a.OneTests.test_it", "tests.test_b"}
+        for text, unknown in [
+            ("`tests.test_a`: `test_it`, `OneTests.test_it`", []),
+            ("`tests.test_a.OneTests.test_it`", []),
+            ("`tests.test_b`: `test_it`", ["test_it"]),
+            ("`tests.test_a`: `test_other`, `TwoTests.test_it`", ["test_other", "TwoTests.test_it"]),
+            ("`tests.test_c`", ["tests.test_c"]),
+            ("`test_it`", ["test_it"]),
+        ]:
+            self.assertEqual(unknown_tests(Document("page", text), there), unknown, text)
+
+    def test_modules(self) -> None:
+        """Nothing but the public modules, in imports and in the text around them."""
+        for document in documents():
+            if document.name not in FOR_DEVELOPERS:
+                named = {match[0] for match in re.finditer(r"\bnatsroute\.[a-z_]\w*", document.text)}
+                self.assertEqual(named - PUBLIC_MODULES, set(), document.name)
+
+    def test_errors(self) -> None:
+        for document in documents():
+            named = {code for code in document.code if re.fullmatch(r"\w+Error", code)} - {"CancelledError"}
+            self.assertEqual([name for name in sorted(named) if not hasattr(errors, name)], [], document.name)
+
+    def test_variables(self) -> None:
+        known = {ENVIRONMENT_PREFIX + name.upper() for name in SETTING_FIELDS}
+        for document in documents():
+            named = set(re.findall(rf"\b{ENVIRONMENT_PREFIX}[A-Z_]+", document.text))
+            self.assertEqual(named - known, set(), document.name)
+
+    def test_options(self) -> None:
+        known = {name.replace("_", "-") for name in SETTING_FIELDS}.union(*OTHER_OPTIONS.values())
+        for document in documents():
+            named = set(re.findall(r"(?<![\w-])--([a-z][\w-]+)", document.text))
+            self.assertEqual({name for name in named if name.replace("_", "-") not in known}, set(), document.name)
+
+    def test_extras(self) -> None:
+        setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+        for document in documents():
+            for extras in re.findall(r"'(?:natsroute|\.)\[([\w,]+)\]'", document.text):
+                for extra in extras.split(","):
+                    self.assertIn(f'        "{extra}": ', setup, document.name)
+
+
+class SettingsTests(SynchronousTestCase):
+    """The tables of settings in README."""
+
+    def rows(self) -> Iterator[tuple[list[str], list[str]]]:
+        """The names of a row, and their defaults."""
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        settings = text.partition("\n## Settings\n")[2].partition("\n## ")[0]
+        for first, default in re.findall(r"^\| (`.*?) \| (.*?) ?\| ", settings, re.MULTILINE):
+            names = re.findall(r"`(\w+)`", first)
+            yield names, re.split(r", (?=\S)", default) if len(names) > 1 and default else [default] * len(names)
+
+    def test_each_setting_has_one_row(self) -> None:
+        names = [name for row, _ in self.rows() for name in row]
+        self.assertEqual(sorted(names), sorted(SETTING_FIELDS))
+
+    def test_defaults(self) -> None:
+        for names, defaults in self.rows():
+            for name, default in zip(names, defaults, strict=True):
+                if SETTING_FIELDS[name].default in ((), ""):
+                    self.assertNotRegex(default, r"\d+$|^no$", name)
+                else:
+                    self.assertEqual(default, written(SETTING_FIELDS[name]), name)
+        self.assertIn((["nats_url"], [f"`{DEFAULT_URL}`"]), list(self.rows()))
+
+    def test_repeatable(self) -> None:
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        repeatable = [name for name, field in SETTING_FIELDS.items() if field.metadata["repeatable"]]
+        self.assertEqual(sorted(re.findall(r"^\| `(\w+)` \(repeatable\) ", text, re.MULTILINE)), sorted(repeatable))
+
+
+def written(field: attrs.Attribute[Any]) -> str:
+    """How README writes the default of a setting."""
+    value = field.default
+    if isinstance(value, bool):
+        return "no" if field.metadata["flag"] else "0"
+    if isinstance(value, float):
+        return f"{value:,g} s"
+    if isinstance(value, int):
+        return f"{value >> 20} MiB" if field.name.endswith("_bytes") else f"{value:,}"
+    return f"`{value}`"
+
+
+class SnippetTests(SynchronousTestCase):
+    """What can be said of a snippet without running it."""
+
+    def test_languages(self) -> None:
+        """Each snippet has a language that somebody checks."""
+        found = {snippet.language for document in documents() for snippet in document.snippets}
+        self.assertEqual(found, set(LANGUAGES))
+
+    def test_names(self) -> None:
+        """A snippet defines or imports what it uses, but for the few names of the prelude."""
+        for one in snippets("python"):
+            self.assertEqual(free_names(one.text) - PRELUDE.keys(), set(), str(one))
+
+    def test_free_names(self) -> None:
+        source = "import os.path\ndef f(a, *b): c = a; return [d for d in e]\nclass g: pass\nprint(os, f, g, h.i)\n"
+        self.assertEqual(free_names(source), {"e", "h"})
+
+    def test_commands(self) -> None:
+        """``twistd`` and natsroute understand each command line."""
+        found = [command for one in (*snippets("console"), *snippets("python")) for command in commands(one)]
+        self.assertEqual(len(found), 3)
+        for words in found:
+            program = next(index for index, word in enumerate(words) if PurePosixPath(word).name == "twistd")
+            variables = dict(word.split("=", 1) for word in words[:program])
+            with mock.patch.dict("os.environ", variables):
+                options = ServerOptions()
+                options.parseOptions(words[program + 1 :])
+                settings = options.subOptions.settings if options.subCommand else Settings.from_environment(variables)
+            self.assertEqual(settings.subject_queue_group[0].queue_group, "2021")
+
+    def test_systemd(self) -> None:
+        """The unit sets only what is a setting, and starts natsroute."""
+        unit = snippet("docs/deployment.md", "systemd", "ini", 0)
+        variables = dict(line.split("=", 1) for line in re.findall(r"^Environment=(.*)$", unit.text, re.MULTILINE))
+        settings = Settings.from_environment(variables)
+        self.assertEqual(settings.event_routes, ("/etc/natsroute/routes.py",))
+        [command] = re.findall(r"^ExecStart=(.*)$", unit.text, re.MULTILINE)
+        options = ServerOptions()
+        options.parseOptions(shlex.split(command)[1:])
+        self.assertEqual(options.subCommand, "natsroute")
+        secrets = snippet("docs/deployment.md", "systemd", "ini", 1)
+        self.assertTrue(Settings.from_environment(dict([secrets.text.strip().split("=", 1)])).servers)
+        [stop] = re.findall(r"^TimeoutStopSec=(\d+)$", unit.text, re.MULTILINE)
+        self.assertGreater(float(stop), settings.drain_timeout + 10)
+
+
+class NewsTests(SynchronousTestCase):
+    """CHANGELOG and what goes into it next."""
+
+    def test_fragments(self) -> None:
+        """Each is named as newsfragments/README.md asks for, and says something."""
+        for path in (ROOT / "newsfragments").iterdir():
+            if path.name not in ("README.md", ".gitignore"):
+                self.assertRegex(path.name, r"^(\d+|\+[\w-]+)(\.\d+)?\.(feature|bugfix|doc|removal)\.md$")
+                self.assertTrue(path.read_text(encoding="utf-8").strip(), path.name)
+
+    def test_changelog(self) -> None:
+        """towncrier finds where to write; the entries have versions and dates, the newest first."""
+        text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+        self.assertEqual(text.count("<!-- towncrier release notes start -->\n"), 1)
+        headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+        dates = [re.fullmatch(r"natsroute \d+\.\d+\.\d+ \((\d{4}-\d\d-\d\d)\)", heading) for heading in headings]
+        self.assertNotIn(None, dates)
+        written = [date[1] for date in dates if date is not None]
+        self.assertEqual(written, sorted(written, reverse=True))

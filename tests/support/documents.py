@@ -18,10 +18,7 @@ PRELUDE = {
     "event_route": "from natsroute import EventRoutes\nevent_route = EventRoutes()",
     "log": "from twisted.logger import Logger\nlog = Logger()",
     "vault": (
-        "class Vault:\n"
-        "    async def read(self, path: str) -> str:\n"
-        "        raise NotImplementedError\n"
-        "vault = Vault()"
+        "class Vault:\n    async def read(self, path: str) -> str:\n        raise NotImplementedError\nvault = Vault()"
     ),
     "write_to_database": "def write_to_database(record: object) -> None:\n    raise NotImplementedError",
 }
@@ -95,9 +92,7 @@ class Document:
     @property
     def anchors(self) -> set[str]:
         """What a link may name behind ``#``, as GitHub makes it from the headings."""
-        return {
-            re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in _HEADING.findall(self.prose)
-        }
+        return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in _HEADING.findall(self.prose)}
 
     @classmethod
     def read(cls, path: Path) -> Document:
@@ -115,10 +110,23 @@ def snippets(language: str) -> list[Snippet]:
     return [snippet for document in documents() for snippet in document.snippets if snippet.language == language]
 
 
-def snippet(document: str, heading: str, language: str = "python") -> Snippet:
-    """The only snippet of a language under a heading."""
-    [found] = [one for one in snippets(language) if (one.document, one.heading) == (document, heading)]
-    return found
+def snippet(document: str, heading: str, language: str = "python", index: int = 0) -> Snippet:
+    """A snippet of a language by the heading that it stands under, and its number there."""
+    return [one for one in snippets(language) if (one.document, one.heading) == (document, heading)][index]
+
+
+def tests_of_the_project() -> set[str]:
+    """Each test module, test class and test by its full name."""
+    names = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        names.add(module)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                names.add(f"{module}.{node.name}")
+                methods = (one for one in node.body if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)))
+                names.update(f"{module}.{node.name}.{method.name}" for method in methods)
+    return names
 
 
 def free_names(source: str) -> set[str]:

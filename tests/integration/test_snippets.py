@@ -1,0 +1,342 @@
+"""The snippets of README and docs/: Python ones pass mypy in strict mode, and each runs, or there is a reason."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import deferLater
+from twisted.internet.threads import blockingCallFromThread
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from natsroute import Event, EventRoutes, NatsrouteService, Settings
+from natsroute.errors import PermissionsError, SubjectError
+from natsroute.testing import RouteTester
+from tests.support.cases import LogRecorder, RealServerTestCase
+from tests.support.documents import Snippet, snippet, snippets, tests_of_the_project
+from tests.support.program import ROOT, Program
+
+HERE = "tests.integration.test_snippets"
+
+#: The tests that run the snippets of a language under a heading, one for each; or why a snippet does not run.
+RUN_BY: dict[tuple[str, str, str], list[str]] = {
+    ("README.md", "natsroute", "python"): [f"{HERE}.RoutesTests.test_readme"],
+    ("README.md", "Try it", "console"): [
+        "tests.packaging.test_quick_start.QuickStartTests.test_first_command",
+        "not run: it is the command that runs the tests, and .ci/run runs it",
+    ],
+    ("README.md", "From a Kamailio script to Python", "python"): [f"{HERE}.CommandTests.test_beside_the_script"],
+    ("README.md", "Deployment", "console"): [f"{HERE}.CommandTests.test_tac"],
+    ("README.md", "Deployment", "python"): [f"{HERE}.CommandTests.test_application"],
+    ("docs/coming-from-txnats.md", "Coming from txnats", "console"): [
+        "not run: it shows that txnats cannot be installed",
+        "not run: it needs txnats, which cannot be installed",
+    ],
+    ("docs/deployment.md", "systemd", "ini"): [f"{HERE}.CommandTests.test_systemd"] * 2,
+    ("docs/publishing.md", "What the Deferred tells you", "python"): [f"{HERE}.ServiceTests.test_flush"],
+    ("docs/publishing.md", "From a thread", "python"): [f"{HERE}.ServiceTests.test_thread"],
+    ("docs/reliability.md", "A hundred restarts", "console"): [
+        "not run: it takes 25 minutes; test_chaos_options looks at its options",
+    ],
+    ("docs/reliability.md", "The ledger", "python"): [f"{HERE}.ServiceTests.test_ledger"],
+    ("docs/routes.md", "Middleware", "python"): [f"{HERE}.RoutesTests.test_middleware"],
+    ("docs/routes.md", "Testing your routes", "python"): [f"{HERE}.RoutesTests.test_testing"],
+    ("docs/security.md", "Logging in", "python"): [f"{HERE}.LoginTests.test_credentials"],
+    ("docs/security.md", "Errors from the server", "python"): [f"{HERE}.RoutesTests.test_errors"],
+}
+
+DIALOG = {"Event-Package": "dialog", "From": "sip:alice@example.com"}
+TWISTD = [sys.executable, str(Path(sys.executable).with_name("twistd"))]
+ROUTES = snippet("README.md", "natsroute")
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The variables of a program that finds natsroute in the checkout."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("NATSROUTE_", "MYPY"))}
+    return {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **variables}
+
+
+def names_in(snippet: Snippet, **stand_ins: object) -> dict[str, Any]:
+    """What a snippet defines, when it is run with these in the place of names of the prelude."""
+    names: dict[str, Any] = {"__name__": "snippet"}
+    exec(compile(snippet.source, str(snippet), "exec"), names)
+    names.update(stand_ins)
+    return names
+
+
+class CompletenessTests(SynchronousTestCase):
+    """No snippet is left out."""
+
+    def test_each_snippet_runs_or_has_a_reason(self) -> None:
+        found = [one for language in ("python", "console", "ini") for one in snippets(language)]
+        headings = Counter((one.document, one.heading, one.language) for one in found)
+        self.assertEqual(headings, Counter({key: len(who) for key, who in RUN_BY.items()}))
+
+    def test_what_runs_them_is_there(self) -> None:
+        names = [name for names in RUN_BY.values() for name in names if not name.startswith("not run: ")]
+        self.assertEqual(set(names) - tests_of_the_project(), set())
+
+
+class TypeTests(SynchronousTestCase):
+    """mypy, strict, in a project that has natsroute installed."""
+
+    def test_strict(self) -> None:
+        """It finds the mistake in a file that has one, and none in the snippets and examples."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "routes.py").write_text(ROUTES.source, "utf-8")
+            for one in snippets("python"):
+                page = Path(one.document).stem.replace("-", "_").lower()
+                (folder / f"{page}_line_{one.line}.py").write_text(one.source, "utf-8")
+            for path in (ROOT / "examples").glob("*.py"):
+                (folder / f"example_{path.name}").write_text(path.read_text("utf-8"), "utf-8")
+            (folder / "wrong.py").write_text(ROUTES.source.replace('"presence.dialog"', "5"), "utf-8")
+            files = sorted(path.name for path in folder.glob("*.py"))
+            # Untyped calls are allowed because Twisted is typed only in part; README says so.
+            options = ["--config-file=", "--cache-dir=cache", "--strict", "--allow-untyped-calls", "--no-error-summary"]
+            ended = subprocess.run(
+                [sys.executable, "-m", "mypy", *options, *files],
+                cwd=folder,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+        lines = ended.stdout.splitlines()
+        self.assertEqual([line for line in lines if not line.startswith("wrong.py")], [], ended.stderr)
+        self.assertEqual(len(lines), 1, ended.stderr)
+        self.assertIn('Argument 1 to "publish" of "Event" has incompatible type "int"; expected "str"', lines[0])
+
+    test_strict.todo = "Settings are to take lists, and natsroute.middleware is to come"  # type: ignore[attr-defined]
+
+
+class RoutesTests(TestCase):
+    """Snippets that need no server: routes are given messages by ``RouteTester``."""
+
+    timeout = 120
+
+    async def test_readme(self) -> None:
+        """The program at the top."""
+        tester = RouteTester(names_in(ROUTES)["event_route"])
+        await tester.deliver("Kamailio-World", {**DIALOG, "Event-Package": "presence"})
+        await tester.deliver("Kamailio-World", DIALOG)
+        self.assertEqual([message.subject for message in tester.published], ["presence.dialog"])
+
+    async def test_middleware(self) -> None:
+        """Only what Kamailio sent reaches the route; copies do not."""
+        names = names_in(snippet("docs/routes.md", "Middleware"))
+        called: list[object] = []
+        route = next(iter(names["event_route"]))
+        watched = names["EventRoutes"]()
+        watched(route.name, middleware=route.middleware)(lambda event: called.append(event.data))
+        tester = RouteTester(watched)
+        for sender, payload in [("kamailio 5.6.3", "a"), ("other", "b"), ("kamailio 5.6.3", "a"), ("", "c")]:
+            tester.deliver("calls", payload, headers={"User-Agent": sender})
+            tester.clock.advance(1)
+        self.assertEqual(called, [b"a"])
+        await RouteTester(names["event_route"]).deliver("calls", "a")
+
+    test_middleware.todo = "natsroute.middleware is to come"  # type: ignore[attr-defined]
+
+    def test_testing(self) -> None:
+        """trial runs the test case, which passes; with other routes it fails."""
+        test_case = snippet("docs/routes.md", "Testing your routes")
+        for routes, ending in [
+            (ROUTES.source, "PASSED (successes=1)"),
+            (ROUTES.source.replace("presence.dialog", "presence"), "FAILED (failures=1)"),
+        ]:
+            with tempfile.TemporaryDirectory() as name:
+                Path(name, "routes.py").write_text(routes, "utf-8")
+                Path(name, "test_routes.py").write_text(test_case.source, "utf-8")
+                ended = subprocess.run(
+                    [sys.executable, "-m", "twisted.trial", "test_routes"],
+                    cwd=name,
+                    env=environment(),
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    timeout=60,
+                    check=False,
+                )
+            self.assertIn(ending, ended.stdout, ended.stderr)
+
+    async def test_errors(self) -> None:
+        log = LogRecorder(self)
+        tester = RouteTester(names_in(snippet("docs/security.md", "Errors from the server"))["event_route"])
+        await tester.error(PermissionsError("no", "publish", "a", None), "nats://10.0.0.1:4222")
+        self.assertEqual(log.lines("warn"), ["nats://10.0.0.1:4222: no"])
+
+
+class ServiceTests(RealServerTestCase):
+    """Snippets that need a service, on a real nats-server."""
+
+    async def test_flush(self) -> None:
+        arrived: list[Any] = []
+        event_route = EventRoutes()
+        event_route("nats:cdr")(lambda event: arrived.append(event.json()))
+        service = await self.start(event_route, subject_queue_group=["cdr"])
+        records = [{"call": str(number)} for number in range(100)]
+        names = names_in(snippet("docs/publishing.md", "What the Deferred tells you"))
+        await names["publish_records"](service, records)
+        self.assertEqual(service.ledger().publisher.confirmed, 100)
+        await self.until(lambda: arrived == records)
+
+    async def test_thread(self) -> None:
+        """The snippet; and a thread that waits, as the text behind it says."""
+        stored: list[object] = []
+        arrived: list[tuple[str, bytes]] = []
+        names = names_in(snippet("docs/publishing.md", "From a thread"), write_to_database=stored.append)
+        event_route = names["event_route"]
+        event_route("nats:*.stored")(lambda event: arrived.append((event.subject, event.data)))
+
+        @event_route("nats:wait", thread=True)
+        def wait(event: Event) -> None:
+            blockingCallFromThread(self.reactor, event.publish, "wait.stored", event.data)
+            self.assertRaises(SubjectError, blockingCallFromThread, self.reactor, event.publish, "no subject", b"")
+            stored.append("waited")
+
+        service = await self.start(event_route, subject_queue_group=["cdr", "wait", "*.stored"])
+        await service.publish("cdr", {"call": "1"})
+        await self.until(lambda: arrived == [("cdr.stored", b'{"call":"1"}')])
+        await service.publish("wait", b"2")
+        await self.until(lambda: len(stored) == 2 and len(arrived) == 2)
+        self.assertEqual(stored, [{"call": "1"}, "waited"])
+
+    async def test_ledger(self) -> None:
+        """What it prints looks as its comments say."""
+        event_route = EventRoutes()
+        event_route("nats:Kamailio-World")(lambda event: event.json())
+        service = await self.start(event_route, subject_queue_group=["Kamailio-World:2021"])
+        for payload in (b"{}", b"{", b"{}"):
+            await service.publish("Kamailio-World", payload)
+        await self.until(lambda: service.ledger().routes and service.ledger().routes[0].succeeded == 2)
+        printed = StringIO()
+        one = snippet("docs/reliability.md", "The ledger")
+        self.patch(sys, "stdout", printed)
+        names_in(one)["report"](service)
+        numbers = re.compile(r"\d+")
+        comments = [
+            numbers.sub("0", comment) for comment in re.findall(r"# (.*\d .*= \d+ .*)$", one.text, re.MULTILINE)
+        ]
+        lines = [numbers.sub("0", line) for line in printed.getvalue().splitlines()]
+        self.assertEqual(len(comments), 2)
+        self.assertTrue(lines[0].startswith(comments[0].rstrip("…")), lines)
+        self.assertEqual(lines[-1], comments[1])
+        self.assertIn("nats:Kamailio-World 2 1 0 0 0", printed.getvalue())
+
+
+class LoginTests(RealServerTestCase):
+    """Credentials from a function."""
+
+    server_arguments = ("--user", "natsroute", "--pass", "from-the-vault")
+
+    async def test_credentials(self) -> None:
+        reactor = self.reactor
+
+        class Vault:
+            async def read(self, path: str) -> str:
+                await deferLater(reactor, 0.01)
+                return {"nats": "from-the-vault"}[path]
+
+        names = names_in(snippet("docs/security.md", "Logging in"), vault=Vault())
+        self.assertIsInstance(names["service"], NatsrouteService)
+        service = NatsrouteService(Settings(nats_url=self.url), credentials=names["from_the_vault"])
+        service.startService()
+        self.addCleanup(service.stopService)
+        await self.until(lambda: service.connected)
+
+    test_credentials.todo = "natsroute.Credentials is to come"  # type: ignore[attr-defined]
+
+
+class CommandTests(RealServerTestCase):
+    """Commands, in processes of their own; they are ended when a message has gone through them."""
+
+    server_arguments = ("--user", "user", "--pass", "password")
+
+    @property
+    def url(self) -> str:
+        return self.server.url.replace("//", "//user:password@")
+
+    async def relays(self, command: list[str], files: dict[str, str], **variables: str) -> tuple[Program, list[object]]:
+        """Run it until it has turned a dialog into presence; gives it, and all that it published to that subject."""
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir(parents=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, "utf-8")
+        arrived: list[object] = []
+        event_route = EventRoutes()
+        event_route("nats:presence.dialog")(lambda event: arrived.append(event.json()))
+        spy = await self.start(event_route, subject_queue_group=["presence.dialog"])
+        program = Program(self.reactor, command, folder, environment(**variables))
+        self.addCleanup(program.stop)
+        while DIALOG not in arrived:
+            self.assertIsNone(program.status, program.lines)
+            spy.publish("Kamailio-World", DIALOG)
+            await deferLater(self.reactor, 0.1)
+        await program.stop()
+        await spy.stopService()
+        return program, arrived
+
+    async def test_beside_the_script(self) -> None:
+        one = snippet("README.md", "From a Kamailio script to Python")
+        comments = "\n".join(re.findall(r"^# ?(.*)$", one.text, re.MULTILINE)).replace("\\\n", "")
+        words = [self.url if word == "nats://127.0.0.1:4222" else word for word in shlex.split(comments)]
+        self.assertIn(self.url, words)
+        program, _ = await self.relays([*TWISTD, "--pidfile=", *words[1:]], {"routes.py": one.source})
+        self.assertIn("received update for sip:alice@example.com", "\n".join(program.printed))
+
+    async def test_tac(self) -> None:
+        words = shlex.split(snippet("README.md", "Deployment", "console").text)
+        start = words.index("twistd")
+        variables = dict(word.split("=", 1) for word in words[:start])
+        self.assertEqual(variables["NATSROUTE_NATS_URL"], "nats://user:password@10.0.0.1")
+        variables["NATSROUTE_NATS_URL"] = self.url
+        files = {"routes.py": ROUTES.source, "natsroute.tac": (ROOT / "natsroute.tac").read_text("utf-8")}
+        await self.relays([*TWISTD, *words[start + 1 :]], files, **variables)
+
+    async def test_application(self) -> None:
+        """A .tac of one's own; what it publishes itself arrives too."""
+        source = snippet("README.md", "Deployment").source
+        changed = source.replace("Settings(", f"Settings(nats_url={self.url!r}, ")
+        self.assertNotEqual(source, changed)
+        files = {"routes.py": ROUTES.source, "presence.tac": changed}
+        command = [*TWISTD, "--nodaemon", "--pidfile=", "--python", "presence.tac"]
+        _, arrived = await self.relays(command, files, PYTHONPATH=f"{ROOT}{os.pathsep}.")
+        self.assertIn({"state": "up"}, arrived)
+
+    async def test_systemd(self) -> None:
+        """The command of the unit, with its variables."""
+        unit, secrets = (snippet("docs/deployment.md", "systemd", "ini", index).text for index in (0, 1))
+        variables = dict(line.split("=", 1) for line in re.findall(r"^Environment=(.*)$", unit, re.MULTILINE))
+        variables["NATSROUTE_EVENT_ROUTES"] = Path(variables["NATSROUTE_EVENT_ROUTES"]).name
+        name, url = secrets.strip().split("=", 1)
+        variables[name] = url.replace("10.0.0.1", self.server.url.rpartition("/")[2])
+        [command] = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+        await self.relays([*TWISTD, *shlex.split(command)[1:]], {"routes.py": ROUTES.source}, **variables)
+
+    def test_chaos_options(self) -> None:
+        """Its options are there."""
+        words = shlex.split(snippet("docs/reliability.md", "A hundred restarts", "console").text)
+        self.assertEqual(words[:3], ["python", "-m", "tests.chaos"])
+        ended = subprocess.run(
+            [sys.executable, *words[1:4], "--help"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        for word in words[4:]:
+            if word.startswith("--"):
+                self.assertIn(word, ended.stdout)
