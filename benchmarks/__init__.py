@@ -1,1 +1,1 @@
-"""natsroute and its peers side by side; see ``python -m benchmarks --help``."""
+"""Compares natsroute with other NATS clients: ``python -m benchmarks --help``."""

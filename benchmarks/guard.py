@@ -1,9 +1,9 @@
 """
-``python -m benchmarks.guard``: is natsroute still as much faster than nats-py as it was? A minute, for CI.
+``python -m benchmarks.guard`` fails if natsroute has become slower compared with nats-py. It takes a minute.
 
-It compares ratios, never seconds: of the medians of rounds in turns, with those in ``guard.json``. One that fell by
-more than a quarter is measured once more, with more rounds; if it is still that low the exit code is 1. ``--update``
-writes what is found to ``guard.json``.
+It compares ratios of medians with the ratios in ``guard.json``, never seconds with seconds. If a ratio is lower by more
+than a quarter, it is measured again with more rounds; if it is still that low, the exit code is 1. ``--update`` writes
+the measured ratios to ``guard.json``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from benchmarks.catalogue import PEERS, SCENARIOS
 from benchmarks.load.traffic import SUBJECTS
 from benchmarks.peers import OURS
-from benchmarks.report.results import Series
-from benchmarks.run.catalogue import SCENARIOS
 from benchmarks.run.machine import machine
 from benchmarks.run.processors import Processors, bound_to
-from benchmarks.run.rounds import Selection, play, progress
+from benchmarks.run.results import Series
+from benchmarks.run.rounds import Selection, progress, run
 from benchmarks.run.scenario import GOAL_SIZE
 from benchmarks.run.servers import NatsServer
 
@@ -29,20 +29,27 @@ _PEER = "nats-py"
 _SCENARIOS = ("consume", "relay", "publish")
 _ROUNDS, _MORE_ROUNDS = 5, 9
 _MESSAGES = 60_000
-_LEAST = 0.75  # of the ratio in the file
+_MIN_PART = 0.75  # of the ratio in the file
 
 #: A scenario and a kind of traffic.
 Case = tuple[str, str]
 
 
 def _measure(server: NatsServer, cases: Iterable[Case], rounds: int) -> dict[Case, float]:
-    """The ratio of each case."""
+    """Measure the ratio of each case."""
     ratios = {}
     for scenario, traffic in cases:
         selection = Selection(
-            [scenario], {OURS: "", _PEER: ""}, [traffic], [GOAL_SIZE], rounds, _MESSAGES, Processors.divided()
+            scenarios={scenario: SCENARIOS[scenario]},
+            peers={name: PEERS[name] for name in (OURS, _PEER)},
+            missing={OURS: "", _PEER: ""},
+            traffic=[traffic],
+            sizes=[GOAL_SIZE],
+            rounds=rounds,
+            messages=_MESSAGES,
+            processors=Processors.divided(),
         )
-        ours, theirs = play(server, selection)
+        ours, theirs = run(server, selection)
         ratios[scenario, traffic] = _ratio(ours, theirs, SCENARIOS[scenario].measures[0].name)
     return ratios
 
@@ -50,7 +57,7 @@ def _measure(server: NatsServer, cases: Iterable[Case], rounds: int) -> dict[Cas
 def _ratio(ours: Series, theirs: Series, measure: str) -> float:
     mine, others = ours.median(measure), theirs.median(measure)
     if mine is None or others is None:
-        raise SystemExit(f"{ours.scenario}, {ours.traffic}: no round counts: {ours.complaints + theirs.complaints}")
+        raise SystemExit(f"{ours.scenario}, {ours.traffic}: no round counts: {ours.problems + theirs.problems}")
     return mine / others
 
 
@@ -59,13 +66,13 @@ def _name(case: Case) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure, and compare or update."""
+    """Measure, and compare with the file or update it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.guard", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--update", action="store_true", help=f"write the ratios to {_FILE.name}")
+    parser.add_argument("--update", action="store_true", help=f"write the measured ratios to {_FILE.name}")
     arguments = parser.parse_args(words)
     cases = [(scenario, traffic) for scenario in _SCENARIOS for traffic in SUBJECTS]
     processors = Processors.divided()
-    with bound_to(processors.stage), NatsServer() as server:
+    with bound_to(processors.others), NatsServer() as server:
         found = _measure(server, cases, _MORE_ROUNDS if arguments.update else _ROUNDS)
         if arguments.update:
             ratios = {_name(case): round(ratio, 2) for case, ratio in found.items()}
@@ -73,16 +80,16 @@ def main(words: Sequence[str] | None = None) -> int:
             print(f"{_FILE.name}: {ratios}")
             return 0
         kept: dict[str, float] = json.loads(_FILE.read_text(encoding="utf-8"))["ratios"]
-        fallen = [case for case in cases if found[case] < _LEAST * kept[_name(case)]]
+        fallen = [case for case in cases if found[case] < _MIN_PART * kept[_name(case)]]
         if fallen:
-            progress(f"once more: {'; '.join(map(_name, fallen))}")
+            progress(f"measuring again: {'; '.join(map(_name, fallen))}")
             found |= _measure(server, fallen, _MORE_ROUNDS)
     failed = False
     for case in cases:
         ratio, before = found[case], kept[_name(case)]
-        fell = ratio < _LEAST * before
+        fell = ratio < _MIN_PART * before
         failed |= fell
-        print(f"{_name(case)}: {OURS} / {_PEER} {ratio:.2f}, before {before:.2f}: {'FELL' if fell else 'fine'}")
+        print(f"{_name(case)}: {OURS} / {_PEER} {ratio:.2f}, before {before:.2f}: {'SLOWER' if fell else 'fine'}")
     return 1 if failed else 0
 
 

@@ -1,1 +1,1 @@
-"""What puts load on a server and what it looks like: jobs, traffic, the feeder, the asker and the witness."""
+"""The messages of a run, and the programs that send, request and check them."""

@@ -1,4 +1,4 @@
-"""Publishes as fast as a socket takes it: blocks of commands, made before the first is sent."""
+"""Publishes a job's messages as fast as the socket takes them. All commands are made before the first is sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from time import perf_counter_ns
 
-from benchmarks.load.job import Job, tell
+from benchmarks.load.job import Job, report
 from benchmarks.load.raw import RawClient
 from benchmarks.load.traffic import command, messages
 
@@ -27,19 +27,19 @@ def _blocks(job: Job) -> Iterator[bytes]:
 
 
 def main() -> None:
-    """Send, and tell when it began, how long the server took to take it all, and how many bytes of payload it is."""
+    """Publish; report the start, the nanoseconds until the server has taken all, and the bytes of payload."""
     job = Job.read()
     blocks = list(_blocks(job))
     if job.traffic == "uniform":
         payload = job.count * job.size
     else:
         payload = sum(len(message.payload) for message in messages(job))
-    client = RawClient(job.url, job.patience)
+    client = RawClient(job.url, job.timeout)
     started = perf_counter_ns()
     for block in blocks:
         client.write(block)
     client.flush()
-    tell(started=started, nanoseconds=perf_counter_ns() - started, bytes=payload)
+    report(started=started, nanoseconds=perf_counter_ns() - started, bytes=payload)
     client.close()
 
 

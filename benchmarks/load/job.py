@@ -1,4 +1,4 @@
-"""What the processes of a benchmark are told, as arguments, and what they tell, as lines of JSON."""
+"""A benchmark's processes get a job as their argument and report as lines of JSON."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import os
 import sys
 from dataclasses import asdict, dataclass
 
-#: One subject: without a dot, which the name of a Kamailio event route cannot have. Of many, each has its number.
+#: The subject of traffic with one subject. It has no dot, since the name of a Kamailio event route cannot have one.
 SUBJECT = "bench"
 QUEUE_GROUP = "bench"
-#: Where relays publish every message, its payload as it came, its headers and reply subject dropped.
+#: Relays publish each payload to this subject, without the message's headers and reply subject.
 RELAY_SUBJECT = "relayed"
-#: A message here has a peer of the role ``share`` tell what it has received.
+#: A message to this subject asks a peer with the role ``share`` how many messages it has received.
 REPORT_SUBJECT = "report"
 
 _BATCH_MESSAGES, _BATCH_BYTES = 1_000, 4 * 1024 * 1024
@@ -21,21 +21,21 @@ _BATCH_MESSAGES, _BATCH_BYTES = 1_000, 4 * 1024 * 1024
 @dataclass(frozen=True)
 class Job:
     """
-    One task of one process.
+    The task of one process.
 
-    :ivar role: what a peer does: ``consume``, ``relay``, ``respond``, ``publish``, or a role that some have only.
-    :ivar count: messages, or requests.
-    :ivar size: bytes of a payload, of uniform traffic.
+    :ivar role: what a peer does: ``consume``, ``relay``, ``respond``, ``publish``, or a role that only some peers have.
+    :ivar count: number of messages or requests.
+    :ivar size: bytes of a uniform payload.
     :ivar traffic: ``uniform`` or ``mixed``; see :mod:`benchmarks.load.traffic`.
-    :ivar subjects: how many subjects the messages are spread over.
-    :ivar first: the number of the first message.
-    :ivar step: messages after each of which a consumer tells how far it is; 0: at the end only.
-    :ivar numbered: whether each payload of uniform traffic begins with its number; mixed ones always do.
-    :ivar routes: event routes, where there are such.
-    :ivar fixed_reply: the subject of all answers, for a peer that does not see who asks.
+    :ivar subjects: number of subjects that the messages are spread over.
+    :ivar first: number of the first message.
+    :ivar step: a consumer reports after each ``step`` messages; 0: only at the end.
+    :ivar numbered: whether each uniform payload begins with its number; mixed payloads always do.
+    :ivar routes: number of event routes, for peers that have event routes.
+    :ivar fixed_reply: the subject of all replies, for a peer that does not see reply subjects.
     :ivar ca_file: the CA to trust; empty: no TLS.
-    :ivar monitor: the URL of the server's monitoring.
-    :ivar patience: seconds until it must tell what it has.
+    :ivar monitor: URL of the server's monitoring port.
+    :ivar timeout: seconds after which a process reports what it has.
     """
 
     role: str
@@ -51,7 +51,7 @@ class Job:
     fixed_reply: str = ""
     ca_file: str = ""
     monitor: str = ""
-    patience: float = 60.0
+    timeout: float = 60.0
 
     @classmethod
     def read(cls) -> Job:
@@ -64,30 +64,34 @@ class Job:
 
     @property
     def pattern(self) -> str:
-        """One subscription for all the subjects."""
+        """The subject of one subscription that matches all messages."""
         return SUBJECT if self.subjects == 1 else f"{SUBJECT}.*"
 
     @property
     def subject_names(self) -> list[str]:
-        """Each of the subjects."""
+        """Each subject; if there are several, they are numbered."""
         return [SUBJECT] if self.subjects == 1 else [f"{SUBJECT}.{number}" for number in range(self.subjects)]
 
     @property
     def batch(self) -> int:
-        """How many messages a publisher publishes before it waits until the server has them: 1,000, at most 4 MiB."""
+        """Number of messages that a publisher publishes before each flush: 1,000, but at most 4 MiB."""
         return max(1, min(_BATCH_MESSAGES, _BATCH_BYTES // self.size))
 
     @property
-    def mark(self) -> int:
-        """The number of received messages after which a consumer first tells something."""
+    def first_report(self) -> int:
+        """Number of received messages after which a consumer reports for the first time."""
         return self.step or self.count
 
 
-def tell(**facts: object) -> None:
-    """Tell the benchmark something."""
+def report(**facts: object) -> None:
+    """Print one report of this process."""
     print(json.dumps(facts), flush=True)
 
 
-def tell_ready(pid: int | None = None) -> None:
-    """Tell that the server has all subscriptions, and in which process, by default this one, the peer runs."""
-    tell(ready=True, pid=pid or os.getpid())
+def report_ready(pid: int | None = None) -> None:
+    """
+    Report that the server has all subscriptions.
+
+    :param pid: the process that the peer runs in; default: this one.
+    """
+    report(ready=True, pid=pid or os.getpid())

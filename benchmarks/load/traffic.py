@@ -1,8 +1,8 @@
 """
-The messages: the same for every peer, and in every run.
+The messages of a job. They are the same for every peer, and in every run.
 
-*Uniform*: one subject and one size, nothing else. *Mixed*: 1,000 subjects, 16 to 1,024 bytes, a different reply
-subject in every message, and headers in one of five.
+*Uniform* traffic has one subject and one size, no reply subjects and no headers. *Mixed* traffic has 1,000 subjects,
+payloads of 16 to 1,024 bytes, a different reply subject in every message, and headers in every fifth message.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import NamedTuple
 
 from benchmarks.load.job import Job
 
-#: The kinds, and over how many subjects each is spread.
+#: The kinds of traffic, and the number of subjects of each.
 SUBJECTS = {"uniform": 1, "mixed": 1_000}
 
 _SMALLEST, _LARGEST = 16, 1_024
 MEAN_MIXED_SIZE = (_SMALLEST + _LARGEST) // 2
-_HEADERS_IN_ONE_OF = 5
+_HEADERS_EVERY = 5
 
 
 class Message(NamedTuple):
-    """A message to be published."""
+    """A message to publish."""
 
     subject: str
     payload: bytes
@@ -55,12 +55,12 @@ def _mixed(job: Job) -> Iterator[Message]:
             names[int(random() * len(names))],
             (b"%d" % number).ljust(_SMALLEST + int(random() * sizes)),
             inbox(number),
-            {"Call-ID": f"{number}@bench", "Content-Type": "text/plain"} if number % _HEADERS_IN_ONE_OF == 0 else None,
+            {"Call-ID": f"{number}@bench", "Content-Type": "text/plain"} if number % _HEADERS_EVERY == 0 else None,
         )
 
 
 def command(message: Message) -> bytes:
-    """A message as the PUB or HPUB that publishes it."""
+    """The PUB or HPUB command that publishes a message."""
     subject, payload, reply, headers = message
     target = f"{subject} {reply}" if reply else subject
     if headers is None:
@@ -70,5 +70,5 @@ def command(message: Message) -> bytes:
 
 
 def delivered_size(message: Message) -> int:
-    """Bytes of the MSG or HMSG by which a server delivers a message to a subscription whose sid is 1."""
+    """The size of the MSG or HMSG with which a server delivers a message to the subscription with sid 1."""
     return len(command(message)) + len(b" 1")

@@ -1,9 +1,11 @@
 """
-The peers, a module for each whose name ends in ``_peer``; a peer to come is one file more.
+What is compared: each module whose name ends in ``_peer`` defines a :class:`Peer` named ``PEER``.
 
-Such a module has a :class:`Peer` named ``PEER``. Run as a program with a :class:`~benchmarks.load.job.Job` it plays the
-role that the job names, tells that it is ready when the server has its subscriptions, and at the end what it received
-and when (``at``, nanoseconds of the machine's monotonic clock).
+:mod:`benchmarks.catalogue` finds the modules, so a new file is a new peer.
+
+A peer module is also a program, whose argument is a :class:`~benchmarks.load.job.Job`. It takes the role of the job. It
+reports that it is ready when the server has its subscriptions, and at the end it reports what it received and when
+(``at``, nanoseconds of the machine's monotonic clock).
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: The peer that all others are compared with.
+#: The peer that the others are compared with.
 OURS = "natsroute"
 
 
@@ -22,21 +24,21 @@ def _nothing() -> str:
 @dataclass(frozen=True)
 class Peer:
     """
-    What the benchmark has to know of a peer.
+    What the benchmark needs to know about a peer.
 
-    :ivar about: what it is, and how it is set up.
-    :ivar roles: what it can play.
-    :ivar missing: says what has to be installed before it can play, or nothing.
+    :ivar about: a description for the report, with the settings that differ from the defaults.
+    :ivar roles: the roles that it can take.
+    :ivar missing: returns what must be installed before the peer can run; empty if nothing.
     :ivar refuses_mixed: why it cannot take mixed traffic; empty if it can.
-    :ivar share: the part of a run's messages that it gets, since with all of them it would take too long.
-    :ivar fixed_reply: the subject of its answers, if it does not see the reply subject.
-    :ivar module: set by the benchmark.
+    :ivar fraction: the part of a run's messages that it gets; below 1 for a peer with which a run would take too long.
+    :ivar fixed_reply: the subject of all its replies, if it does not see reply subjects.
+    :ivar module: the name of its module, which the catalogue sets.
     """
 
     about: str
     roles: tuple[str, ...] = ()
     missing: Callable[[], str] = _nothing
     refuses_mixed: str = ""
-    share: float = 1.0
+    fraction: float = 1.0
     fixed_reply: str = ""
     module: str = ""

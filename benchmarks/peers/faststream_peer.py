@@ -1,6 +1,8 @@
 """
-FastStream, the framework on nats-py, with its default settings but for two: it writes no log line for each message,
-and it leaves payloads as they are, for a number would become an int, which is not what a peer is to pass on.
+FastStream, the framework on nats-py, with two settings that differ from its defaults.
+
+It does not log each message. It does not decode payloads either: it would turn a number into an int, and a relay must
+pass on the bytes that it got.
 """
 
 from __future__ import annotations
@@ -13,43 +15,43 @@ from typing import Any
 
 from faststream.nats import NatsBroker, NatsMessage
 
-from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, Job, tell, tell_ready
+from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, Job, report, report_ready
 from benchmarks.load.traffic import messages
 from benchmarks.peers import Peer
 
 Facts = dict[str, Any]
 
-_SETTLE = 0.3  # seconds to see whether more comes than was sent
+_SETTLE = 0.3  # seconds in which a message too many would arrive
 
 
 async def consume(job: Job) -> Facts:
-    """A subscriber that counts."""
+    """A subscriber counts the messages."""
     received = size = 0
-    mark = job.mark
+    next_report = job.first_report
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     broker, notes = _broker(job)
 
     @broker.subscriber(job.pattern, QUEUE_GROUP, no_reply=True)
     async def count(body: bytes) -> None:
-        nonlocal received, size, mark
+        nonlocal received, size, next_report
         received += 1
         size += len(body)
-        if received == mark:
+        if received == next_report:
             at = perf_counter_ns()
             if received == job.count:
                 ended.set_result(at)
             else:
-                tell(at=at, received=received)
-                mark += job.step
+                report(at=at, received=received)
+                next_report += job.step
 
     await _start(broker)
-    end = await _in_time(job, ended)
+    end = await _wait(job, ended)
     await asyncio.sleep(_SETTLE)
     return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
 
 async def relay(job: Job) -> Facts:
-    """A subscriber that publishes what it gets; the clock stops when a last flush has come back."""
+    """A subscriber publishes each payload again; the time ends with a flush after the last message."""
     received = size = 0
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     broker, notes = _broker(job)
@@ -65,13 +67,13 @@ async def relay(job: Job) -> Facts:
             ended.set_result(perf_counter_ns())
 
     client = await _start(broker)
-    end = await _in_time(job, ended)
+    end = await _wait(job, ended)
     await asyncio.sleep(_SETTLE)
     return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
 
 async def respond(job: Job) -> Facts:
-    """A subscriber that answers with what it returns."""
+    """A subscriber replies with its return value."""
     broker, _ = _broker(job)
 
     @broker.subscriber(job.pattern, QUEUE_GROUP)
@@ -79,14 +81,14 @@ async def respond(job: Job) -> Facts:
         return body
 
     await _start(broker)
-    await asyncio.sleep(job.patience)
+    await asyncio.sleep(job.timeout)
     return {}
 
 
 async def publish(job: Job) -> Facts:
-    """Publishing without subscribers, and a flush after each batch."""
+    """Publish without a subscriber, and flush after each batch."""
     all_messages = list(messages(job))
-    gc.freeze()  # the messages are not to be looked through again and again: a real program has none of them
+    gc.freeze()  # a real program does not hold all these messages, so the collector need not scan them
     broker, notes = _broker(job)
     client = await broker.connect()
     began = perf_counter_ns()
@@ -106,10 +108,10 @@ def _broker(job: Job) -> tuple[NatsBroker, list[str]]:
     async def error(problem: Exception) -> None:
         notes.append(repr(problem))
 
-    async def as_it_came(message: NatsMessage) -> bytes:
+    async def undecoded(message: NatsMessage) -> bytes:
         return message.body
 
-    broker = NatsBroker(job.url, disconnected_cb=disconnected, error_cb=error, logger=None, decoder=as_it_came)
+    broker = NatsBroker(job.url, disconnected_cb=disconnected, error_cb=error, logger=None, decoder=undecoded)
     return broker, notes
 
 
@@ -117,20 +119,20 @@ async def _start(broker: NatsBroker) -> Any:
     client = await broker.connect()
     await broker.start()
     await client.flush()
-    tell_ready()
+    report_ready()
     return client
 
 
-async def _in_time(job: Job, ended: asyncio.Future[int]) -> int:
+async def _wait(job: Job, ended: asyncio.Future[int]) -> int:
     try:
-        return await asyncio.wait_for(ended, job.patience)
+        return await asyncio.wait_for(ended, job.timeout)
     except asyncio.TimeoutError:
         return perf_counter_ns()
 
 
-async def _play() -> None:
+async def _run() -> None:
     job = Job.read()
-    tell(**await ROLES[job.role](job))
+    report(**await ROLES[job.role](job))
 
 
 ROLES: dict[str, Callable[[Job], Awaitable[Facts]]] = {
@@ -140,7 +142,11 @@ ROLES: dict[str, Callable[[Job], Awaitable[Facts]]] = {
     "publish": publish,
 }
 
-PEER = Peer("FastStream on nats-py, default settings, no log, payloads not decoded", roles=(*ROLES, "step"), share=0.1)
+PEER = Peer(
+    "FastStream on nats-py, default settings, but without log lines and without decoding payloads",
+    roles=(*ROLES, "step"),
+    fraction=0.1,
+)
 
 if __name__ == "__main__":
-    asyncio.run(_play())
+    asyncio.run(_run())

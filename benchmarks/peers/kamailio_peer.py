@@ -1,9 +1,9 @@
 """
-The real Kamailio with its ``nats`` module, and the few lines of Python that start it and listen to it.
+Kamailio with its ``nats`` module. This program starts Kamailio and reports for it.
 
-Its event route counts in script variables, and publishes the count where this program hears it: twice, for the module
-gives what is published to its two workers in turns, and each passes on in order what it is given. So when both have
-come, all that was published before is with the server.
+Kamailio's event route counts messages in script variables, and publishes the counts to this program. It publishes them
+twice, because the module gives published messages to its two workers in turns, and each worker keeps its messages in
+order. When both have arrived, the server has everything that Kamailio published before.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, perf_counter_ns, sleep
 
-from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, SUBJECT, Job, tell, tell_ready
+from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, SUBJECT, Job, report, report_ready
 from benchmarks.load.raw import RawClient
 from benchmarks.peers import Peer
-from benchmarks.run.processes import children
+from benchmarks.peers.process_tree import children
 from natsroute.daemon import child_guard
 
-_TOLD, _ANSWERS = "told", "answers"
+_COUNTS, _REPLIES = "counts", "replies"
 _PUBLISH_WORKERS = 2  # the module's default
-# About 1 of 100 starts hangs: a worker was forked while a thread of the NATS library held a lock.
-_START_PATIENCE, _STARTS = 6.0, 5
+# About 1 of 100 starts hangs: Kamailio forked a worker while a thread of the NATS library held a lock.
+_START_TIMEOUT, _STARTS = 6.0, 5
 
-_MAX_COMPLAINTS = 3  # of its log's lines about errors that are shown
+_MAX_ERRORS = 3  # lines of its log that are shown
 
 _CONFIGURATION = """\
 #!KAMAILIO
 debug=2
 log_stderror=yes
-disable_core_dump=yes   # with the nats module, 5.6.3 ends in a segmentation fault
+disable_core_dump=yes   # 5.6.3 with the nats module ends with a segmentation fault
 disable_tcp=yes
-pv_buffer_size=131072   # its default could not publish 64 KiB
+pv_buffer_size=131072   # the default is too small to publish 64 KiB
 children=1
 listen=udp:127.0.0.1:{port}
 loadmodule "pv.so"
@@ -58,22 +58,22 @@ event_route[nats:{subject}] {{
 }}
 """
 
-_COUNT = """\
+_COUNT_MESSAGES = """\
     $var(received) = $var(received) + 1;
     $var(size) = $var(size) + $(natsData{{s.len}});
     {relay}
-    if ($var(received) mod {mark} == 0) {{
-        nats_publish("{told}", "$var(received) $var(size)");
-        nats_publish("{told}", "$var(received) $var(size)");
+    if ($var(received) mod {first_report} == 0) {{
+        nats_publish("{counts}", "$var(received) $var(size)");
+        nats_publish("{counts}", "$var(received) $var(size)");
     }}
 """
 
 
 def _body(job: Job) -> str:
     if job.role == "respond":
-        return f'nats_publish("{_ANSWERS}", "$natsData");'  # it does not see the reply subject
+        return f'nats_publish("{_REPLIES}", "$natsData");'  # an event route does not see the reply subject
     relay = f'nats_publish("{RELAY_SUBJECT}", "$natsData");' if job.role == "relay" else ""
-    return _COUNT.format(relay=relay, mark=job.mark, told=_TOLD)
+    return _COUNT_MESSAGES.format(relay=relay, first_report=job.first_report, counts=_COUNTS)
 
 
 def _find() -> str | None:
@@ -102,12 +102,12 @@ def _command(folder: Path, job: Job) -> list[str]:
 
 
 class _Kamailio:
-    """Kamailio on a leash of its own: all that it forked ends with it."""
+    """Kamailio under a child guard, which also ends the processes that Kamailio forks."""
 
     def __init__(self, folder: Path, job: Job) -> None:
         self._job = job
         self._workers = 0
-        self._complaints = 0
+        self._errors = 0
         self.began = perf_counter_ns()
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", child_guard.__file__, *_command(folder, job)],
@@ -121,20 +121,20 @@ class _Kamailio:
 
     @property
     def pid(self) -> int:
-        """The main process, or its leash if that has not started it yet."""
+        """The main process, or the child guard if that has not started Kamailio yet."""
         return next(iter(children(self._process.pid)), self._process.pid)
 
     def is_ready(self) -> bool:
-        """Wait until its workers are connected and the server has its subscription; False if that takes too long."""
-        give_up = monotonic() + _START_PATIENCE
-        while monotonic() < give_up and self._process.poll() is None:
+        """Wait until the workers are connected and the server has the subscription; False if that takes too long."""
+        deadline = monotonic() + _START_TIMEOUT
+        while monotonic() < deadline and self._process.poll() is None:
             if self._workers == _PUBLISH_WORKERS and self._is_subscribed():
                 return True
             sleep(0.02)
         return False
 
     def end(self) -> None:
-        """End it, and wait until nothing of it runs any longer."""
+        """End Kamailio, and wait until all its processes have ended."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
@@ -146,8 +146,8 @@ class _Kamailio:
     def _read_log(self) -> None:
         for line in self._process.stderr or ():
             self._workers += "publish worker connected" in line
-            if re.search(r"(ERROR|CRITICAL): nats", line) and self._complaints < _MAX_COMPLAINTS:
-                self._complaints += 1
+            if re.search(r"(ERROR|CRITICAL): nats", line) and self._errors < _MAX_ERRORS:
+                self._errors += 1
                 print(line.strip(), file=sys.stderr)
 
 
@@ -157,35 +157,35 @@ def _running(job: Job) -> Iterator[_Kamailio]:
         for _ in range(_STARTS):
             kamailio = _Kamailio(Path(folder), job)
             try:
-                # The first message of all is waited for without looking, for that would take its time.
+                # The start-up scenario has one message, and queries to the server would slow the start down.
                 if job.count == 1 or kamailio.is_ready():
-                    tell_ready(kamailio.pid)
+                    report_ready(kamailio.pid)
                     yield kamailio
                     return
             finally:
                 kamailio.end()
-        raise SystemExit(f"of {_STARTS} Kamailios none was ready in {_START_PATIENCE} s")
+        raise SystemExit(f"Kamailio was not ready in {_START_TIMEOUT} s, in {_STARTS} starts")
 
 
-def _play(job: Job) -> None:
-    client = RawClient(job.url, job.patience)
-    client.subscribe(_TOLD)
+def _run(job: Job) -> None:
+    client = RawClient(job.url, job.timeout)
+    client.subscribe(_COUNTS)
     with _running(job) as kamailio:
         if job.role == "respond":
-            sleep(job.patience)
-        received = size = besides = 0
+            sleep(job.timeout)
+        received = size = extra = 0
         while received < job.count:
-            words = _heard(client)
+            words = _next_counts(client)
             if words:
                 received, size = map(int, words.split())
-                besides += 2
-            tell(at=perf_counter_ns(), received=received, bytes=size, besides=besides, began=kamailio.began)
+                extra += 2
+            report(at=perf_counter_ns(), received=received, bytes=size, extra_published=extra, began=kamailio.began)
             if not words:
                 break
 
 
-def _heard(client: RawClient) -> bytes:
-    """What the event route told next, twice; nothing if it tells nothing."""
+def _next_counts(client: RawClient) -> bytes:
+    """What the event route publishes next, twice; empty if nothing comes in time."""
     try:
         (_, words), _ = client.next_message(), client.next_message()
     except TimeoutError:
@@ -201,10 +201,10 @@ PEER = Peer(
     "Kamailio with its nats module, two publish workers",
     roles=("consume", "relay", "respond", "step"),
     missing=_missing,
-    refuses_mixed="its event routes take no wildcard, and see no reply subject",
-    fixed_reply=_ANSWERS,
+    refuses_mixed="its event routes take no wildcard and see no reply subject",
+    fixed_reply=_REPLIES,
 )
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _end)
-    _play(Job.read())
+    _run(Job.read())

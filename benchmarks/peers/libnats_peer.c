@@ -1,11 +1,11 @@
 /*
- * The C library as a peer; libnats_peer.py compiles and runs it.
+ * The C library libnats as a peer. libnats_peer.py compiles and runs this program.
  *
- * Arguments: role, url, count, mark, size, traffic, CA file or "-", patience, queue group, relay subject, batch,
- * when it began, subjects. What it tells are lines of JSON, as those of the other peers.
+ * Arguments: role, url, count, first report, size, traffic, CA file or "-", timeout, queue group, relay subject, batch,
+ * start time, subjects. The program reports as lines of JSON, as the other peers do.
  *
- * Subscription callbacks in the library's own thread for each subscription, which is its default, and no pending
- * limits, as Kamailio's module has it: with the defaults the library would drop what it cannot handle at once.
+ * Each subscription has a callback, which runs in a thread of the library (its default). There are no pending limits,
+ * as in Kamailio's module: with the default limits, the library drops messages that arrive faster than they are handled.
  */
 #include <nats/nats.h>
 #include <pthread.h>
@@ -22,9 +22,9 @@ enum role { CONSUME, RELAY, RESPOND };
 
 static enum role role;
 static const char *relay_subject;
-static int64_t count, mark, step;
-static int64_t received, size;      /* of the messages, under the lock where there are many subscriptions */
-static int many;
+static int64_t count, next_report, step;
+static int64_t received, size;      /* messages and bytes; the lock guards them if there are several subscriptions */
+static int several;
 static int64_t ended_at;
 static char problem[256];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -63,22 +63,22 @@ static void end(natsConnection *connection)
 static void count_message(natsConnection *connection, natsMsg *message)
 {
     int64_t here;
-    if (many)
+    if (several)
         pthread_mutex_lock(&lock);
     here = ++received;
     size += natsMsg_GetDataLength(message);
-    if (many)
+    if (several)
         pthread_mutex_unlock(&lock);
     if (role == RELAY)
         check(natsConnection_Publish(connection, relay_subject, natsMsg_GetData(message),
                                      natsMsg_GetDataLength(message)), "publish");
-    if (here == mark) {
+    if (here == next_report) {
         if (here == count) {
             end(connection);
         } else {
             printf("{\"at\": %lld, \"received\": %lld}\n", (long long)now(), (long long)here);
             fflush(stdout);
-            mark += step;
+            next_report += step;
         }
     }
 }
@@ -93,11 +93,11 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
     natsMsg_Destroy(message);
 }
 
-static void wait_until_ended(double patience)
+static void wait_until_ended(double timeout)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)patience;
+    until.tv_sec += (time_t)timeout;
     pthread_mutex_lock(&lock);
     while (!ended_at && pthread_cond_timedwait(&ended, &lock, &until) == 0)
         ;
@@ -106,7 +106,7 @@ static void wait_until_ended(double patience)
     pthread_mutex_unlock(&lock);
 }
 
-/* Mixed: 1,000 subjects, 16 to 1,024 bytes, a reply subject in each message, headers in one of five. */
+/* Mixed: 1,000 subjects, 16 to 1,024 bytes, a reply subject in each message, headers in every fifth message. */
 static void publish(natsConnection *connection, int bytes, int mixed, int batch)
 {
     char subject[32] = "bench", reply[40], call_id[40], *payload = malloc(bytes > 1024 ? bytes : 1024);
@@ -147,16 +147,16 @@ int main(int argc, char **argv)
     natsOptions *options;
     natsConnection *connection;
     natsSubscription *subscription;
-    double patience;
+    double timeout;
     int argument;
 
     if (argc < 14)
         return 2;
     count = atoll(argv[3]);
-    mark = step = atoll(argv[4]);
-    patience = atof(argv[8]);
+    next_report = step = atoll(argv[4]);
+    timeout = atof(argv[8]);
     relay_subject = argv[10];
-    many = argc > 14;
+    several = argc > 14;
     role = strcmp(argv[1], "relay") == 0 ? RELAY : strcmp(argv[1], "respond") == 0 ? RESPOND : CONSUME;
 
     check(natsOptions_Create(&options), "options");
@@ -180,7 +180,7 @@ int main(int argc, char **argv)
     check(natsConnection_Flush(connection), "flush");
     printf("{\"ready\": true, \"pid\": %d, \"began\": %s}\n", (int)getpid(), argv[12]);
     fflush(stdout);
-    wait_until_ended(patience);
+    wait_until_ended(timeout);
     nats_Sleep(SETTLE_MS);
     printf("{\"at\": %lld, \"received\": %lld, \"bytes\": %lld, \"notes\": [%s%s%s]}\n", (long long)ended_at,
            (long long)received, (long long)size, *problem ? "\"" : "", problem, *problem ? "\"" : "");

@@ -1,4 +1,4 @@
-"""The C library, Debian's libnats-dev: ``libnats_peer.c``, compiled on the spot, with the job as its arguments."""
+"""The C library libnats (Debian: libnats-dev). Compiles ``libnats_peer.c`` and runs it with the job as arguments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COMPILER = "cc"
 
 
 def _build() -> str:
-    """Compile what is not compiled yet; says why that cannot be done, or nothing."""
+    """Compile the program if it is missing or older than its source; return why that failed, or an empty string."""
     if _PROGRAM.exists() and _PROGRAM.stat().st_mtime > _SOURCE.stat().st_mtime:
         return ""
     if shutil.which(_COMPILER) is None:
@@ -34,8 +34,8 @@ def _build() -> str:
 
 
 PEER = Peer(
-    "the C library libnats, no pending limits",
-    # And no TLS: version 3.4 speaks it only with a server that lets nobody in without.
+    "the C library libnats without pending limits",
+    # Not tls: version 3.4 uses TLS only with a server that requires it.
     roles=("consume", "relay", "respond", "publish", "subscriptions", "step"),
     missing=_build,
 )
@@ -43,8 +43,8 @@ PEER = Peer(
 if __name__ == "__main__":
     job = Job.read()
     subjects = job.subject_names if job.role == "subscriptions" else [job.pattern]
-    # Python's own start is not the library's fault.
+    # The start of Python does not count.
     began = perf_counter_ns()
-    arguments = [job.role, job.url, job.count, job.mark, job.size, job.traffic, job.ca_file or "-", job.patience]
+    arguments = [job.role, job.url, job.count, job.first_report, job.size, job.traffic, job.ca_file or "-", job.timeout]
     names = [QUEUE_GROUP, RELAY_SUBJECT, job.batch, began]
     os.execv(_PROGRAM, [str(_PROGRAM), *map(str, [*arguments, *names, *subjects])])

@@ -1,4 +1,4 @@
-"""nats-py (asyncio) with its default settings: subscription callbacks."""
+"""nats-py on asyncio, with its default settings and subscription callbacks."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, tell, tell_ready
+from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, report, report_ready
 from benchmarks.load.traffic import messages
 from benchmarks.peers import Peer
 
 Facts = dict[str, Any]
 
-_SETTLE = 0.3  # seconds to see whether more comes than was sent
+_SETTLE = 0.3  # seconds in which a message too many would arrive
 
 
 async def consume(job: Job) -> Facts:
-    """A callback that counts; for the role ``subscriptions`` it has a subscription for each subject."""
+    """A callback counts the messages; the role ``subscriptions`` has one subscription for each subject."""
     received = size = 0
-    mark = job.mark
+    next_report = job.first_report
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def count(msg: Msg) -> None:
-        nonlocal received, size, mark
+        nonlocal received, size, next_report
         received += 1
         size += len(msg.data)
-        if received == mark:
+        if received == next_report:
             at = perf_counter_ns()
             if received == job.count:
                 ended.set_result(at)
             else:
-                tell(at=at, received=received)
-                mark += job.step
+                report(at=at, received=received)
+                next_report += job.step
 
     notes: list[str] = []
     client = await _connect(job, notes)
     for subject in job.subject_names if job.role == "subscriptions" else [job.pattern]:
         await client.subscribe(subject, QUEUE_GROUP, cb=count)
     await client.flush()
-    tell_ready()
-    end = await _in_time(job, ended)
+    report_ready()
+    end = await _wait(job, ended)
     await asyncio.sleep(_SETTLE)
     return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
 
 async def relay(job: Job) -> Facts:
-    """A callback that publishes what it gets; the clock stops when a last flush has come back."""
+    """A callback publishes each payload again; the time ends with a flush after the last message."""
     received = size = 0
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -69,14 +69,14 @@ async def relay(job: Job) -> Facts:
     client = await _connect(job, notes)
     await client.subscribe(job.pattern, QUEUE_GROUP, cb=pass_on)
     await client.flush()
-    tell_ready()
-    end = await _in_time(job, ended)
+    report_ready()
+    end = await _wait(job, ended)
     await asyncio.sleep(_SETTLE)
     return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
 
 async def respond(job: Job) -> Facts:
-    """A callback that answers."""
+    """A callback replies with the payload."""
 
     async def answer(msg: Msg) -> None:
         await msg.respond(msg.data)
@@ -84,15 +84,15 @@ async def respond(job: Job) -> Facts:
     client = await _connect(job, [])
     await client.subscribe(job.pattern, QUEUE_GROUP, cb=answer)
     await client.flush()
-    tell_ready()
-    await asyncio.sleep(job.patience)
+    report_ready()
+    await asyncio.sleep(job.timeout)
     return {}
 
 
 async def publish(job: Job) -> Facts:
-    """Publishing without subscriptions, and a flush after each batch."""
+    """Publish without a subscription, and flush after each batch."""
     all_messages = list(messages(job))
-    gc.freeze()  # the messages are not to be looked through again and again: a real program has none of them
+    gc.freeze()  # a real program does not hold all these messages, so the collector need not scan them
     notes: list[str] = []
     client = await _connect(job, notes)
     began = perf_counter_ns()
@@ -104,7 +104,7 @@ async def publish(job: Job) -> Facts:
 
 
 async def share(job: Job) -> Facts:
-    """A callback that counts what the queue group gives to this process, and one that tells it."""
+    """One callback counts the messages that this process gets from the queue group, another reports their number."""
     received = last = 0
 
     async def count(msg: Msg) -> None:
@@ -112,15 +112,15 @@ async def share(job: Job) -> Facts:
         received += 1
         last = perf_counter_ns()
 
-    async def report(msg: Msg) -> None:
-        tell(at=last, received=received)
+    async def on_report(msg: Msg) -> None:
+        report(at=last, received=received)
 
     client = await _connect(job, [])
     await client.subscribe(job.pattern, QUEUE_GROUP, cb=count)
-    await client.subscribe(REPORT_SUBJECT, cb=report)
+    await client.subscribe(REPORT_SUBJECT, cb=on_report)
     await client.flush()
-    tell_ready()
-    await asyncio.sleep(job.patience)
+    report_ready()
+    await asyncio.sleep(job.timeout)
     return {}
 
 
@@ -137,9 +137,9 @@ async def _connect(job: Job, notes: list[str]) -> Client:
     )
 
 
-async def _in_time(job: Job, ended: asyncio.Future[int]) -> int:
+async def _wait(job: Job, ended: asyncio.Future[int]) -> int:
     try:
-        return await asyncio.wait_for(ended, job.patience)
+        return await asyncio.wait_for(ended, job.timeout)
     except asyncio.TimeoutError:
         return perf_counter_ns()
 
@@ -156,11 +156,11 @@ ROLES: dict[str, Callable[[Job], Awaitable[Facts]]] = {
 PEER = Peer("nats-py on asyncio, default settings", roles=(*ROLES, "step", "tls"))
 
 
-async def play() -> None:
-    """Play the role of the job."""
+async def run() -> None:
+    """Take the role of the job."""
     job = Job.read()
-    tell(**await ROLES[job.role](job))
+    report(**await ROLES[job.role](job))
 
 
 if __name__ == "__main__":
-    asyncio.run(play())
+    asyncio.run(run())

@@ -1,4 +1,4 @@
-"""nats-py as it is, on uvloop."""
+"""nats-py on uvloop, else as in :mod:`~benchmarks.peers.nats_py_peer`."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from benchmarks.peers import Peer, nats_py_peer
 PEER = Peer("nats-py on uvloop", roles=nats_py_peer.PEER.roles)
 
 if __name__ == "__main__":
-    uvloop.run(nats_py_peer.play())
+    uvloop.run(nats_py_peer.run())

@@ -1,4 +1,4 @@
-"""natsroute with its default settings: event routes on a service of this process."""
+"""natsroute with its default settings: a service in this process with event routes."""
 
 from __future__ import annotations
 
@@ -19,53 +19,54 @@ from twisted.logger import (
     textFileLogObserver,
 )
 
-from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, tell, tell_ready
+from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, report, report_ready
 from benchmarks.load.traffic import messages
 from benchmarks.peers import Peer
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
 
 Facts = dict[str, Any]
 
-_SETTLE = 0.3  # seconds to see whether more comes than was sent
+_SETTLE = 0.3  # seconds in which a message too many would arrive
 
 
 async def consume(reactor: Any, job: Job) -> Facts:
     """
-    An event route that counts; with more routes, all of them are the same function.
+    An event route counts the messages; if there are more routes, all have this function.
 
-    For the role ``entries`` each subject has an entry, and so a connection; for ``subscriptions`` all share one.
+    In the role ``entries``, each subject has an entry and so a connection. In the role ``subscriptions``, all subjects
+    share one connection.
     """
     received = size = 0
-    mark = job.mark
+    next_report = job.first_report
     ended: Deferred[int] = Deferred()
     event_route = EventRoutes()
 
     def count(event: Event) -> None:
-        nonlocal received, size, mark
+        nonlocal received, size, next_report
         received += 1
         size += len(event.data)
-        if received == mark:
+        if received == next_report:
             at = perf_counter_ns()
             if received == job.count:
                 ended.callback(at)
             else:
-                tell(at=at, received=received)
-                mark += job.step
+                report(at=at, received=received)
+                next_report += job.step
 
     for name in _route_names(job):
         event_route(name)(count)
     _, notes = await _serve(reactor, job, event_route)
-    end = await _in_time(reactor, job, ended)
+    end = await _wait(reactor, job, ended)
     await deferLater(reactor, _SETTLE)
     return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
 
 async def relay(reactor: Any, job: Job) -> Facts:
     """
-    An event route that publishes what it gets, and does not wait; the clock stops when the server has confirmed all.
+    An event route publishes each payload again and does not wait; the time ends when the server has confirmed all.
 
-    One subject keeps its order, so the confirmation of the last message is that of all; the publisher's count is told
-    beside it.
+    Messages to one subject stay in order, so the confirmation of the last one confirms all. The report also has the
+    publisher's own count of confirmed messages.
     """
     received = size = 0
     ended: Deferred[int] = Deferred()
@@ -82,7 +83,7 @@ async def relay(reactor: Any, job: Job) -> Facts:
             confirmed.addCallback(lambda _: ended.callback(perf_counter_ns()))
 
     service, notes = await _serve(reactor, job, event_route)
-    end = await _in_time(reactor, job, ended)
+    end = await _wait(reactor, job, ended)
     await deferLater(reactor, _SETTLE)
     return {
         "at": end,
@@ -94,7 +95,7 @@ async def relay(reactor: Any, job: Job) -> Facts:
 
 
 async def respond(reactor: Any, job: Job) -> Facts:
-    """An event route that answers."""
+    """An event route replies with the payload."""
     event_route = EventRoutes()
 
     @event_route(f"nats:{job.pattern}")
@@ -102,14 +103,14 @@ async def respond(reactor: Any, job: Job) -> Facts:
         event.respond(event.data)
 
     await _serve(reactor, job, event_route)
-    await deferLater(reactor, job.patience)
+    await deferLater(reactor, job.timeout)
     return {}
 
 
 async def publish(reactor: Any, job: Job) -> Facts:
-    """Publishing without routes, and a flush after each batch; each message is counted as confirmed, or as failed."""
+    """Publish without an event route, and flush after each batch; the report has the number of confirmed messages."""
     all_messages = list(messages(job))
-    gc.freeze()  # the messages are not to be looked through again and again: a real program has none of them
+    gc.freeze()  # a real program does not hold all these messages, so the collector need not scan them
     service, notes = await _connect(reactor, job, EventRoutes())
     began = perf_counter_ns()
     for start in range(0, job.count, job.batch):
@@ -124,7 +125,7 @@ async def publish(reactor: Any, job: Job) -> Facts:
 
 
 async def share(reactor: Any, job: Job) -> Facts:
-    """An event route that counts what the queue group gives to this process, and one that tells it."""
+    """One route counts the messages that this process gets from the queue group, another reports their number."""
     received = last = 0
     event_route = EventRoutes()
 
@@ -135,16 +136,16 @@ async def share(reactor: Any, job: Job) -> Facts:
         last = perf_counter_ns()
 
     @event_route(f"nats:{REPORT_SUBJECT}")
-    def report(event: Event) -> None:
-        tell(at=last, received=received)
+    def on_report(event: Event) -> None:
+        report(at=last, received=received)
 
     await _serve(reactor, job, event_route)
-    await deferLater(reactor, job.patience)
+    await deferLater(reactor, job.timeout)
     return {}
 
 
 def _route_names(job: Job) -> list[str]:
-    # Routes of their own for the subjects, when there are to be as many.
+    # Each subject has a route of its own if there are enough routes.
     subjects = job.subject_names if job.routes >= job.subjects else [job.pattern]
     others = (f"other.{number}" if number % 10 else f"other.{number}.*" for number in range(job.routes))
     return [f"nats:{subject}" for subject in [*subjects, *others][: max(job.routes, len(subjects))]]
@@ -160,7 +161,7 @@ def _entries(job: Job) -> tuple[str, ...]:
 
 async def _serve(reactor: Any, job: Job, event_route: EventRoutes) -> tuple[NatsrouteService, list[str]]:
     service, notes = await _connect(reactor, job, event_route)
-    tell_ready()
+    report_ready()
     return service, notes
 
 
@@ -186,14 +187,14 @@ async def _connect(reactor: Any, job: Job, event_route: EventRoutes) -> tuple[Na
     return service, notes
 
 
-async def _in_time(reactor: Any, job: Job, ended: Deferred[int]) -> int:
+async def _wait(reactor: Any, job: Job, ended: Deferred[int]) -> int:
     try:
-        return await ended.addTimeout(job.patience, reactor)
+        return await ended.addTimeout(job.timeout, reactor)
     except defer.TimeoutError:
         return perf_counter_ns()
 
 
-async def _play(reactor: Any, job: Job, facts: Facts) -> None:
+async def _run(reactor: Any, job: Job, facts: Facts) -> None:
     facts.update(await ROLES[job.role](reactor, job))
 
 
@@ -211,17 +212,17 @@ PEER = Peer("natsroute, default settings", roles=(*ROLES, "step", "routes", "tls
 
 
 def main() -> None:
-    """Play the role of the job."""
+    """Take the role of the job."""
     job = Job.read()
-    # That it consumes nothing is no news to a publisher.
+    # The service warns that it has no entries; a publisher needs none.
     level = LogLevel.error if job.role == "publish" else LogLevel.warn
     observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(level)])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     facts: Facts = {}
     try:
-        react(lambda reactor: Deferred.fromCoroutine(_play(reactor, job, facts)))
+        react(lambda reactor: Deferred.fromCoroutine(_run(reactor, job, facts)))
     finally:
-        tell(**facts)  # when all is closed: what is told last lets the benchmark end this process
+        report(**facts)  # after the shutdown, because the benchmark ends this process when it has the last report
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""natsroute as it is, on Twisted's asyncio reactor with uvloop as its loop."""
+"""natsroute on Twisted's asyncio reactor with uvloop, else as in :mod:`~benchmarks.peers.natsroute_peer`."""
 
 from __future__ import annotations
 

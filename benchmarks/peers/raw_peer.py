@@ -1,29 +1,29 @@
-"""The limit, a raw socket. Consuming, it counts bytes; answering and publishing, it does the least that is needed."""
+"""The upper limit: a raw socket. It counts bytes and does not parse messages, except where it must reply."""
 
 from __future__ import annotations
 
 from itertools import islice
 from time import perf_counter_ns
 
-from benchmarks.load.job import QUEUE_GROUP, Job, tell, tell_ready
+from benchmarks.load.job import QUEUE_GROUP, Job, report, report_ready
 from benchmarks.load.raw import RawClient
 from benchmarks.load.traffic import command, delivered_size, messages
 from benchmarks.peers import Peer
 
 _CHUNK = 1 << 20
 _PING = len(b"PING\r\n")
-_SETTLE = 0.3  # seconds to see whether more comes than was sent
+_SETTLE = 0.3  # seconds in which a message too many would arrive
 
 
 def consume(job: Job) -> None:
-    """Count bytes until there are as many as the messages have; what then remains can be nothing but PINGs."""
+    """Count bytes until there are as many as the messages have. Only PINGs may follow."""
     if job.count == 1:
         _consume_one(job)
         return
     expected = sum(map(delivered_size, messages(job)))
-    client = RawClient(job.url, job.patience)
+    client = RawClient(job.url, job.timeout)
     client.subscribe(job.pattern, QUEUE_GROUP)
-    tell_ready()
+    report_ready()
     buffer, size, receive = memoryview(bytearray(_CHUNK)), 0, client.socket.recv_into
     end = 0
     try:
@@ -36,45 +36,45 @@ def consume(job: Job) -> None:
     except TimeoutError:
         pass
     whole = size >= expected and (size - expected) % _PING == 0
-    tell(at=end or perf_counter_ns(), notes=[] if whole else [f"{size:,} bytes came instead of {expected:,}"])
+    report(at=end or perf_counter_ns(), notes=[] if whole else [f"received {size:,} bytes instead of {expected:,}"])
     client.close()
 
 
 def _consume_one(job: Job) -> None:
-    client = RawClient(job.url, job.patience)
+    client = RawClient(job.url, job.timeout)
     client.subscribe(job.pattern, QUEUE_GROUP)
-    tell_ready()
+    report_ready()
     client.next_message()
-    tell(at=perf_counter_ns())
+    report(at=perf_counter_ns())
     client.close()
 
 
 def respond(job: Job) -> None:
-    """Answer, all that has come in one write."""
-    client = RawClient(job.url, job.patience)
+    """Reply to all requests that have arrived, in one write."""
+    client = RawClient(job.url, job.timeout)
     client.subscribe(job.pattern, QUEUE_GROUP)
-    tell_ready()
+    report_ready()
     while True:
-        answers = [client.next_message(), *client.messages_within(0.0)]
-        client.write(b"".join(b"PUB %b %d\r\n%b\r\n" % (reply, len(data), data) for reply, data in answers))
+        requests = [client.next_message(), *client.messages_within(0.0)]
+        client.write(b"".join(b"PUB %b %d\r\n%b\r\n" % (reply, len(data), data) for reply, data in requests))
 
 
 def publish(job: Job) -> None:
-    """Write batches that were made before, and flush after each."""
+    """Write batches that are made beforehand, and flush after each."""
     commands = map(command, messages(job))
     batches = list(iter(lambda: b"".join(islice(commands, job.batch)), b""))
-    client = RawClient(job.url, job.patience)
+    client = RawClient(job.url, job.timeout)
     began = perf_counter_ns()
     for batch in batches:
         client.write(batch)
         client.flush()
-    tell(began=began, at=perf_counter_ns())
+    report(began=began, at=perf_counter_ns())
     client.close()
 
 
 ROLES = {"consume": consume, "respond": respond, "publish": publish}
 
-PEER = Peer("the limit: a raw socket in Python that counts bytes and reads nothing", roles=tuple(ROLES))
+PEER = Peer("the upper limit: a raw socket in Python that counts bytes and parses nothing", roles=tuple(ROLES))
 
 if __name__ == "__main__":
     job = Job.read()

@@ -1,1 +1,1 @@
-"""What is told of a run: figures, goals, tables and charts."""
+"""Reports results: goals, Markdown, charts, and the page in ``docs/``."""

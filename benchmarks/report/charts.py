@@ -1,4 +1,4 @@
-"""Figures to SVG: for each scenario a chart, with a field for each kind of messages."""
+"""Draws the results as SVG: one file for each scenario, with one chart for each kind of messages."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.catalogue import SCENARIOS
 from benchmarks.report.markdown import kind
-from benchmarks.report.results import Results, Series
-from benchmarks.run.catalogue import SCENARIOS
+from benchmarks.run.results import Results, Series
 from benchmarks.run.scenario import Measure
 
-_BAR, _FIELD_WIDTH = 0.22, 5.0  # inches
+_BAR, _CHART_WIDTH = 0.22, 5.0  # inches
 
 
 def draw(results: Results, folder: Path) -> list[Path]:
     """
-    Draw all charts.
+    Draw all charts into a folder.
 
-    :raises ImportError: there is no matplotlib.
+    :return: the files.
+    :raises ImportError: matplotlib is not installed.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
-    matplotlib.rcParams["svg.hashsalt"] = "benchmarks"  # the same figures give the same file
+    matplotlib.rcParams["svg.hashsalt"] = "benchmarks"  # so that the same results give the same file
     colours = {peer: f"C{number}" for number, peer in enumerate(results.peers)}
     paths = []
     for name, scenario in SCENARIOS.items():
@@ -37,19 +38,20 @@ def draw(results: Results, folder: Path) -> list[Path]:
         if not any(series.figures for table in tables.values() for series in table):
             continue
         bars = max(len(table) for table in tables.values()) * len(measures)
-        figure = Figure(figsize=(_FIELD_WIDTH * len(tables), 1.2 + _BAR * (bars + len(measures))), layout="constrained")
-        fields = figure.subplots(1, len(tables), squeeze=False)[0]
-        for field, (messages, table) in zip(fields, tables.items()):
-            _draw_field(field, measures, table, colours)
-            field.set_title(f"{name}: {messages}", fontsize=10)
-            field.set_xlabel(unit if scenario.measures[0].more_is_better else f"{unit}, less is better", fontsize=8)
+        figure = Figure(figsize=(_CHART_WIDTH * len(tables), 1.2 + _BAR * (bars + len(measures))), layout="constrained")
+        charts = figure.subplots(1, len(tables), squeeze=False)[0]
+        better = "higher" if scenario.measures[0].higher_is_better else "lower"
+        for chart, (messages, table) in zip(charts, tables.items()):
+            _draw_chart(chart, measures, table, colours)
+            chart.set_title(f"{name}: {messages}", fontsize=10)
+            chart.set_xlabel(f"{unit}, {better} is better", fontsize=8)
         path = folder / f"{name}.svg"
         figure.savefig(path, metadata={"Date": None})
         paths.append(path)
     return paths
 
 
-def _draw_field(field: Any, measures: Sequence[Measure], table: Sequence[Series], colours: Mapping[str, str]) -> None:
+def _draw_chart(chart: Any, measures: Sequence[Measure], table: Sequence[Series], colours: Mapping[str, str]) -> None:
     labels, height = [], 0.0
     for measure in measures:
         for series in table:
@@ -59,12 +61,12 @@ def _draw_field(field: Any, measures: Sequence[Measure], table: Sequence[Series]
             if middle is not None:
                 spread = [[middle - min(values)], [max(values) - middle]]
                 style = {"elinewidth": 0.8, "capsize": 2}
-                bar = field.barh(height, middle, xerr=spread, color=colours[series.peer], error_kw=style)
-                field.bar_label(bar, [f"{middle:,.{0 if middle >= 100 else 1}f}"], padding=3, fontsize=7)
+                bar = chart.barh(height, middle, xerr=spread, color=colours[series.peer], error_kw=style)
+                chart.bar_label(bar, [f"{middle:,.{0 if middle >= 100 else 1}f}"], padding=3, fontsize=7)
             height += 1.0
         height += 1.0
-    field.set_yticks([place for place, _ in labels], [text for _, text in labels], fontsize=8)
-    field.invert_yaxis()
-    field.tick_params(axis="x", labelsize=8)
-    field.margins(x=0.2, y=0.01)
-    field.spines[["top", "right"]].set_visible(False)
+    chart.set_yticks([height for height, _ in labels], [text for _, text in labels], fontsize=8)
+    chart.invert_yaxis()
+    chart.tick_params(axis="x", labelsize=8)
+    chart.margins(x=0.2, y=0.01)
+    chart.spines[["top", "right"]].set_visible(False)

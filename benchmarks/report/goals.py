@@ -1,23 +1,23 @@
-"""Which goals were reached."""
+"""Compares the results with the goals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benchmarks.catalogue import SCENARIOS
 from benchmarks.peers import OURS
-from benchmarks.report.results import Results, Series
-from benchmarks.run.catalogue import SCENARIOS
+from benchmarks.run.results import Results, Series
 from benchmarks.run.scenario import GOAL_SIZE, Goal, Measure
 
 
 @dataclass(frozen=True)
 class Verdict:
     """
-    A goal of this run.
+    A goal, and whether the results reach it.
 
-    :ivar text: what shall be how.
-    :ivar found: what was found, None: nothing was.
+    :ivar text: the goal.
+    :ivar found: the figure or ratio; None if it was not measured.
     """
 
     text: str
@@ -26,14 +26,14 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """The verdict."""
+        """The verdict in a word."""
         if self.found is None:
             return "not measured"
-        return "reached" if self.reached else "MISSED"
+        return "reached" if self.reached else "missed"
 
 
 def verdicts(results: Results) -> Iterator[Verdict]:
-    """The goals of all that was run."""
+    """The goals of the scenarios and kinds of messages that ran."""
     for (name, traffic, size), table in results.groups.items():
         if size not in (0, GOAL_SIZE):
             continue
@@ -44,16 +44,16 @@ def verdicts(results: Results) -> Iterator[Verdict]:
 
 
 def _verdict(name: str, measure: Measure, goal: Goal, table: dict[str, Series]) -> Verdict:
-    found = _divided(measure, goal, table)
-    reached = found is not None and (found >= goal.limit if measure.more_is_better else found <= goal.limit)
-    sign = "≥" if measure.more_is_better else "≤"
+    found = _figure(measure, goal, table)
+    reached = found is not None and (found >= goal.limit if measure.higher_is_better else found <= goal.limit)
+    sign = "≥" if measure.higher_is_better else "≤"
     what = f"{name}, {goal.traffic}: {measure.name}"
     if goal.peer or goal.measure:
         return Verdict(f"{what}, {OURS} / {goal.peer or goal.measure} {sign} {goal.limit:g}", found, reached)
     return Verdict(f"{what} {sign} {goal.limit:g} {measure.unit}", found, reached)
 
 
-def _divided(measure: Measure, goal: Goal, table: dict[str, Series]) -> float | None:
+def _figure(measure: Measure, goal: Goal, table: dict[str, Series]) -> float | None:
     if OURS not in table:
         return None
     ours = table[OURS].median(measure.name)

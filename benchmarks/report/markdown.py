@@ -1,14 +1,14 @@
-"""Figures to Markdown."""
+"""Writes the results as Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from benchmarks.catalogue import SCENARIOS
 from benchmarks.peers import OURS
 from benchmarks.report.goals import verdicts
-from benchmarks.report.results import Results, Series
-from benchmarks.run.catalogue import SCENARIOS
+from benchmarks.run.results import Results, Series
 from benchmarks.run.scenario import Measure
 
 _NOTHING = "–"  # noqa: RUF001
@@ -18,26 +18,26 @@ def markdown(results: Results) -> str:
     """The whole report."""
     parts = [
         "\n".join(f"- {name}: {value}" for name, value in results.about.items()),
-        "Medians; in brackets the lowest and the highest round. Only ratios mean anything, and only within one run.",
+        "Medians, with the lowest and the highest round in brackets. Compare ratios, and only within one run.",
         _goals(results),
         *(_table(*kind, table) for kind, table in results.groups.items()),
         _list("The peers", [f"**{name}**: {about}" for name, about in results.peers.items()]),
-        _list("Not there", [f"**{name}**: {reason}" for name, reason in results.absent.items()]),
-        _list("The relays, seen by an independent subscriber", results.relays),
-        _list("Rounds that do not count", list(complaints(results))),
+        _list("Not available", [f"**{name}**: {reason}" for name, reason in results.absent.items()]),
+        _list("The relays, as an independent subscriber saw them", results.relays),
+        _list("Rounds that do not count", list(problems(results))),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def complaints(results: Results) -> Iterator[str]:
+def problems(results: Results) -> Iterator[str]:
     """Why rounds do not count."""
     for series in results.series:
-        for complaint in series.complaints:
-            yield f"{series.scenario}, {kind(series.traffic, series.size)}, {series.peer}, {complaint}"
+        for problem in series.problems:
+            yield f"{series.scenario}, {kind(series.traffic, series.size)}, {series.peer}, {problem}"
 
 
 def kind(traffic: str, size: int) -> str:
-    """A kind of messages, as ``uniform, 128 B``."""
+    """The name of a kind of messages, such as ``uniform, 128 B``."""
     return f"{traffic}, {size:,} B" if size else traffic
 
 
@@ -50,7 +50,7 @@ def _goals(results: Results) -> str:
         f"| {verdict.text} | {_NOTHING if verdict.found is None else format(verdict.found, '.2f')} | {verdict.word} |"
         for verdict in verdicts(results)
     ]
-    return "\n".join(["## Goals\n", "| goal | found | |", "|---|---|---|", *rows]) if rows else ""
+    return "\n".join(["## Goals\n", "| goal | measured | |", "|---|---|---|", *rows]) if rows else ""
 
 
 def _table(name: str, traffic: str, size: int, table: list[Series]) -> str:
@@ -76,10 +76,10 @@ def _table(name: str, traffic: str, size: int, table: list[Series]) -> str:
 
 def _cell(series: Series, measure: Measure) -> str:
     if series.absent:
-        return "not there"
+        return "not available"
     values = series.figures.get(measure.name)
     if not values:
-        return "no valid round" if series.complaints else _NOTHING
+        return "no valid round" if series.problems else _NOTHING
     digits = 0 if median(values) >= 100 else 1
     low, middle, high = (f"{value:,.{digits}f}" for value in (min(values), median(values), max(values)))
     return middle if len(values) == 1 else f"{middle} ({low}–{high})"  # noqa: RUF001

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.report.page``: puts the results' table and charts into ``docs/performance.md``."""
+"""``python -m benchmarks.report.page`` writes the results into ``docs/performance.md``."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ import argparse
 import os
 from pathlib import Path
 
+from benchmarks.catalogue import SCENARIOS
 from benchmarks.report.markdown import markdown
-from benchmarks.report.results import FOLDER, Results
-from benchmarks.scenarios import __path__ as scenario_folders
+from benchmarks.run.results import FOLDER, Results
 
 _PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 _BEGIN, _END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 
 
 def figures(folder: Path) -> str:
-    """The report of a folder of results, a heading lower than it is there, and its charts."""
+    """The report and the charts of a folder of results, with headings one level lower than in ``table.md``."""
     report = markdown(Results.read(folder)).replace("\n## ", "\n### ")
     where = os.path.relpath(folder, _PAGE.parent)
-    names = {path.stem for path in Path(scenario_folders[0]).glob("*.py")}
-    charts = [f"![{path.stem}]({where}/{path.name})" for path in sorted(folder.glob("*.svg")) if path.stem in names]
+    charts = [f"![{path.stem}]({where}/{path.name})" for path in sorted(folder.glob("*.svg")) if path.stem in SCENARIOS]
     return "\n".join([report, *(["### Charts\n", "\n".join(charts), ""] if charts else [])])
 
 
 def main() -> None:
-    """Write the page anew."""
+    """Replace the generated part of the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report.page", description=__doc__)
     parser.add_argument("--results", type=Path, default=FOLDER, metavar="FOLDER", help=f"default: {FOLDER.name}/")
     folder: Path = parser.parse_args().results

@@ -1,1 +1,1 @@
-"""Runs the scenarios: the server, the processes, the rounds."""
+"""Runs scenarios: the server, the processes, the rounds and their results."""

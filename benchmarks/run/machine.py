@@ -1,4 +1,4 @@
-"""Where figures come from."""
+"""The machine and the software versions that figures come from."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _DEBIAN_PACKAGES = ("kamailio", "libnats-dev")
 
 
 def machine() -> dict[str, str]:
-    """Processor, system, versions, and how busy it was before."""
+    """The processor, system, versions and load average, by the names that the report shows."""
     return {
         "machine": f"{_cpu()}, {os.cpu_count()} cores; {platform.system()} {platform.release()}",
         "versions": ", ".join(_versions()),
-        "load before": f"{os.getloadavg()[0]:.1f}",
+        "load average before the run": f"{os.getloadavg()[0]:.1f}",
     }
 
 

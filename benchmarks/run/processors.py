@@ -1,9 +1,9 @@
 """
-Which processors a peer has, and which the stage: the server, the feeder and all else.
+Divides the processors between the peer and everything else: the server, the feeder and the benchmark itself.
 
-Half of them for the peer, and the others for the stage. With fewer than four, or where a process cannot be bound, all
-have all: on one processor server and feeder would be what is measured, and peers of several processes would queue. It
-is the same for every peer, and what a peer starts stays where the peer is.
+Half of the processors are the peer's. With fewer than four, or where a process cannot be bound, all processes share all
+processors: with one processor for server and feeder, these would be what is measured, and a peer with several processes
+would queue on the other. The division is the same for every peer. The processes that a peer starts inherit it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-#: So many are divided.
-_ENOUGH = 4
+#: Fewer processors than this are shared.
+_MIN_TO_DIVIDE = 4
 
 
 @dataclass(frozen=True)
@@ -22,39 +22,39 @@ class Processors:
     """
     A division of the processors.
 
-    :ivar stage: numbers of the stage's.
-    :ivar peer: numbers of the peer's.
+    :ivar others: the processors of everything else.
+    :ivar peer: the processors of the peer.
     """
 
-    stage: frozenset[int]
+    others: frozenset[int]
     peer: frozenset[int]
 
     @classmethod
     def divided(cls) -> Processors:
-        """Those of this machine, divided if they are enough."""
+        """The processors of this machine, divided if there are enough."""
         if not hasattr(os, "sched_getaffinity"):
             return cls.shared()
         numbers = sorted(os.sched_getaffinity(0))
-        if len(numbers) < _ENOUGH:
+        if len(numbers) < _MIN_TO_DIVIDE:
             return cls.shared()
-        stage = len(numbers) - len(numbers) // 2
-        return cls(frozenset(numbers[:stage]), frozenset(numbers[stage:]))
+        others = len(numbers) - len(numbers) // 2
+        return cls(frozenset(numbers[:others]), frozenset(numbers[others:]))
 
     @classmethod
     def shared(cls) -> Processors:
-        """All for all."""
+        """The processors of this machine, shared by all processes."""
         numbers = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
         return cls(frozenset(numbers), frozenset(numbers))
 
     def __str__(self) -> str:
-        if self.stage == self.peer:
-            return f"all share the {len(self.peer)} processors"
-        return f"{len(self.peer)} of the processors for the peer, {len(self.stage)} for server, feeder and all else"
+        if self.others == self.peer:
+            return f"all processes share the {len(self.peer)} processors"
+        return f"{len(self.peer)} for the peer, {len(self.others)} for the server, the feeder and everything else"
 
 
 @contextmanager
 def bound_to(numbers: frozenset[int]) -> Iterator[None]:
-    """Processes that are started within are bound to these processors."""
+    """Bind the processes that are started in the context to these processors."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

@@ -1,26 +1,24 @@
-"""What a scenario is made of."""
+"""What a scenario consists of. Each module of :mod:`benchmarks.scenarios` defines one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from benchmarks.run.stage import Stage
+from benchmarks.run.testbed import Testbed
 
-#: The bytes of a uniform payload that the goals are for.
+#: The goals of uniform traffic are for payloads of this many bytes.
 GOAL_SIZE = 128
 
 
 @dataclass(frozen=True)
 class Goal:
     """
-    What natsroute's median shall be, divided by another of the same run; with neither peer nor measure, by 1.
+    A limit for natsroute's median, or for its ratio to another median of the same run.
 
-    :ivar limit: a minimum where more is better, else a maximum.
-    :ivar peer: divided by this peer's median.
-    :ivar measure: divided by natsroute's own median of this measure.
+    :ivar limit: a minimum if higher is better, else a maximum.
+    :ivar peer: divide natsroute's median by this peer's median.
+    :ivar measure: divide natsroute's median by its own median of this measure.
     """
 
     traffic: str
@@ -32,14 +30,14 @@ class Goal:
 @dataclass(frozen=True)
 class Measure:
     """
-    What a scenario measures.
+    Something that a scenario measures.
 
-    :ivar more_is_better: whether goals are minima.
+    :ivar higher_is_better: if not, lower is better, and the limits of goals are maxima.
     """
 
     name: str
     unit: str
-    more_is_better: bool = True
+    higher_is_better: bool = True
     goals: tuple[Goal, ...] = ()
 
 
@@ -48,29 +46,29 @@ class Outcome:
     """
     What one run of a scenario gave.
 
-    :ivar figures: by the names of the scenario's measures; one that could not be taken is left out.
-    :ivar complaints: what was not as it must be; its figures are then worth nothing.
+    :ivar figures: by measure name; a measure without a figure is left out.
+    :ivar problems: why the run does not count; empty if it counts.
     """
 
     figures: dict[str, float] = field(default_factory=dict)
-    complaints: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Scenario:
     """
-    Something that is measured.
+    Something to measure.
 
-    :ivar place: where it stands in the table: the lowest first.
-    :ivar roles: the roles that a peer must know to take part.
-    :ivar run: one peer, once.
-    :ivar always: whether it is run without being asked for.
-    :ivar most_rounds: more would only take time.
+    :ivar order: scenarios run and are listed in this order, lowest first.
+    :ivar roles: a peer needs all these roles to take part.
+    :ivar run: runs one peer once; the arguments are the testbed and the peer's name.
+    :ivar by_default: whether the scenario runs when none is named.
+    :ivar max_rounds: more rounds would take time and show nothing new.
     """
 
-    place: int
+    order: int
     measures: tuple[Measure, ...]
     roles: tuple[str, ...]
-    run: Callable[[Stage, str], Outcome]
-    always: bool = True
-    most_rounds: int = 100
+    run: Callable[[Testbed, str], Outcome]
+    by_default: bool = True
+    max_rounds: int = 100

@@ -1,4 +1,5 @@
 """
-The scenarios, a module for each, with a :class:`~benchmarks.run.scenario.Scenario` named ``SCENARIO``. To add one, add
-a file.
+What is measured: each module defines a :class:`~benchmarks.run.scenario.Scenario` named ``SCENARIO``.
+
+:mod:`benchmarks.catalogue` finds the modules, so a new file is a new scenario.
 """

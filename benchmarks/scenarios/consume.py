@@ -1,9 +1,10 @@
-"""Messages into a function that counts them."""
+"""Each message goes to a function that counts it."""
 
 from __future__ import annotations
 
 from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
-from benchmarks.run.stage import Stage, rate
+from benchmarks.run.testbed import Testbed
+from benchmarks.run.timing import rate
 
 _RATE = Measure(
     "consumed",
@@ -18,9 +19,9 @@ _RATE = Measure(
 )
 
 
-def run(stage: Stage, peer: str) -> Outcome:
-    """One peer, once."""
-    return rate(stage, peer, "consume", _RATE.name)
+def run(testbed: Testbed, peer: str) -> Outcome:
+    """Run one peer once."""
+    return rate(testbed, peer, "consume", _RATE.name)
 
 
-SCENARIO = Scenario(1, (_RATE,), ("consume",), run)
+SCENARIO = Scenario(order=1, measures=(_RATE,), roles=("consume",), run=run)

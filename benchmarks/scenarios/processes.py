@@ -1,6 +1,6 @@
 """
-One and two processes in the same queue group, each consuming what the server gives it. All processes of this scenario
-share all processors, or the second would have nothing to run on where a peer's part is one.
+One and two processes of a peer consume in the same queue group. All processes of this scenario share all processors:
+where the peer's half is one processor, two processes could not run at the same time.
 """
 
 from __future__ import annotations
@@ -11,42 +11,50 @@ from time import monotonic, sleep
 
 from benchmarks.load.job import REPORT_SUBJECT
 from benchmarks.load.raw import RawClient
+from benchmarks.run.child import TIMEOUT
 from benchmarks.run.processors import Processors
 from benchmarks.run.scenario import Measure, Outcome, Scenario
-from benchmarks.run.stage import PATIENCE, Stage
+from benchmarks.run.testbed import Testbed
 
 _POINTS = {"1 process": 1, "2 processes": 2}
 
-_EVERY = 0.02  # seconds between the questions whether all has come
+_INTERVAL = 0.02  # seconds between two queries for the number of received messages
 
 
-def run(stage: Stage, peer: str) -> Outcome:
-    """One peer, once."""
-    stage = replace(stage, processors=Processors.shared())
+def run(testbed: Testbed, peer: str) -> Outcome:
+    """Run one peer once."""
+    testbed = replace(testbed, processors=Processors.shared())
     outcome = Outcome()
     for name, number in _POINTS.items():
-        seconds, received, count = _run(stage, peer, number)
+        seconds, received, count = _run(testbed, peer, number)
         outcome.figures[name] = count / seconds
         if received != count:
-            outcome.complaints.append(f"{name}: {received:,} received instead of {count:,}")
+            outcome.problems.append(f"{name}: {received:,} received instead of {count:,}")
     return outcome
 
 
-def _run(stage: Stage, peer: str, processes: int) -> tuple[float, int, int]:
-    """Seconds, messages received, and messages sent."""
-    job = stage.job("share", stage.count_for(peer))
+def _run(testbed: Testbed, peer: str, processes: int) -> tuple[float, int, int]:
+    """Run a number of processes once; return the seconds, the messages received and the messages sent."""
+    job = testbed.job("share", testbed.count_for(peer))
     with ExitStack() as stack:
-        children = [stack.enter_context(stage.peer(peer, job)) for _ in range(processes)]
-        started = stage.feed(job)["started"]
-        client = RawClient(stage.server.url)
-        received, last, give_up = 0, started, monotonic() + PATIENCE
-        while received < job.count and monotonic() < give_up:
-            sleep(_EVERY)
+        children = [stack.enter_context(testbed.peer(peer, job)) for _ in range(processes)]
+        started = testbed.feed(job)["started"]
+        client = RawClient(testbed.server.url)
+        received, last, deadline = 0, started, monotonic() + TIMEOUT
+        while received < job.count and monotonic() < deadline:
+            sleep(_INTERVAL)
             client.write(b"PUB %b 0\r\n\r\n" % REPORT_SUBJECT.encode())
-            told = [child.next_facts() for child in children]
-            received, last = sum(facts["received"] for facts in told), max(facts["at"] for facts in told)
+            reports = [child.next_report() for child in children]
+            received = sum(facts["received"] for facts in reports)
+            last = max(facts["at"] for facts in reports)
         client.close()
     return (last - started) / 1e9, received, job.count
 
 
-SCENARIO = Scenario(11, tuple(Measure(name, "messages/s") for name in _POINTS), ("share",), run, always=False)
+SCENARIO = Scenario(
+    order=11,
+    measures=tuple(Measure(name, "messages/s") for name in _POINTS),
+    roles=("share",),
+    run=run,
+    by_default=False,
+)

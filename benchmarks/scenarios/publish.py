@@ -1,12 +1,12 @@
 """
-Publishing, nothing else, and after each 1,000 messages, or 4 MiB, a flush that comes back when the server has them. Of
-natsroute it is asked as well that it has counted each as confirmed.
+A peer publishes and does nothing else. After each 1,000 messages, or 4 MiB, it flushes: it waits until the server has
+them. A run of natsroute counts only if natsroute has counted each message as confirmed.
 """
 
 from __future__ import annotations
 
 from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
-from benchmarks.run.stage import Stage
+from benchmarks.run.testbed import Testbed
 
 _RATE = Measure(
     "published",
@@ -15,19 +15,19 @@ _RATE = Measure(
 )
 
 
-def run(stage: Stage, peer: str) -> Outcome:
-    """One peer, once."""
-    trouble = len(stage.server.trouble)
-    before = stage.server.messages_taken
-    job = stage.job("publish", stage.count_for(peer))
-    with stage.starting_peer(peer, job) as child:
-        facts = child.next_facts()
-        taken = stage.server.messages_taken_since(before, job.count)
-    complaints = [*facts.get("notes", ()), *stage.server.trouble[trouble:]]
+def run(testbed: Testbed, peer: str) -> Outcome:
+    """Run one peer once."""
+    trouble = len(testbed.server.trouble)
+    before = testbed.server.messages_taken
+    job = testbed.job("publish", testbed.count_for(peer))
+    with testbed.starting_peer(peer, job) as child:
+        facts = child.next_report()
+        taken = testbed.server.messages_taken_since(before, job.count)
+    problems = [*facts.get("notes", ()), *testbed.server.trouble[trouble:]]
     for fact, number in {"the server has": taken, "confirmed": facts.get("confirmed", job.count)}.items():
         if number != job.count:
-            complaints.append(f"{fact}: {number:,} instead of {job.count:,}")
-    return Outcome({_RATE.name: job.count / ((facts["at"] - facts["began"]) / 1e9)}, complaints)
+            problems.append(f"{fact}: {number:,} instead of {job.count:,}")
+    return Outcome({_RATE.name: job.count / ((facts["at"] - facts["began"]) / 1e9)}, problems)
 
 
-SCENARIO = Scenario(3, (_RATE,), ("publish",), run)
+SCENARIO = Scenario(order=3, measures=(_RATE,), roles=("publish",), run=run)

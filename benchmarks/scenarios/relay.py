@@ -1,12 +1,14 @@
 """
-Messages into a function that publishes them again. natsroute's clock stops when the server has confirmed each message,
-that of a peer that knows no confirmation when a last flush has come back.
+Each message goes to a function that publishes its payload again. natsroute's time ends when the server has confirmed
+each message. The other peers have no confirmations: their time ends with a flush after the last message, and Kamailio's
+when both its publish workers have published a message that follows the last one.
 """
 
 from __future__ import annotations
 
 from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
-from benchmarks.run.stage import Stage, rate
+from benchmarks.run.testbed import Testbed
+from benchmarks.run.timing import rate
 
 _RATE = Measure(
     "relayed",
@@ -21,9 +23,9 @@ _RATE = Measure(
 )
 
 
-def run(stage: Stage, peer: str) -> Outcome:
-    """One peer, once."""
-    return rate(stage, peer, "relay", _RATE.name)
+def run(testbed: Testbed, peer: str) -> Outcome:
+    """Run one peer once."""
+    return rate(testbed, peer, "relay", _RATE.name)
 
 
-SCENARIO = Scenario(2, (_RATE,), ("relay",), run)
+SCENARIO = Scenario(order=2, measures=(_RATE,), roles=("relay",), run=run)

@@ -1,24 +1,24 @@
-"""Requests, asked by the same program, answered by each peer; see :mod:`benchmarks.load.asker`."""
+"""A peer replies to the requests of :mod:`benchmarks.load.requester`."""
 
 from __future__ import annotations
 
 from statistics import quantiles
 
 from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
-from benchmarks.run.stage import Stage
+from benchmarks.run.testbed import Testbed
 
 _GOALS = (
     Goal("uniform", 0.8, peer="nats-py"),
     Goal("mixed", 0.8, peer="nats-py"),
     Goal("uniform", 0.25, peer="kamailio"),
 )
-_PERCENTILES = {"median": 500, "99 %": 990, "99.9 %": 999}
-_PHASES = {"at_rest": "at rest", "under_load": "at half of its top rate"}
-_TOP = Measure("top rate", "answers/s")
+_PERCENTILES = {"median": 500, "99th percentile": 990, "99.9th percentile": 999}
+_PHASES = {"at_rest": "at rest", "under_load": "at half the top rate"}
+_TOP = Measure("top rate", "replies/s")
 
-# Messages of a run for each request: it takes some hundred times as long.
+# A request takes much longer than a message, so a run has fewer requests than messages.
 _MESSAGES_PER_REQUEST = 40
-_FEWEST = 1_000
+_MIN_REQUESTS = 1_000
 
 
 def _measures() -> tuple[Measure, ...]:
@@ -26,7 +26,7 @@ def _measures() -> tuple[Measure, ...]:
         Measure(
             f"{name}, {phase}",
             "µs",
-            more_is_better=False,
+            higher_is_better=False,
             goals=_GOALS if (name, phase) == ("median", "at rest") else (),
         )
         for phase in _PHASES.values()
@@ -34,18 +34,18 @@ def _measures() -> tuple[Measure, ...]:
     )
 
 
-def run(stage: Stage, peer: str) -> Outcome:
-    """One peer, once."""
-    count = min(stage.count, max(_FEWEST, stage.messages // _MESSAGES_PER_REQUEST))
-    reply = stage.peers[peer].fixed_reply
+def run(testbed: Testbed, peer: str) -> Outcome:
+    """Run one peer once."""
+    count = min(testbed.count, max(_MIN_REQUESTS, testbed.messages // _MESSAGES_PER_REQUEST))
+    reply = testbed.peers[peer].fixed_reply
     with (
-        stage.peer(peer, stage.job("respond", count, patience=300.0, fixed_reply=reply)),
-        stage.program("asker", stage.job("ask", count, numbered=True, fixed_reply=reply)) as asker,
+        testbed.peer(peer, testbed.job("respond", count, timeout=300.0, fixed_reply=reply)),
+        testbed.program("requester", testbed.job("request", count, numbered=True, fixed_reply=reply)) as requester,
     ):
-        facts = asker.next_facts(300.0)
-    complaints = [f"{facts[name]} {name} answers" for name in ("wrong", "missing") if facts[name]]
-    if complaints:
-        return Outcome(complaints=complaints)
+        facts = requester.next_report(300.0)
+    problems = [f"{facts[name]} {name} replies" for name in ("wrong", "missing") if facts[name]]
+    if problems:
+        return Outcome(problems=problems)
     figures = {_TOP.name: float(facts["top"])}
     for fact, phase in _PHASES.items():
         cuts = quantiles(facts[fact], n=1000)
@@ -54,4 +54,4 @@ def run(stage: Stage, peer: str) -> Outcome:
     return Outcome(figures)
 
 
-SCENARIO = Scenario(4, (*_measures(), _TOP), ("respond",), run)
+SCENARIO = Scenario(order=4, measures=(*_measures(), _TOP), roles=("respond",), run=run)

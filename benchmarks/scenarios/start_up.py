@@ -1,4 +1,4 @@
-"""From the start of the process to the first message that has come to its function."""
+"""The time from the start of a peer's process until its function gets the first message."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ from time import monotonic, perf_counter_ns
 
 from benchmarks.load.raw import RawClient
 from benchmarks.load.traffic import command, messages
+from benchmarks.run.child import TIMEOUT
 from benchmarks.run.scenario import Measure, Outcome, Scenario
-from benchmarks.run.stage import PATIENCE, Stage
+from benchmarks.run.testbed import Testbed
 
-_TIME = Measure("first message after", "ms", more_is_better=False)
+_TIME = Measure("time to first message", "ms", higher_is_better=False)
 
-_EVERY = 0.002  # seconds between the messages, of which the first that it gets counts
+_INTERVAL = 0.002  # seconds between two messages; the first that the peer receives counts
 
 
-def run(stage: Stage, peer: str) -> Outcome:
-    """One peer, once."""
-    job = stage.job("consume", 1)
+def run(testbed: Testbed, peer: str) -> Outcome:
+    """Run one peer once."""
+    job = testbed.job("consume", 1)
     message = command(next(messages(job)))
-    client = RawClient(stage.server.url)
-    began, give_up = perf_counter_ns(), monotonic() + PATIENCE
-    with stage.starting_peer(peer, job) as child:
-        told: list[dict[str, int]] = []
-        while not any("at" in facts for facts in told) and monotonic() < give_up:
+    client = RawClient(testbed.server.url)
+    began, deadline = perf_counter_ns(), monotonic() + TIMEOUT
+    with testbed.starting_peer(peer, job) as child:
+        reports: list[dict[str, int]] = []
+        while not any("at" in facts for facts in reports) and monotonic() < deadline:
             client.write(message)
-            told += child.facts_within(_EVERY)
+            reports += child.reports_within(_INTERVAL)
     client.close()
-    first = [facts["at"] for facts in told if "at" in facts]
-    # What is not Python has a few lines of Python around it, whose own start is not its fault.
-    began = max([began, *(facts.get("began", 0) for facts in told)])
+    first = [facts["at"] for facts in reports if "at" in facts]
+    # A Python program starts the peers that are not written in Python; its own start does not count.
+    began = max([began, *(facts.get("began", 0) for facts in reports)])
     if not first:
-        return Outcome(complaints=[f"no message in {PATIENCE:.0f} s"])
+        return Outcome(problems=[f"no message in {TIMEOUT:.0f} s"])
     return Outcome({_TIME.name: (first[0] - began) / 1e6})
 
 
-SCENARIO = Scenario(5, (_TIME,), ("consume",), run)
+SCENARIO = Scenario(order=5, measures=(_TIME,), roles=("consume",), run=run)

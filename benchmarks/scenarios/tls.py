@@ -1,4 +1,4 @@
-"""What a message costs a peer that speaks TLS with the server, and one that does not. The feeder never does."""
+"""The cost of a message with and without TLS between the peer and the server. The feeder never uses TLS."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import replace
 from benchmarks.run.processors import bound_to
 from benchmarks.run.scenario import Measure, Outcome, Scenario
 from benchmarks.run.servers import NatsServer
-from benchmarks.run.stage import Stage, costs
+from benchmarks.run.testbed import Testbed
+from benchmarks.run.timing import costs
 
-_PLAIN = Measure("without TLS", "ns/message", more_is_better=False)
-_TLS = Measure("with TLS", "ns/message", more_is_better=False)
+_PLAIN = Measure("without TLS", "ns/message", higher_is_better=False)
+_TLS = Measure("with TLS", "ns/message", higher_is_better=False)
 
 
-def run(stage: Stage, peer: str) -> Outcome:
-    """One peer, once."""
-    with bound_to(stage.processors.stage), NatsServer(tls=True) as server:
+def run(testbed: Testbed, peer: str) -> Outcome:
+    """Run one peer once."""
+    with bound_to(testbed.processors.others), NatsServer(tls=True) as server:
         points = {_PLAIN.name: {"ca_file": ""}, _TLS.name: {"ca_file": server.ca_file}}
-        return costs(replace(stage, server=server), peer, "consume", points)
+        return costs(replace(testbed, server=server), peer, "consume", points)
 
 
-SCENARIO = Scenario(10, (_PLAIN, _TLS), ("consume", "tls"), run, always=False)
+SCENARIO = Scenario(order=10, measures=(_PLAIN, _TLS), roles=("consume", "tls"), run=run, by_default=False)

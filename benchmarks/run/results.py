@@ -1,4 +1,4 @@
-"""What a benchmark found, and the file that keeps it."""
+"""The results of a benchmark, and the file that keeps them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-#: Where the results go unless told otherwise.
+#: The default folder of the results.
 FOLDER = Path(__file__).parents[1] / "results"
 _FILE = "figures.json"
 
@@ -15,12 +15,12 @@ _FILE = "figures.json"
 @dataclass
 class Series:
     """
-    What the rounds of one peer gave in one scenario with one kind of messages.
+    The rounds of one peer in one scenario with one kind of messages.
 
     :ivar size: bytes of a payload; 0 for mixed traffic.
-    :ivar figures: for each measure one figure for each round that counts.
-    :ivar complaints: why rounds do not count.
-    :ivar absent: why the peer, which could play this, was not there; else empty.
+    :ivar figures: for each measure, one figure for each round that counts.
+    :ivar problems: why rounds do not count.
+    :ivar absent: why the peer did not run although it has the roles; empty if it ran.
     """
 
     scenario: str
@@ -28,11 +28,11 @@ class Series:
     size: int
     peer: str
     figures: dict[str, list[float]] = field(default_factory=dict)
-    complaints: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     absent: str = ""
 
     def median(self, measure: str) -> float | None:
-        """The median of a measure, or None if there is no valid round."""
+        """The median of a measure, or None if no round counts."""
         values = self.figures.get(measure)
         return median(values) if values else None
 
@@ -40,12 +40,12 @@ class Series:
 @dataclass
 class Results:
     """
-    A whole run.
+    The results of a whole run.
 
-    :ivar about: where and how it was run: names and values, in the order in which they are to be read.
-    :ivar peers: what each peer is.
+    :ivar about: where and how it ran: names and values, in reading order.
+    :ivar peers: a description of each peer.
     :ivar relays: what an independent subscriber saw of the relays.
-    :ivar relay_failed: whether that was not as it must be.
+    :ivar relay_failed: whether a relay lost or duplicated messages, or natsroute changed their order.
     """
 
     about: dict[str, str]
@@ -56,7 +56,7 @@ class Results:
 
     @property
     def absent(self) -> dict[str, str]:
-        """Peers that could not take part, at all or with a kind of traffic, and why."""
+        """The peers that did not run, at all or with one kind of traffic, and why."""
         return {series.peer: series.absent for series in self.series if series.absent}
 
     @property
@@ -68,13 +68,13 @@ class Results:
         return groups
 
     def write(self, folder: Path) -> None:
-        """Keep it in a folder."""
+        """Write the results to a folder, which is created if it does not exist."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _FILE).write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Results:
-        """What was kept there."""
+        """Read results that :meth:`write` has written to a folder."""
         facts = json.loads((folder / _FILE).read_text(encoding="utf-8"))
         facts["series"] = [Series(**series) for series in facts["series"]]
         return cls(**facts)

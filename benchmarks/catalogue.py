@@ -1,4 +1,8 @@
-"""All peers and all scenarios: whatever modules their folders hold. A peer's own process imports none of the others."""
+"""
+All peers and all scenarios: the modules in their folders. Adding a file adds a peer or a scenario.
+
+The modules of peers and scenarios do not import this one, so a peer's process imports no other peer.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +34,11 @@ def _peer(module: str) -> Peer:
 
 def _scenarios() -> dict[str, Scenario]:
     names = [found.name for found in pkgutil.iter_modules(scenarios.__path__)]
-    all_of_them: dict[str, Scenario] = {name: import_module(f"{scenarios.__name__}.{name}").SCENARIO for name in names}
-    return dict(sorted(all_of_them.items(), key=lambda item: item[1].place))
+    found: dict[str, Scenario] = {name: import_module(f"{scenarios.__name__}.{name}").SCENARIO for name in names}
+    return dict(sorted(found.items(), key=lambda item: item[1].order))
 
 
-#: By the names that the table shows, in the order of each round.
+#: By the names that the report shows, in the order of each round.
 PEERS = _peers()
-#: By name, in the order of the table.
+#: By name, in the order of the report.
 SCENARIOS = _scenarios()

@@ -1,4 +1,4 @@
-"""What a running process takes, as Linux tells it."""
+"""The processes of a peer and the memory that they use, from Linux's ``/proc``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 def resident_bytes(pid: int) -> int:
     """
-    Resident memory of a process and of all that it started. Pages that they share are counted in each.
+    The resident memory of a process and of its descendants. Shared pages count in each process.
 
     :raises OSError: there is no such process, or no ``/proc``.
     """
@@ -17,7 +17,11 @@ def resident_bytes(pid: int) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process started, whichever of its threads did."""
+    """
+    The processes that any thread of a process has started.
+
+    :raises OSError: there is no such process, or no ``/proc``.
+    """
     found: list[int] = []
     for thread in Path(f"/proc/{pid}/task").iterdir():
         found += map(int, (thread / "children").read_text().split())
