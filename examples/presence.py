@@ -5,7 +5,6 @@ There is no need for a Kamailio: once natsroute is connected, ``play_kamailio`` 
 every half second.
 """
 
-from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -32,9 +31,9 @@ def presence(event: Event) -> None:
 async def play_kamailio(event: Event) -> None:
     if event.queue_group != "2021":
         return  # this event runs for every connection, and one call is enough
-    await deferLater(reactor, 0.5)  # by then the other connections are ready too
+    await deferLater(event.clock, 0.5)  # by then the other connections are ready too
     for state in ("trying", "early", "confirmed", "terminated"):
         call = {"Event-Package": "dialog", "From": "sip:alice@example.com", "State": state}
         await event.publish("Kamailio-World", call)
-        await deferLater(reactor, 0.5)
+        await deferLater(event.clock, 0.5)
     log.info("the call is over; press Ctrl-C to stop natsroute")
