@@ -3,7 +3,7 @@ Every exception that natsroute raises or fails a Deferred with::
 
     NatsrouteError
     ├── MisuseError                   you misused it; nothing was sent
-    │   ├── SettingError              .setting .value .remedy
+    │   ├── SettingError              .setting .value .problem .remedy .origin
     │   ├── RouteError                an event route that cannot be what it says
     │   ├── SubjectError              a subject or queue group that may not reach the wire
     │   ├── HeaderError               a header that may not reach the wire
@@ -58,14 +58,19 @@ class SettingError(MisuseError, ValueError):
 
     :ivar setting: the name, as a Kamailio engineer would write it.
     :ivar value: what was given, without credentials.
+    :ivar problem: what is wrong with it.
     :ivar remedy: what to write instead.
+    :ivar origin: where the value came from, as ``NATSROUTE_NATS_URL`` or ``--nats_url``; empty if a program gave it.
     """
 
-    def __init__(self, setting: str, value: object, problem: str, remedy: str) -> None:
-        super().__init__(f"{setting} = {value!r}: {problem}. {remedy}")
+    def __init__(self, setting: str, value: object, problem: str, remedy: str, *, origin: str = "") -> None:
+        source = f" (from {origin})" if origin else ""
+        super().__init__(f"{setting} = {value!r}{source}: {problem}. {remedy}")
         self.setting = setting
         self.value = value
+        self.problem = problem
         self.remedy = remedy
+        self.origin = origin
 
 
 class RouteError(MisuseError, ValueError):

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.contexts import context_settings
+from natsroute.daemon.contexts import NatsContext, with_context
 from natsroute.daemon.settings import SETTING_FIELDS
+from natsroute.daemon.sources import Given
 from natsroute.errors import SettingError
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
@@ -71,10 +72,14 @@ class ContextTestCase(SynchronousTestCase):
     def settings(self, **fields: Any) -> dict[str, Any]:
         """What a context with these fields becomes."""
         self.write(json.dumps({**EMPTY, **fields}))
-        return context_settings("prod", self.environment)
+        return self.read()
+
+    def read(self, name: str = "prod") -> dict[str, Any]:
+        """The values of a context."""
+        return {setting: given.value for setting, given in NatsContext(name, self.environment).values().items()}
 
     def problem(self, name: str = "prod") -> SettingError:
-        error: SettingError = self.assertRaises(SettingError, context_settings, name, self.environment)
+        error: SettingError = self.assertRaises(SettingError, self.read, name)
         self.assertEqual((error.setting, error.value), ("nats_context", name))
         self.assertTrue(error.remedy)
         return error
@@ -86,7 +91,7 @@ class FieldTests(ContextTestCase):
     def test_empty(self) -> None:
         self.assertEqual(self.settings(), {})
         self.write("{}")
-        self.assertEqual(context_settings("prod", self.environment), {})
+        self.assertEqual(self.read(), {})
 
     def test_all(self) -> None:
         settings = self.settings(
@@ -163,7 +168,93 @@ class FieldTests(ContextTestCase):
     def test_null_and_capitals(self) -> None:
         """As Go reads JSON."""
         self.write('{"URL": "nats://a", "user": null, "tls_first": null}')
-        self.assertEqual(context_settings("prod", self.environment), {"nats_url": "nats://a"})
+        self.assertEqual(self.read(), {"nats_url": "nats://a"})
+
+
+class OriginTests(ContextTestCase):
+    """Each value says which field it is from."""
+
+    def origins(self, **fields: Any) -> dict[str, str]:
+        self.write(json.dumps(fields))
+        return {setting: given.origin for setting, given in NatsContext("prod", self.environment).values().items()}
+
+    def test_fields(self) -> None:
+        self.assertEqual(
+            self.origins(url="a", user="u", creds="c"),
+            {
+                "nats_url": 'nats context prod, its "url"',
+                "user": 'nats context prod, its "user"',
+                "creds_file": 'nats context prod, its "creds"',
+            },
+        )
+
+    def test_tls(self) -> None:
+        """No field is named tls: what asks for it is named."""
+        for fields, asking in [
+            ({"url": "tls://a"}, "url"),
+            ({"url": "nats://a,wss://b"}, "url"),
+            ({"url": "tls://a", "key": "k"}, "key"),
+            ({"tls_first": True}, "tls_first"),
+        ]:
+            self.assertEqual(self.origins(**fields)["tls"], f'nats context prod, its "{asking}"')
+
+    def test_secrets(self) -> None:
+        self.write(json.dumps({"url": "nats://u:hunter2@a", "password": "hunter2"}))
+        self.assertNotIn("hunter2", repr(NatsContext("prod", self.environment).values()))
+
+
+class WithContextTests(ContextTestCase):
+    """with_context(): servers, login and TLS of the context, each only if there is nothing of the kind."""
+
+    def result(self, fields: dict[str, Any], **values: Any) -> dict[str, Any]:
+        self.write(json.dumps(fields))
+        values.setdefault("nats_context", "prod")
+        above = {name: Given(value, "above") for name, value in values.items()}
+        settings = with_context(above, self.environment)
+        return {name: one.value for name, one in settings.items() if name != "nats_context"}
+
+    def test_none(self) -> None:
+        """Without a nats_context nothing is read."""
+        self.assertEqual(with_context({"user": Given("u")}, {}), {"user": Given("u")})
+        self.assertEqual(self.result({"user": "u"}, nats_context=""), {})
+
+    def test_groups(self) -> None:
+        context = {"url": "nats://a", "user": "u", "password": "p", "ca": "/ca", "tls_first": True}
+        tls = {"tls": 1, "tls_ca_file": "/ca", "tls_first": 1}
+        url, login = {"nats_url": "nats://a"}, {"user": "u", "password": "p"}
+        for settings_above, expected in [
+            ({}, {**url, **login, **tls}),
+            ({"user": "me"}, {**url, "user": "me", **tls}),
+            ({"creds_file": "c"}, {**url, "creds_file": "c", **tls}),
+            ({"nats_url": ["nats://b"]}, {"nats_url": ["nats://b"], **login, **tls}),
+            ({"tls_ca_file": "/mine"}, {**url, **login, "tls_ca_file": "/mine"}),
+            ({"tls": "1"}, {**url, **login, "tls": "1"}),
+        ]:
+            self.assertEqual(self.result(context, **settings_above), expected, settings_above)
+
+    def test_origins(self) -> None:
+        """What stands above keeps its own."""
+        self.write(json.dumps({"url": "nats://a", "user": "u"}))
+        above = {"nats_context": Given("prod", "--nats_context"), "nats_url": Given(["nats://b"], "--nats_url")}
+        origins = {name: one.origin for name, one in with_context(above, self.environment).items()}
+        self.assertEqual(
+            origins,
+            {"nats_context": "--nats_context", "nats_url": "--nats_url", "user": 'nats context prod, its "user"'},
+        )
+
+    def test_what_is_empty_or_off_counts_as_absent(self) -> None:
+        context = {"user": "u", "ca": "/ca"}
+        expected = {"user": "u", "tls": 1, "tls_ca_file": "/ca"}
+        for off in ({"user": ""}, {"tls": "0"}, {"tls": False}, {"tls_first": "off"}):
+            self.assertEqual(self.result(context, **off), {**off, **expected})
+
+    def test_two_logins(self) -> None:
+        """A login in the context's URL would win over one that is given; with other servers it is not used."""
+        error = self.assertRaises(SettingError, self.result, {"url": "nats://u:hunter2@a"}, token="t")
+        self.assertEqual((error.setting, error.value), ("nats_context", "prod"))
+        self.assertNotIn("hunter2", str(error))
+        elsewhere = {"token": "t", "nats_url": "nats://b"}
+        self.assertEqual(self.result({"url": "nats://u:hunter2@a"}, **elsewhere), elsewhere)
 
 
 class ProblemTests(ContextTestCase):
@@ -237,7 +328,7 @@ class ProblemTests(ContextTestCase):
         """They become settings, or a SettingError without any of their values."""
         self.write(json.dumps(fields))
         try:
-            found = context_settings("prod", self.environment)
+            found = self.read()
         except SettingError as error:
             self.assertNotIn("hunter2", f"{error} {error!r} {error.__context__}")
         else:
@@ -258,12 +349,12 @@ class PlaceTests(ContextTestCase):
         """XDG_CONFIG_HOME goes before HOME; empty it counts as none."""
         self.write('{"url": "nats://home"}')
         self.environment["XDG_CONFIG_HOME"] = ""
-        self.assertEqual(context_settings("prod", self.environment), {"nats_url": "nats://home"})
+        self.assertEqual(self.read(), {"nats_url": "nats://home"})
         other = self.home / "other"
         (other / "nats" / "context").mkdir(parents=True)
         (other / "nats" / "context" / "prod.json").write_text('{"url": "nats://xdg"}')
         self.environment["XDG_CONFIG_HOME"] = str(other)
-        self.assertEqual(context_settings("prod", self.environment), {"nats_url": "nats://xdg"})
+        self.assertEqual(self.read(), {"nats_url": "nats://xdg"})
 
     def test_homeless(self) -> None:
         del self.environment["HOME"]

@@ -14,7 +14,8 @@ from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings, errors
-from natsroute.daemon.settings import DEFAULT_URL, ENVIRONMENT_PREFIX, SETTING_FIELDS
+from natsroute.daemon.settings import DEFAULT_URL, SETTING_FIELDS
+from natsroute.daemon.sources import ENVIRONMENT_PREFIX
 from tests.support.documents import (
     PRELUDE,
     Document,

@@ -10,8 +10,10 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import NatsrouteService, __version__
-from natsroute.daemon.options import Options, makeService, service_from_environment
-from natsroute.daemon.settings import SETTING_FIELDS, QueueEntry, Settings
+from natsroute.daemon.options import CommandLine, Options, makeService, service_from_environment
+from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.settings import SETTING_FIELDS, Settings
+from natsroute.daemon.sources import Given
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -84,8 +86,9 @@ class OptionsTests(_WithoutVariables):
     def test_mistakes(self) -> None:
         """One message that says what to do, and exit code 1."""
         for arguments, problem in [
-            (["--num_publish_workers", "0"], "num_publish_workers = '0'"),
-            (["--nats_url", "http://u:hunter2@a"], "'http://***@a'"),
+            (["--num_publish_workers", "0"], "num_publish_workers = '0' (from --num_publish_workers): "),
+            (["--num-publish-workers=0"], "num_publish_workers = '0' (from --num_publish_workers): "),
+            (["--nats_url", "http://u:hunter2@a"], "'http://***@a' (from --nats_url): "),
             (["--nats_ulr", "nats://a"], "--nats_ulr not recognized"),
             (["--nats_url"], "requires argument"),
             (["start"], "Wrong number of arguments"),
@@ -116,6 +119,26 @@ class OptionsTests(_WithoutVariables):
             self.assertIn(f"`{name}`", text)
 
 
+class CommandLineTests(_WithoutVariables):
+    """The command line as a source."""
+
+    def test_values(self) -> None:
+        """Options as they were written, with the option as the origin."""
+        options = Options()
+        options.parseOptions(["--nats-url", "nats://a", "--nats_url=nats://b", "--tls", "1", "--keep_url_order"])
+        self.assertEqual(
+            CommandLine(options.given).values(),
+            {
+                "nats_url": Given(["nats://a", "nats://b"], "--nats_url"),
+                "tls": Given("1", "--tls"),
+                "keep_url_order": Given(True, "--keep_url_order"),
+            },
+        )
+
+    def test_what_is_not_there(self) -> None:
+        self.assertEqual(CommandLine(Options().given).values(), {})
+
+
 class MakeServiceTests(_WithoutVariables):
     """Options, or the environment, to a service."""
 
@@ -134,6 +157,6 @@ class MakeServiceTests(_WithoutVariables):
         options = Options()
         options.parseOptions(["--event_routes", "no_such_file.py"])
         ending = self.assertRaises(SystemExit, makeService, options)
-        self.assertIn("there is no such file", str(ending.code))
+        self.assertIn("event_routes = 'no_such_file.py' (from --event_routes): there is no such file", str(ending.code))
         ending = self.assertRaises(SystemExit, service_from_environment, {"NATSROUTE_NUM_PUBLISH_WORKERS": "0"})
         self.assertIn("num_publish_workers", str(ending.code))

@@ -9,8 +9,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, NatsrouteService, Settings
+from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.routing import Routing
-from natsroute.daemon.settings import QueueEntry
 from natsroute.errors import SettingError
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from natsroute.client.auth import Credentials
 from natsroute.client.servers import Server
 from natsroute.client.subscription import PENDING_POLICIES
 from natsroute.client.transport.tls import Tls
-from natsroute.daemon.settings import ENVIRONMENT_PREFIX, SETTING_FIELDS, QueueEntry
+from natsroute.daemon.options import CommandLine
+from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.settings import SETTING_FIELDS
+from natsroute.daemon.sources import ENVIRONMENT_PREFIX, Environment
 from natsroute.errors import SettingError
 from natsroute.publishing.options import PUBLISH_POLICIES
 
@@ -179,13 +183,15 @@ class EnvironmentTests(SynchronousTestCase):
     @quick
     @given(st.dictionaries(NAMES, TEXTS, max_size=6))
     def test_any_texts(self, texts: dict[str, str]) -> None:
-        """The same settings, or the same error, whether they are variables or given here."""
+        """Variables give the same settings as the program, or the same error with its origin."""
         variables = {ENVIRONMENT_PREFIX + name.upper(): text for name, text in texts.items()}
         chosen = {name: text for name, text in texts.items() if text}
         try:
             expected = Settings(**chosen)
         except SettingError as error:
-            self.assertEqual(str(self.assertRaises(SettingError, Settings.from_environment, variables)), str(error))
+            other = self.assertRaises(SettingError, Settings.from_environment, variables)
+            self.assertIn(f" (from {ENVIRONMENT_PREFIX}", str(other))
+            self.assertEqual(re.sub(r" \(from NATSROUTE_\w+( and NATSROUTE_\w+)*\)", "", str(other)), str(error))
         else:
             self.assertEqual(Settings.from_environment(variables), expected)
 
@@ -233,6 +239,73 @@ class EnvironmentTests(SynchronousTestCase):
         self.assertNotIn("pw", str(error))
 
 
+class OriginTests(SynchronousTestCase):
+    """Several sources, and errors that say which of them gave a value."""
+
+    def load(self, options: dict[str, Any], **variables: str) -> Settings:
+        return Settings.load([CommandLine(options), Environment(variables, SETTING_FIELDS)], {})
+
+    def test_order(self) -> None:
+        """Command line, environment, defaults."""
+        settings = self.load({"user": "first"}, NATSROUTE_USER="second", NATSROUTE_PASSWORD="second")
+        self.assertEqual((settings.user, settings.password, settings.token), ("first", "second", ""))
+        self.assertEqual(
+            [settings.origins[name] for name in ("user", "password", "token")], ["--user", "NATSROUTE_PASSWORD", ""]
+        )
+
+    def test_in_errors(self) -> None:
+        """The origin follows the value."""
+        for options, variables, message in [
+            ({"nats_url": ["a"]}, {}, "nats_url = 'a' (from --nats_url): it has no scheme."),
+            ({}, {"NATSROUTE_NATS_URL": "a"}, "nats_url = 'a' (from NATSROUTE_NATS_URL): it has no scheme."),
+            ({}, {"NATSROUTE_ROUTE_THREADS": "0"}, "route_threads = '0' (from NATSROUTE_ROUTE_THREADS): it is not"),
+            ({"subject_queue_group": [":"]}, {}, "subject_queue_group = ':' (from --subject_queue_group): "),
+            ({"publish_policy": "x"}, {}, "publish_policy = 'x' (from --publish_policy): it is not"),
+        ]:
+            error = self.assertRaises(SettingError, self.load, options, **variables)
+            self.assertTrue(str(error).startswith(message), str(error))
+
+    def test_in_errors_about_two_settings(self) -> None:
+        """Both origins are named."""
+        for options, variables, message in [
+            ({"user": "u"}, {"NATSROUTE_TOKEN": "t"}, "user and token = '...' (from --user and NATSROUTE_TOKEN): they"),
+            (
+                {"embedded_server": True},
+                {"NATSROUTE_NATS_URL": "nats://a"},
+                "embedded_server = True (from --embedded_server): the embedded server has its own URL, and nats_url is "
+                "set (from NATSROUTE_NATS_URL).",
+            ),
+            (
+                {"tls": "0"},
+                {"NATSROUTE_TLS_CA_FILE": "ca"},
+                "tls_ca_file = 'ca' (from NATSROUTE_TLS_CA_FILE): tls is 0 (from --tls).",
+            ),
+            (
+                {"nats_url": ["ws://a"]},
+                {"NATSROUTE_TLS": "1"},
+                "nats_url = 'ws://a:80' (from --nats_url): it has no TLS, and TLS is required (from NATSROUTE_TLS).",
+            ),
+        ]:
+            error = self.assertRaises(SettingError, self.load, options, **variables)
+            self.assertTrue(str(error).startswith(message), str(error))
+
+    def test_given_by_the_program(self) -> None:
+        """The traceback shows where; the error names no origin."""
+        for make in (Settings, partial(Settings.from_environment, {})):
+            error = self.assertRaises(SettingError, make, nats_url="a")
+            self.assertTrue(str(error).startswith("nats_url = 'a': it has no scheme."), str(error))
+
+    def test_they_are_no_part_of_the_value(self) -> None:
+        self.assertEqual(self.load({"user": "u"}), Settings(user="u"))
+        self.assertEqual(hash(self.load({"user": "u"})), hash(Settings(user="u")))
+
+    def test_evolve(self) -> None:
+        """A changed copy is validated, too."""
+        settings = attrs.evolve(self.load({"nats_url": ["nats://a"]}), user="u")
+        self.assertEqual((settings.user, settings.servers), ("u", (Server("a"),)))
+        self.assertRaises(SettingError, attrs.evolve, settings, token="t")
+
+
 class LoginAndTlsTests(SynchronousTestCase):
     """Who we are and whom we trust; tests.integration.test_tls has what is refused."""
 
@@ -278,10 +351,24 @@ class ContextTests(SynchronousTestCase):
 
     def settings(self, context: dict[str, Any], **settings: Any) -> Settings:
         folder = Path(self.mktemp())
-        (folder / "nats" / "context").mkdir(parents=True)
+        (folder / "nats" / "context").mkdir(parents=True, exist_ok=True)
         (folder / "nats" / "context" / "prod.json").write_text(json.dumps(context))
-        self.patch(os, "environ", {"XDG_CONFIG_HOME": str(folder)})
-        return Settings(nats_context="prod", **settings)
+        return Settings.from_environment({"XDG_CONFIG_HOME": str(folder)}, nats_context="prod", **settings)
+
+    def test_plain_settings_read_no_files(self) -> None:
+        """A context that would be ignored is an error."""
+        error = self.assertRaises(SettingError, Settings, nats_context="prod")
+        self.assertIn("Use Settings.from_environment(os.environ, nats_context='prod')", str(error))
+
+    def test_origins(self) -> None:
+        error = self.assertRaises(SettingError, self.settings, {"url": "nats://u:hunter2@a:x"})
+        message = "nats_url = 'nats://***@a:x' (from nats context prod, its \"url\"): host or port cannot be read."
+        self.assertTrue(str(error).startswith(message), str(error))
+        self.assertEqual(self.settings({"url": "nats://a"}).origins["nats_context"], "")
+
+    def test_not_text(self) -> None:
+        error = self.assertRaises(SettingError, Settings.from_environment, {}, nats_context=3)
+        self.assertIn("not text", str(error))
 
     def test_taken(self) -> None:
         settings = self.settings({"url": "nats://a,nats://b", "user": "u", "password": "p", "ca": "/ca.pem"})

@@ -1,13 +1,16 @@
-"""The contexts of the ``nats`` command line tool: the files in which it keeps how a server is reached."""
+"""The contexts of the ``nats`` command line tool: the files in which it keeps how to reach a server."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from natsroute.client.servers import parse_url
+from natsroute.daemon.fields import check_text, flag_value, nats_urls
+from natsroute.daemon.sources import LOGIN, TLS, Given, Origins
 from natsroute.errors import SettingError
 
 _SETTING = "nats_context"
@@ -20,9 +23,10 @@ _FILES = {
     "cert": "tls_cert_file",
     "key": "tls_key_file",
 }
+_SWITCHES = ("tls", "tls_first")
 
-#: What would change where or as whom we connect; to leave it out in silence could be dangerous.
-_UNKNOWN_TO_US = {
+#: These change where or as whom we connect. To ignore them could be dangerous.
+_UNSUPPORTED = {
     "nsc": "Have nsc write a credentials file (nsc generate creds), and name that in creds",
     "socks_proxy": "Use a server that can be reached without a proxy",
     "user_jwt": "Put it and its seed into a credentials file, and name that in creds",
@@ -35,101 +39,160 @@ _FILE_REFERENCE = re.compile(r"file:(?://)?", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
-def context_settings(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
+class NatsContext:
     """
-    Read a context.
+    A context of the ``nats`` tool, as a source of settings.
 
-    Fields that are empty are left out, and so are those that concern only the tool itself or JetStream.
-
-    :param name: as ``nats context ls`` shows it.
+    :param name: the name that ``nats context ls`` shows.
     :param environment: for ``XDG_CONFIG_HOME`` and ``HOME``, and for the variables in the context's paths.
-    :return: settings by name, their values as text or 1.
-    :raises SettingError: there is no such context, it cannot be read, or it has something in it that natsroute cannot
-        do. No value from it is in the error.
     """
-    fields = _read(name, environment)
-    for field, remedy in _UNKNOWN_TO_US.items():
-        if _text(name, fields, field):
-            raise SettingError(_SETTING, name, f"natsroute cannot do what its {field!r} asks for", remedy)
-    settings: dict[str, Any] = {"nats_url": _urls(_text(name, fields, "url"))}
-    for field, setting in _TEXTS.items():
-        settings[setting] = _text(name, fields, field)
-        # The tool looks up a password or token that is a reference, and takes a user as it is.
-        if field != "user" and (_REFERENCE.match(settings[setting]) or _FILE_REFERENCE.match(settings[setting])):
-            raise _reference(name, field)
-    for field, setting in _FILES.items():
-        text = _text(name, fields, field)
-        found = _FILE_REFERENCE.match(text)
-        settings[setting] = _expand(text[found.end() :] if found else text, environment)
-        if _REFERENCE.match(settings[setting]):
-            raise _reference(name, field)
-    first = _field(name, fields, "tls_first", bool, "true or false")
-    if first:
-        settings["tls_first"] = 1
-    if first or any(settings[_FILES[field]] for field in ("ca", "cert", "key")):
-        settings["tls"] = 1
-    return {setting: value for setting, value in settings.items() if value}
+
+    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+        self._name = name
+        self._environment = environment
+
+    def values(self) -> dict[str, Given]:
+        """
+        Read the context. Empty fields are left out, and so are those that concern only the tool itself or JetStream.
+
+        :return: settings by name, their values as text or 1.
+        :raises SettingError: there is no such context, it cannot be read, or it asks for something that natsroute does
+            not support. The error shows no value of the context.
+        """
+        fields = self._read()
+        for field, remedy in _UNSUPPORTED.items():
+            if self._text(fields, field):
+                raise self._error(f"it asks for {field!r}, which natsroute does not support", remedy)
+        found: dict[str, Given] = {}
+
+        def add(setting: str, value: str | int, field: str) -> None:
+            if value:
+                found[setting] = Given(value, f'nats context {self._name}, its "{field}"')
+
+        urls = _with_schemes(self._text(fields, "url"))
+        add("nats_url", ",".join(urls), "url")
+        for field, setting in _TEXTS.items():
+            value = self._text(fields, field)
+            # The tool looks up a password or token that is a reference. It takes a user literally.
+            if field != "user" and (_REFERENCE.match(value) or _FILE_REFERENCE.match(value)):
+                raise self._reference(field)
+            add(setting, value, field)
+        for field, setting in _FILES.items():
+            add(setting, self._path(fields, field), field)
+        if self._field(fields, "tls_first", bool, "true or false"):
+            add("tls_first", 1, "tls_first")
+        asking = [field for field in ("ca", "cert", "key") if _FILES[field] in found]
+        asking += ["tls_first"] if "tls_first" in found else []
+        asking += ["url"] if any(url.startswith(("tls://", "wss://")) for url in urls) else []
+        if asking:  # also for servers that another source gives: the context's login was meant for TLS
+            add("tls", 1, asking[0])
+        return found
+
+    def _read(self) -> dict[str, Any]:
+        """The fields of the context, with their names in lower case."""
+        name = self._name
+        if not name or re.search(r"[/\\]|\.\.", name) or not name.isprintable():
+            raise self._error("it cannot be the name of a context", "Give one that nats context ls shows")
+        folder = self._folder()
+        try:
+            data = (folder / f"{name}.json").read_bytes()
+        except FileNotFoundError:
+            known = sorted(path.stem for path in folder.glob("*.json"))
+            remedy = f"Give one of {', '.join(known)}" if known else f"Create it with: nats context save {name}"
+            raise self._error(f"there is no such context in {folder}", remedy) from None
+        except OSError as error:
+            remedy = f"Make it readable for natsroute's user, in {folder}"
+            raise self._error(f"it cannot be read: {error.strerror}", remedy) from None
+        problem = ""
+        try:
+            fields = json.loads(data.decode())
+        except (ValueError, RecursionError):  # these exceptions, and their texts, hold the content of the file
+            problem = "it is not JSON"
+        else:
+            if isinstance(fields, dict):
+                # As Go reads JSON: names in any case, and null is no value.
+                return {field.lower(): value for field, value in fields.items() if value is not None}
+            problem = "it is not a JSON object"
+        raise self._error(problem, f"Rewrite it with: nats context edit {name}")
+
+    def _folder(self) -> Path:
+        if self._environment.get("XDG_CONFIG_HOME"):
+            return Path(self._environment["XDG_CONFIG_HOME"], "nats", "context")
+        if self._environment.get("HOME"):
+            return Path(self._environment["HOME"], ".config", "nats", "context")
+        raise self._error("neither XDG_CONFIG_HOME nor HOME is set", "Set one of them")
+
+    def _text(self, fields: Mapping[str, Any], field: str) -> str:
+        text: str = self._field(fields, field, str, "text")
+        return text
+
+    def _field(self, fields: Mapping[str, Any], field: str, kind: type, what: str) -> Any:
+        value = fields.get(field, kind())
+        if not isinstance(value, kind):
+            raise self._error(f"its {field!r} is not {what}", f"Correct it: nats context edit {self._name}")
+        return value
+
+    def _path(self, fields: Mapping[str, Any], field: str) -> str:
+        text = self._text(fields, field)
+        reference = _FILE_REFERENCE.match(text)
+        path = self._expand(text[reference.end() :] if reference else text)
+        if _REFERENCE.match(path):
+            raise self._reference(field)
+        return path
+
+    def _expand(self, path: str) -> str:
+        """``$VAR``, ``${VAR}`` and then ``~``. As for the tool, a variable that is not set is empty."""
+        path = _VARIABLE.sub(lambda found: self._environment.get(found[1] or found[2], ""), path)
+        return self._environment.get("HOME", "~") + path[1:] if path.startswith("~") else path
+
+    def _reference(self, field: str) -> SettingError:
+        problem = f"its {field!r} refers to something that the nats tool looks up elsewhere"
+        return self._error(problem, "Write the value itself, or the path of the file, into the context")
+
+    def _error(self, problem: str, remedy: str) -> SettingError:
+        return SettingError(_SETTING, self._name, problem, remedy)
 
 
-def _read(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of a context, their names in small letters."""
-    if not name or re.search(r"[/\\]|\.\.", name) or not name.isprintable():
-        raise SettingError(_SETTING, name, "it cannot be the name of a context", "Give one that nats context ls shows")
-    folder = _folder(name, environment)
-    try:
-        data = (folder / f"{name}.json").read_bytes()
-    except FileNotFoundError:
-        known = sorted(path.stem for path in folder.glob("*.json"))
-        remedy = f"Give one of {', '.join(known)}" if known else f"Make it with: nats context save {name}"
-        raise SettingError(_SETTING, name, f"there is no such context in {folder}", remedy) from None
-    except OSError as error:
-        problem = f"it cannot be read: {error.strerror}"
-        raise SettingError(_SETTING, name, problem, f"Let natsroute's user read it, in {folder}") from None
-    problem = ""
-    try:
-        fields = json.loads(data.decode())
-    except (ValueError, RecursionError):  # their texts, and they themselves, have the file's content in them
-        problem = "it is not JSON"
-    else:
-        if isinstance(fields, dict):
-            # As Go reads it: the names in any case, and null is nothing.
-            return {field.lower(): value for field, value in fields.items() if value is not None}
-        problem = "it is not a JSON object"
-    raise SettingError(_SETTING, name, problem, f"Write it anew with: nats context edit {name}")
+def with_context(given: Mapping[str, Given], environment: Mapping[str, str]) -> dict[str, Given]:
+    """
+    Add what the ``nats_context`` among some settings says, if there is one.
+
+    It adds servers, a login and TLS, and each of the three only if there is nothing of the kind: a login given above is
+    not mixed with the context's.
+
+    :param given: settings from the sources above.
+    :raises SettingError: as :meth:`NatsContext.values`; also if the context's URL holds a login and another is given.
+    """
+    settings = dict(given)
+    if "nats_context" not in given or not (name := check_text(_SETTING, given["nats_context"].value)):
+        return settings
+    context = NatsContext(name, environment).values()
+    if _has(given, LOGIN) and not _has(given, ("nats_url",)) and _has_login_in_url(context):
+        problem = "its url has a login, and there is one in the settings too"
+        raise SettingError(_SETTING, name, problem, "Leave one of them out")
+    for group in (("nats_url",), LOGIN, TLS):
+        if not _has(given, group):
+            settings.update({setting: context[setting] for setting in group if setting in context})
+    return settings
 
 
-def _folder(name: str, environment: Mapping[str, str]) -> Path:
-    if environment.get("XDG_CONFIG_HOME"):
-        return Path(environment["XDG_CONFIG_HOME"], "nats", "context")
-    if environment.get("HOME"):
-        return Path(environment["HOME"], ".config", "nats", "context")
-    raise SettingError(_SETTING, name, "neither XDG_CONFIG_HOME nor HOME is set", "Set one of them")
+def _has(given: Mapping[str, Given], group: Sequence[str]) -> bool:
+    """Whether one of these settings is given, and neither empty nor off."""
+    return any(
+        flag_value(given[setting].value) is not False if setting in _SWITCHES else bool(given[setting].value)
+        for setting in group
+        if setting in given
+    )
 
 
-def _text(name: str, fields: Mapping[str, Any], field: str) -> str:
-    text: str = _field(name, fields, field, str, "text")
-    return text
+def _has_login_in_url(context: Mapping[str, Given]) -> bool:
+    if "nats_url" not in context:
+        return False
+    with Origins.of(context).in_errors():
+        return any(parse_url(url).credentials for url in nats_urls(str(context["nats_url"].value)))
 
 
-def _field(name: str, fields: Mapping[str, Any], field: str, kind: type, what: str) -> Any:
-    value = fields.get(field, kind())
-    if not isinstance(value, kind):
-        raise SettingError(_SETTING, name, f"its {field!r} is not {what}", f"Correct it: nats context edit {name}")
-    return value
-
-
-def _reference(name: str, field: str) -> SettingError:
-    problem = f"its {field!r} refers to what the nats tool looks up elsewhere"
-    return SettingError(_SETTING, name, problem, "Write the value itself, or the path of the file, into the context")
-
-
-def _urls(text: str) -> str:
+def _with_schemes(text: str) -> list[str]:
     """The URLs as the tool understands them: without a scheme they are ``nats://``."""
     urls = [url.strip() for url in text.split(",") if url.strip()]
-    return ",".join(url if "://" in url else f"nats://{url}" for url in urls)
-
-
-def _expand(path: str, environment: Mapping[str, str]) -> str:
-    """``$VAR``, ``${VAR}`` and then ``~``; as for the tool, a variable that is not set is empty."""
-    path = _VARIABLE.sub(lambda found: environment.get(found[1] or found[2], ""), path)
-    return environment.get("HOME", "~") + path[1:] if path.startswith("~") else path
+    return [url if "://" in url else f"nats://{url}" for url in urls]

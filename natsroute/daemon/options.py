@@ -1,4 +1,4 @@
-"""The command line of ``twistd natsroute``: the settings, each under its own name, with underscores or dashes."""
+"""The command line of ``twistd natsroute``. Each setting is an option, written with underscores or dashes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from twisted.python.usage import UsageError
 
 from natsroute._version import __version__
 from natsroute.daemon.service import NatsrouteService
-from natsroute.daemon.settings import ENVIRONMENT_PREFIX, SETTING_FIELDS, Settings
+from natsroute.daemon.settings import SETTING_FIELDS, Settings
+from natsroute.daemon.sources import ENVIRONMENT_PREFIX, Environment, Given
 from natsroute.errors import SettingError
 
 
 @contextmanager
-def _mistakes_end_the_program() -> Iterator[None]:
-    """Exit code 1 and one message, without traceback and without the whole help before it."""
+def _one_message_for_errors() -> Iterator[None]:
+    """End the program with exit code 1 and one message, without a traceback and without the whole help before it."""
     try:
         yield
     except (UsageError, SettingError) as error:
@@ -29,23 +30,45 @@ def _mistakes_end_the_program() -> Iterator[None]:
 
 
 def makeService(options: Options) -> NatsrouteService:
-    """What ``twistd natsroute`` runs."""
-    with _mistakes_end_the_program():
+    """
+    The service that ``twistd natsroute`` runs.
+
+    :raises SystemExit: a setting cannot work; the exit code is 1, and the message says what to do.
+    """
+    with _one_message_for_errors():
         return NatsrouteService(options.settings)
 
 
 def service_from_environment(environment: Mapping[str, str] = os.environ) -> NatsrouteService:
-    """What ``natsroute.tac`` runs: all settings are variables, as ``NATSROUTE_NATS_URL``."""
-    with _mistakes_end_the_program():
+    """
+    The service that ``natsroute.tac`` runs. All settings come from variables such as ``NATSROUTE_NATS_URL``.
+
+    :raises SystemExit: as :func:`makeService`.
+    """
+    with _one_message_for_errors():
         return NatsrouteService(Settings.from_environment(environment))
+
+
+class CommandLine:
+    """
+    The options of ``twistd natsroute``, as a source of settings.
+
+    :param options: the settings given, each as text, a list of texts if it is repeatable, or True.
+    """
+
+    def __init__(self, options: Mapping[str, object]) -> None:
+        self._options = options
+
+    def values(self) -> dict[str, Given]:
+        """The options as they were written."""
+        return {name: Given(value, f"--{name}") for name, value in self._options.items()}
 
 
 class Options(TwistedOptions):
     """
-    Command line to :class:`~natsroute.daemon.settings.Settings`. What is not given there is taken from the
-    environment.
+    Parses the command line of ``twistd natsroute``. What it does not say comes from the environment.
 
-    A mistake ends the program with exit code 1 and one message, not with the whole help before it.
+    An error ends the program with exit code 1 and one message, without the whole help before it.
 
     :ivar settings: the settings, once the command line is parsed.
     """
@@ -53,7 +76,7 @@ class Options(TwistedOptions):
     synopsis = "[--nats_url URL] [--subject_queue_group SUBJECT:GROUP ...] [--event_routes FILE ...]"
     longdesc = (
         "Runs event routes in Python for NATS messages, as Kamailio's nats module does in its script. Each option is "
-        "also a variable, so that a password need not be on the command line: "
+        "also an environment variable, so that a password need not be on the command line: "
         f"{ENVIRONMENT_PREFIX}NATS_URL=nats://user:password@host."
     )
 
@@ -64,11 +87,11 @@ class Options(TwistedOptions):
         super().__init__()
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        with _mistakes_end_the_program():
+        with _one_message_for_errors():
             super().parseOptions([_with_dashes(option) for option in (sys.argv[1:] if options is None else options)])
 
     def getUsage(self, width: int | None = None) -> str:
-        # usage.Options knows its methods by names with dashes; the help shows the names of the modparams.
+        # usage.Options names its methods with dashes; the help shows the names of the modparams.
         usage: str = super().getUsage(width)
         return re.sub(r"--[a-z-]+", lambda found: _with_underscores(found[0]), usage)
 
@@ -78,7 +101,7 @@ class Options(TwistedOptions):
         raise SystemExit(0)
 
     def postOptions(self) -> None:
-        self.settings = Settings.from_environment(os.environ, **self.given)
+        self.settings = Settings.load([CommandLine(self.given), Environment(os.environ, SETTING_FIELDS)], os.environ)
 
 
 def _with_dashes(option: str) -> str:
@@ -92,7 +115,7 @@ def _with_underscores(option: str) -> str:
 
 
 def _option(field: attrs.Attribute[Any]) -> Callable[..., None]:
-    """The method that usage.Options calls for a setting."""
+    """The method that usage.Options calls for an option."""
     if field.metadata["flag"]:
 
         def flag(self: Options) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from natsroute.daemon.loading import load_callback, load_routes
-from natsroute.daemon.settings import QueueEntry, Settings
+from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.settings import Settings
 from natsroute.errors import RouteError, SettingError
 from natsroute.routes.runner import FindRoute
 from natsroute.routes.table import PREFIX, EventRoutes, Route, RouteTable

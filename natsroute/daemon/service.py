@@ -17,8 +17,9 @@ from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.consumer import Consumer, Consumers
 from natsroute.daemon.embedded import EmbeddedServer
+from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.routing import Routing
-from natsroute.daemon.settings import QueueEntry, Settings
+from natsroute.daemon.settings import Settings
 from natsroute.daemon.shutdown import Shutdown
 from natsroute.daemon.startup import Startup
 from natsroute.daemon.threads import Threads
@@ -67,9 +68,10 @@ class NatsrouteService(Service):
         self.settings = settings
         self._reactor = reactor
         self._connection_log = ConnectionLog(reactor)
-        self._connections = Connections(reactor, settings, credentials, self._connection_log)
-        self._embedded = EmbeddedServer(reactor) if settings.embedded_server else None
-        self._routing = Routing(settings, event_routes)
+        with settings.origins.in_errors():
+            self._connections = Connections(reactor, settings, credentials, self._connection_log)
+            self._embedded = EmbeddedServer(reactor) if settings.embedded_server else None
+            self._routing = Routing(settings, event_routes)
         self._publish_threads = Threads(reactor, "natsroute publish", settings.num_publish_workers)
         self._route_threads = Threads(reactor, "natsroute routes", settings.route_threads)
         self.in_flight = CallsInFlight(reactor, slow_after=settings.slow_route_warning)

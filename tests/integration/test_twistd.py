@@ -233,14 +233,19 @@ class MistakeTests(TwistdTestCase):
             ("--event_routes routes.py --event_routes ./routes.py", r"two event routes 'nats:in'"),
             ("--event_callback os:sep", r"event_callback = 'os:sep': it cannot be called"),
             ("--event_callback nowhere:f", r"event_callback = 'nowhere:f': .*No module named 'nowhere'"),
-            ("--no_such_option 1", r"option --no_such_option not recognized"),
         ]:
-            self.assertRegex(self.fails("natsroute", *arguments.split()), message)
+            option, *_ = arguments.split()
+            said = self.fails("natsroute", *arguments.split())
+            self.assertIn(f" (from {option}): ", said)
+            self.assertRegex(said.replace(f" (from {option})", ""), message)
         self.assertRegex(self.fails("natsroute", "--subject_queue_group", "a b:g"), "white space")
+        said = self.fails("natsroute", "--no_such_option", "1")
+        self.assertRegex(said, r"option --no_such_option not recognized")
 
     def test_environment(self) -> None:
         tac = ("--python", str(ROOT / "natsroute.tac"))
-        self.assertRegex(self.fails(*tac, NATSROUTE_NATS_URL="u:hunter2@h"), "nats_url = .* no scheme")
+        said = self.fails(*tac, NATSROUTE_NATS_URL="u:hunter2@h")
+        self.assertRegex(said, r"nats_url = .* \(from NATSROUTE_NATS_URL\): .* no scheme")
         self.assertRegex(self.fails(*tac, NATSROUTE_NATS_ULR="nats://u:hunter2@h"), "there is no such setting")
 
     def test_within_two_seconds(self) -> None:

@@ -1,0 +1,176 @@
+"""
+How one setting is read and checked: each kind of setting is a function that makes a field of
+:class:`~natsroute.daemon.settings.Settings`.
+
+A setting comes as text (from the command line, the environment or a file) or as a Python value. A type checker must
+know which values it accepts. For most it is the type of the field itself. Where more is accepted, the field names its
+converter in the class body, since that is where mypy takes the type from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import attrs
+
+from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.errors import SettingError
+
+TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+_Attribute: TypeAlias = "attrs.Attribute[Any]"
+
+
+def described(help: str, *, repeatable: bool = False, flag: bool = False) -> dict[str, Any]:
+    """
+    The metadata of a field.
+
+    :param help: what ``twistd natsroute --help`` says.
+    :param repeatable: whether it can be given several times.
+    :param flag: whether it takes no value on the command line.
+    """
+    return {"help": help, "repeatable": repeatable, "flag": flag}
+
+
+def text(help: str, default: str = "") -> Any:
+    """A setting that is a text."""
+    return attrs.field(default=default, validator=is_text, metadata=described(help))
+
+
+def count(help: str, default: int, minimum: int = 1) -> Any:
+    """A setting that is a whole number."""
+    return attrs.field(default=default, converter=_number(int, minimum), metadata=described(help))
+
+
+def seconds(help: str, default: float, minimum: float = 0.001) -> Any:
+    """A setting that is a number of seconds."""
+    return attrs.field(default=default, converter=_number(float, minimum), metadata=described(help))
+
+
+def flag(help: str) -> Any:
+    """A setting that is off, or on if it is given; it takes no value on the command line."""
+    return attrs.field(default=False, converter=_FLAG, metadata=described(help, flag=True))
+
+
+def switch(help: str) -> Any:
+    """A setting that is off or on, given as 0 or 1 as in Kamailio."""
+    return attrs.field(default=False, converter=_FLAG, metadata=described(help))
+
+
+def choice(help: str, choices: Sequence[str]) -> Any:
+    """A setting that is one of several words; the first is the default."""
+
+    def check(instance: object, attribute: _Attribute, value: object) -> None:
+        if value not in choices:
+            raise SettingError(
+                attribute.name, value, "it is not one of the choices", f"Give one of {', '.join(choices)}"
+            )
+
+    return attrs.field(default=choices[0], validator=check, metadata=described(help))
+
+
+def is_text(instance: object, attribute: _Attribute, value: object) -> None:
+    """
+    A validator: the value is a text.
+
+    :raises SettingError: it is not.
+    """
+    check_text(attribute.name, value)
+
+
+def check_text(setting: str, value: object) -> str:
+    """
+    The value, if it is a text.
+
+    :raises SettingError: it is not. The error does not show the value, which may be a secret.
+    """
+    if not isinstance(value, str):
+        problem = f"it is of type {type(value).__name__}, and not text"
+        raise SettingError(setting, "...", problem, "Give text, or leave it out")
+    return value
+
+
+def file_path(value: str | Path) -> str:
+    """A converter: the path of a file."""
+    return str(value) if isinstance(value, Path) else value
+
+
+def nats_urls(value: str | Iterable[str]) -> tuple[str, ...]:
+    """
+    A converter: one URL or several, each a text that may hold several with commas between them.
+
+    A comma separates two URLs only where the next URL begins: a password may hold a comma.
+
+    :raises SettingError: one is not a text.
+    """
+    parts = [part for one in _several(value) for part in re.split(r",\s*(?=\w+://)", check_text("nats_url", one))]
+    return tuple(part.strip() for part in parts)
+
+
+def queue_entries(value: str | QueueEntry | Iterable[str | QueueEntry]) -> tuple[QueueEntry, ...]:
+    """
+    A converter: one ``subject_queue_group`` or several. A single text may hold several with commas between them.
+
+    :raises SettingError: one is not a text, or malformed.
+    """
+    entries = _split(value) if isinstance(value, str) else _several(value)
+    return tuple(
+        one if isinstance(one, QueueEntry) else QueueEntry.parse(check_text("subject_queue_group", one))
+        for one in entries
+    )
+
+
+def route_files(value: str | Path | Iterable[str | Path]) -> tuple[str, ...]:
+    """
+    A converter: one routes file or module, or several. A text may hold several with commas between them, a
+    :class:`~pathlib.Path` may not.
+
+    :raises SettingError: one is neither a text nor a path.
+    """
+    files: list[str] = []
+    for one in _several(value):
+        files += [str(one)] if isinstance(one, Path) else _split(check_text("event_routes", one))
+    return tuple(files)
+
+
+def flag_value(value: object) -> bool | None:
+    """What a flag or switch means by this value; None if it means nothing."""
+    word = str(value).lower()
+    return word in TRUE if word in (*TRUE, *FALSE) else None
+
+
+def _read_flag(value: object, attribute: _Attribute) -> bool:
+    found = flag_value(value)
+    if found is None:
+        raise SettingError(attribute.name, value, "it is neither yes nor no", "Give 1 or 0")
+    return found
+
+
+_FLAG = attrs.Converter(_read_flag, takes_field=True)
+
+
+def _number(kind: type[int] | type[float], minimum: float) -> attrs.Converter[Any, Any]:
+    def read(value: Any, attribute: _Attribute) -> Any:
+        try:
+            number = kind(value)
+        except (TypeError, ValueError, OverflowError):
+            number = None
+        rounded = number != value and not isinstance(value, str)
+        if number is None or rounded or not minimum <= number < float("inf"):
+            what = "a whole number" if kind is int else "a number of seconds"
+            raise SettingError(
+                attribute.name, value, f"it is not {what} of at least {minimum}", f"Give {minimum} or more"
+            )
+        return number
+
+    return attrs.Converter(read, takes_field=True)
+
+
+def _several(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else [value]
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
