@@ -45,7 +45,7 @@ LANGUAGES = {
     "python": "tests.integration.test_snippets",
     "console": "tests.integration.test_snippets",
     "ini": "tests.integration.test_snippets",
-    "text": "equations, which are no program",
+    "text": "output of programs: tests.packaging.test_quick_start; and equations",
     "": "a Kamailio script",
 }
 

@@ -296,7 +296,7 @@ class CommandTests(RealServerTestCase):
         self.assertIn("received update for sip:alice@example.com", "\n".join(program.printed))
 
     async def test_tac(self) -> None:
-        words = shlex.split(snippet("README.md", "Deployment", "console").text)
+        words = shlex.split(snippet("README.md", "Deployment", "console").text.replace("\\\n", ""))
         start = words.index("twistd")
         variables = dict(word.split("=", 1) for word in words[:start])
         self.assertEqual(variables["NATSROUTE_NATS_URL"], "nats://user:password@10.0.0.1")

@@ -1,0 +1,59 @@
+"""What docs/ promises and no other test shows."""
+
+from __future__ import annotations
+
+import threading
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute import Event, EventRoutes
+from natsroute.daemon.connection_log import ConnectionLog
+from natsroute.errors import PendingLimitError
+from tests.support.cases import LogRecorder, RealServerTestCase
+
+
+class RouteTests(RealServerTestCase):
+    """docs/routes.md"""
+
+    async def test_a_message_to_the_subject_connected(self) -> None:
+        """It has the route of the connection event, and no server."""
+        event_route, got = EventRoutes(), list[tuple[bytes, bool]]()
+        event_route("nats:connected")(lambda event: got.append((event.data, event.server is None)))
+        service = await self.start(event_route, subject_queue_group=["connected"], num_publish_workers=1)
+        await self.until(lambda: got == [(b"", False)] * 2)
+        await service.publish("connected", b"hello")
+        await self.until(lambda: got[2:] == [(b"hello", True)])
+
+    async def test_a_timeout_of_a_thread(self) -> None:
+        """The call fails in time; the function goes on in its thread, and its result is ignored."""
+        event_route, go_on, ended = EventRoutes(), threading.Event(), list[bytes]()
+        self.addCleanup(go_on.set)
+
+        @event_route("nats:in", thread=True, timeout=0.05)
+        def block(event: Event) -> None:
+            go_on.wait(30)
+            ended.append(event.data)
+
+        log = LogRecorder(self)
+        service = await self.start(event_route, subject_queue_group=["in"])
+        await service.publish("in", b"hello")
+        await self.until(lambda: service.ledger().consumers[0].failed == 1)
+        self.assertEqual((len(log.matching("it took longer than its timeout, 0.05 s")), ended), (1, []))
+        go_on.set()
+        await self.until(lambda: ended == [b"hello"])
+        account = service.ledger().consumers[0]
+        self.assertEqual((account.succeeded, account.failed, account.in_progress), (0, 1, 0))
+
+
+class SlowConsumerLogTests(SynchronousTestCase):
+    """docs/routes.md, "When routes are too slow"."""
+
+    def test_once_a_minute(self) -> None:
+        clock, log = Clock(), LogRecorder(self)
+        connection_log = ConnectionLog(clock)
+        error = PendingLimitError("a", "q", 10, 1000, "pause")
+        for seconds, lines in ((0, 1), (59, 1), (2, 2), (59, 2), (2, 3)):
+            clock.advance(seconds)
+            connection_log.slow("consumer a:q", error)
+            self.assertEqual(len(log.matching("consumer a:q: the routes of a:q are too slow")), lines)
