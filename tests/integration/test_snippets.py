@@ -65,7 +65,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def names_in(snippet: Snippet, **stand_ins: object) -> dict[str, Any]:
-    """What a snippet defines, when it is run with these in the place of names of the prelude."""
+    """What a snippet defines, when it is run with these instead of names of the prelude."""
     names: dict[str, Any] = {"__name__": "snippet"}
     exec(compile(snippet.source, str(snippet), "exec"), names)
     names.update(stand_ins)
@@ -232,6 +232,9 @@ class ServiceTests(RealServerTestCase):
         self.assertEqual(len(comments), 2)
         self.assertTrue(lines[0].startswith(comments[0].rstrip("…")), lines)
         self.assertEqual(lines[-1], comments[1])
+        equations = snippet("docs/reliability.md", "The ledger", "text").text.splitlines()
+        for equation, line in zip(equations, (lines[0].partition(" ")[2], lines[-1]), strict=True):
+            self.assertEqual(equation.split()[3:], line.replace("0 ", "").split())
         self.assertIn("nats:Kamailio-World 2 1 0 0 0", printed.getvalue())
 
 
