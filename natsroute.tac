@@ -1,8 +1,8 @@
 """
-natsroute from environment variables: ``twistd --nodaemon --pidfile= --python natsroute.tac``.
+natsroute with all settings from environment variables: ``twistd --nodaemon --pidfile= --python natsroute.tac``.
 
-Every setting is a variable: NATSROUTE_NATS_URL, NATSROUTE_SUBJECT_QUEUE_GROUP, NATSROUTE_EVENT_ROUTES and so on; several
-values are separated by commas.
+The variables are NATSROUTE_NATS_URL, NATSROUTE_SUBJECT_QUEUE_GROUP, NATSROUTE_EVENT_ROUTES and so on. Commas separate
+several values.
 """
 
 from twisted.application.service import Application

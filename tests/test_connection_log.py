@@ -8,30 +8,32 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute.client.connection import Connection
 from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import Server
-from natsroute.daemon.connection_log import MAX_COMPLAINTS, ConnectionLog
+from natsroute.daemon.connection_log import MAX_SERVER_ERRORS, ConnectionLog
+from natsroute.errors import PendingLimitError
 from tests.support.cases import LogRecorder
 from tests.support.memory_network import MemoryNetwork, info
 
 
-class AnnouncementsTests(SynchronousTestCase):
+class ConnectionLogTests(SynchronousTestCase):
     """What an operator needs, once."""
 
     def setUp(self) -> None:
         self.network = MemoryNetwork()
         self.log = LogRecorder(self)
-        self.announcements = ConnectionLog(Clock())
+        self.clock = Clock()
+        self.connection_log = ConnectionLog(self.clock)
 
-    def connection(self, name: str) -> Connection:
+    def connection(self, name: str, *hosts: str) -> Connection:
         connection = Connection(
             self.network.clock,
-            ServerPool([Server("a")], Backoff(2.0, 10.0, 0.0)),
+            ServerPool([Server(host) for host in hosts or ("a",)], Backoff(2.0, 10.0, 0.0), keep_order=True),
             endpoint_for=self.network.endpoint_for,
         )
-        self.announcements.watch(name, connection)
+        self.connection_log.watch(name, connection)
         connection.startService()
         return connection
 
-    def test_a_server_that_is_away_is_told_once(self) -> None:
+    def test_a_server_that_is_down_is_logged_once(self) -> None:
         """However many connections try it, and however often."""
         self.network.refusing = {"nats://a:4222"}
         for name in ("one", "two", "three"):
@@ -41,11 +43,11 @@ class AnnouncementsTests(SynchronousTestCase):
             self.log.lines("warn"),
             [
                 "Cannot use nats://a:4222: Connection was refused by other side. natsroute keeps trying, "
-                "in silence until that changes"
+                "and logs this cause only once"
             ],
         )
 
-    def test_a_new_cause_is_told(self) -> None:
+    def test_a_new_cause_is_logged(self) -> None:
         self.network.refusing = {"nats://a:4222"}
         self.connection("one")
         self.network.clock.advance(0)
@@ -56,7 +58,7 @@ class AnnouncementsTests(SynchronousTestCase):
         self.assertEqual(len(self.log.lines("warn")), 2)
         self.assertIn("Authorization Violation", self.log.lines("warn")[1])
 
-    def test_come_and_gone(self) -> None:
+    def test_connected_and_lost(self) -> None:
         self.connection("consumer a:q")
         for _ in range(2):
             self.network.clock.advance(0)
@@ -64,33 +66,55 @@ class AnnouncementsTests(SynchronousTestCase):
             self.network.clock.advance(60)
             self.network.link.lose()
         up = "consumer a:q: connected to nats://a:4222 (nats-server 2.15.1)"
-        down = "consumer a:q: lost nats://a:4222: Connection was closed cleanly; connecting again"
+        down = "consumer a:q: lost nats://a:4222: Connection was closed cleanly; reconnecting"
         self.assertEqual(self.log.lines(), [up, down, up, down])
 
-    def test_what_the_server_says(self) -> None:
+    def test_a_server_error(self) -> None:
         self.connection("worker")
         self.network.clock.advance(0)
         self.network.link.shake_hands()
         self.network.link.receive(b"-ERR 'Slow Consumer'\r\n")
         self.assertEqual(self.log.lines("error"), ["worker: the server says: Slow Consumer"])
 
-    def test_a_server_that_complains_of_everything(self) -> None:
-        """Each complaint once, up to a bound; anew when it has connected again."""
+    def test_many_server_errors(self) -> None:
+        """Each error once, up to a limit. After a reconnect they are logged again."""
         self.connection("worker")
         for _ in range(2):
             self.network.clock.advance(0)
             self.network.link.shake_hands()
             for number in range(100):
-                self.network.link.receive(b"-ERR 'Complaint %d'\r\n" % (number // 2))
+                self.network.link.receive(b"-ERR 'Error %d'\r\n" % (number // 2))
             errors = self.log.lines("error")
-            self.assertEqual(len(errors), MAX_COMPLAINTS)
-            self.assertEqual(errors[0], "worker: the server says: Complaint 0")
-            self.assertIn("not logged until it connects again", errors[-1])
+            self.assertEqual(len(errors), MAX_SERVER_ERRORS)
+            self.assertEqual(errors[0], "worker: the server says: Error 0")
+            self.assertIn("not logged until it reconnects", errors[-1])
             self.log.events.clear()
             self.network.clock.advance(60)
             self.network.link.lose()
 
-    def test_what_a_terminal_would_obey(self) -> None:
+    def test_overflow(self) -> None:
+        """Once a minute for each connection."""
+        error = PendingLimitError("a", "q", 3, 30, "pause")
+        for seconds in (0, 59, 1):
+            self.clock.advance(seconds)
+            self.connection_log.overflow("one", error)
+        self.connection_log.overflow("two", error)
+        self.assertEqual(self.log.lines("warn"), [f"one: {error}", f"one: {error}", f"two: {error}"])
+
+    def test_lame_duck(self) -> None:
+        """The connection says where it leaves, before it is elsewhere."""
+        connection = self.connection("worker", "a", "b")
+        self.network.clock.advance(0)
+        self.network.link.shake_hands()
+        self.log.events.clear()
+        self.network.link.receive(info(ldm=True))
+        server = connection.status().server
+        self.assertEqual(
+            self.log.lines("info"), [f"worker: {server} shuts down soon (lame duck mode); moving to another server"]
+        )
+
+    def test_control_characters(self) -> None:
+        """None of them reaches the terminal."""
         self.connection("worker")
         self.network.clock.advance(0)
         self.network.link.shake_hands(version="1\x1b[31m\ud800")

@@ -1,1 +1,1 @@
-"""The face that twistd shows."""
+"""The program: settings, and the service that ``twistd natsroute`` runs."""

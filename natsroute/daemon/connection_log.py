@@ -1,4 +1,4 @@
-"""What the log says of connections: what an operator needs, once, however many connections share a fate."""
+"""Log lines about connections: what an operator needs, once, however many connections it concerns."""
 
 from __future__ import annotations
 
@@ -11,77 +11,83 @@ from natsroute.client.status import Change, State
 from natsroute.errors import PendingLimitError, ServerError
 from natsroute.wire.headers import printable
 
-#: Different complaints of a server that are logged for one connection, each once, until it connects again.
-MAX_COMPLAINTS = 10
-#: Seconds in which a consumer whose routes are too slow is told once.
-SLOW_AGAIN = 60.0
+#: Different errors of a server that are logged for one connection, each once, until it reconnects.
+MAX_SERVER_ERRORS = 10
+#: Seconds between two lines about the same consumer whose routes are too slow.
+OVERFLOW_INTERVAL = 60.0
 _MAX_SERVERS = 1000
 
 
 class ConnectionLog:
-    """Logs the changes of all connections of a service; a server that stays away is told once for each cause."""
+    """
+    Logs what happens to the connections of a service.
+
+    A server that cannot be used is logged once for each cause, however many connections try it and however often.
+    """
 
     log = Logger()
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._told_slow: dict[str, float] = {}
-        self._told: dict[Server, str] = {}
-        self._complaints: dict[str, set[str]] = {}
+        self._last_overflow: dict[str, float] = {}  # by the connection's name, when it was logged
+        self._failures: dict[Server, str] = {}  # the cause that was logged last
+        self._server_errors: dict[str, set[str]] = {}  # by the connection's name, those that were logged
 
     def watch(self, name: str, connection: Connection) -> None:
         """
-        Log the changes of a connection from now on.
+        Log the changes and errors of a connection from now on.
 
         :param name: what the connection is for.
         """
-        connection.observe(lambda change: self._changed(name, connection, change))
-        connection.observe_errors(lambda error: self._refused(name, error))
+        connection.observe(lambda change: self._on_change(name, connection, change))
+        connection.observe_errors(lambda error: self._on_error(name, error))
 
-    def slow(self, name: str, error: PendingLimitError) -> None:
-        """More messages wait than may; told at most once in ``SLOW_AGAIN`` seconds for each connection."""
+    def overflow(self, name: str, error: PendingLimitError) -> None:
+        """
+        Log that more messages wait for a consumer's routes than may: once a minute for each connection.
+
+        :param name: what the connection is for.
+        """
         now = self._clock.seconds()
-        if now - self._told_slow.get(name, -SLOW_AGAIN) >= SLOW_AGAIN:
-            self._told_slow[name] = now
+        if now - self._last_overflow.get(name, -OVERFLOW_INTERVAL) >= OVERFLOW_INTERVAL:
+            self._last_overflow[name] = now
             self.log.warn("{name}: {reason}", name=name, reason=error)
 
-    def _changed(self, name: str, connection: Connection, change: Change) -> None:
+    def _on_change(self, name: str, connection: Connection, change: Change) -> None:
         if change.server is None:
             return
+        server, reason = str(change.server), printable(str(change.reason).rstrip("."))
         if change.state is State.CONNECTED:
-            self._told.pop(change.server, None)
-            self._complaints.pop(name, None)
+            self._failures.pop(change.server, None)
+            self._server_errors.pop(name, None)
             version = connection.info.version if connection.info else ""
             self.log.info(
                 "{name}: connected to {server} (nats-server {version})",
                 name=name,
-                server=str(change.server),
+                server=server,
                 version=printable(version),
             )
         elif change.state is State.LAME_DUCK:
-            self.log.info("{name}: {server} goes away soon: moving to another", name=name, server=str(change.server))
-        elif change.state is State.DISCONNECTED:
-            self.log.warn(
-                "{name}: lost {server}: {reason}; connecting again",
-                name=name,
-                server=str(change.server),
-                reason=printable(str(change.reason).rstrip(".")),
+            self.log.info(
+                "{name}: {server} shuts down soon (lame duck mode); moving to another server", name=name, server=server
             )
-        elif self._told.get(change.server) != str(change.reason):
-            if len(self._told) >= _MAX_SERVERS:  # a cluster may change its members for years
-                self._told.clear()
-            self._told[change.server] = str(change.reason)
+        elif change.state is State.DISCONNECTED:
+            self.log.warn("{name}: lost {server}: {reason}; reconnecting", name=name, server=server, reason=reason)
+        elif self._failures.get(change.server) != reason:
+            if len(self._failures) >= _MAX_SERVERS:  # a cluster may change its members for years
+                self._failures.clear()
+            self._failures[change.server] = reason
             self.log.warn(
-                "Cannot use {server}: {reason}. natsroute keeps trying, in silence until that changes",
-                server=str(change.server),
-                reason=printable(str(change.reason).rstrip(".")),
+                "Cannot use {server}: {reason}. natsroute keeps trying, and logs this cause only once",
+                server=server,
+                reason=reason,
             )
 
-    def _refused(self, name: str, error: ServerError) -> None:
-        # A server may say a million, each in other words, and a route may be refused a million subjects.
-        told = self._complaints.setdefault(name, set())
-        if error.text in told or len(told) == MAX_COMPLAINTS:
+    def _on_error(self, name: str, error: ServerError) -> None:
+        # A server may send a million errors, each with another text, and may refuse a route a million subjects.
+        logged = self._server_errors.setdefault(name, set())
+        if error.text in logged or len(logged) == MAX_SERVER_ERRORS:
             return
-        told.add(error.text)
-        more = ". More of them are not logged until it connects again" if len(told) == MAX_COMPLAINTS else ""
+        logged.add(error.text)
+        more = ". Further errors are not logged until it reconnects" if len(logged) == MAX_SERVER_ERRORS else ""
         self.log.error("{name}: the server says: {reason}{more}", name=name, reason=printable(error.text), more=more)

@@ -1,8 +1,6 @@
-"""Credentials and certificates that the settings name: what can be known of them at the start is found out there."""
+"""Credentials and certificates that the settings name. Mistakes in them are found at the start, where possible."""
 
 from __future__ import annotations
-
-from functools import partial
 
 from natsroute.client.auth import Credentials, CredentialsSource, from_creds_file, from_nkey_file, warn_of_readers
 from natsroute.client.transport.tls import Tls
@@ -11,25 +9,31 @@ from natsroute.daemon.settings import Settings
 
 def credentials_source(settings: Settings) -> CredentialsSource:
     """
-    Who we are, for servers whose URL does not say. Files are read anew for each connection.
+    The login for servers whose URL has none.
 
-    :raises SettingError: a file cannot be read, or is not what it should be.
+    :return: called before each attempt to connect. It reads a file again each time, so that a renewed one is used.
+    :raises SettingError: a file cannot be read, or does not hold what it should.
     """
     if not settings.creds_file and not settings.nkey_file:
         known = Credentials(settings.user or None, settings.password if settings.user else None, settings.token or None)
         return lambda: known
     name, read = ("creds_file", from_creds_file) if settings.creds_file else ("nkey_file", from_nkey_file)
-    path = getattr(settings, name)
-    read(path)
+    path: str = getattr(settings, name)
+
+    def read_again() -> Credentials:
+        with settings.origins.in_errors():
+            return read(path)
+
+    read_again()
     warn_of_readers(name, path)
-    return partial(read, path)
+    return read_again
 
 
 def checked_tls(settings: Settings) -> Tls:
     """
-    How TLS is done.
+    The files and names for TLS.
 
-    :raises SettingError: TLS is asked for and not installed, or a file is not what it should be.
+    :raises SettingError: TLS is required and not installed, or a file does not hold what it should.
     """
     if settings.require_tls:
         settings.client_tls.check()

@@ -1,4 +1,4 @@
-"""Finding the code that the settings name: files and modules of event routes, and the event callback."""
+"""Loads the code that the settings name: files and modules of event routes, and the event callback."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -16,29 +16,40 @@ from natsroute.routes.event import RouteFunction
 from natsroute.routes.table import EventRoutes
 
 
-def load_routes(names: Iterable[str]) -> EventRoutes:
+def load_routes(names: Sequence[str], own: Iterable[EventRoutes] = ()) -> EventRoutes:
     """
-    All event routes of the files and modules named.
+    Load event routes.
 
-    :raises SettingError: one cannot be loaded, holds no EventRoutes, or two routes have the same name.
+    :param names: files and modules.
+    :param own: event routes of the program, which come first.
+    :return: all of them together.
+    :raises SettingError: a file or module cannot be loaded or has no EventRoutes, or two routes have the same name.
     """
-    found: dict[int, EventRoutes] = {}  # by identity: a module may import another's EventRoutes
+    found: dict[int, EventRoutes] = {}  # by identity: a module may import the EventRoutes of another
     for name in names:
         module = _load(name)
-        here = {id(value): value for value in vars(module).values() if isinstance(value, EventRoutes)}
-        if not here:
-            raise _bad(name, "there is no EventRoutes in it", "Write event_route = EventRoutes() and decorate with it")
-        found.update(here)
+        in_module = {id(value): value for value in vars(module).values() if isinstance(value, EventRoutes)}
+        if not in_module:
+            raise SettingError(
+                "event_routes",
+                name,
+                "there is no EventRoutes in it",
+                "Write event_route = EventRoutes() and decorate with it",
+            )
+        found.update(in_module)
     try:
-        return EventRoutes.merged(found.values())
+        return EventRoutes.merged([*own, *found.values()])
     except RouteError as error:
-        raise _bad(", ".join(names), str(error), "A route may stand in one place only") from None
+        raise SettingError(
+            "event_routes", ", ".join(names), str(error), "Each route can be defined only once"
+        ) from None
 
 
 def load_callback(name: str) -> RouteFunction:
     """
-    The function behind ``package.module:function`` or ``package.module.function``.
+    Load the event callback.
 
+    :param name: ``package.module:function`` or ``package.module.function``.
     :raises SettingError: it cannot be imported, or cannot be called.
     """
     module_name, colon, path = name.partition(":")
@@ -62,7 +73,7 @@ def _load(name: str) -> ModuleType:
     if name.endswith(".py") or os.sep in name:
         path = Path(name)
         if not path.is_file():
-            raise _bad(name, "there is no such file", "Name a Python file or a module")
+            raise SettingError("event_routes", name, "there is no such file", "Name a Python file or a module")
         return _guarded("event_routes", name, lambda: _run_file(path))
     return _guarded("event_routes", name, lambda: _import(name))
 
@@ -76,7 +87,7 @@ def _import(name: str) -> ModuleType:
 def _run_file(path: Path) -> ModuleType:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
-        sys.path.insert(0, folder)  # so that the file can import its neighbours, as a script can
+        sys.path.insert(0, folder)  # so that the file can import modules beside it, as a script can
     spec = importlib.util.spec_from_file_location(f"natsroute_routes_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -87,17 +98,13 @@ def _run_file(path: Path) -> ModuleType:
 
 
 def _guarded(setting: str, name: str, load: Callable[[], ModuleType]) -> ModuleType:
-    """Whatever is wrong with the code becomes one error that names its line."""
+    """Load code. Any exception in it becomes an error that names the file and the line."""
     try:
         return load()
     except SyntaxError as error:
         problem = f"syntax error in line {error.lineno} of {error.filename}: {error.msg}"
-        raise SettingError(setting, name, problem, "Mend that line") from None
+        raise SettingError(setting, name, problem, "Fix that line") from None
     except (Exception, SystemExit) as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         problem = f"{type(error).__name__}: {error} (line {where.lineno} of {where.filename})"
-        raise SettingError(setting, name, problem, "It must be importable; mend what it says") from None
-
-
-def _bad(name: str, problem: str, remedy: str) -> SettingError:
-    return SettingError("event_routes", name, problem, remedy)
+        raise SettingError(setting, name, problem, "Fix the error, so that the code can be imported") from None

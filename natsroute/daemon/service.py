@@ -119,7 +119,7 @@ class NatsrouteService(Service):
         )
 
         def on_overflow(error: PendingLimitError) -> None:
-            self._connection_log.slow(purpose, error)
+            self._connection_log.overflow(purpose, error)
             events.on_overflow(error)
 
         return Consumer.subscribe(entry, connection, runner, self.settings.pending_limits, on_overflow)

@@ -92,7 +92,7 @@ class Shutdown:
         unfinished = self._consumers.unfinished
         if unfinished:
             self.log.error(
-                "{count} messages were received and not handled to the end, to {subjects}",
+                "Messages received but not fully handled: {count}; subjects: {subjects}",
                 count=len(unfinished),
                 subjects=", ".join(sorted(set(unfinished))[:10]),
             )

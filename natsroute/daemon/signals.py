@@ -1,4 +1,4 @@
-"""The second SIGTERM or SIGINT: Twisted begins the end at the first, and has no use for another."""
+"""The second SIGTERM or SIGINT. Twisted stops the reactor at the first, and ignores all others."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 
-def call_at_next_signal(reactor: Any, function: Callable[[], object]) -> None:
+def call_at_next_signal(reactor: Any, on_signal: Callable[[], object]) -> None:
     """
-    Have a function called in the reactor's thread at the next SIGTERM or SIGINT; later ones do what they do by default.
+    Wait for the next SIGTERM or SIGINT. Signals after that one have their default effect: they end the process.
 
-    Outside the main thread, where Python has no signals, nothing is done.
+    Does nothing outside the main thread, where Python cannot handle signals.
+
+    :param on_signal: called once, in the reactor's thread.
     """
 
     def signalled(number: int, frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
-        reactor.callFromThread(function)
+        reactor.callFromThread(on_signal)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         try:

@@ -1,4 +1,4 @@
-"""A pool of threads as a service, whose end is bounded even when a thread's is not."""
+"""A pool of threads as a service. Its stop takes a bounded time, even if a thread is blocked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class _DaemonThread(threading.Thread):
-    """A thread that a process does not wait for when it ends."""
+    """A thread that the end of the process does not wait for."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, daemon=True, **kwargs)  # type: ignore[arg-type]
@@ -26,11 +26,13 @@ class Threads(Service):
     """
     Runs functions in a :class:`~twisted.python.threadpool.ThreadPool` of its own.
 
-    Twisted's ``stop()`` joins every thread, and one blocked function would keep the process for ever. So it is called
-    in a thread of its own and waited for so long; threads still blocked then end with the process.
+    Twisted's ``stop()`` joins every thread, and one blocked function would keep the process alive forever. So it is
+    called in a thread of its own, for which :meth:`stopService` waits up to ``patience`` seconds. Threads that are
+    still blocked then end with the process.
 
-    :param size: threads at most.
-    :param patience: seconds to wait for them at the end.
+    :param name: the name of the pool, for the log.
+    :param size: the maximum number of threads.
+    :param patience: seconds that a stop waits for the threads.
     """
 
     log = Logger()
@@ -49,9 +51,10 @@ class Threads(Service):
 
     def run(self, function: Callable[..., T], *arguments: object) -> Deferred[T]:
         """
-        Run a function in a thread.
+        Run a function in a thread. It waits in a queue while all threads are busy or the service does not run.
 
-        :return: fires in the reactor's thread with what the function returns, or fails with what it raises.
+        :return: fires in the reactor's thread with the result of the function, or fails with the exception that it
+            raises. To cancel it does not stop the function.
         """
         return deferToThreadPool(self._reactor, self._pool, function, *arguments)
 
@@ -63,29 +66,29 @@ class Threads(Service):
         """
         End the threads.
 
-        :return: fires when they have ended, or the patience has.
+        :return: fires in the reactor's thread when they have ended, or after ``patience`` seconds; never fails.
         """
         super().stopService()
         stopped: Deferred[None] = Deferred()
         pool, self._pool = self._pool, self._new_pool()
 
-        def end() -> None:
+        def join() -> None:
             pool.stop()
-            self._reactor.callFromThread(tell, True)
+            self._reactor.callFromThread(finish, True)
 
-        def tell(in_time: bool) -> None:
+        def finish(in_time: bool) -> None:
             if stopped.called:
                 return
             if in_time:
                 give_up.cancel()
             else:
                 self.log.error(
-                    "{count} threads of the pool {name} are still blocked; they end with the process",
+                    "Threads of the pool {name} that are still blocked: {count}. They end with the process",
                     count=len(pool.working),
                     name=self._name,
                 )
             stopped.callback(None)
 
-        give_up = self._reactor.callLater(self._patience, tell, False)
-        threading.Thread(target=end, daemon=True).start()
+        give_up = self._reactor.callLater(self._patience, finish, False)
+        threading.Thread(target=join, daemon=True).start()
         return stopped

@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import TestCase
 
-from natsroute.daemon.connection_log import MAX_COMPLAINTS
+from natsroute.daemon.connection_log import MAX_SERVER_ERRORS
 from natsroute.daemon.embedded import EmbeddedServer
 from tests.support.cases import until
 from tests.support.certificates import Certificates
@@ -345,8 +345,8 @@ class AfterLoginTests(HostileTestCase):
                     ("200 MiB for nobody", "", 0, lambda: many(b"MSG a 99 1048576\r\n" + payload + b"\r\n", 200)),
                     ("new clusters again and again", "", 0, lambda: _new_clusters(20)),
                     ("INFO again and again", "", 0, lambda: many(info(x="x" * 9_000), 10_000)),
-                    ("300,000 -ERR", "foo 0", MAX_COMPLAINTS, lambda: _numbered(b"-ERR 'foo %d'\r\n", 300_000)),
-                    ("100,000 refused subjects", "s.0", MAX_COMPLAINTS, lambda: _numbered(refused, 100_000)),
+                    ("300,000 -ERR", "foo 0", MAX_SERVER_ERRORS, lambda: _numbered(b"-ERR 'foo %d'\r\n", 300_000)),
+                    ("100,000 refused subjects", "s.0", MAX_SERVER_ERRORS, lambda: _numbered(refused, 100_000)),
                 ]
             ]
         )

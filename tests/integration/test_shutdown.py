@@ -51,7 +51,7 @@ class ShutdownTests(RealServerTestCase):
         self.assertEqual(
             (len(handled), subscription.pending, len(service.in_flight.running)), (subscription.received, 0, 0)
         )
-        self.assertEqual(log.matching("not handled"), [])
+        self.assertEqual(log.matching("not fully handled"), [])
         self.assertEqual(sorted(handled), list(range(len(handled))))
         self.assertEqual((service.publisher.account().confirmed, service.publisher.account().failed), (len(handled), 0))
         await self.until(lambda: len(seen) == len(handled))
@@ -91,8 +91,8 @@ class ShutdownTests(RealServerTestCase):
         log = LogRecorder(self)
         await service.stopService()
         self.assertEqual(
-            log.matching("not handled"),
-            ["3 messages were received and not handled to the end, to slow.0, slow.1, slow.2"],
+            log.matching("not fully handled"),
+            ["Messages received but not fully handled: 3; subjects: slow.0, slow.1, slow.2"],
         )
 
     async def test_nothing_new_is_taken(self) -> None:
@@ -142,7 +142,7 @@ class ShutdownTests(RealServerTestCase):
         await service.stopService()
         calls = len(begun)
         self.assertEqual(
-            log.matching("not handled"), ["6 messages were received and not handled to the end, to in.a, in.b"]
+            log.matching("not fully handled"), ["Messages received but not fully handled: 6; subjects: in.a, in.b"]
         )
         self.assertEqual((log.lines("critical"), set(begun)), ([], {b"0"}))
         self.assert_exact(service, 0, 2, 0, 4)

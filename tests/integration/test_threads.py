@@ -49,7 +49,7 @@ class ThreadsTests(TestCase):
         running = threads.run(release.wait)
         await threads.stopService()
         self.assertEqual(
-            log.lines("error"), ["1 threads of the pool test are still blocked; they end with the process"]
+            log.lines("error"), ["Threads of the pool test that are still blocked: 1. They end with the process"]
         )
         release.set()
         await running

@@ -187,7 +187,7 @@ class MainJobTests(TwistdTestCase):
             program.wait()
             said = program.says()
             self.assertEqual("ARRIVED hello" in said, signals == 1)
-            self.assertEqual("1 messages were received and not handled to the end, to out" in said, signals == 2)
+            self.assertEqual("Messages received but not fully handled: 1; subjects: out" in said, signals == 2)
             self.assertNotIn("Traceback", said)
 
     def test_stopped_while_a_thread_is_blocked(self) -> None:
@@ -202,7 +202,7 @@ class MainJobTests(TwistdTestCase):
         self.wait_for("ARRIVED hello", program)
         program.process.send_signal(signal.SIGTERM)
         program.wait()
-        self.assertIn("threads of the pool natsroute routes are still blocked", program.says())
+        self.assertIn("Threads of the pool natsroute routes that are still blocked: 1.", program.says())
 
 
 class MistakeTests(TwistdTestCase):

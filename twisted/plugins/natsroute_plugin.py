@@ -1,4 +1,4 @@
-"""Makes ``twistd natsroute`` known to Twisted."""
+"""The plugin by which ``twistd`` finds natsroute."""
 
 from twisted.application.service import ServiceMaker
 
