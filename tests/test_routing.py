@@ -1,24 +1,15 @@
-"""natsroute.daemon.routing, and what the service makes of it"""
+"""natsroute.daemon.routing"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute import EventRoutes, NatsrouteService, Settings
+from natsroute import EventRoutes, Settings
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.routing import Routing
 from natsroute.errors import SettingError
-
-
-class Reactor(MemoryReactorClock):
-    """With the one thing that MemoryReactorClock leaves out."""
-
-    def callFromThread(self, function: Callable[..., object], *arguments: object) -> None:
-        function(*arguments)
 
 
 class RoutingTests(SynchronousTestCase):
@@ -70,13 +61,3 @@ class RoutingTests(SynchronousTestCase):
             self.event_route(f"nats:many.{number}")(lambda event: None)
         names = Routing(Settings(), self.event_route).names(QueueEntry("many.>"))
         self.assertEqual((len(names), names[-1]), (11, "and 990 more"))
-
-    def test_a_service_is_built_without_touching_the_network(self) -> None:
-        """One connection for each entry and each worker; nothing is connected before the start."""
-        reactor = Reactor()
-        settings = Settings(subject_queue_group=["a:q", "a:q", "b"], num_publish_workers=3)
-        service = NatsrouteService(settings, self.event_route, reactor=reactor)
-        self.assertEqual([str(consumer.entry) for consumer in service.consumers], ["a:q", "a:q", "b"])
-        self.assertEqual(len(service.publisher.workers), 3)
-        self.assertEqual((reactor.tcpClients, reactor.getDelayedCalls(), service.connected), ([], [], False))
-        self.successResultOf(service.stopService())

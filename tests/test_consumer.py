@@ -1,0 +1,173 @@
+"""natsroute.daemon.consumer"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute import Event, EventRoutes
+from natsroute.client.connection import Connection
+from natsroute.client.server_pool import Backoff, ServerPool
+from natsroute.client.servers import Server
+from natsroute.client.subscription import PendingLimits
+from natsroute.daemon.consumer import Consumer, Consumers
+from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.errors import PendingLimitError
+from natsroute.routes.calls import CallsInFlight
+from natsroute.routes.runner import Runner, RunnerContext
+from natsroute.routes.table import RouteTable
+from tests.support.memory_network import MemoryNetwork
+
+
+class ConsumerTestCase(SynchronousTestCase):
+    """Consumers of ``nats:a`` and ``nats:b``, whose route answers when the test says so."""
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.in_flight = CallsInFlight(self.network.clock)
+        self.consumers = Consumers(self.in_flight)
+        self.calls: list[tuple[Event, Deferred[object]]] = []
+        self.overflows: list[PendingLimitError] = []
+
+    def add(self, text: str, limits: PendingLimits = PendingLimits()) -> Consumer:
+        """A connected consumer."""
+        event_route = EventRoutes()
+
+        @event_route("nats:>")
+        def route(event: Event) -> Deferred[object]:
+            self.calls.append((event, Deferred()))
+            return self.calls[-1][1]
+
+        entry = QueueEntry.parse(text)
+        connection = Connection(
+            self.network.clock,
+            ServerPool([Server("a")], Backoff(2.0, 10.0, 0.0)),
+            endpoint_for=self.network.endpoint_for,
+            message_type=Event,
+        )
+        publish: Any = None
+        in_thread: Any = None
+        context = RunnerContext(publish, self.network.clock, in_thread, self.in_flight)
+        runner = Runner(RouteTable(event_route).find, context, subject=entry.subject, queue_group=entry.queue_group)
+        self.consumers.add(Consumer.subscribe(entry, connection, runner, limits, self.overflows.append))
+        connection.startService()
+        self.network.clock.advance(0)
+        self.network.link.shake_hands()
+        return self.consumers[-1]
+
+    def receive(self, *payloads: bytes, index: int = -1) -> None:
+        """The server sends messages."""
+        for payload in payloads:
+            self.network.links[index].receive(b"MSG a 1 %d\r\n%s\r\n" % (len(payload), payload))
+
+    @property
+    def called(self) -> list[bytes]:
+        return [event.data for event, _ in self.calls]
+
+
+class ConsumerTests(ConsumerTestCase):
+    """One ``subject_queue_group``"""
+
+    def test_subscribe(self) -> None:
+        """The server is told subject and queue group, and a message runs its route."""
+        consumer = self.add("a:q")
+        self.assertEqual((str(consumer.entry), consumer.subscription.queue_group), ("a:q", "q"))
+        self.receive(b"1")
+        self.assertEqual(self.called, [b"1"])
+        self.assertEqual(self.calls[0][0].queue_group, "q")
+
+    def test_account(self) -> None:
+        """It adds up while one call runs and one message waits."""
+        consumer = self.add("a")
+        self.receive(b"1", b"2", b"3")
+        self.calls[0][1].callback(None)
+        account = consumer.account()
+        self.assertEqual((account.name, account.received, account.succeeded), ("a", 3, 1))
+        self.assertEqual((account.in_progress, account.pending, account.dropped), (1, 1, 0))
+
+    def test_on_overflow(self) -> None:
+        consumer = self.add("a", PendingLimits(messages=1))
+        self.receive(b"1", b"2", b"3")
+        [error] = self.overflows
+        self.assertEqual((error.subject, error.messages, consumer.subscription.pending), ("a", 2, 2))
+
+
+class ConsumersTests(ConsumerTestCase):
+    """All of them"""
+
+    def test_sequence(self) -> None:
+        first, second = self.add("a"), self.add("b")
+        self.assertEqual((len(self.consumers), list(self.consumers)), (2, [first, second]))
+        self.assertEqual((self.consumers[0], self.consumers[-1:]), (first, [second]))
+
+    def test_empty(self) -> None:
+        """A service may only publish."""
+        self.assertTrue(self.consumers.idle)
+        self.successResultOf(self.consumers.drain())
+        self.successResultOf(self.consumers.close())
+        self.consumers.cut_off()
+        self.consumers.resume()
+
+    def test_hold_and_release(self) -> None:
+        """As often released as held."""
+        self.add("a")
+        self.consumers.hold()
+        self.consumers.hold()
+        self.receive(b"1")
+        self.consumers.release()
+        self.assertEqual(self.called, [])
+        self.consumers.release()
+        self.assertEqual(self.called, [b"1"])
+
+    def test_idle_and_unfinished(self) -> None:
+        """A message that waits, and one whose call runs, are not finished."""
+        self.add("a")
+        self.assertEqual((self.consumers.idle, self.consumers.unfinished), (True, []))
+        self.receive(b"1", b"2")
+        self.assertEqual((self.consumers.idle, self.consumers.unfinished), (False, ["a", "a"]))
+        self.calls[0][1].callback(None)
+        self.assertEqual((self.consumers.idle, self.consumers.unfinished), (False, ["a"]))
+        self.calls[1][1].callback(None)
+        self.assertEqual((self.consumers.idle, self.consumers.unfinished), (True, []))
+
+    def test_cut_off_and_resume(self) -> None:
+        """The call is cancelled, what waits is kept; it is handled after resume()."""
+        self.add("a")
+        self.receive(b"1", b"2")
+        self.assertFalse(self.consumers.is_cut_off)
+        self.consumers.cut_off()
+        self.assertTrue(self.consumers.is_cut_off)
+        self.assertEqual((self.called, self.consumers.unfinished), ([b"1"], ["a"]))
+        self.assertEqual(self.consumers[0].account().failed, 1)
+        self.consumers.resume()
+        self.assertEqual((self.called, self.consumers.is_cut_off), ([b"1", b"2"], False))
+
+    def test_resume_without_cut_off(self) -> None:
+        """At the first start nothing is released that nobody holds."""
+        self.add("a")
+        self.consumers.resume()
+        self.consumers.hold()
+        self.receive(b"1")
+        self.assertEqual(self.called, [])
+
+    def test_drain(self) -> None:
+        """It fires when each server has answered."""
+        self.add("a")
+        self.add("b")
+        drained = self.consumers.drain()
+        for link in self.network.links:
+            self.assertNoResult(drained)
+            self.assertIn(b"UNSUB 1\r\n", link.answer_pings())
+        self.successResultOf(drained)
+
+    def test_close(self) -> None:
+        """It fires when each connection has ended."""
+        self.add("a")
+        self.add("b")
+        closed = self.consumers.close()
+        for link in self.network.links:
+            self.assertNoResult(closed)
+            link.lose()
+        self.successResultOf(closed)

@@ -1,0 +1,94 @@
+"""natsroute.daemon.service, as it is built; tests.integration runs it"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute import Event, EventRoutes, NatsrouteService, Settings
+from natsroute.client.status import State
+from natsroute.daemon.options import CommandLine
+from natsroute.errors import PublisherStoppedError, SettingError
+from natsroute.wire.frames import Address
+
+
+class Reactor(MemoryReactorClock):
+    """With the one thing that MemoryReactorClock leaves out."""
+
+    def callFromThread(self, function: Callable[..., object], *arguments: object) -> None:
+        function(*arguments)
+
+
+class ServiceTests(SynchronousTestCase):
+    """The parts are there, and joined; nothing is started."""
+
+    def setUp(self) -> None:
+        self.reactor = Reactor()
+        self.event_route = EventRoutes()
+        self.event_route("nats:a")(lambda event: None)
+
+    def service(self, **settings: Any) -> NatsrouteService:
+        return NatsrouteService(Settings(**settings), self.event_route, reactor=self.reactor)
+
+    def test_a_service_is_built_without_touching_the_network(self) -> None:
+        """One connection for each entry and each worker; nothing is connected before the start."""
+        service = self.service(subject_queue_group=["a:q", "a:q", "b"], num_publish_workers=3)
+        self.assertEqual([str(consumer.entry) for consumer in service.consumers], ["a:q", "a:q", "b"])
+        self.assertEqual(len(service.publisher.workers), 3)
+        self.assertEqual((self.reactor.tcpClients, self.reactor.getDelayedCalls(), service.connected), ([], [], False))
+        self.successResultOf(service.stopService())
+
+    def test_connections(self) -> None:
+        """Those of the publish workers first; the list is a copy."""
+        service = self.service(subject_queue_group=["a:q"], num_publish_workers=2)
+        consumer = service.consumers[0].connection
+        self.assertEqual((len(service.connections), service.connections[-1]), (3, consumer))
+        self.assertEqual({connection.status().state for connection in service.connections}, {State.CLOSED})
+        service.connections.clear()
+        self.assertEqual(len(service.connections), 3)
+
+    def test_publish(self) -> None:
+        """Under both names it is the publisher's own: bytes make no detour."""
+        service = self.service()
+        for publish in (service.publish, service.nats_publish):
+            self.assertEqual(publish, service.publisher.publish)
+
+    def test_high_water_mark(self) -> None:
+        """When the buffer of a publish worker fills up, no message goes to a route; when it is empty, they go on."""
+        service = self.service(subject_queue_group=["a:q"], num_publish_workers=1, publish_max_messages=4)
+        service.publisher.start()
+        failures = [service.publish("b", b"x").addErrback(lambda failure: failure.type) for _ in range(3)]
+        subscription = service.consumers[0].subscription
+        subscription.deliver(Event(Address("a", 1), b"1"))
+        self.assertEqual(subscription.pending, 1)
+        stopped = service.publisher.stop(0.0)
+        self.reactor.advance(0)
+        self.successResultOf(stopped)
+        self.assertEqual([self.successResultOf(one) for one in failures], [PublisherStoppedError] * 3)
+        self.assertEqual((subscription.pending, service.ledger().consumers[0].succeeded), (0, 1))
+
+    def test_ledger(self) -> None:
+        """Empty, and it adds up."""
+        ledger = self.service(subject_queue_group=["a:q", "b"]).ledger()
+        self.assertEqual([consumer.name for consumer in ledger.consumers], ["a:q", "b"])
+        self.assertEqual((ledger.routes, ledger.publisher.published, ledger.differences()), ((), 0, []))
+
+    def test_mistakes_that_show_when_it_is_built(self) -> None:
+        """They name the origin of the setting, too."""
+        for options in (
+            {"event_routes": ["no_such_file.py"]},
+            {"creds_file": "no_such_file"},
+            {"tls": "1", "tls_ca_file": "no_such_file"},
+        ):
+            settings = Settings.load([CommandLine(options)], {})
+            error = self.assertRaises(SettingError, NatsrouteService, settings, reactor=self.reactor)
+            self.assertEqual(error.origin, f"--{error.setting}")
+
+    def test_two_of_them(self) -> None:
+        """They share nothing."""
+        one, other = self.service(subject_queue_group=["a"]), self.service(subject_queue_group=["a"])
+        self.assertIsNot(one.in_flight, other.in_flight)
+        self.assertEqual(set(one.connections) & set(other.connections), set())
