@@ -1,4 +1,4 @@
-"""Sessions for nox: ``nox`` runs all of them, ``nox -s lint types`` those two, ``nox -s tests-3.12`` one Python."""
+"""Sessions for nox: ``nox`` runs all, ``nox -s lint types`` these two, ``nox -s tests-3.12`` tests with one Python."""
 
 import nox
 
@@ -7,7 +7,7 @@ nox.options.default_venv_backend = "venv"
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Format and lint rules."""
+    """Check format and lint rules."""
     session.install("ruff>=0.8")
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
@@ -15,13 +15,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Type check, strict."""
+    """Check types, in strict mode."""
     session.install(".[dev]")
     session.run("mypy")
 
 
 @nox.session(python=["3.10", "3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
-    """The tests, or those that are named: ``nox -s tests-3.12 -- tests.test_parser``."""
+    """Run all tests, or the ones that you name: ``nox -s tests-3.12 -- tests.test_parser``."""
     session.install(".[test]")
     session.run("python", "-m", "twisted.trial", *(session.posargs or ["tests"]))

