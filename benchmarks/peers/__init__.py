@@ -1,7 +1,8 @@
 """
-What is compared: each module whose name ends in ``_peer`` defines a :class:`Peer` named ``PEER``.
+What is compared: a module for each peer.
 
-:mod:`benchmarks.catalogue` finds the modules, so a new file is a new peer.
+Each module whose name ends in ``_peer`` defines a :class:`Peer` named ``PEER``. :mod:`benchmarks.catalogue` finds the
+modules, so a new file is a new peer.
 
 A peer module is also a program, whose argument is a :class:`~benchmarks.load.job.Job`. It takes the role of the job. It
 reports that it is ready when the server has its subscriptions, and at the end it reports what it received and when

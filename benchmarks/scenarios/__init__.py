@@ -1,5 +1,6 @@
 """
-What is measured: each module defines a :class:`~benchmarks.run.scenario.Scenario` named ``SCENARIO``.
+What is measured: a module for each scenario.
 
-:mod:`benchmarks.catalogue` finds the modules, so a new file is a new scenario.
+Each module defines a :class:`~benchmarks.run.scenario.Scenario` named ``SCENARIO``. :mod:`benchmarks.catalogue` finds
+the modules, so a new file is a new scenario.
 """
