@@ -1,0 +1,159 @@
+"""The benchmarks' traffic and reports. These tests measure nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.catalogue import PEERS, SCENARIOS
+from benchmarks.load.job import Job
+from benchmarks.load.traffic import MEAN_MIXED_SIZE, command, delivered_size, messages
+from benchmarks.peers import OURS
+from benchmarks.report.goals import verdicts
+from benchmarks.report.markdown import markdown, problems
+from benchmarks.report.page import figures
+from benchmarks.run.processors import Processors, bound_to
+from benchmarks.run.results import FOLDER, Results, Series
+from benchmarks.run.scenario import GOAL_SIZE
+from natsroute.wire.frames import Msg
+from natsroute.wire.parser import Parser
+from tests.support.imports import CHECKOUT
+
+JOB = Job("consume", "nats://127.0.0.1:4222", count=200, size=128)
+MIXED = replace(JOB, traffic="mixed", subjects=1_000)
+
+
+def results(**rates: float) -> Results:
+    """Results of ``consume`` with uniform traffic: one round of each peer."""
+    found = Results({"machine": "none"}, dict.fromkeys(rates, "a peer"))
+    for peer, rate in rates.items():
+        found.series.append(Series("consume", "uniform", GOAL_SIZE, peer.replace("_", "-"), {"consumed": [rate]}))
+    return found
+
+
+class TrafficTests(SynchronousTestCase):
+    """The messages of :mod:`benchmarks.load.traffic`."""
+
+    def test_same_in_each_run(self) -> None:
+        """Each peer gets the same messages; another first number gives others."""
+        self.assertEqual(list(messages(MIXED)), list(messages(MIXED)))
+        self.assertNotEqual(list(messages(MIXED)), list(messages(replace(MIXED, first=200))))
+
+    def test_mixed(self) -> None:
+        """Sizes are about the mean that bounds a run, reply subjects differ, and every fifth message has headers."""
+        found = list(messages(MIXED))
+        mean = sum(len(message.payload) for message in found) / len(found)
+        self.assertTrue(0.8 < mean / MEAN_MIXED_SIZE < 1.2, mean)
+        self.assertEqual(len({message.reply for message in found}), len(found))
+        self.assertEqual([number for number, message in enumerate(found) if message.headers], list(range(0, 200, 5)))
+
+    def test_delivered_size(self) -> None:
+        """The size by which the raw peer knows that it has everything is that of what a server sends."""
+        for message in [*messages(JOB), *messages(MIXED)]:
+            kind, _, rest = command(message).partition(b" ")
+            subject, _, rest = rest.partition(b" ")
+            delivered = kind.replace(b"PUB", b"MSG") + b" " + subject + b" 1 " + rest
+            self.assertEqual(len(delivered), delivered_size(message))
+            (frame,) = Parser().feed(delivered)
+            assert isinstance(frame, Msg)
+            self.assertEqual((frame.subject, frame.data), (message.subject, message.payload))
+
+
+class ResultsTests(SynchronousTestCase):
+    """Results, and what is written about them."""
+
+    def test_file(self) -> None:
+        """What is written to a folder is read from it."""
+        with TemporaryDirectory() as folder:
+            found = results(natsroute=400.0, nats_py=100.0)
+            found.write(Path(folder, "new"))
+            self.assertEqual(Results.read(Path(folder, "new")), found)
+
+    def test_goals(self) -> None:
+        """A ratio at its limit reaches the goal; without the other peer there is no verdict."""
+        found = {verdict.text: verdict for verdict in verdicts(results(natsroute=400.0, nats_py=100.0, kamailio=401.0))}
+        words = {text.partition("/ ")[2]: verdict.word for text, verdict in found.items()}
+        self.assertEqual(words, {"nats-py ≥ 4": "reached", "kamailio ≥ 1": "missed", "libnats ≥ 0.9": "not measured"})
+
+    def test_lower_is_better(self) -> None:
+        """Goals of times are maxima."""
+        found = Results({}, {})
+        for peer, time in {OURS: 79.0, "nats-py": 100.0, "kamailio": 316.0}.items():
+            found.series.append(Series("round_trip", "uniform", GOAL_SIZE, peer, {"median, at rest": [time]}))
+        self.assertEqual([verdict.reached for verdict in verdicts(found)], [True, True])
+        found.series[0].figures["median, at rest"] = [81.0]
+        self.assertEqual([verdict.reached for verdict in verdicts(found)], [False, False])
+
+    def test_report(self) -> None:
+        """A row for each peer with the median, the range and the ratio; rounds that do not count, with the reason."""
+        found = results(natsroute=400.0, nats_py=100.0)
+        found.series[0].figures["consumed"] = [500.0, 300.0, 400.0]
+        found.series.append(
+            Series("consume", "uniform", GOAL_SIZE, "raw", problems=["round 1: received: 1 instead of 2"])
+        )
+        found.series.append(Series("consume", "uniform", GOAL_SIZE, "libnats", absent="there is no C compiler"))
+        report = markdown(found)
+        self.assertIn("| natsroute | 400 (300–500) | – |\n| nats-py | 100 | 4.00 |\n", report)  # noqa: RUF001
+        self.assertIn("| raw | no valid round | – |\n| libnats | not available | – |\n", report)  # noqa: RUF001
+        self.assertIn("- consume, uniform, 128 B, raw, round 1: received: 1 instead of 2\n", report)
+        self.assertIn("- **libnats**: there is no C compiler\n", report)
+        self.assertEqual(len(list(problems(found))), 1)
+
+    def test_page_and_tables_are_those_of_the_figures(self) -> None:
+        """docs/performance.md and each table.md are what the figures beside them give."""
+        self.assertIn(figures(FOLDER), (CHECKOUT / "docs" / "performance.md").read_text(encoding="utf-8"))
+        folders = [path.parent for path in FOLDER.rglob("figures.json")]
+        self.assertEqual(len(folders), 3)
+        for folder in folders:
+            self.assertEqual((folder / "table.md").read_text(encoding="utf-8"), markdown(Results.read(folder)), folder)
+
+
+class CatalogueTests(SynchronousTestCase):
+    """What the catalogue finds in the folders."""
+
+    def test_peers(self) -> None:
+        """natsroute is the first, and each peer has the module that it is run as."""
+        self.assertEqual(next(iter(PEERS)), OURS)
+        self.assertLessEqual({"nats-py", "kamailio", "libnats", "raw"}, set(PEERS))
+        self.assertEqual(PEERS["nats-py"].module, "benchmarks.peers.nats_py_peer")
+
+    def test_scenarios(self) -> None:
+        """Each has its own number in the order, measures with different names, and roles that natsroute can take."""
+        orders = [scenario.order for scenario in SCENARIOS.values()]
+        self.assertEqual(orders, sorted(set(orders)))
+        for name, scenario in SCENARIOS.items():
+            self.assertEqual(len({measure.name for measure in scenario.measures}), len(scenario.measures), name)
+            self.assertLessEqual(set(scenario.roles), set(PEERS[OURS].roles), name)
+
+
+class ProcessorsTests(SynchronousTestCase):
+    """The division of the processors."""
+
+    if not hasattr(os, "sched_setaffinity"):
+        skip = "this system does not bind processes to processors"
+
+    def divided(self, *numbers: int) -> Processors:
+        """The division of these processors."""
+        self.patch(os, "sched_getaffinity", lambda pid: set(numbers))
+        return Processors.divided()
+
+    def test_enough(self) -> None:
+        """The peer gets half, and one less than the others if their number is odd."""
+        self.assertEqual(self.divided(0, 2, 4, 6, 7), Processors(frozenset({0, 2, 4}), frozenset({6, 7})))
+
+    def test_few(self) -> None:
+        """Fewer than four are shared."""
+        self.assertEqual(self.divided(0, 1, 2), Processors(frozenset({0, 1, 2}), frozenset({0, 1, 2})))
+
+    def test_bound(self) -> None:
+        """The binding ends with its context, also if that fails."""
+        bound: list[set[int]] = []
+        self.patch(os, "sched_getaffinity", lambda pid: {0, 1})
+        self.patch(os, "sched_setaffinity", lambda pid, numbers: bound.append(set(numbers)))
+        with self.assertRaises(ZeroDivisionError), bound_to(frozenset({1})):
+            _ = 1 / 0
+        self.assertEqual(bound, [{1}, {0, 1}])
