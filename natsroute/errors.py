@@ -286,7 +286,7 @@ class PublishExpiredError(PublishError):
     """
 
     def __init__(self, max_age: float) -> None:
-        super().__init__(f"the server has not confirmed it within publish_max_age, {max_age:g} s")
+        super().__init__(f"the server did not confirm the message within publish_max_age ({max_age:g} s)")
         self.max_age = max_age
 
 

@@ -137,6 +137,11 @@ class PublisherAccount:
     resent: int
     in_progress: int
 
+    @classmethod
+    def total(cls, accounts: Iterable[PublisherAccount]) -> PublisherAccount:
+        """The sum of several accounts, at least one."""
+        return cls(*(sum(column) for column in zip(*map(attrs.astuple, accounts))))
+
     def __str__(self) -> str:
         return _line(self, "published", "confirmed", "failed", "dropped", "in_progress")
 

@@ -9,19 +9,27 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from natsroute.errors import PayloadError, SubjectError
 from natsroute.publishing import confirmation as confirmation_module
-from natsroute.publishing.confirmation import Confirmation, confirm_all, without_abandoned
+from natsroute.publishing.confirmation import (
+    LOG_INTERVAL,
+    Confirmation,
+    UnhandledFailureLog,
+    confirm_all,
+    without_abandoned,
+)
+from tests.support.cases import LogRecorder
 
 
 class FailureTests(SynchronousTestCase):
-    """A failure is found by whoever looks for it, and told once if nobody does."""
+    """A failure is handled by an errback, or reported once if there is none."""
 
     def setUp(self) -> None:
-        self.unheard: list[Failure] = []
+        self.unhandled: list[Failure] = []
 
     def failed(self) -> Confirmation:
         confirmation = Confirmation()
-        confirmation.fail(ZeroDivisionError(), self.unheard.append)
+        confirmation.fail(ZeroDivisionError(), self.unhandled.append)
         return confirmation
 
     def test_awaited(self) -> None:
@@ -30,61 +38,61 @@ class FailureTests(SynchronousTestCase):
 
         self.failureResultOf(Deferred.fromCoroutine(publish()), ZeroDivisionError)
         gc.collect()
-        self.assertEqual(self.unheard, [])
+        self.assertEqual(self.unhandled, [])
 
-    def test_looked_at_later(self) -> None:
+    def test_handled_later(self) -> None:
         self.failureResultOf(self.failed(), ZeroDivisionError)
         gc.collect()
-        self.assertEqual(self.unheard, [])
+        self.assertEqual(self.unhandled, [])
 
-    def test_nobody_looks(self) -> None:
-        """Neither at once, nor behind a callback that is not for failures."""
+    def test_not_handled(self) -> None:
+        """A callback handles no failure, whether it was added before or after it."""
         self.failed()
         self.failed().addCallback(lambda _: None)
         before = Confirmation()
         before.addCallback(lambda _: None)
-        before.fail(ZeroDivisionError(), self.unheard.append)
+        before.fail(ZeroDivisionError(), self.unhandled.append)
         del before
         gc.collect()
-        self.assertEqual([failure.type for failure in self.unheard], [ZeroDivisionError] * 3)
+        self.assertEqual([failure.type for failure in self.unhandled], [ZeroDivisionError] * 3)
 
 
 class WithoutAbandonedTests(SynchronousTestCase):
     """Deferreds that nobody has are not kept."""
 
-    def test_who_stays(self) -> None:
-        held, listened = Confirmation(), [Confirmation()]
-        listened[0].addCallback(lambda _: None)
-        kept = without_abandoned([Confirmation(), held, None, listened.pop()])
+    def test_without_abandoned(self) -> None:
+        held, with_callback = Confirmation(), [Confirmation()]
+        with_callback[0].addCallback(lambda _: None)
+        kept = without_abandoned([Confirmation(), held, None, with_callback.pop()])
         self.assertEqual([confirmation is not None for confirmation in kept], [False, True, False, True])
 
-    def test_a_python_that_does_not_count(self) -> None:
-        """Then all are kept."""
-        self.patch(confirmation_module, "_references", None)
+    def test_a_python_without_reference_counts(self) -> None:
+        """All of them are kept."""
+        self.patch(confirmation_module, "_count_references", None)
         self.assertIsNot(without_abandoned([Confirmation()])[0], None)
 
 
 class ConfirmationTests(SynchronousTestCase):
-    """It is a Deferred like any other."""
+    """A Confirmation works like any Deferred."""
 
     def test_this_twisted_is_known(self) -> None:
-        # If this fails all works as before, but a publish costs half as much again: see the module.
-        self.assertFalse(Confirmation.has_listeners)
+        # If this fails, everything still works, but a publish is half as expensive again: see the module.
+        self.assertFalse(Confirmation.has_callbacks)
 
-    def test_nobody_listens(self) -> None:
+    def test_without_callbacks(self) -> None:
         confirmation = Confirmation()
         confirm_all([confirmation])
         self.assertTrue(confirmation.called)
         self.assertIsNone(self.successResultOf(confirmation))
 
-    def test_listener_before_and_after(self) -> None:
+    def test_callback_before_and_after(self) -> None:
         confirmation = Confirmation()
-        heard: list[object] = []
-        confirmation.addCallback(heard.append)
-        self.assertEqual(heard, [])
+        results: list[object] = []
+        confirmation.addCallback(results.append)
+        self.assertEqual(results, [])
         confirm_all([confirmation])
-        confirmation.addCallback(heard.append)
-        self.assertEqual(heard, [None, None])
+        confirmation.addCallback(results.append)
+        self.assertEqual(results, [None, None])
 
     def test_awaited(self) -> None:
         async def publish() -> str:
@@ -100,7 +108,7 @@ class ConfirmationTests(SynchronousTestCase):
     def test_cancelled(self) -> None:
         confirmation = Confirmation()
         confirmation.cancel()
-        confirm_all([confirmation])  # and the server had it all the same
+        confirm_all([confirmation])  # the message is sent nevertheless
         self.failureResultOf(confirmation, CancelledError)
 
     def test_timed_out(self) -> None:
@@ -139,13 +147,50 @@ class ConfirmationTests(SynchronousTestCase):
         confirm_all(confirmations)
         self.assertEqual(self.successResultOf(all_of_them), [None] * 3)
 
-    def test_each_has_its_own_listeners(self) -> None:
+    def test_each_has_its_own_callbacks(self) -> None:
         one, other = Confirmation(), Confirmation()
-        heard: list[str] = []
-        one.addCallback(lambda _: heard.append("one"))
-        other.addCallback(lambda _: heard.append("other"))
+        results: list[str] = []
+        one.addCallback(lambda _: results.append("one"))
+        other.addCallback(lambda _: results.append("other"))
         confirm_all([other])
-        self.assertEqual(heard, ["other"])
+        self.assertEqual(results, ["other"])
 
     def test_unknown_attribute(self) -> None:
         self.assertRaises(AttributeError, getattr, Confirmation(), "no_such_thing")
+
+
+class UnhandledFailureLogTests(SynchronousTestCase):
+    """One line for each type of failure, not for each failure."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.unhandled = UnhandledFailureLog(self.clock)
+        self.log = LogRecorder(self)
+
+    def add(self, error: Exception, times: int = 1) -> None:
+        for _ in range(times):
+            self.unhandled.add(Failure(error))
+
+    def test_many(self) -> None:
+        """The first is logged at once; the others are counted, and logged after the interval or at the end."""
+        self.add(SubjectError("subject 'a b'"), 1000)
+        self.add(PayloadError("no JSON"))
+        self.assertEqual(self.log.lines("error"), ["Not published: subject 'a b'", "Not published: no JSON"])
+        self.clock.advance(LOG_INTERVAL)
+        self.add(SubjectError("subject 'c d'"), 5)
+        self.assertEqual(
+            self.log.lines("error")[2:],
+            ["Not published: subject 'c d' (999 more failures of this type since the last line)"],
+        )
+        self.unhandled.log_rest()
+        self.unhandled.log_rest()
+        self.assertEqual(self.log.lines("error")[3:], ["Not published: 4 more messages, SubjectError"])
+
+    def test_an_error_of_a_payload_function(self) -> None:
+        """It is logged with its traceback, since the function has to be fixed."""
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError:
+            self.unhandled.add(Failure())
+        [failure] = self.flushLoggedErrors(ZeroDivisionError)
+        self.assertIn("test_an_error_of_a_payload_function", failure.getTraceback())

@@ -44,3 +44,8 @@ class LedgerTests(SynchronousTestCase):
         total = RouteCounters.total("nats:a", [self.counters, self.counters, RouteCounters("other", routed=1)])
         self.assertEqual(attrs.astuple(total), ("nats:a", 21, 4, 10, 4, 14, 2))
         self.assertEqual(attrs.astuple(RouteCounters.total("nats:a", [])), ("nats:a", 0, 0, 0, 0, 0, 0))
+
+    def test_total_of_publishers(self) -> None:
+        one = PublisherAccount(published=1, confirmed=2, failed=3, dropped=4, resent=5, in_progress=6)
+        self.assertEqual(PublisherAccount.total([one]), one)
+        self.assertEqual(attrs.astuple(PublisherAccount.total([one, one, one])), (3, 6, 9, 12, 15, 18))

@@ -1,1 +1,1 @@
-"""From a payload to a confirmed message: workers, each with a connection, over one pool of threads."""
+"""From a payload to a confirmed message: publish workers, each with its own connection, and one thread pool."""

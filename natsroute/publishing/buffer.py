@@ -1,11 +1,23 @@
-"""The bounds of a publish worker: how much it holds, and when the publisher's feeders pause and go on."""
+"""
+What a publish worker holds: its bounds, the marks at which feeders pause and go on, and the messages that leave it
+because they failed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from natsroute.errors import PublishBufferFullError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from natsroute.errors import PublishBufferFullError, PublishDroppedError
+from natsroute.publishing.batches import Command, Message, Unserialised
+from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog
 from natsroute.publishing.options import PublishLimits
+from natsroute.wire.encoder import read_pub
+
+#: Subjects that a log line about many messages names.
+_MAX_SUBJECTS = 10
 
 
 class Buffer:
@@ -83,3 +95,86 @@ class Buffer:
         if self._is_above and self.messages * 4 <= self._limits.messages and self.bytes * 4 <= self._limits.bytes:
             self._is_above = False
             self._on_low_water()
+
+
+class Failures:
+    """
+    Counts the messages of a worker that failed, releases them from its buffer, and fails their Deferreds.
+
+    Counters and buffer change at once. The Deferreds fail in :meth:`fire`, which the worker calls when its own state is
+    consistent again: their callbacks may publish, or look at the account.
+
+    :ivar failed: messages whose Deferred failed, or will fail with the next :meth:`fire`.
+    :ivar dropped: messages that were dropped, as their policy says.
+    """
+
+    log = Logger()
+
+    def __init__(self, buffer: Buffer, unhandled: UnhandledFailureLog) -> None:
+        self.failed = self.dropped = 0
+        self._buffer = buffer
+        self._unhandled = unhandled
+        self._to_fire: list[tuple[Confirmation | None, Exception | Failure, Callable[[Failure], None]]] = []
+
+    def drop(self, confirmation: Confirmation, command: Command) -> None:
+        """Drop the newest message; its Deferred fails at once."""
+        self.dropped += 1
+        self._buffer.release(1, len(command))
+        error = PublishDroppedError("the buffer of the publish worker is more than half full, and the policy is 'drop'")
+        confirmation.fail(Failure(error), self._unhandled.add)
+
+    def add(
+        self,
+        confirmation: Confirmation | None,
+        command: Command,
+        error: Exception | Failure,
+        *,
+        logged: bool = False,
+    ) -> None:
+        """
+        Count a failed message.
+
+        :param logged: whether the failure has been logged already.
+        """
+        self.failed += 1
+        # The buffer counts an unserialised command only after the pool has returned it.
+        self._buffer.release(1, len(command) if type(command) is bytes else 0)
+        self._to_fire.append((confirmation, error, _ignore if logged else self._unhandled.add))
+
+    def add_all(self, messages: Iterable[Message], make_error: Callable[[], Exception]) -> None:
+        """
+        Count failed messages, and log them in one line.
+
+        :param make_error: called for each message, since each Deferred needs an exception of its own.
+        """
+        subjects: set[str] = set()
+        count = 0
+        for confirmation, command in messages:
+            count += 1
+            if len(subjects) < _MAX_SUBJECTS:
+                subjects.add(_subject_of(command))
+            self.add(confirmation, command, make_error(), logged=True)
+        if count:
+            self.log.error(
+                "Not confirmed: {count} message(s) to {subjects}: {reason}",
+                count=count,
+                subjects=", ".join(sorted(subjects)),
+                reason=make_error(),
+            )
+
+    def fire(self) -> None:
+        """Fail the Deferreds of the messages that were added. Abandoned messages are logged instead."""
+        to_fire, self._to_fire = self._to_fire, []
+        for confirmation, error, on_unhandled in to_fire:
+            if confirmation is None:
+                on_unhandled(error if isinstance(error, Failure) else Failure(error))
+            else:
+                confirmation.fail(error, on_unhandled)
+
+
+def _ignore(failure: Failure) -> None:
+    """For failures that have been logged."""
+
+
+def _subject_of(command: Command) -> str:
+    return command.subject if isinstance(command, Unserialised) else read_pub(command).subjects[0]

@@ -1,9 +1,9 @@
 """
-The Deferred that a publish returns, which costs little until somebody listens to it.
+The Deferred that a publish returns, and the log of failures that nobody handles.
 
-Most routes publish and drop the Deferred, and thousands of them are on the way at any moment. A plain Deferred brings a
-list for its callbacks, whether there are any or not: two objects to make, to keep and to look through for the garbage
-collector where one does. And when all of them fail, Twisted would write a traceback for each.
+Most routes publish and drop the Deferred, and thousands of Deferreds wait for their confirmation at any moment. A plain
+Deferred creates a list of callbacks even if there are none: two objects to create, to keep and to traverse during
+garbage collection instead of one. When all of them fail, Twisted would log a traceback for each.
 """
 
 from __future__ import annotations
@@ -13,46 +13,55 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import DebugInfo, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-_fresh = vars(Deferred())
-#: Where this Twisted keeps the callbacks (it changed in 25.5), if a fresh Deferred is as we know it.
-_LISTENERS = next((name for name in ("_callbacks", "callbacks") if _fresh == {name: [], "_canceller": None}), None)
+from natsroute.errors import NatsrouteError
+
+_new_deferred = vars(Deferred())
+#: The attribute in which this version of Twisted keeps the callbacks (25.5 renamed it). None if a new Deferred has
+#: attributes that we do not know; then a Confirmation is a plain Deferred.
+_CALLBACKS = next(
+    (name for name in ("_callbacks", "callbacks") if _new_deferred == {name: [], "_canceller": None}), None
+)
 
 
 class Confirmation(Deferred[None]):
     """
-    Fires with None when the server has a message.
+    Fires with None when the server has the message.
 
-    :ivar has_listeners: whether anybody looked for its result, or ended it already.
-    :ivar kept: whether the message may be sent again.
+    :ivar has_callbacks: whether a callback was added, or the Deferred was fired or cancelled from outside.
+    :ivar resendable: whether the message may be sent again after a lost connection.
     """
 
-    has_listeners = _LISTENERS is None
-    kept = True
+    has_callbacks = _CALLBACKS is None
+    resendable = True
 
-    if _LISTENERS is not None:
+    if _CALLBACKS is not None:
         _canceller = None
-        # The class gives what a fresh Deferred holds, and __getattr__ the list of callbacks; this is no call in Python.
+        # Class attributes replace the attributes of a new Deferred, and __getattr__ creates the list of callbacks when
+        # it is needed. So creating a Confirmation runs no Python code.
         __init__ = object.__init__
 
         def __getattr__(self, name: str) -> Any:
-            if name != _LISTENERS:
+            if name != _CALLBACKS:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-            self.has_listeners = True
-            listeners: list[Any] = []
-            setattr(self, name, listeners)
-            return listeners
+            self.has_callbacks = True
+            callbacks: list[Any] = []
+            setattr(self, name, callbacks)
+            return callbacks
 
-    def fail(self, reason: Failure | Exception, unheard: Callable[[Failure], object]) -> None:
+    def fail(self, reason: Failure | Exception, on_unhandled: Callable[[Failure], object]) -> None:
         """
-        The server will not have the message.
+        Fail the Deferred: the message was not published.
 
-        :param unheard: called with the failure if nobody has looked at it when the Deferred is gone; in any thread.
+        :param on_unhandled: called with the failure if the Deferred is garbage collected before anybody has handled it;
+            in any thread.
         """
         failure = reason if isinstance(reason, Failure) else Failure(reason)
-        self._debugInfo = debug_info = _Unheard(unheard)
-        if self.has_listeners:
+        self._debugInfo = debug_info = _UnhandledFailure(on_unhandled)
+        if self.has_callbacks:
             self.errback(failure)
         else:
             failure.cleanFailure()
@@ -60,56 +69,98 @@ class Confirmation(Deferred[None]):
             self.result = debug_info.failResult = failure
 
 
-class _Unheard(DebugInfo):
+class _UnhandledFailure(DebugInfo):
     """
-    Stands where Twisted keeps a failure until somebody has looked at it; then it takes it away from here. What is left
-    when this is gone Twisted would log, with a traceback for each.
+    Holds the failure of a Deferred until an errback handles it; then Twisted removes it from here. Twisted's own class
+    logs a traceback for each failure that is left.
     """
 
-    def __init__(self, tell: Callable[[Failure], object]) -> None:
-        self._tell = tell
+    def __init__(self, on_unhandled: Callable[[Failure], object]) -> None:
+        self._on_unhandled = on_unhandled
 
     def __del__(self) -> None:
         if self.failResult is not None:
-            self._tell(self.failResult)
+            self._on_unhandled(self.failResult)
 
 
 def confirm_all(confirmations: Iterable[Confirmation | None]) -> None:
-    """The server has these messages."""
+    """Fire the Deferreds of messages that the server has."""
     for confirmation in confirmations:
         if confirmation is None:
             continue
-        if confirmation.has_listeners:
+        if confirmation.has_callbacks:
             confirmation.callback(None)
         else:
-            # What callback() would do, at a tenth of its cost.
+            # The effect of callback(None), at a tenth of its cost.
             confirmation.called = True
             confirmation.result = None
 
 
-#: How often CPython says that an object is referred to. Elsewhere nobody can know whether a Deferred is still wanted.
-_references: Callable[[object], int] | None = getattr(sys, "getrefcount", None)
+#: Counts the references to an object, in CPython. Other Pythons cannot tell whether anybody still has a Deferred.
+_count_references: Callable[[object], int] | None = getattr(sys, "getrefcount", None)
 
 
-def _count_references(confirmations: Sequence[Confirmation | None]) -> list[int]:
-    return [0 if _references is None else _references(confirmation) for confirmation in confirmations]
+def _reference_counts(confirmations: Sequence[Confirmation | None]) -> list[int]:
+    return [0 if _count_references is None else _count_references(confirmation) for confirmation in confirmations]
 
 
-#: What it says of one that nobody has but the list that is looked through.
-[_OURS_ALONE] = _count_references([Confirmation()])
+#: The count for a Confirmation that only the list holds.
+[_ONLY_IN_LIST] = _reference_counts([Confirmation()])
 
 
 def without_abandoned(confirmations: list[Confirmation | None]) -> list[Confirmation | None]:
     """
-    None in the place of each that nobody will ever look at: its publisher has dropped it, and nobody listens.
+    Replace abandoned Deferreds by None: the publisher dropped them, and they have no callbacks.
 
-    They need not be kept until the server has their messages, and looked through by the garbage collector meanwhile.
+    They need not be kept, and traversed during garbage collection, until the server has their messages.
     """
-    if _references is None:
+    if _count_references is None:
         return confirmations
     return [
         confirmation
-        if confirmation is None or _references(confirmation) > _OURS_ALONE or confirmation.has_listeners
+        if confirmation is None or _count_references(confirmation) > _ONLY_IN_LIST or confirmation.has_callbacks
         else None
         for confirmation in confirmations
     ]
+
+
+#: Seconds in which failures of one type are logged once.
+LOG_INTERVAL = 60.0
+
+
+class UnhandledFailureLog:
+    """
+    Logs publishes that failed without anybody handling the failure.
+
+    The first failure of a type is logged at once. Further ones are counted, and the number is logged with the next
+    failure after ``LOG_INTERVAL``, or by :meth:`log_rest`.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._logged_at: dict[type[BaseException], float] = {}
+        self._not_logged: dict[type[BaseException], int] = {}
+
+    def add(self, failure: Failure) -> None:
+        """Log or count a failure. The garbage collector may call this in any thread."""
+        kind = failure.type
+        assert kind is not None
+        now = self._clock.seconds()
+        if now - self._logged_at.get(kind, -LOG_INTERVAL) < LOG_INTERVAL:
+            self._not_logged[kind] = self._not_logged.get(kind, 0) + 1
+            return
+        self._logged_at[kind] = now
+        count = self._not_logged.pop(kind, 0)
+        more = f" ({count} more failures of this type since the last line)" if count else ""
+        if failure.check(NatsrouteError):
+            self.log.error("Not published: {reason}{more}", reason=failure.getErrorMessage(), more=more)
+        else:  # the user's payload function raised it, and the traceback shows where
+            self.log.failure("Not published{more}", failure=failure, more=more)
+
+    def log_rest(self) -> None:
+        """Log how many failures were counted since the last line of their type. For the end."""
+        not_logged, self._not_logged = self._not_logged, {}
+        for kind, count in not_logged.items():
+            self.log.error("Not published: {count} more messages, {kind}", count=count, kind=kind.__name__)

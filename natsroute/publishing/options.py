@@ -1,4 +1,4 @@
-"""On what terms a message is published: what a worker may hold, what gives way, and what it needs of the world."""
+"""What a publisher is given: its limits and policies, and what it needs from connections and from the thread pool."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ from twisted.internet.defer import Deferred
 
 
 class Link(Interface):
-    """What a publish worker sees of a connection."""
+    """What a publish worker needs from its connection."""
 
     @property
     def max_payload(self) -> int | None:
-        """Bytes that the connected server allows; None while there is no connection."""
+        """Bytes of headers and payload that the connected server accepts; None without a connection."""
 
     def write_and_ping(self, data: bytes, messages: int) -> Deferred[None]:
-        """Write so many messages, and fire when the server has read them; fail if the connection ends before."""
+        """
+        Write commands, and a PING after them.
+
+        :param messages: how many commands ``data`` has.
+        :return: fires when the PONG arrives; fails when the connection ends first.
+        """
 
 
-#: Runs a function in the pool: ``deferToThreadPool`` with its reactor and pool.
+#: Runs a function in the thread pool; its Deferred fires in the reactor thread when the function has returned.
 RunInPool = Callable[[Callable[[], None]], "Deferred[None]"]
 
-#: What becomes of a message when it cannot go out: it is kept and sent (again) later; it fails at once without a
-#: connection, and is never sent twice; or it gives way when its worker is half full.
+#: What happens to a message that cannot be sent at once. ``keep``: it waits, and is sent again after a lost connection.
+#: ``fail``: it fails without a connection, and is never sent twice. ``drop``: it is dropped when the buffer of its
+#: worker is more than half full; otherwise as ``keep``.
 PublishPolicy = Literal["keep", "fail", "drop"]
 PUBLISH_POLICIES: tuple[PublishPolicy, ...] = get_args(PublishPolicy)
 
@@ -33,14 +39,14 @@ PUBLISH_POLICIES: tuple[PublishPolicy, ...] = get_args(PublishPolicy)
 @attrs.frozen
 class PublishLimits:
     """
-    What one worker may hold until it is confirmed.
+    How much one publish worker holds, and for how long.
 
-    :ivar messages: messages.
-    :ivar bytes: bytes, as they go over the wire.
-    :ivar max_age: seconds; 0: any.
-    :ivar policy: of messages that come without one.
-    :ivar resend_window: seconds. A message that was confirmed no longer ago than this when the connection is lost is
-        sent again: a server that is killed may have confirmed what it had not yet passed on.
+    :ivar messages: messages that are not confirmed yet.
+    :ivar bytes: bytes of these messages on the wire.
+    :ivar max_age: seconds after which an unconfirmed message fails; 0: never.
+    :ivar policy: the policy of messages that are published without one.
+    :ivar resend_window: seconds. Messages that were confirmed at most this long before the connection was lost are sent
+        again, because a server that is killed may have confirmed messages that it had not yet passed on.
     """
 
     messages: int = 65_536

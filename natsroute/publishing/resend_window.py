@@ -1,4 +1,4 @@
-"""What was confirmed a moment ago, in case the server that confirmed it is killed before it has passed it on."""
+"""Messages that were confirmed a moment ago, in case their server is killed before it has passed them on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from natsroute.publishing.batches import Batch, is_kept, messages_of
+from natsroute.publishing.batches import Batch, resendable
 
 
 class ResendWindow:
@@ -14,55 +14,55 @@ class ResendWindow:
     Keeps confirmed messages for a moment.
 
     :param window: seconds.
-    :param most: bytes; above them the oldest are forgotten. In most traffic a moment does not reach that, and at top
-        rates a server is quicker, too.
+    :param max_bytes: above this the oldest are forgotten. Most traffic stays below it, and at the highest rates a
+        server passes messages on sooner, too.
     """
 
-    def __init__(self, clock: IReactorTime, window: float, most: int) -> None:
+    def __init__(self, clock: IReactorTime, window: float, max_bytes: int) -> None:
         self._clock = clock
         self._window = window
-        self._most = most
-        self._settled: deque[tuple[float, bytes]] = deque()  # when it was confirmed, and its commands
+        self._max_bytes = max_bytes
+        self._confirmed: deque[tuple[float, bytes]] = deque()  # when a batch was confirmed, and its commands
         self._bytes = 0
         self._timer: IDelayedCall | None = None
 
     def add(self, batch: Batch) -> None:
-        """A batch was confirmed; what may not be sent again is not kept."""
+        """Keep a batch that was just confirmed, without the messages that may not be sent again."""
         if not self._window:
             return
-        if not batch.all_kept:
-            batch = messages_of((one for one in batch if is_kept(one[0])), batch.since).as_batch()
-        self._settled.append((self._clock.seconds(), batch.data))
-        self._bytes += len(batch.data)
-        while self._bytes > self._most:
-            self._drop_oldest()
+        data = resendable(batch).data
+        self._confirmed.append((self._clock.seconds(), data))
+        self._bytes += len(data)
+        while self._bytes > self._max_bytes:
+            self._forget_oldest()
         if self._timer is None:
-            self._timer = self._clock.callLater(self._window, self._time_is_over)
+            self._timer = self._clock.callLater(self._window, self._window_ended)
 
-    def take(self) -> list[bytes]:
-        """The commands that were confirmed a moment ago; they are forgotten here."""
+    def take(self) -> list[Batch]:
+        """Give out the batches of the window, to be sent again, and forget them."""
         self.stop()
-        settled, self._settled = self._settled, deque()
+        confirmed, self._confirmed = self._confirmed, deque()
         self._bytes = 0
-        return [data for _, data in settled if data]
+        return [Batch([], data) for _, data in confirmed if data]
 
     def stop(self) -> None:
-        """Look at the clock no longer."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _time_is_over(self) -> None:
-        # If the reactor was busy, the news that the connection is lost may wait behind this call: it is let by first.
+    def _window_ended(self) -> None:
+        # After a busy moment the reactor runs timers before it reads sockets. Let it find out first whether the
+        # connection is lost.
         self._timer = self._clock.callLater(0, self._forget, self._clock.seconds() - self._window)
 
-    def _forget(self, last: float) -> None:
+    def _forget(self, until: float) -> None:
         self._timer = None
-        while self._settled and self._settled[0][0] <= last:
-            self._drop_oldest()
-        if self._settled:
-            left = self._settled[0][0] + self._window - self._clock.seconds()
-            self._timer = self._clock.callLater(max(0.0, left), self._time_is_over)
+        while self._confirmed and self._confirmed[0][0] <= until:
+            self._forget_oldest()
+        if self._confirmed:
+            left = self._confirmed[0][0] + self._window - self._clock.seconds()
+            self._timer = self._clock.callLater(max(0.0, left), self._window_ended)
 
-    def _drop_oldest(self) -> None:
-        self._bytes -= len(self._settled.popleft()[1])
+    def _forget_oldest(self) -> None:
+        self._bytes -= len(self._confirmed.popleft()[1])

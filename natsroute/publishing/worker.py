@@ -1,12 +1,13 @@
 """
-One publish worker: messages in, confirmed messages out, over a link that comes and goes.
+One publish worker: it takes messages and gets them confirmed, over a link that comes and goes.
 
-It takes all that waits in one go and puts a PING behind it; the PONG says that the server has all before it, and their
-Deferreds fire. What was not confirmed when the connection ended is sent again, first and in order, unless its policy is
-``fail``; what is older than ``max_age`` fails.
+A worker writes all messages of a reactor turn as one batch, with a PING after it. The PONG says that the server has
+everything before it, and the Deferreds of the batch fire. Batches that were not confirmed when the connection ended are
+sent again, first and in order, without the messages whose policy is ``fail``. Messages that are older than ``max_age``
+fail.
 
-Payloads that can block or are heavy (callables, and objects that become JSON) are made into bytes in the pool, a batch
-at a time; a batch of ready bytes does not go through a thread, since there is nothing left to make.
+The thread pool serialises payloads that may block or take long (callables, and objects that become JSON), a batch at a
+time. A batch of bytes does not go through the pool.
 """
 
 from __future__ import annotations
@@ -24,25 +25,36 @@ from natsroute.errors import (
     PublisherStoppedError,
     PublishExpiredError,
 )
-from natsroute.publishing.batches import Batch, Messages, Unserialised
-from natsroute.publishing.buffer import Buffer
-from natsroute.publishing.complaints import UnhandledFailureLog
-from natsroute.publishing.confirmation import Confirmation, confirm_all
-from natsroute.publishing.losses import Failures
+from natsroute.ledger import PublisherAccount
+from natsroute.publishing.batches import (
+    Batch,
+    Command,
+    Messages,
+    Unserialised,
+    WrittenBatches,
+    sendable,
+)
+from natsroute.publishing.buffer import Buffer, Failures
+from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog, confirm_all
 from natsroute.publishing.options import Link, PublishLimits, RunInPool
 from natsroute.publishing.resend_window import ResendWindow
-from natsroute.publishing.sieve import fitting, kept, permitted, sendable
 from natsroute.wire.encoder import split_pubs
 from natsroute.wire.frames import MAX_PAYLOAD_LIMIT
+
+_LOST = "the connection was lost before the server confirmed the message, and its policy is 'fail'"
+_NOT_CONNECTED = "there is no connection to a NATS server, and the policy of the message is 'fail'"
 
 
 class PublishWorker:
     """
-    Publishes over one link. Its owner tells it when the link is :meth:`connected` and :meth:`disconnected`.
+    Publishes over one link.
 
-    :ivar confirmed: messages that the server has.
-    :ivar resent: messages sent again after a reconnect.
-    :ivar losses: counts those that it will not have.
+    A message goes from ``_gathered`` to ``_queued``, to ``_serialising`` if it needs the pool, and to ``_written``.
+
+    Its owner calls :meth:`connected`, :meth:`disconnected` and :meth:`refused`.
+
+    :param on_high_water: called when the buffer is more than half full.
+    :param on_low_water: called after that, when the buffer is down to a quarter.
     """
 
     def __init__(
@@ -53,283 +65,277 @@ class PublishWorker:
         limits: PublishLimits,
         on_high_water: Callable[[], None],
         on_low_water: Callable[[], None],
-        complaints: UnhandledFailureLog,
+        unhandled: UnhandledFailureLog,
     ) -> None:
-        self.confirmed = self.resent = 0
         self._link = link
         self._clock = clock
         self._run_in_pool = run_in_pool
-        self._limits = limits
-        self._room = Buffer(limits, on_high_water, on_low_water)
-        self.losses = Failures(self._room, complaints)
-        # All of a batch expire together, so it may not hold messages of very different ages.
-        self._joined_within = limits.max_age / 20 or float("inf")
-        self._waiting = Messages()  # of this turn of the reactor
-        self._parked: deque[Messages] = deque()  # of earlier turns, while the link is down or the pool busy
-        self._in_the_pool = Messages()
-        self._unconfirmed: deque[Batch] = deque()
-        self._unsure: list[Batch] = []  # written before the link was cut, and to be written again before all else
-        self._settling = ResendWindow(clock, limits.resend_window, limits.bytes // 4)
-        self._max_payload = MAX_PAYLOAD_LIMIT  # until a server says otherwise
-        self._permission_errors: dict[str, PermissionsError] = {}
+        self._max_age = limits.max_age
+        # The messages of a batch expire together, so their ages must not differ much.
+        self._max_age_difference = limits.max_age / 20 or float("inf")
+        self._max_payload = MAX_PAYLOAD_LIMIT  # until a server announces its own
+        self._buffer = Buffer(limits, on_high_water, on_low_water)
+        self._failures = Failures(self._buffer, unhandled)
+        self._confirmed = self._resent = 0
+        self._gathered = Messages()  # in this turn of the reactor
+        self._queued: deque[Messages] = deque()  # in earlier turns, while the link was down or the pool was busy
+        self._serialising = Messages()
+        self._written = WrittenBatches()
+        self._resend_window = ResendWindow(clock, limits.resend_window, limits.bytes // 4)
         self._next_flush: IDelayedCall | None = None
         self._next_expiry: IDelayedCall | None = None
         self._is_sparse = False  # the last batch was of one message
-        self._flushes: deque[tuple[float, Deferred[None]]] = deque()
+        self._flush_waiters: deque[tuple[float, Deferred[None]]] = deque()  # with the time of the call
         self._drained: Deferred[None] | None = None
 
-    @property
-    def published(self) -> int:
-        """Messages taken, whatever became of them."""
-        return self.confirmed + self.losses.failed + self.losses.dropped + self._room.messages
+    def account(self) -> PublisherAccount:
+        """What became of the messages of this worker."""
+        failures = self._failures
+        return PublisherAccount(
+            published=self._confirmed + failures.failed + failures.dropped + self._buffer.messages,
+            confirmed=self._confirmed,
+            failed=failures.failed,
+            dropped=failures.dropped,
+            resent=self._resent,
+            # Found by looking, so that it can differ from the counters.
+            in_progress=sum(len(messages.confirmations) for messages in self._held()),
+        )
 
-    @property
-    def in_progress(self) -> int:
-        """Messages that are on their way here: not a counter, but as many as there are."""
-        return sum(len(messages.confirmations) for messages in self._held)
-
-    @property
     def _held(self) -> list[Messages | Batch]:
-        """The oldest first."""
-        return [*self._unsure, *self._unconfirmed, self._in_the_pool, *self._parked, self._waiting]
+        """All messages, the oldest first."""
+        return [*self._written, self._serialising, *self._queued, self._gathered]
 
-    def add(self, confirmation: Confirmation, command: bytes | Unserialised, size: int, policy: str = "keep") -> None:
+    def add(self, confirmation: Confirmation, command: Command, size: int, policy: str = "keep") -> None:
         """
         Take a message.
 
-        :param confirmation: says what became of it.
-        :param command: the whole command, or what makes it.
-        :param size: bytes of headers and payload, which is what ``max_payload`` bounds; 0 while that is not known.
+        This runs for each message, so what methods of :class:`Buffer` and :class:`Messages` would do is written out.
+
+        :param confirmation: its Deferred.
+        :param size: bytes of headers and payload, which ``max_payload`` limits; 0 if unserialised.
         """
-        room = self._room
-        room.messages = messages = room.messages + 1
-        room.bytes = size_of_all = room.bytes + len(command)
-        presses = messages > room.high_water_messages or size_of_all > room.high_water_bytes
-        if presses:
+        buffer = self._buffer
+        buffer.messages = messages = buffer.messages + 1
+        buffer.bytes = bytes_held = buffer.bytes + len(command)
+        is_above_high_water = messages > buffer.high_water_messages or bytes_held > buffer.high_water_bytes
+        if is_above_high_water:
             if policy == "drop":
-                self.losses.drop(confirmation, command)
+                self._failures.drop(confirmation, command)
                 return
-            if room.is_exceeded:
-                self._refuse(confirmation, command, room.full_error(len(command)))
+            if buffer.is_exceeded:
+                self._refuse(confirmation, command, buffer.full_error(len(command)))
                 return
         if size > self._max_payload:
             self._refuse(confirmation, command, PayloadTooLargeError(size, self._max_payload))
             return
-        waiting = self._waiting
+        gathered = self._gathered
         if policy == "fail":
             if self._link.max_payload is None:
-                self._refuse(confirmation, command, ConnectionLostError("there is no connection to a NATS server"))
+                self._refuse(confirmation, command, ConnectionLostError(_NOT_CONNECTED))
                 return
-            confirmation.kept = waiting.all_kept = False
-        waiting.confirmations.append(confirmation)
-        waiting.commands.append(command)
+            confirmation.resendable = gathered.all_resendable = False
+        gathered.confirmations.append(confirmation)
+        gathered.commands.append(command)
         if type(command) is Unserialised:
-            waiting.unmade.append(command)
-        if presses:
-            room.signal_high_water()
+            gathered.unserialised.append(command)
+        if is_above_high_water:
+            buffer.signal_high_water()
         if self._next_flush is None:
-            waiting.since = self._clock.seconds()
-            if self._next_expiry is None and self._limits.max_age:
-                self._next_expiry = self._clock.callLater(self._limits.max_age, self._expire)
-            if self._is_sparse and not self._unconfirmed:
-                self._flush()  # nobody else is coming, so nothing is gained by waiting for them
+            gathered.since = self._clock.seconds()
+            if self._next_expiry is None and self._max_age:
+                self._next_expiry = self._clock.callLater(self._max_age, self._expire)
+            if self._is_sparse and not self._written.unconfirmed:
+                self._flush()  # traffic is sparse, so waiting for further messages gains nothing
             else:
                 self._next_flush = self._clock.callLater(0, self._flush)
 
-    def _refuse(self, confirmation: Confirmation, command: bytes | Unserialised, reason: Exception) -> None:
-        """Fail a message that was not taken."""
-        self.losses.fail(confirmation, command, reason)
-        self._tell_news()
+    def _refuse(self, confirmation: Confirmation, command: Command, error: Exception) -> None:
+        """Fail the newest message."""
+        self._failures.add(confirmation, command, error)
+        self._after_change()
+
+    # -- the link ---------------------------------------------------------------------------------------------------
 
     def connected(self) -> None:
-        """The link can be written to."""
-        max_payload = self._link.max_payload or MAX_PAYLOAD_LIMIT
-        unsure, self._unsure = self._unsure, []
-        is_lower, self._max_payload = max_payload < self._max_payload, max_payload
-        if is_lower:
-            unsure = [fitting(batch, max_payload, self.losses) for batch in unsure]
-            self._parked = deque(sendable(messages, max_payload, self.losses) for messages in self._parked)
-            self._waiting = sendable(self._waiting, max_payload, self.losses)
-        for batch in unsure:
-            self.resent += sum(1 for _ in split_pubs(batch.data))
+        """The link can be written to: send again what was not confirmed, then what is queued."""
+        self._use_max_payload(self._link.max_payload or MAX_PAYLOAD_LIMIT)
+        for batch in self._written.take_to_resend():
+            self._resent += sum(1 for _ in split_pubs(batch.data))
             self._write(batch)
         self._send()
-        self._tell_news()
+        self._after_change()
+
+    def _use_max_payload(self, max_payload: int) -> None:
+        """Fail what the server would end the connection for."""
+        is_lower, self._max_payload = max_payload < self._max_payload, max_payload
+        if is_lower:
+            fail = self._failures.add
+            self._written.limit_payload(max_payload, fail)
+            self._queued = deque(sendable(messages, max_payload, fail) for messages in self._queued)
+            self._gathered = sendable(self._gathered, max_payload, fail)
 
     def disconnected(self, *, cleanly: bool = False) -> None:
         """
-        The link is cut: what it did not confirm goes before all else when it is back.
+        The connection ended: what it did not confirm is sent first over the next one.
 
-        :param cleanly: we left the server, it did not fail: what it confirmed it has passed on.
+        :param cleanly: whether we left the server, which then has passed on all that it confirmed.
         """
-        settling = self._settling.take()
-        if not cleanly:
-            self._unsure += [Batch([], data, 0.0) for data in settling]
-        lost = "the connection was lost before the server confirmed it"
-        unconfirmed, self._unconfirmed = self._unconfirmed, deque()
-        self._unsure += [
-            batch if batch.all_kept else kept(batch, lost, self.losses).as_batch()
-            for batch in unconfirmed
-            if batch.data  # else it has expired
-        ]
-        self._parked = deque(kept(messages, lost, self.losses) for messages in self._parked)
-        self._waiting = kept(self._waiting, lost, self.losses)
-        self._permission_errors.clear()
-        self._tell_news()
+        just_confirmed = self._resend_window.take()
+        unresendable = self._written.link_lost([] if cleanly else just_confirmed)
+        for messages in (*self._queued, self._gathered):
+            unresendable += messages.take_unresendable()
+        self._failures.add_all(unresendable, lambda: ConnectionLostError(_LOST))
+        self._after_change()
 
     def refused(self, error: PermissionsError) -> None:
-        """
-        The server refused a subject. It answers in order, so that is one of the oldest unconfirmed batch, whose PONG
-        comes next.
-        """
-        if error.operation not in ("publish", "reply") or not self._unconfirmed:
-            return
-        if len(self._permission_errors) < len(self._unconfirmed[0].confirmations):  # the batch cannot have more
-            self._permission_errors[error.subject] = error
+        """The server refused a subject of the oldest unconfirmed batch."""
+        self._written.refused(error)
+
+    # -- the end ----------------------------------------------------------------------------------------------------
 
     def flush(self) -> Deferred[None]:
-        """Fires when each message that was taken so far has been confirmed, or has failed."""
+        """Fires when each message that was added so far is confirmed or has failed."""
         if self._next_flush is not None:
             self._next_flush.cancel()
         self._flush()
         flushed: Deferred[None] = Deferred()
-        self._flushes.append((self._clock.seconds(), flushed))
-        self._tell_flushed()
+        self._flush_waiters.append((self._clock.seconds(), flushed))
+        self._fire_flushed()
         return flushed
 
     def drain(self) -> Deferred[None]:
-        """Fires when nothing is on the way any longer; no message may be added after this."""
+        """Fires when each message is confirmed or has failed. No message may be added after this call."""
         drained: Deferred[None] = Deferred()
         self._drained = drained
-        self._end_if_drained()
+        self._finish_drain()
         return drained
 
     def abandon(self) -> None:
-        """Fail all that was not confirmed."""
-        held = self._held
-        self._unsure = []
-        self._unconfirmed.clear()
-        self._parked.clear()
-        self._in_the_pool = Messages()
-        self._waiting = Messages()
-        self._permission_errors.clear()
-        said = "the publisher stopped before the server had the message"
-        self.losses.fail_all((one for messages in held for one in messages), lambda: PublisherStoppedError(said))
-        self._tell_news()
+        """Fail all messages that are not confirmed."""
+        held = self._held()
+        self._written.clear()
+        self._queued.clear()
+        self._serialising = Messages()
+        self._gathered = Messages()
+        reason = "the publisher stopped before the server confirmed the message"
+        self._failures.add_all(
+            (message for messages in held for message in messages), lambda: PublisherStoppedError(reason)
+        )
+        self._after_change()
 
-    # -- the way out ------------------------------------------------------------------------------------------------
+    # -- from gathered to confirmed ---------------------------------------------------------------------------------
 
     def _flush(self) -> None:
+        """Queue the messages of this turn, and send what can be sent."""
         self._next_flush = None
-        if self._waiting.commands:
-            self._waiting.forget_abandoned()
-            if self._parked and self._waiting.since - self._parked[-1].since <= self._joined_within:
-                self._parked[-1].before(self._waiting)
+        if self._gathered.commands:
+            self._gathered.drop_abandoned()
+            if self._queued and self._gathered.since - self._queued[-1].since <= self._max_age_difference:
+                self._queued[-1].extend(self._gathered)
             else:
-                self._parked.append(self._waiting)
-            self._waiting = Messages()
+                self._queued.append(self._gathered)
+            self._gathered = Messages()
         self._send()
 
     def _send(self) -> None:
-        while self._parked and not self._in_the_pool.commands and self._link.max_payload is not None:
-            messages = self._parked.popleft()
-            if messages.unmade:
-                self._in_the_pool = messages
-                self._run_in_pool(messages.make).addBoth(self._made, messages)
+        while self._queued and not self._serialising.commands and self._link.max_payload is not None:
+            messages = self._queued.popleft()
+            if messages.unserialised:
+                self._serialising = messages
+                self._run_in_pool(messages.serialise).addBoth(self._serialised, messages)
             else:
-                self._write(messages.as_batch())
+                self._write(messages.to_batch())
 
-    def _made(self, _: object, messages: Messages) -> None:
-        if self._in_the_pool is not messages:
-            return  # given up meanwhile
-        self._in_the_pool = Messages()
-        self._room.grow(sum(len(unmade) for unmade in messages.unmade))
-        made = sendable(messages, self._max_payload, self.losses)
+    def _serialised(self, _: object, messages: Messages) -> None:
+        if self._serialising is not messages:
+            return  # they expired or were abandoned meanwhile
+        self._serialising = Messages()
+        self._buffer.grow(sum(len(command) for command in messages.unserialised))
+        messages = sendable(messages, self._max_payload, self._failures.add)
         if self._link.max_payload is None:
-            lost = "there is no connection to a NATS server"
-            self._parked.appendleft(kept(made, lost, self.losses))
+            self._failures.add_all(messages.take_unresendable(), lambda: ConnectionLostError(_NOT_CONNECTED))
+            self._queued.appendleft(messages)
         else:
-            self._write(made.as_batch())
+            self._write(messages.to_batch())
         self._send()
-        self._tell_news()
+        self._after_change()
 
     def _write(self, batch: Batch) -> None:
         if not batch.data:
             return
-        self._unconfirmed.append(batch)
+        self._written.add(batch)
         self._is_sparse = len(batch.confirmations) <= 1
-        # After a loss disconnected() does all there is to do.
+        # The errback does nothing: when the connection is lost, disconnected() is called too.
         pong = self._link.write_and_ping(batch.data, len(batch.confirmations))
         pong.addCallbacks(self._confirm, lambda lost: None, callbackArgs=(batch,))
 
     def _confirm(self, _: None, batch: Batch) -> None:
-        if not self._unconfirmed or self._unconfirmed[0] is not batch:
-            return  # abandoned meanwhile
-        self._unconfirmed.popleft()
-        if self._permission_errors:
-            errors, self._permission_errors = self._permission_errors, {}
-            batch = permitted(batch, errors, self.losses)
-        if batch.confirmations:
-            self._settling.add(batch)
-            self.confirmed += len(batch.confirmations)
-            self._room.release(len(batch.confirmations), len(batch.data))
-            confirm_all(batch.confirmations)
-        self._tell_news()
+        confirmed = self._written.confirm(batch, self._failures.add)
+        if confirmed is None:
+            return
+        if confirmed.confirmations:
+            self._resend_window.add(confirmed)
+            self._confirmed += len(confirmed.confirmations)
+            self._buffer.release(len(confirmed.confirmations), len(confirmed.data))
+            confirm_all(confirmed.confirmations)
+        self._after_change()
+
+    # -- age --------------------------------------------------------------------------------------------------------
 
     def _expire(self) -> None:
-        """Fail what is too old, and look again when the next will be."""
+        """Fail what is too old, and schedule the next call."""
         self._next_expiry = None
         now = self._clock.seconds()
-        expired: list[Messages | Batch] = [
-            batch for batch in (*self._unsure, *self._unconfirmed) if batch.confirmations and self._is_old(batch, now)
-        ]
-        if self._in_the_pool.commands and self._is_old(self._in_the_pool, now):
-            expired.append(self._in_the_pool)
-            self._in_the_pool = Messages()
-        while self._parked and self._is_old(self._parked[0], now):
-            expired.append(self._parked.popleft())
-        max_age = self._limits.max_age
-        self.losses.fail_all((one for messages in expired for one in messages), lambda: PublishExpiredError(max_age))
-        for batch in expired:
-            if isinstance(batch, Batch):  # its PONG may still come
-                batch.confirmations, batch.data = [], b""
-        self._unsure = [batch for batch in self._unsure if batch.data]
-        left = [messages.since for messages in self._held if messages.confirmations]
+        written = [batch for batch in self._written if batch.confirmations and self._is_old(batch, now)]
+        expired: list[Messages | Batch] = [*written]
+        if self._serialising.commands and self._is_old(self._serialising, now):
+            expired.append(self._serialising)
+            self._serialising = Messages()
+        while self._queued and self._is_old(self._queued[0], now):
+            expired.append(self._queued.popleft())
+        self._failures.add_all(
+            (message for messages in expired for message in messages), lambda: PublishExpiredError(self._max_age)
+        )
+        for batch in written:
+            batch.clear()
+        left = [messages.since for messages in self._held() if messages.confirmations]
         if left:
-            # A busy reactor may be late, and then the messages that wait are too old already.
-            self._next_expiry = self._clock.callLater(max(0.0, min(left) + max_age - now), self._expire)
+            # After a busy moment of the reactor, gathered messages may be too old already.
+            self._next_expiry = self._clock.callLater(max(0.0, min(left) + self._max_age - now), self._expire)
         self._send()
-        self._tell_news()
+        self._after_change()
 
     def _is_old(self, messages: Messages | Batch, now: float) -> bool:
-        return messages.since + self._limits.max_age <= now
+        return messages.since + self._max_age <= now
 
-    def _tell_news(self) -> None:
-        """Behind each change: what failed, that there is room again, what was flushed, and that all is drained."""
-        self.losses.tell()
-        self._room.signal_low_water()
-        if self._flushes:
-            self._tell_flushed()
-        self._end_if_drained()
+    # -- what others wait for ---------------------------------------------------------------------------------------
 
-    def _tell_flushed(self) -> None:
-        while self._flushes:
-            asked_at, flushed = self._flushes[0]
-            if any(messages.since <= asked_at for messages in self._held if messages.confirmations):
+    def _after_change(self) -> None:
+        """Fire what a change has decided: failed publishes, the low-water mark, flushes and the drain."""
+        self._failures.fire()
+        self._buffer.signal_low_water()
+        if self._flush_waiters:
+            self._fire_flushed()
+        self._finish_drain()
+
+    def _fire_flushed(self) -> None:
+        while self._flush_waiters:
+            called_at, flushed = self._flush_waiters[0]
+            if any(messages.since <= called_at for messages in self._held() if messages.confirmations):
                 return
-            self._flushes.popleft()
+            self._flush_waiters.popleft()
             flushed.callback(None)
 
-    def _end_if_drained(self) -> None:
+    def _finish_drain(self) -> None:
         if self._drained is None:
             return
-        if self._room.messages and self._link.max_payload is None and not self._unconfirmed:
-            # Nobody is there to confirm; abandon() comes back here with nothing left. (While a server is being left,
-            # the link takes nothing more, and what it has taken is confirmed.)
+        if self._buffer.messages and self._link.max_payload is None and not self._written.unconfirmed:
+            # No server is there to confirm. abandon() calls this method again, with nothing left. (While we leave a
+            # server, the link takes nothing, but what was written is still confirmed.)
             self.abandon()
-        elif not self._room.messages:
+        elif not self._buffer.messages:
             drained, self._drained = self._drained, None
-            self._settling.stop()
+            self._resend_window.stop()
             if self._next_expiry is not None:
                 self._next_expiry.cancel()
                 self._next_expiry = None

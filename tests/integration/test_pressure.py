@@ -176,4 +176,4 @@ class OutagePolicyTests(RealServerTestCase):
             service.ledger().publisher,
             PublisherAccount(published=8, confirmed=6, failed=1, dropped=1, resent=0, in_progress=0),
         )
-        self.assertEqual(len(log.matching("1 messages were not confirmed, to a")), 1)
+        self.assertEqual(len(log.matching("Not confirmed: 1 message(s) to a")), 1)

@@ -1,4 +1,4 @@
-"""A publisher in memory: its connections and its pool of threads do what the test says, when it says so."""
+"""A publisher in memory: the test decides when its connections answer and when its thread pool works."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from natsroute.publishing.publisher import Publisher
 
 
 class MemoryLink:
-    """A connection that keeps what is written, and answers when the test says so."""
+    """A link that records what is written; the test fires the Deferreds in ``pings``."""
 
     def __init__(self) -> None:
         self.max_payload: int | None = None
@@ -28,14 +28,14 @@ class MemoryLink:
         return self.pings[-1]
 
     def sent(self) -> bytes:
-        """What was written since the last call."""
+        """What was written since the last call of this method."""
         data = b"".join(self.written)
         self.written.clear()
         return data
 
 
 class MemoryPool:
-    """A pool whose work is done when the test says so."""
+    """A thread pool that works when the test calls :meth:`run_next`, in the thread of the test."""
 
     def __init__(self) -> None:
         self.work: list[tuple[Callable[[], None], Deferred[None]]] = []
@@ -45,14 +45,14 @@ class MemoryPool:
         self.work.append((function, done))
         return done
 
-    def do(self) -> None:
-        """Do the oldest piece of work."""
+    def run_next(self) -> None:
+        """Run the oldest function."""
         function, done = self.work.pop(0)
         maybeDeferred(function).chainDeferred(done)
 
 
 class PublisherTestCase(SynchronousTestCase):
-    """A publisher with one worker, connected."""
+    """A publisher whose workers are connected; :attr:`worker` and :attr:`link` are the first."""
 
     workers = 1
     limits = PublishLimits(resend_window=0.0)
@@ -89,16 +89,17 @@ class PublisherTestCase(SynchronousTestCase):
             ping.errback(ConnectionLostError("cut"))
         self.worker.disconnected()
 
-    def flush(self) -> bytes:
-        """Let the worker write; gives what it wrote."""
+    def turn(self) -> bytes:
+        """Run one turn of the reactor; gives what the first worker has written."""
         self.clock.advance(0)
         return self.link.sent()
 
     def pong(self) -> None:
-        """The server has read the oldest batch."""
+        """Confirm the oldest batch of the first worker."""
         self.link.pings.pop(0).callback(None)
 
     def counts(self) -> tuple[int, int, int, int]:
+        """Messages published, confirmed, sent again and failed; the account must add up."""
         account = self.publisher.account()
         self.assertEqual(account.published, account.confirmed + account.failed + account.dropped + account.in_progress)
         return account.published, account.confirmed, account.resent, account.failed
