@@ -164,6 +164,8 @@ class Failures:
 
     def fire(self) -> None:
         """Fail the Deferreds of the messages that were added. Abandoned messages are logged instead."""
+        if not self._to_fire:
+            return
         to_fire, self._to_fire = self._to_fire, []
         for confirmation, error, on_unhandled in to_fire:
             if confirmation is None:

@@ -207,7 +207,7 @@ class PublishWorker:
         """Fires when each message is confirmed or has failed. No message may be added after this call."""
         drained: Deferred[None] = Deferred()
         self._drained = drained
-        self._finish_drain()
+        self._finish_drain(drained)
         return drained
 
     def abandon(self) -> None:
@@ -316,7 +316,8 @@ class PublishWorker:
         self._buffer.signal_low_water()
         if self._flush_waiters:
             self._fire_flushed()
-        self._finish_drain()
+        if self._drained is not None:
+            self._finish_drain(self._drained)
 
     def _fire_flushed(self) -> None:
         while self._flush_waiters:
@@ -326,15 +327,13 @@ class PublishWorker:
             self._flush_waiters.popleft()
             flushed.callback(None)
 
-    def _finish_drain(self) -> None:
-        if self._drained is None:
-            return
+    def _finish_drain(self, drained: Deferred[None]) -> None:
         if self._buffer.messages and self._link.max_payload is None and not self._written.unconfirmed:
             # No server is there to confirm. abandon() calls this method again, with nothing left. (While we leave a
             # server, the link takes nothing, but what was written is still confirmed.)
             self.abandon()
         elif not self._buffer.messages:
-            drained, self._drained = self._drained, None
+            self._drained = None
             self._resend_window.stop()
             if self._next_expiry is not None:
                 self._next_expiry.cancel()
