@@ -55,7 +55,7 @@ class RouteTesterTests(SynchronousTestCase):
 
         tester = self.made()
         error = self.failureResultOf(tester.deliver("a"), SettingError).value
-        self.assertIn("One of keep, fail, drop", str(error))
+        self.assertIn("Use one of keep, fail, drop", str(error))
         self.assertEqual(
             tester.published,
             [
