@@ -1,7 +1,7 @@
 """
 natsroute: Kamailio's NATS module as a Twisted service.
 
-A program needs little of it::
+Most programs need one name::
 
     from natsroute import EventRoutes
 
@@ -11,16 +11,18 @@ A program needs little of it::
     async def dialog(event):
         await event.publish("presence.dialog", event.data)
 
-All errors are in :mod:`natsroute.errors`.
+Errors are in :mod:`natsroute.errors`, middleware in :mod:`natsroute.middleware`, and what tests need in
+:mod:`natsroute.testing`. What is in none of these four may change in any release.
 """
 
 from natsroute._version import __version__ as _incremental
+from natsroute.client.auth import Credentials
 from natsroute.daemon.service import NatsrouteService
 from natsroute.daemon.settings import Settings
 from natsroute.routes.event import Event
-from natsroute.routes.table import EventRoutes
+from natsroute.routes.event_routes import EventRoutes
 
 #: The version, as ``26.11.0``.
 __version__: str = _incremental.public()
 
-__all__ = ["Event", "EventRoutes", "NatsrouteService", "Settings", "__version__"]
+__all__ = ["Credentials", "Event", "EventRoutes", "NatsrouteService", "Settings", "__version__"]

@@ -1,8 +1,8 @@
 """
 For the tests of programs that use natsroute: run event routes without a server.
 
-Built on the real parts: routes are found, called and given events as in production, payloads are made into bytes and
-subjects are checked; only the network is not there::
+Only the network is missing. Routes are found, called and given events as in production, payloads are encoded and
+subjects are checked::
 
     class DialogTests(TestCase):
         async def test_dialog_becomes_presence(self):
@@ -10,7 +10,7 @@ subjects are checked; only the network is not there::
             await tester.deliver("Kamailio-World", {"Event-Package": "dialog"})
             self.assertEqual([message.subject for message in tester.published], ["presence.dialog"])
 
-Time-outs, retries and other middleware run as in production too, on a clock that stands still until the test says
+Timeouts, retries and other middleware run as in production too, on a clock that moves only when the test calls
 ``tester.clock.advance(seconds)``.
 """
 
@@ -21,11 +21,13 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.task import Clock
 
 from natsroute import payloads
-from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError
+from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError, SlowConsumerError
 from natsroute.ledger import RouteCounters
 from natsroute.publishing.publisher import check_policy, with_id
 from natsroute.routes.event import Event, EventContext, RouteFunction
-from natsroute.routes.table import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER, EventRoutes, Route, RouteTable
+from natsroute.routes.event_routes import EventRoutes
+from natsroute.routes.route import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER, Route
+from natsroute.routes.table import RouteTable
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import HeaderValues, encode_headers
@@ -38,8 +40,9 @@ class Published:
     """
     A message that a route published.
 
-    :ivar data: the payload as it would go over the wire.
-    :ivar headers: with ``Nats-Msg-Id``, if the route gave a ``msg_id``.
+    :ivar data: the payload, as the bytes that would go over the wire.
+    :ivar reply: the reply subject, or None.
+    :ivar headers: the headers that the route gave, or None. A ``msg_id`` is among them, as ``Nats-Msg-Id``.
     """
 
     subject: str
@@ -52,7 +55,12 @@ class RouteTester:
     """
     Delivers messages to event routes and keeps what they publish.
 
-    :ivar published: in order.
+    A route with ``thread=True`` runs in the test's thread. ``concurrency`` and ``key`` have no effect: each
+    :meth:`deliver` calls its route at once.
+
+    :param routes: the routes to test.
+
+    :ivar published: what the routes have published, in order.
     :ivar clock: the time that middleware sees.
     """
 
@@ -73,21 +81,27 @@ class RouteTester:
         """
         Run the best route for a message.
 
-        :param payload: as in :meth:`natsroute.publishing.publisher.Publisher.publish`.
-        :return: fires when the route has ended, with what it gave; fails with what it raised, or with
-            :class:`~natsroute.errors.RouteError` if there is no route.
+        :param subject: the subject that the message is published to.
+        :param payload: bytes; a string, sent as UTF-8; or anything else, sent as JSON.
+        :param reply: the subject that answers go to, or None.
+        :param headers: each with one value or several.
+        :param queue_group: what ``event.queue_group`` is.
+        :return: fires with the route's result when the call has ended; fails with what the route raised, or with
+            :class:`~natsroute.errors.RouteError` if no route matches. Cancelling it cancels the call.
+        :raises PayloadError: the payload cannot be encoded.
+        :raises HeaderError: a header is not valid.
         """
         route = self._table.find(subject)
         if route is None:
-            return fail(RouteError(f"no event route takes a message to {subject!r}"))
+            return fail(RouteError(f"no event route matches a message to {subject!r}"))
         block = encode_headers(headers) if headers else b""
         reply_to = None if reply is None else reply.encode("utf-8", "surrogateescape")
         context = self._context(route, queue_group)
-        event = Event.within(context, Address(subject, 1), payloads.to_bytes(payload), block, reply_to)
+        event = Event.of_message(context, Address(subject, 1), payloads.to_bytes(payload), block, reply_to)
         return maybeDeferred(route.wrapped(self._call_here), event)
 
     def connected(self, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:
-        """Run ``nats:connected``."""
+        """Run ``nats:connected``. See :meth:`deliver` for the Deferred; the other connection events have the same."""
         return self._run_connection_event(CONNECTED, server)
 
     def disconnected(self, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:
@@ -98,7 +112,9 @@ class RouteTester:
         """Run ``nats:error``."""
         return self._run_connection_event(ERROR, server, error)
 
-    def slow_consumer(self, error: PendingLimitError, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:
+    def slow_consumer(
+        self, error: PendingLimitError | SlowConsumerError, server: str = "nats://127.0.0.1:4222"
+    ) -> Deferred[object]:
         """Run ``nats:slow_consumer``."""
         return self._run_connection_event(SLOW_CONSUMER, server, error)
 
@@ -115,7 +131,7 @@ class RouteTester:
         return EventContext(self._publish, self.clock, RouteCounters(route.name), queue_group, server, error)
 
     def _call_here(self, function: RouteFunction, event: Event) -> Deferred[object]:
-        """There are no threads here."""
+        """Call a function that production calls in a thread."""
         return maybeDeferred(function, event)
 
     def _publish(

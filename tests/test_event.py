@@ -16,7 +16,7 @@ from natsroute.wire.frames import Address
 
 
 class EventTests(SynchronousTestCase):
-    """What a route is given."""
+    """What a route gets."""
 
     def setUp(self) -> None:
         self.published: list[tuple[Any, ...]] = []
@@ -27,9 +27,9 @@ class EventTests(SynchronousTestCase):
 
     def event(self, data: bytes = b"", reply: str | None = None, headers: bytes = b"") -> Event:
         context = EventContext(self.publish, Clock(), RouteCounters("nats:a.*"), "q")
-        return Event.within(context, Address("a.b", 1), data, headers, None if reply is None else reply.encode())
+        return Event.of_message(context, Address("a.b", 1), data, headers, None if reply is None else reply.encode())
 
-    def test_what_it_says_of_itself(self) -> None:
+    def test_attributes(self) -> None:
         event = self.event(b"hi", "r")
         self.assertEqual(
             (event.name, event.subject, event.data, event.reply, event.queue_group, event.server),
@@ -37,7 +37,7 @@ class EventTests(SynchronousTestCase):
         )
 
     def test_binary_payload(self) -> None:
-        """Whole, NUL bytes included."""
+        """It is complete, NUL bytes included."""
         self.assertEqual(self.event(b"a\0b\r\n\xff").data, b"a\0b\r\n\xff")
 
     def test_headers(self) -> None:
@@ -49,7 +49,7 @@ class EventTests(SynchronousTestCase):
         self.assertEqual(self.event("grüße".encode()).text(), "grüße")
         self.assertEqual(self.event(b'{"a": [1]}').json(), {"a": [1]})
 
-    def test_what_is_neither_text_nor_json(self) -> None:
+    def test_neither_text_nor_json(self) -> None:
         error = self.assertRaises(DecodeError, self.event(b"ab\xff").text)
         self.assertEqual(str(error), "the payload on a.b is not UTF-8: byte 0xff at 2")
         for data in (b"", b"{", b"\xff", b"[" * 100_000):
@@ -73,10 +73,15 @@ class EventTests(SynchronousTestCase):
         self.event(reply="inbox").respond({"a": 1}, {"N": "v"})
         self.assertEqual(self.published, [("inbox", {"a": 1}, None, {"N": "v"})])
 
-    def test_respond_to_nobody(self) -> None:
-        self.failureResultOf(self.event().respond(b""), NoReplySubjectError)
+    def test_respond_with_options(self) -> None:
+        self.event(reply="inbox").respond(b"", policy="fail", msg_id="1")
+        self.assertEqual(self.published, [("inbox", b"", None, None, {"policy": "fail", "msg_id": "1"})])
 
-    def test_of_a_connection(self) -> None:
+    def test_respond_without_a_reply_subject(self) -> None:
+        error = self.failureResultOf(self.event().respond(b""), NoReplySubjectError).value
+        self.assertEqual(str(error), "the message to a.b has no reply subject")
+
+    def test_of_connection(self) -> None:
         context = EventContext(self.publish, Clock(), RouteCounters("nats:connected"), "q", "nats://a:4222")
         event = Event.of_connection(context)
         self.assertEqual(
@@ -85,5 +90,5 @@ class EventTests(SynchronousTestCase):
         )
 
     def test_repr_has_no_payload(self) -> None:
-        """A payload may be anything, and logs are kept."""
+        """A payload may hold secrets, and logs are kept."""
         self.assertEqual(repr(self.event(b"secret")), "<Event nats:a.* subject='a.b', 6 bytes>")

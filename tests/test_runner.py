@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Event, EventRoutes
 from natsroute.errors import ServerError
 from natsroute.ledger import RouteCounters
-from natsroute.routes.calls import CallsInFlight
+from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import MAX_WAITING_ERRORS, ConnectionRunner, Runner, RunnerContext
 from natsroute.routes.table import RouteTable
 from natsroute.wire.frames import Address
@@ -62,23 +62,27 @@ class RunnerTests(RunnerTestCase):
             {"nats:a.b": 2, "nats:a.*": 1, "nats:>": 1},
         )
 
-    def test_the_queue_group_is_told(self) -> None:
+    def test_the_queue_group(self) -> None:
         self.event_route("nats:>")(lambda event: self.got.append(str(event.queue_group)))
         self.send(self.runner(queue_group="2021"), "a")
         self.assertEqual(self.got, ["2021"])
 
     def test_unrouted_messages(self) -> None:
-        """Counted, and one warning for each configured subject, however many consumers and subjects."""
+        """They are counted. There is one warning for each configured subject, however many consumers and subjects."""
         log = LogRecorder(self)
         first, second, other = self.runner("a.>"), self.runner("a.>"), self.runner("b")
         for runner, subject in [(first, "a.1"), (first, "a.2"), (second, "a.1"), (other, "b")]:
             self.assertIs(self.send(runner, subject), None)
         self.assertEqual([runner.unrouted for runner in (first, second, other)], [2, 1, 1])
         self.assertEqual(len(log.lines("warn")), 2)
-        self.assertIn("No event route takes a message to 'a.1' (subject_queue_group 'a.>')", log.lines("warn")[0])
+        self.assertEqual(
+            log.lines("warn")[0],
+            "No event route matches a message to 'a.1' (subject_queue_group 'a.>'). Add a route 'nats:a.>'. "
+            "Further messages without a route are counted, not logged",
+        )
 
-    def test_all_subjects_of_a_route_share_its_lane(self) -> None:
-        """concurrency=2 is for the route, not for each subject that it sees."""
+    def test_all_subjects_of_a_route_share_its_concurrency(self) -> None:
+        """concurrency=2 holds for the route, not for each subject."""
         self.event_route("nats:a.*", concurrency=2)(lambda event: Deferred())
         runner = self.runner()
         self.assertIs(self.send(runner, "a.1"), None)
@@ -89,12 +93,12 @@ class RunnerTests(RunnerTestCase):
         self.send(self.runner(), "a", b"hi")
         self.assertEqual((self.in_threads, self.got), ([b"hi"], ["hi"]))
 
-    def test_memory_of_subjects_is_bounded(self) -> None:
+    def test_remembered_subjects_are_bounded(self) -> None:
         self.event_route("nats:a.*")(lambda event: None)
         runner = self.runner()
         for number in range(20_000):
             self.send(runner, f"a.{number}")
-        self.assertLess(len(runner._way_of), 10_000)
+        self.assertLess(len(runner._for_subject), 10_000)
         self.assertEqual(self.total(runner).succeeded, 20_000)
 
 
@@ -113,7 +117,7 @@ class ConnectionRunnerTests(RunnerTestCase):
         self.assertEqual(self.got, ["nats:connected nats://a:4222 q", "nats:disconnected nats://a:4222 q"])
 
     def test_errors_of_the_server(self) -> None:
-        """While the route is slow only so many wait for it."""
+        """While the route is slow, only MAX_WAITING_ERRORS wait for it."""
         slow: Deferred[None] = Deferred()
 
         @self.event_route("nats:error")
@@ -133,7 +137,7 @@ class ConnectionRunnerTests(RunnerTestCase):
         self.assertEqual((total.routed, total.succeeded, total.waiting), (MAX_WAITING_ERRORS + 2,) * 2 + (0,))
 
     def test_one_after_the_other(self) -> None:
-        """The end of a connection is not told before the route of its beginning has ended."""
+        """nats:disconnected does not run before nats:connected has ended."""
         slow: Deferred[None] = Deferred()
         self.event_route("nats:connected")(lambda event: slow)
         self.event_route("nats:disconnected")(lambda event: self.got.append("disconnected"))
@@ -154,7 +158,7 @@ class ConnectionRunnerTests(RunnerTestCase):
         self.assertEqual(runner.route_counters, [])
 
     def test_at_the_end(self) -> None:
-        """When calls are cancelled, nothing that waits behind one begins, nor what comes then."""
+        """After calls were cancelled, nothing begins: neither what waits behind them nor what comes later."""
         self.event_route("nats:connected")(lambda event: self.got.append(str(event.server)) or Deferred())
         runner = ConnectionRunner(RouteTable(self.event_route).get, self.context)
         for server in ("1", "2"):

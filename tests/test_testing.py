@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from threading import get_ident
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes
-from natsroute.errors import HeaderError, RouteError, SettingError, SubjectError
+from natsroute.errors import (
+    HeaderError,
+    PendingLimitError,
+    RouteError,
+    ServerError,
+    SettingError,
+    SlowConsumerError,
+    SubjectError,
+)
 from natsroute.testing import Published, RouteTester
 
 
@@ -34,7 +44,7 @@ class RouteTesterTests(SynchronousTestCase):
             tester.published, [Published("presence", b'{"a":1}', headers={"From": "alice"}), Published("inbox", b"ok")]
         )
 
-    def test_errors_reach_the_test(self) -> None:
+    def test_errors(self) -> None:
         self.event_route("nats:a")(lambda event: 1 // 0)
         self.event_route("nats:b")(lambda event: event.publish("a b", b""))
         tester = self.made()
@@ -42,8 +52,8 @@ class RouteTesterTests(SynchronousTestCase):
         self.failureResultOf(tester.deliver("b"), SubjectError)
         self.failureResultOf(tester.deliver("c"), RouteError)
 
-    def test_how_it_is_published(self) -> None:
-        """The id is a header, and goes before the route's own, as in production; a policy must be one."""
+    def test_publish_options(self) -> None:
+        """As in production, msg_id replaces the route's own header, and an unknown policy fails."""
         own = {"Nats-Msg-Id": "own", "N": "v"}
 
         @self.event_route("nats:a")
@@ -66,21 +76,40 @@ class RouteTesterTests(SynchronousTestCase):
         )
         self.assertEqual(own["Nats-Msg-Id"], "own")
 
-    def test_an_id_that_cannot_be_sent(self) -> None:
+    def test_an_invalid_msg_id(self) -> None:
         self.event_route("nats:a")(lambda event: event.publish("b", b"", msg_id="two\r\nlines"))
         tester = self.made()
         self.failureResultOf(tester.deliver("a"), HeaderError)
         self.assertEqual(tester.published, [])
 
     def test_connection_events(self) -> None:
-        told: list[str | None] = []
-        self.event_route("nats:connected")(lambda event: told.append(event.server))
+        servers: list[str | None] = []
+        self.event_route("nats:connected")(lambda event: servers.append(event.server))
         tester = self.made()
         self.successResultOf(tester.connected("nats://a"))
         self.failureResultOf(tester.disconnected(), RouteError)
-        self.assertEqual(told, ["nats://a"])
+        self.assertEqual(servers, ["nats://a"])
 
-    def test_a_route_that_takes_its_time(self) -> None:
+    def test_a_route_that_has_not_ended(self) -> None:
         slow: Deferred[None] = Deferred()
         self.event_route("nats:a")(lambda event: slow)
         self.assertNoResult(self.made().deliver("a"))
+
+    def test_errors_of_connections(self) -> None:
+        """The error that the test gives is the event's."""
+        errors: list[object] = []
+        for name in ("nats:error", "nats:slow_consumer"):
+            self.event_route(name)(lambda event: errors.append((event.name, event.error)))
+        tester = self.made()
+        refused, slow, cut = ServerError("no"), PendingLimitError("a", None, 1, 1, "pause"), SlowConsumerError("slow")
+        self.successResultOf(tester.error(refused))
+        self.successResultOf(tester.slow_consumer(slow))
+        self.successResultOf(tester.slow_consumer(cut))
+        self.assertEqual(errors, [("nats:error", refused), ("nats:slow_consumer", slow), ("nats:slow_consumer", cut)])
+
+    def test_in_a_thread(self) -> None:
+        """A route for a thread runs in that of the test."""
+        threads: list[int] = []
+        self.event_route("nats:a", thread=True)(lambda event: threads.append(get_ident()))
+        self.successResultOf(self.made().deliver("a"))
+        self.assertEqual(threads, [get_ident()])

@@ -13,7 +13,7 @@ from natsroute.client.subscription import PendingLimits, Subscription
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.errors import PendingLimitError
 from natsroute.ledger import ConsumerAccount, RouteCounters
-from natsroute.routes.calls import CallsInFlight
+from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import Runner
 
 

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from natsroute.errors import RouteError, SettingError
 from natsroute.routes.event import RouteFunction
-from natsroute.routes.table import EventRoutes
+from natsroute.routes.event_routes import EventRoutes
 
 
 def load_routes(names: Sequence[str], own: Iterable[EventRoutes] = ()) -> EventRoutes:

@@ -6,8 +6,10 @@ from natsroute.daemon.loading import load_callback, load_routes
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.settings import Settings
 from natsroute.errors import SettingError
+from natsroute.routes.event_routes import EventRoutes
+from natsroute.routes.route import PREFIX, Route
 from natsroute.routes.runner import FindRoute
-from natsroute.routes.table import PREFIX, EventRoutes, Route, RouteTable
+from natsroute.routes.table import RouteTable
 
 _MAX_NAMES = 10
 

@@ -27,9 +27,9 @@ from natsroute.errors import PendingLimitError, PermissionsError, ServerError, S
 from natsroute.ledger import Ledger, RouteCounters
 from natsroute.publishing.publisher import Publisher, unique_ids
 from natsroute.publishing.worker import PublishWorker
-from natsroute.routes.calls import CallsInFlight
+from natsroute.routes.event_routes import EventRoutes
+from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import ConnectionRunner, Runner, RunnerContext
-from natsroute.routes.table import EventRoutes
 
 
 class NatsrouteService(Service):

@@ -13,7 +13,7 @@ from natsroute.daemon.connections import Connections
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.settings import Settings
-from natsroute.routes.table import PREFIX
+from natsroute.routes.route import PREFIX
 
 
 class Startup:

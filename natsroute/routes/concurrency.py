@@ -1,133 +1,158 @@
 """
-Order and concurrency: how the messages of one subscription go through one route.
+Order and concurrency: how many messages of one subscription a route handles at once.
 
-A lane is called with each event. It returns None when the next message may come, or a Deferred that fires when it may.
+Without options a route handles one message after the other, as in Kamailio; that is
+:class:`~natsroute.routes.calls.Calls` itself. The classes here start more calls before the first has ended. Their
+``call()`` returns None while the next message may come, else a Deferred that fires when it may.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable, Iterator
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from natsroute.routes.calls import ROUTE_ERRORS, Calls
-from natsroute.routes.event import Event
-from natsroute.routes.table import KeyFunction, Route
+from natsroute.ledger import RouteCounters
+from natsroute.routes.calls import Calls
+from natsroute.routes.event import Event, RouteFunction
+from natsroute.routes.in_flight import CallsInFlight
+from natsroute.routes.results import ROUTE_ERRORS
+from natsroute.routes.route import KeyFunction, Route
 
-#: Messages that may wait behind running keys, for each key that may run: enough to keep all keys busy when traffic is
-#: uneven, few enough not to hide a queue from the subscription, which does the counting.
+#: Messages that may wait behind running keys, for each key that may run. Enough to keep all keys busy when traffic is
+#: uneven; few enough that the backlog stays in the subscription, which counts and limits it.
 BACKLOG_PER_KEY = 16
 
 
-#: Runs the route for a message, now or later.
-Lane = Callable[[Event], "Deferred[None] | None"]
+def calls_of(route: Route, function: RouteFunction, counters: RouteCounters, in_flight: CallsInFlight) -> Calls:
+    """
+    The calls of a route, with the concurrency that it asks for.
 
-
-def open_lane(route: Route, calls: Calls) -> Lane:
-    """The lane that a route asks for."""
+    :param function: the route's function, wrapped.
+    """
     if route.key is not None:
-        return KeyedLane(calls, route.key, route.concurrency).take
+        return KeyedCalls(function, counters, in_flight, route.key, route.concurrency)
     if route.concurrency > 1:
-        return ParallelLane(calls, route.concurrency).take
-    # One message after the other, as in Kamailio: the call itself says when the next may come.
-    return calls.call
+        return ParallelCalls(function, counters, in_flight, route.concurrency)
+    return Calls(function, counters, in_flight)
 
 
-class _BoundedLane:
-    """What the lanes with a limit share: a Deferred for "there is room again"."""
+class _LimitedCalls(Calls):
+    """What calls with a limit share: once the limit is reached, a Deferred holds up the next message."""
 
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
-        self._room: Deferred[None] | None = None
+    def __init__(self, function: RouteFunction, counters: RouteCounters, in_flight: CallsInFlight) -> None:
+        super().__init__(function, counters, in_flight)
+        self._below_limit: Deferred[None] | None = None
 
-    def _is_full(self) -> bool:
-        raise AssertionError("each bounded lane knows its bound")
+    def _at_limit(self) -> bool:
+        raise AssertionError("each subclass defines its limit")
 
-    def _wait_for_room(self) -> Deferred[None] | None:
-        if not self._is_full():
+    def _wait_if_at_limit(self) -> Deferred[None] | None:
+        if not self._at_limit():
             return None
-        self._room = Deferred()
-        return self._room
+        self._below_limit = Deferred()
+        return self._below_limit
 
-    def _tell_room(self) -> None:
-        if self._room is not None and not self._is_full():
-            room, self._room = self._room, None
-            room.callback(None)
+    def _fire_if_below_limit(self) -> None:
+        if self._below_limit is not None and not self._at_limit():
+            below_limit, self._below_limit = self._below_limit, None
+            below_limit.callback(None)
 
 
-class ParallelLane(_BoundedLane):
-    """At most so many messages at once, in no particular order."""
+class ParallelCalls(_LimitedCalls):
+    """
+    Up to N messages at once, in no particular order.
 
-    def __init__(self, calls: Calls, concurrency: int) -> None:
-        super().__init__(calls)
+    :param concurrency: N.
+    """
+
+    def __init__(
+        self, function: RouteFunction, counters: RouteCounters, in_flight: CallsInFlight, concurrency: int
+    ) -> None:
+        super().__init__(function, counters, in_flight)
         self._concurrency = concurrency
         self._running = 0
 
-    def take(self, event: Event) -> Deferred[None] | None:
-        """Run it now."""
-        ended = self._calls.call(event)
+    def call(self, event: Event) -> Deferred[None] | None:
+        """Call the function now."""
+        ended = super().call(event)
         if ended is None:
             return None
         self._running += 1
-        ended.addCallback(self._ended)
-        return self._wait_for_room()
+        ended.addCallback(self._call_ended)
+        return self._wait_if_at_limit()
 
-    def _ended(self, _: None) -> None:
+    def _call_ended(self, _: None) -> None:
         self._running -= 1
-        self._tell_room()
+        self._fire_if_below_limit()
 
-    def _is_full(self) -> bool:
+    def _at_limit(self) -> bool:
         return self._running >= self._concurrency
 
 
-class KeyedLane(_BoundedLane):
-    """In order for each key, at most so many keys at once."""
+class KeyedCalls(_LimitedCalls):
+    """
+    Messages with the same key one after the other, up to N keys at once.
 
-    def __init__(self, calls: Calls, key: KeyFunction, concurrency: int) -> None:
-        super().__init__(calls)
+    :param key: returns the key of an event. An event whose key cannot be had counts as failed.
+    :param concurrency: N.
+    """
+
+    def __init__(
+        self,
+        function: RouteFunction,
+        counters: RouteCounters,
+        in_flight: CallsInFlight,
+        key: KeyFunction,
+        concurrency: int,
+    ) -> None:
+        super().__init__(function, counters, in_flight)
         self._key = key
         self._concurrency = concurrency
-        self._behind: dict[Hashable, deque[Event]] = {}  # for each running key, what waits behind it
+        self._queues: dict[Hashable, deque[Event]] = {}  # for each running key, the events that wait behind it
+        in_flight.add_queue(self._queued)
 
-    def take(self, event: Event) -> Deferred[None] | None:
-        """Run it now, or when those of its key that came before have ended."""
+    def call(self, event: Event) -> Deferred[None] | None:
+        """Call the function now, or when the earlier events with the same key have been handled."""
         try:
             key = self._key(event)
-            behind = self._behind.get(key)
+            queue = self._queues.get(key)
         except ROUTE_ERRORS:
-            self._calls.fail(event, Failure())
+            self._fail(event, Failure())
             return None
-        if behind is None:
+        if queue is None:
             self._run(key, event)
         else:
-            behind.append(event)
-            self._calls.in_flight.waiting.add(event)
-            self._calls.counters.waiting += 1
-        return self._wait_for_room()
+            queue.append(event)
+            self.counters.waiting += 1
+        return self._wait_if_at_limit()
 
     def _run(self, key: Hashable, event: Event) -> bool:
-        """Whether the key is running now."""
-        ended = self._calls.call(event)
+        """Call the function, and return whether the key is still running."""
+        ended = super().call(event)
         if ended is None:
             return False
-        self._behind.setdefault(key, deque())
-        ended.addCallback(self._ended, key)
+        self._queues.setdefault(key, deque())
+        ended.addCallback(self._call_ended, key)
         return True
 
-    def _ended(self, _: None, key: Hashable) -> None:
-        behind = self._behind[key]
-        while behind:
-            event = behind.popleft()
-            self._calls.in_flight.waiting.discard(event)
-            self._calls.counters.waiting -= 1
+    def _call_ended(self, _: None, key: Hashable) -> None:
+        queue = self._queues[key]
+        while queue:
+            event = queue.popleft()
+            self.counters.waiting -= 1
             if self._run(key, event):
                 break
         else:
-            del self._behind[key]
-        self._tell_room()
+            del self._queues[key]
+        self._fire_if_below_limit()
 
-    def _is_full(self) -> bool:
-        backlog = self._calls.counters.waiting
-        return len(self._behind) >= self._concurrency or backlog >= self._concurrency * BACKLOG_PER_KEY
+    def _queued(self) -> Iterator[Event]:
+        for queue in self._queues.values():
+            yield from queue
+
+    def _at_limit(self) -> bool:
+        backlog = self.counters.waiting
+        return len(self._queues) >= self._concurrency or backlog >= self._concurrency * BACKLOG_PER_KEY

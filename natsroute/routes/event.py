@@ -1,4 +1,4 @@
-"""What an event route is given."""
+"""The event that a route gets, and the types of the functions that get it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from natsroute.wire.headers import HeaderValues
 
 
 class Publish(Interface):
-    """How a route publishes; see :meth:`natsroute.publishing.publisher.Publisher.publish`."""
+    """Publishes a message; see :meth:`natsroute.publishing.publisher.Publisher.publish`."""
 
     def __call__(
         self,
@@ -37,12 +37,12 @@ class EventContext:
     """
     What the events of one route have in common.
 
-    :ivar publish: how they publish.
-    :ivar clock: the reactor, or what stands for it.
-    :ivar counters: counts them; it has the name of the event route that fired.
+    :ivar publish: publishes for the route.
+    :ivar clock: the reactor, or the clock of a test.
+    :ivar counters: counts the events. It has the name of the event route.
     :ivar queue_group: the queue group of the subscription, or None.
     :ivar server: for connection events, the server's URL without credentials.
-    :ivar error: for ``nats:error`` and ``nats:slow_consumer``, what is wrong.
+    :ivar error: for ``nats:error`` and ``nats:slow_consumer``, what went wrong.
     """
 
     publish: Publish
@@ -55,15 +55,15 @@ class EventContext:
 
 class Event(Msg):
     """
-    A message on its way through an event route, or a connection that came or went.
+    A message on its way through an event route, or a connection event: a connection came up, went down or has a
+    problem.
 
-    What is read from it is what was sent: the payload is binary-safe, and subject, reply subject and headers are those
-    of the message itself.
+    Payload, subject, reply subject and headers are what the publisher sent; the payload is binary-safe.
 
-    The parser makes it, since a message and an event for it would be two objects for each; who runs the route says
-    which it is.
+    The parser creates the event, because a message and an event around it would be two objects for each message. The
+    runner then adds the context.
 
-    :ivar context: what it has in common with the route's other events.
+    :ivar context: what the event has in common with the route's other events.
     """
 
     __slots__ = ("_attempts", "context")
@@ -72,7 +72,7 @@ class Event(Msg):
     _attempts: int
 
     @classmethod
-    def within(
+    def of_message(
         cls,
         context: EventContext,
         address: Address,
@@ -80,14 +80,19 @@ class Event(Msg):
         header_block: bytes = b"",
         reply_to: bytes | None = None,
     ) -> Event:
-        """The event of a message, for a route."""
+        """The event for a message that a route is to handle."""
         event = cls(address, data, header_block, reply_to)
         event.context = context
         return event
 
+    @classmethod
+    def of_connection(cls, context: EventContext) -> Event:
+        """The event for a connection that came up, went down or has a problem."""
+        return cls.of_message(context, Address("", 0), b"")
+
     @property
     def name(self) -> str:
-        """The event route that fired, as ``nats:Kamailio-World``."""
+        """The name of the event route, such as ``nats:Kamailio-World``."""
         return self.context.counters.route
 
     @property
@@ -97,17 +102,17 @@ class Event(Msg):
 
     @property
     def server(self) -> str | None:
-        """For the events of a connection the server's URL without credentials; else None."""
+        """For a connection event, the server's URL without credentials; else None."""
         return self.context.server
 
     @property
     def error(self) -> NatsrouteError | None:
-        """For ``nats:error`` what the server said, for ``nats:slow_consumer`` what is too slow; else None."""
+        """For ``nats:error`` the server's error, for ``nats:slow_consumer`` the reason; else None."""
         return self.context.error
 
     @property
     def attempts(self) -> int:
-        """Which attempt this is, counted from 1; above that a retry."""
+        """The number of this attempt, from 1. Above 1 it is a retry."""
         return getattr(self, "_attempts", 1)
 
     @attempts.setter
@@ -116,17 +121,21 @@ class Event(Msg):
 
     @property
     def counters(self) -> RouteCounters:
-        """What has become of the messages of this route so far; middleware adds its own."""
+        """The counters of this route. Middleware may count retries and dead letters here, and read the others."""
         return self.context.counters
 
     @property
-    def clock(self) -> IReactorTime:
-        """The reactor's clock, or that of a test."""
+    def clock(self) -> Any:
+        """
+        The reactor's clock, or that of a test: an :class:`~twisted.internet.interfaces.IReactorTime`.
+
+        (Typed as Any: without mypy-zope, mypy takes each call of an interface's method for an error.)
+        """
         return self.context.clock
 
     def text(self) -> str:
         """
-        The payload as UTF-8 text.
+        Decode the payload as UTF-8 text.
 
         :raises DecodeError: it is not UTF-8.
         """
@@ -134,7 +143,7 @@ class Event(Msg):
 
     def json(self) -> Any:
         """
-        The payload as JSON.
+        Decode the payload as JSON.
 
         :raises DecodeError: it is not JSON.
         """
@@ -151,40 +160,44 @@ class Event(Msg):
         msg_id: str | None = None,
     ) -> Deferred[None]:
         """
-        Publish a message; see :meth:`natsroute.publishing.publisher.Publisher.publish`.
+        Publish a message; see :meth:`natsroute.publishing.publisher.Publisher.publish` for the arguments and errors.
 
-        :return: fires when the server has the message.
+        It may be called from any thread.
+
+        :return: fires in the reactor's thread when the server has the message.
         """
         if policy is None and msg_id is None:  # nearly always, and then a cheaper call
             return self.context.publish(subject, payload, reply, headers)
         return self.context.publish(subject, payload, reply, headers, policy=policy, msg_id=msg_id)
 
-    #: The name that the function has in a Kamailio script.
+    #: The name of the function in a Kamailio script.
     nats_publish = publish
 
-    def respond(self, payload: object, headers: HeaderValues | None = None, **how: Any) -> Deferred[None]:
+    def respond(
+        self,
+        payload: object,
+        headers: HeaderValues | None = None,
+        *,
+        policy: str | None = None,
+        msg_id: str | None = None,
+    ) -> Deferred[None]:
         """
-        Answer to the message's reply subject.
+        Publish an answer to the message's reply subject. See :meth:`publish` for the arguments.
 
         :return: fires when the server has the answer; fails with :class:`~natsroute.errors.NoReplySubjectError` if
-            the message asked for none.
+            the message has no reply subject.
         """
         reply = self.reply
         if reply is None:
-            return fail(NoReplySubjectError(f"the message on {self.subject} has no reply subject"))
-        return self.context.publish(reply, payload, None, headers, **how)
-
-    @classmethod
-    def of_connection(cls, context: EventContext) -> Event:
-        """A connection came or went, or something is wrong with it."""
-        return cls.within(context, Address("", 0), b"")
+            return fail(NoReplySubjectError(f"the message to {self.subject} has no reply subject"))
+        return self.publish(reply, payload, None, headers, policy=policy, msg_id=msg_id)
 
     def __repr__(self) -> str:
         about = f"server={self.server!r}" if self.server else f"subject={self.subject!r}, {len(self.data)} bytes"
         return f"<Event {self.name} {about}>"
 
 
-#: The function behind a route: it returns nothing, a Deferred, or a coroutine that may await Deferreds.
+#: The function of an event route. It returns a coroutine or a Deferred to wait for, or anything else, which is ignored.
 RouteFunction = Callable[[Event], "Deferred[Any] | Coroutine[Any, Any, Any] | object"]
-#: A function around a route's function: takes it, and gives what runs instead of it.
+#: Middleware: takes the function of a route and returns the function to call instead of it.
 Middleware = Callable[[RouteFunction], RouteFunction]

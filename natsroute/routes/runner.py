@@ -1,4 +1,4 @@
-"""Runs event routes: for the messages of a subscription, and for a connection that comes and goes."""
+"""Running event routes: for the messages of a subscription, and for the events of a connection."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from twisted.logger import Logger
 
 from natsroute.errors import NatsrouteError
 from natsroute.ledger import RouteCounters
-from natsroute.routes.calls import Calls, CallsInFlight
-from natsroute.routes.concurrency import Lane, open_lane
+from natsroute.routes.calls import Calls
+from natsroute.routes.concurrency import calls_of
 from natsroute.routes.event import Event, EventContext, Publish
-from natsroute.routes.table import CallInThread, Route
+from natsroute.routes.in_flight import CallsInFlight
+from natsroute.routes.route import CallInThread, Route
 
-#: The route of a subject, or of the name of a connection event; or None.
+#: Finds the route for a subject, or for the name of a connection event; returns None if there is none.
 FindRoute = Callable[[str], "Route | None"]
-#: Through which lane a message goes, what its event is told, and where it is counted.
-_Way = tuple[Lane, EventContext, RouteCounters]
 
-# Bounds what is remembered: a wildcard subscription can see any number of different subjects.
+#: Connection events with an error that may wait for a slow route: a server can report errors faster than it handles
+#: them.
+MAX_WAITING_ERRORS = 1000
+
+# Subjects whose route is remembered. It is bounded because the subjects that a wildcard subscription sees are not.
 _REMEMBERED_SUBJECTS = 8192
 
 
-#: A server can complain faster than any route can listen.
-MAX_WAITING_ERRORS = 1000
-
-
 class UnroutedMessages:
-    """Warns of the messages that no route takes, once for each configured subject."""
+    """Warns of messages that no route matches, once for each configured subject."""
 
     log = Logger()
 
@@ -39,14 +38,16 @@ class UnroutedMessages:
 
     def warn(self, configured: str, subject: str) -> None:
         """
+        Log a warning, unless there was one for the configured subject.
+
         :param configured: the subject that was subscribed to.
         :param subject: the subject of the message.
         """
         if configured not in self._warned:
             self._warned.add(configured)
             self.log.warn(
-                "No event route takes a message to {subject!r} (subject_queue_group {configured!r}): add a route "
-                "'nats:{configured}'. It was counted; others of this subscription will be in silence",
+                "No event route matches a message to {subject!r} (subject_queue_group {configured!r}). Add a route "
+                "'nats:{configured}'. Further messages without a route are counted, not logged",
                 subject=subject,
                 configured=configured,
             )
@@ -55,13 +56,13 @@ class UnroutedMessages:
 @attrs.frozen
 class RunnerContext:
     """
-    What it takes to run routes: the same for all of a service.
+    What all runners of a service have in common.
 
-    :ivar publish: how they publish.
+    :ivar publish: publishes for the routes.
     :ivar clock: the reactor.
-    :ivar call_in_thread: runs what blocks.
-    :ivar in_flight: keeps the calls that take their time.
-    :ivar unrouted: warns of messages that no route takes.
+    :ivar call_in_thread: runs functions that block.
+    :ivar in_flight: keeps the calls that do not end at once.
+    :ivar unrouted: warns of messages that no route matches.
     """
 
     publish: Publish
@@ -71,12 +72,30 @@ class RunnerContext:
     unrouted: UnroutedMessages = attrs.Factory(UnroutedMessages)
 
 
+@attrs.frozen
+class _ActiveRoute:
+    """
+    A route that has had a message of this subscription.
+
+    :ivar call: runs the route for an event, now or later. It returns None when the next message may come at once, or a
+        Deferred that fires when it may.
+    :ivar context: what the events of the route have in common.
+    """
+
+    call: Callable[[Event], Deferred[None] | None]
+    context: EventContext
+
+
 class Runner:
     """
-    Runs the routes of one subscription. Give :meth:`on_msg` to
+    Runs the routes for the messages of one subscription. Pass :meth:`on_msg` to
     :meth:`natsroute.client.connection.Connection.subscribe`.
 
-    :ivar unrouted: messages that no route took.
+    :param find: finds the route for a subject.
+    :param subject: the subject of the subscription.
+    :param queue_group: its queue group, or None.
+
+    :ivar unrouted: how many messages no route matched.
     """
 
     def __init__(self, find: FindRoute, context: RunnerContext, *, subject: str, queue_group: str | None) -> None:
@@ -85,57 +104,60 @@ class Runner:
         self._context = context
         self._subject = subject
         self._queue_group = queue_group
-        self._ways: dict[str, _Way] = {}  # by the route's name
-        self._way_of: dict[str, _Way | None] = {}  # by the message's subject
+        self._active: dict[str, _ActiveRoute] = {}  # by the route's name
+        self._for_subject: dict[str, _ActiveRoute | None] = {}  # by the message's subject
 
     @property
     def route_counters(self) -> list[RouteCounters]:
-        """One for each route that has had a message."""
-        return [counters for _, _, counters in self._ways.values()]
+        """The counters of each route that has had a message."""
+        return [route.context.counters for route in self._active.values()]
 
     def on_msg(self, event: Event) -> Deferred[None] | None:
         """
-        Run the route of a message.
+        Run the route for a message.
 
-        :return: None when the next message may come, or a Deferred that fires when it may.
+        :return: None if the next message may come at once, or a Deferred that fires when it may.
         """
         subject = event.address.subject
         try:
-            way = self._way_of[subject]
+            route = self._for_subject[subject]
         except KeyError:
-            way = self._way_for(subject)
-        if way is None:
+            route = self._find_for(subject)
+        if route is None:
             self.unrouted += 1
             self._context.unrouted.warn(self._subject, subject)
             return None
-        lane, event.context, counters = way
-        counters.routed += 1
-        return lane(event)
+        event.context = context = route.context
+        context.counters.routed += 1  # the counters belong to the calls; a method there would cost each message a call
+        return route.call(event)
 
-    def _way_for(self, subject: str) -> _Way | None:
-        if len(self._way_of) >= _REMEMBERED_SUBJECTS:
-            self._way_of.clear()
+    def _find_for(self, subject: str) -> _ActiveRoute | None:
+        if len(self._for_subject) >= _REMEMBERED_SUBJECTS:
+            self._for_subject.clear()
         route = self._find(subject)
-        way = self._way_of[subject] = None if route is None else self._way_through(route)
-        return way
+        active = self._for_subject[subject] = None if route is None else self._activate(route)
+        return active
 
-    def _way_through(self, route: Route) -> _Way:
-        """The one way that all messages of a route go."""
-        if route.name not in self._ways:
+    def _activate(self, route: Route) -> _ActiveRoute:
+        """All messages to a route, whatever their subject, share its concurrency and its counters."""
+        if route.name not in self._active:
             context, counters = self._context, RouteCounters(route.name)
-            calls = Calls(route.wrapped(context.call_in_thread), counters, context.in_flight)
+            calls = calls_of(route, route.wrapped(context.call_in_thread), counters, context.in_flight)
             event_context = EventContext(context.publish, context.clock, counters, self._queue_group)
-            self._ways[route.name] = open_lane(route, calls), event_context, counters
-        return self._ways[route.name]
+            self._active[route.name] = _ActiveRoute(calls.call, event_context)
+        return self._active[route.name]
 
 
 class ConnectionRunner:
     """
-    Runs ``nats:connected``, ``nats:disconnected``, ``nats:error`` and ``nats:slow_consumer`` for one connection, one
-    after the other.
+    Runs the routes ``nats:connected``, ``nats:disconnected``, ``nats:error`` and ``nats:slow_consumer`` for one
+    connection, one after the other.
 
-    Errors that come while ``MAX_WAITING_ERRORS`` events wait for a slow route are left to the log, and so is all that
-    comes when calls have been stopped.
+    While ``MAX_WAITING_ERRORS`` events wait for a slow route, further errors run no route; they are in the log. No
+    route begins after :meth:`CallsInFlight.stop() <natsroute.routes.in_flight.CallsInFlight.stop>`.
+
+    :param find: finds the route for the name of a connection event.
+    :param queue_group: the queue group of the connection's subscription, or None.
     """
 
     def __init__(self, find: FindRoute, context: RunnerContext, *, queue_group: str | None = None) -> None:
@@ -147,34 +169,28 @@ class ConnectionRunner:
 
     @property
     def route_counters(self) -> list[RouteCounters]:
-        """One for each route that has had an event."""
+        """The counters of each route that has had an event."""
         return [calls.counters for calls in self._calls.values()]
 
     def fire(self, name: str, server: str, error: NatsrouteError | None = None) -> None:
         """
-        Run the route of an event.
+        Run the route for a connection event.
 
         :param name: ``nats:connected``, ``nats:disconnected``, ``nats:error`` or ``nats:slow_consumer``.
         :param server: the server's URL without credentials.
-        :param error: what is wrong, for the last two.
+        :param error: for the last two, what went wrong.
         """
         calls = self._calls_of(name)
         if calls is None or self._context.in_flight.stopped:
             return
         if error is not None and sum(counters.waiting for counters in self.route_counters) >= MAX_WAITING_ERRORS:
             return
-        context, counters = self._context, calls.counters
+        context = self._context
         event = Event.of_connection(
-            EventContext(context.publish, context.clock, counters, self._queue_group, server, error)
+            EventContext(context.publish, context.clock, calls.counters, self._queue_group, server, error)
         )
-
-        def run(_: None) -> Deferred[None] | None:
-            counters.waiting -= 1
-            return calls.call(event)
-
-        counters.routed += 1
-        counters.waiting += 1
-        self._last.addCallback(run)
+        calls.enqueue()
+        self._last.addCallback(lambda _: calls.call_queued(event))
 
     def _calls_of(self, name: str) -> Calls | None:
         if name not in self._calls:

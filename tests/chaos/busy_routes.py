@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 
 from natsroute import Event, EventRoutes
 from natsroute.ledger import Ledger
-from natsroute.routes.middleware import dead_letter, retry
+from natsroute.middleware import dead_letter, retry
 
 #: Per mille of the messages that fail at once, are slow, and fail after having been slow.
 FAIL, SLOW, FAIL_SLOWLY = 20, 90, 10

@@ -18,7 +18,7 @@ from natsroute.errors import (
     SlowConsumerError,
 )
 from natsroute.ledger import PublisherAccount
-from natsroute.routes.middleware import deduplicate
+from natsroute.middleware import deduplicate
 from tests.support.cases import LogRecorder, RealServerTestCase
 from tests.support.nats_servers import ConfiguredServer
 

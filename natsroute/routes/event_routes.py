@@ -1,0 +1,132 @@
+"""The event routes of a program, collected by decoration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from natsroute.errors import RouteError
+from natsroute.routes.event import Middleware, RouteFunction
+from natsroute.routes.middleware.dead_letter import dead_letter
+from natsroute.routes.middleware.retry import retry
+from natsroute.routes.middleware.timeout import timeout
+from natsroute.routes.route import PREFIX, KeyFunction, Route
+
+#: How many keys run at once when a route has a ``key`` and no ``concurrency``.
+DEFAULT_KEY_CONCURRENCY = 64
+
+_AnyFunction = TypeVar("_AnyFunction", bound=RouteFunction)
+
+
+class EventRoutes:
+    """
+    The event routes of a program, collected by decoration::
+
+        event_route = EventRoutes()
+
+        @event_route("nats:Kamailio-World")
+        async def dialog(event):
+            await event.publish("presence.dialog", event.data)
+
+    The name of a route is ``nats:`` and a subject, which may have wildcards, or the name of a connection event:
+    ``nats:connected``, ``nats:disconnected``, ``nats:error`` or ``nats:slow_consumer``. Connection events run for each
+    connection.
+
+    If several routes match a message, the best one runs: the exact subject, else the most specific wildcard. Wildcards
+    are compared token by token from the left; a word is better than ``*``, and ``*`` is better than ``>``.
+
+    :param middleware: goes around every route of this collection, the first outermost; see
+        :mod:`natsroute.middleware`.
+    """
+
+    def __init__(self, middleware: Iterable[Middleware] = ()) -> None:
+        self._middleware = tuple(middleware)
+        self._routes: dict[str, Route] = {}
+
+    def __call__(
+        self,
+        name: str,
+        *,
+        concurrency: int | None = None,
+        key: KeyFunction | None = None,
+        thread: bool = False,
+        timeout: float | None = None,
+        retries: int = 0,
+        dead_letter: str | None = None,
+        middleware: Iterable[Middleware] = (),
+    ) -> Callable[[_AnyFunction], _AnyFunction]:
+        """
+        Make the decorated function an event route. The function itself is not changed.
+
+        The function is called with an :class:`~natsroute.Event`. It may return a Deferred, or be a coroutine function.
+        The next message of its subscription is handled when the call has ended.
+
+        :param name: ``nats:SUBJECT``.
+        :param concurrency: how many messages of a subscription may run at once, in no particular order; with ``key``,
+            how many keys (64 by default).
+        :param key: returns the key of an event, such as its Call-ID. Messages with the same key run one after the
+            other, those with different keys at the same time.
+        :param thread: run the function in a thread, because it blocks. It may publish there; see
+            :meth:`natsroute.publishing.publisher.Publisher.publish`.
+        :param timeout: seconds. A call that takes longer is cancelled and fails.
+        :param retries: how many calls may follow one that failed: 0.1 s later, 0.2 s later and so on up to 10 s.
+        :param dead_letter: the subject that a message is published to when its last call has failed.
+        :param middleware: goes around this route: inside the middleware of the collection, outside timeout, retries
+            and dead letter.
+        :raises RouteError: the name or an option is not valid, or another route has the name.
+        """
+        around = (*self._middleware, *middleware, *_option_middleware(name, timeout, retries, dead_letter))
+
+        def decorate(function: _AnyFunction) -> _AnyFunction:
+            limit = concurrency if concurrency is not None else (1 if key is None else DEFAULT_KEY_CONCURRENCY)
+            self.add(Route(name, function, limit, key, thread, around))
+            return function
+
+        return decorate
+
+    def add(self, route: Route) -> None:
+        """
+        Add a route, as decoration does.
+
+        :raises RouteError: the route is not valid, or another one has its name.
+        """
+        route.check()
+        if route.name in self._routes:
+            raise RouteError(f"there are two event routes {route.name!r}. Remove one of them")
+        self._routes[route.name] = route
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes.values())
+
+    def __len__(self) -> int:
+        return len(self._routes)
+
+    @classmethod
+    def merged(cls, collections: Iterable[EventRoutes]) -> EventRoutes:
+        """
+        Merge several collections into a new one.
+
+        :raises RouteError: two of them have a route of the same name.
+        """
+        together = cls()
+        for collection in collections:
+            for route in collection:
+                together.add(route)
+        return together
+
+
+def _option_middleware(
+    name: str, seconds: float | None, retries: int, dead_letter_subject: str | None
+) -> Iterator[Middleware]:
+    """The middleware that a route's options stand for, the outermost first."""
+    try:
+        if dead_letter_subject is not None:
+            yield dead_letter(dead_letter_subject)
+            if name == PREFIX + dead_letter_subject:
+                raise RouteError(f"dead_letter = {dead_letter_subject!r}: the route would get its own dead letters")
+        if retries:
+            yield retry(retries)
+        if seconds is not None:
+            yield timeout(seconds)
+    except RouteError as error:
+        raise RouteError(f"event route {name!r}: {error}") from None

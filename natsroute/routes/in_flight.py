@@ -1,0 +1,159 @@
+"""
+The calls in flight: what all event routes of a service are busy with.
+
+A call that ends at once never appears here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from natsroute.routes.event import Event
+
+
+@attrs.define(eq=False)
+class Call:
+    """
+    A call that had not ended when the route's function returned.
+
+    :ivar event: what the function was called with.
+    :ivar ending: fires when the call ends. Cancelling it cancels the call.
+    :ivar started: when the call began, in seconds on the reactor's clock.
+    :ivar ended: whether it has ended.
+    :ivar slow_logged: whether the log has said that it is slow.
+    :ivar cancelled: whether :meth:`CallsInFlight.stop` cancelled it.
+    """
+
+    event: Event
+    ending: Deferred[object]
+    started: float
+    ended: bool = False
+    slow_logged: bool = False
+    cancelled: bool = False
+
+
+class CallsInFlight:
+    """
+    Keeps the calls that have not ended, logs the slow ones, and cancels them all when the service stops.
+
+    :param clock: the reactor.
+    :param slow_after: seconds. A call that takes longer is logged once.
+
+    :ivar running: the calls that have not ended.
+    :ivar stopped: whether :meth:`stop` was called. No call should begin then.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, *, slow_after: float = 30.0) -> None:
+        self.running: set[Call] = set()
+        self.stopped = False
+        self._queues: list[Callable[[], Iterable[Event]]] = []
+        self._fire_at_start: list[Deferred[None]] = []  # one for each call that ended after stop()
+        self._clock = clock
+        self._slow_after = slow_after
+        self._slow_check: IDelayedCall | None = None
+
+    def add_queue(self, queued: Callable[[], Iterable[Event]]) -> None:
+        """
+        Count the events of a queue among those that wait.
+
+        :param queued: returns the events that wait in the queue now.
+        """
+        self._queues.append(queued)
+
+    @property
+    def waiting(self) -> list[Event]:
+        """The events that wait because a call with the same key is running."""
+        return [event for queued in self._queues for event in queued()]
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call is running and no event waits behind one."""
+        return not self.running and not self.waiting
+
+    @property
+    def unfinished(self) -> list[str]:
+        """
+        What is running or waiting: the subject for a message, the name of the event route for a connection event.
+        """
+        return [event.subject or event.name for event in (*(call.event for call in self.running), *self.waiting)]
+
+    def new_call(self, event: Event, ending: Deferred[object]) -> Call:
+        """
+        Describe a call that begins now. It counts as running once it is given to :meth:`add`.
+
+        :param ending: fires when the call ends.
+        """
+        return Call(event, ending, self._clock.seconds())
+
+    def add(self, call: Call) -> None:
+        """Keep a call that has not ended."""
+        self.running.add(call)
+        if self._slow_check is None:
+            self._slow_check = self._clock.callLater(self._slow_after, self._log_slow_calls)
+
+    def end(self, call: Call) -> Deferred[None] | None:
+        """
+        Forget a call that has ended, well or not.
+
+        :return: None, or, after :meth:`stop`, a Deferred that fires at :meth:`start`: nothing may follow the call
+            before that.
+        """
+        call.ended = True
+        self.running.discard(call)
+        if not self.stopped:
+            return None
+        self._fire_at_start.append(Deferred())
+        return self._fire_at_start[-1]
+
+    def start(self) -> None:
+        """Undo :meth:`stop`: what waits behind the calls that ended since then may begin."""
+        self.stopped = False
+        ended, self._fire_at_start = self._fire_at_start, []
+        for deferred in ended:
+            deferred.callback(None)
+
+    def stop(self) -> None:
+        """
+        Cancel all running calls, and let nothing follow them.
+
+        A call that then ends with ``CancelledError`` is counted as failed, but not logged: the caller of this method
+        logs what was unfinished (see :attr:`unfinished`).
+        """
+        self.stopped = True
+        if self._slow_check is not None:
+            self._slow_check.cancel()
+            self._slow_check = None
+        for call in tuple(self.running):
+            if not call.cancelled:
+                call.cancelled = True
+                self._cancel(call)
+
+    def _cancel(self, call: Call) -> None:
+        try:
+            call.ending.cancel()
+        except Exception:  # the canceller of a Deferred is the program's own code
+            self.log.failure("Event route {route} could not be cancelled", route=call.event.name)
+
+    def _log_slow_calls(self) -> None:
+        self._slow_check = None
+        now = self._clock.seconds()
+        for call in self.running:
+            # The same sum as for the delay below: rounded otherwise, the next check could come too early, for ever.
+            if not call.slow_logged and call.started + self._slow_after <= now:
+                call.slow_logged = True
+                self.log.warn(
+                    "Event route {route} is still running after {seconds:.0f} s on a message to {subject!r}",
+                    route=call.event.name,
+                    subject=call.event.subject,
+                    seconds=now - call.started,
+                )
+        started = [call.started for call in self.running if not call.slow_logged]
+        if started:
+            self._slow_check = self._clock.callLater(min(started) + self._slow_after - now, self._log_slow_calls)

@@ -1,0 +1,48 @@
+"""What several middleware share."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from twisted.internet.defer import Deferred, maybeDeferred
+
+from natsroute.errors import DecodeError, RouteError
+from natsroute.routes.event import Event, RouteFunction
+
+
+class CancellableCall(Deferred[object]):
+    """
+    A call of a route's function that knows whether it was cancelled from outside.
+
+    :ivar cancelled: whether whoever waits for the call cancelled it, for example a timeout around all attempts, or the
+        service when it stops. A route that only fails with ``CancelledError`` has an error of its own.
+    """
+
+    def __init__(self, function: RouteFunction, event: Event) -> None:
+        super().__init__()
+        self.cancelled = False
+        self.addCallback(partial(maybeDeferred, function))
+        self.callback(event)
+
+    def cancel(self) -> None:
+        """Cancel what the function returned."""
+        self.cancelled = True
+        super().cancel()
+
+
+def readable_headers(event: Event) -> dict[str, list[str]]:
+    """The headers of a message, to be sent on; none if they cannot be read, which may be why the message failed."""
+    try:
+        return {name: event.headers.get_all(name) for name in event.headers}
+    except DecodeError:
+        return {}
+
+
+def check_positive(name: str, value: float) -> None:
+    """
+    Check an argument of a middleware.
+
+    :raises RouteError: it is not a number above 0, or infinite.
+    """
+    if not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise RouteError(f"{name} = {value!r}; it must be a number above 0")

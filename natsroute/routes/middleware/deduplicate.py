@@ -1,0 +1,70 @@
+"""Middleware that skips messages which came before."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TypeAlias
+from weakref import ref
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.python.failure import Failure
+
+from natsroute.routes.event import Event, Middleware, RouteFunction
+from natsroute.routes.middleware.base import check_positive
+from natsroute.routes.middleware.per_clock import PerClock
+from natsroute.wire.headers import MESSAGE_ID
+
+#: For each key that was seen, when its first call began; the oldest first.
+_Seen: TypeAlias = "OrderedDict[Hashable, float]"
+
+
+def message_id(event: Event) -> Hashable:
+    """What identifies a message: its ``Nats-Msg-Id``, or subject and payload if it has none."""
+    return event.headers.get(MESSAGE_ID) or (event.subject, event.data)
+
+
+def deduplicate(
+    *, key: Callable[[Event], Hashable] = message_id, seconds: float = 120.0, max_messages: int = 10_000
+) -> Middleware:
+    """
+    Skip a message that was handled before, or that is being handled.
+
+    A message whose call failed is handled again when it comes again. A copy that comes while the first call is running
+    is skipped even if that call fails.
+
+    Routes with the same middleware object share what it has seen. Connection events are never skipped.
+
+    :param key: returns the same value for messages that are the same.
+    :param seconds: how long a message is remembered, from the beginning of its call.
+    :param max_messages: how many are remembered. Above that, the oldest is forgotten.
+    :raises RouteError: ``seconds`` or ``max_messages`` is not a number above 0.
+    """
+    check_positive("seconds", seconds)
+    check_positive("max_messages", max_messages)
+    memories: PerClock[_Seen] = PerClock(OrderedDict)
+
+    def forget(failure: Failure, seen: _Seen, identity: Hashable, began: float) -> Failure:
+        if seen.get(identity) == began:
+            del seen[identity]
+        return failure
+
+    def around(function: RouteFunction) -> RouteFunction:
+        def once(event: Event) -> Deferred[object] | None:
+            if event.server is not None:
+                return maybeDeferred(function, event)
+            clock = event.clock
+            seen, now = memories[ref(clock)], clock.seconds()
+            while seen and next(iter(seen.values())) + seconds <= now:
+                seen.popitem(last=False)
+            identity = key(event)
+            if identity in seen:
+                return None
+            seen[identity] = now
+            if len(seen) > max_messages:
+                seen.popitem(last=False)
+            return maybeDeferred(function, event).addErrback(forget, seen, identity, now)
+
+        return once
+
+    return around

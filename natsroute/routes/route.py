@@ -1,0 +1,97 @@
+"""One event route: its name, its function and its options, checked."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from natsroute.errors import RouteError, SubjectError
+from natsroute.routes.event import Event, Middleware, RouteFunction
+from natsroute.wire.subjects import check_pattern
+
+PREFIX = "nats:"
+CONNECTED = "nats:connected"
+DISCONNECTED = "nats:disconnected"
+ERROR = "nats:error"
+SLOW_CONSUMER = "nats:slow_consumer"
+
+#: Runs a blocking function in a thread.
+CallInThread = Callable[[RouteFunction, Event], "Deferred[object]"]
+#: Returns the key that a message is ordered by.
+KeyFunction = Callable[[Event], Hashable]
+
+
+@attrs.frozen
+class Route:
+    """
+    An event route.
+
+    :ivar name: ``nats:`` and the subject or wildcard that the route is for.
+    :ivar function: what runs for each message.
+    :ivar concurrency: how many messages, or keys, run at once. 1 without a key: one message after the other.
+    :ivar key: messages with the same key run one after the other, those with different keys at the same time.
+    :ivar thread: whether the function runs in a thread, because it blocks.
+    :ivar middleware: goes around the function, the first outermost.
+    """
+
+    name: str
+    function: RouteFunction
+    concurrency: int = 1
+    key: KeyFunction | None = None
+    thread: bool = False
+    middleware: tuple[Middleware, ...] = ()
+
+    @property
+    def pattern(self) -> str:
+        """The subject or wildcard that the route is for."""
+        return self.name[len(PREFIX) :]
+
+    def wrapped(self, call_in_thread: CallInThread) -> RouteFunction:
+        """The function with all middleware around it; in a thread, if the route asks for one."""
+        function = partial(call_in_thread, self.function) if self.thread else self.function
+        return _compose(function, self.middleware)
+
+    def check(self) -> None:
+        """
+        Check that name, function and options fit together.
+
+        :raises RouteError: they do not.
+        """
+        try:
+            self._check()
+        except (RouteError, SubjectError) as error:
+            raise RouteError(f"event route {self.name!r}: {error}") from None
+
+    def _check(self) -> None:
+        if not self.name.startswith(PREFIX):
+            raise RouteError("a name must be 'nats:' and a subject")
+        check_pattern(self.pattern)
+        if not callable(self.function):
+            raise RouteError(f"{self.function!r} is not callable")
+        if type(self.concurrency) is not int or self.concurrency < 1:
+            raise RouteError(f"concurrency = {self.concurrency!r}; it must be an integer of at least 1")
+        if self.key is not None and not callable(self.key):
+            raise RouteError(f"key = {self.key!r} is not callable")
+        try:
+            _compose(self.function, self.middleware)
+        except Exception as error:  # such as deduplicate instead of deduplicate()
+            raise RouteError(f"its middleware cannot be used: {error}") from None
+        if self.thread and inspect.iscoroutinefunction(self.function):
+            raise RouteError("a coroutine function runs on the reactor, not in a thread")
+
+
+def _compose(function: RouteFunction, middleware: Sequence[Middleware]) -> RouteFunction:
+    """
+    Put middleware around a function, the first outermost.
+
+    :raises RouteError: a middleware returned something that is not callable.
+    """
+    for around in reversed(middleware):
+        function = around(function)
+        if not callable(function):
+            raise RouteError(f"middleware {around!r} returned {function!r}, which is not callable")
+    return function

@@ -1,0 +1,147 @@
+"""natsroute.routes.in_flight"""
+
+from __future__ import annotations
+
+import asyncio
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from natsroute import Event
+from tests.support.route_cases import CallsTestCase, an_event
+
+
+class SlowCallsTests(CallsTestCase):
+    """A call that does not end is logged."""
+
+    def test_a_call_that_never_ends(self) -> None:
+        """Once, however long it takes; each call has its own time."""
+        for start in (0, 20):
+            self.clock.advance(start)
+            self.call(lambda event: Deferred(), an_event(subject=f"s{start}"))
+        self.clock.advance(9)
+        self.assertEqual(self.log.matching("still running"), [])
+        self.clock.advance(1)
+        line = "Event route nats:a.* is still running after 30 s on a message to 's0'"
+        self.assertEqual(self.log.matching("still running"), [line])
+        self.clock.pump([10.0] * 100)
+        self.assertEqual(len(self.log.matching("still running")), 2)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_call_that_ends_in_time(self) -> None:
+        waiting: Deferred[None] = Deferred()
+        self.call(lambda event: waiting, an_event())
+        self.clock.advance(29)
+        waiting.callback(None)
+        self.clock.advance(100)
+        self.assertEqual(self.log.matching("still running"), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class QueueTests(CallsTestCase):
+    """Events that wait behind a running call."""
+
+    def test_waiting(self) -> None:
+        """The queues are asked each time."""
+        first, second = [an_event(subject="a.1")], [an_event(subject="a.2")]
+        for queue in (first, second):
+            self.in_flight.add_queue(queue.copy)
+        self.assertEqual(self.in_flight.waiting, [*first, *second])
+        self.assertEqual((self.in_flight.idle, self.in_flight.unfinished), (False, ["a.1", "a.2"]))
+        first.clear()
+        second.clear()
+        self.assertEqual((self.in_flight.idle, self.in_flight.unfinished), (True, []))
+
+    def test_running(self) -> None:
+        waiting: Deferred[None] = Deferred()
+        self.call(lambda event: waiting, an_event(subject="a.1"))
+        self.assertEqual((self.in_flight.idle, self.in_flight.unfinished), (False, ["a.1"]))
+        waiting.callback(None)
+        self.assertEqual((self.in_flight.idle, self.in_flight.unfinished), (True, []))
+
+
+class StopTests(CallsTestCase):
+    """stop() cancels what is running; what waits behind it may begin after start()."""
+
+    def test_cancelled(self) -> None:
+        """Deferreds and coroutines: each counts as failed. None is logged here; whoever stops them logs them all."""
+        cancelled: list[object] = []
+
+        async def route(event: Event) -> None:
+            await Deferred(cancelled.append)
+
+        waits = [self.call(route, an_event()), self.call(lambda event: Deferred(cancelled.append), an_event())]
+        self.in_flight.stop()
+        self.assertEqual((len(cancelled), self.counts()), (2, (0, 2, 0)))
+        self.assertEqual((self.log.lines("critical"), self.log.lines("error")), ([], []))
+        for wait in waits:
+            assert wait is not None
+            self.assertNoResult(wait)
+        self.in_flight.start()
+        for wait in waits:
+            assert wait is not None
+            self.assertIs(self.successResultOf(wait), None)
+
+    def test_no_timer_is_left(self) -> None:
+        self.call(lambda event: Deferred(), an_event())
+        self.in_flight.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_futures(self) -> None:
+        """A Future that a route waits for is cancelled too. asyncio reports that later, in its loop."""
+        loop = asyncio.new_event_loop()
+        self.addCleanup(loop.close)
+        future = loop.create_future()
+
+        async def route(event: Event) -> None:
+            await Deferred.fromFuture(future)
+
+        self.call(route, an_event())
+        self.in_flight.stop()
+        self.assertTrue(future.cancelled())
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        self.assertEqual((self.counts(), self.log.lines("critical")), ((0, 1, 0), []))
+
+    def test_a_call_that_ignores_its_cancelling(self) -> None:
+        """It stays in progress, is not cancelled again, and its end counts."""
+        go_on: Deferred[None] = Deferred()
+        cancelled: list[str] = []
+
+        async def stubborn(event: Event) -> None:
+            try:
+                await Deferred()
+            except CancelledError:
+                cancelled.append("cancelled")
+                await go_on
+
+        self.call(stubborn, an_event())
+        self.in_flight.stop()
+        self.in_flight.stop()
+        self.assertEqual((cancelled, self.counts()), (["cancelled"], (0, 0, 1)))
+        go_on.callback(None)
+        self.assertEqual(self.counts(), (1, 0, 0))
+
+    def test_a_call_that_fails_with_another_error(self) -> None:
+        """The error is logged like any other."""
+
+        async def clumsy(event: Event) -> None:
+            try:
+                await Deferred()
+            finally:
+                raise ZeroDivisionError
+
+        self.call(clumsy, an_event())
+        self.in_flight.stop()
+        self.assertEqual((self.counts(), len(self.flushLoggedErrors(ZeroDivisionError))), ((0, 1, 0), 1))
+
+    def test_a_canceller_that_raises(self) -> None:
+        """The other calls are cancelled all the same."""
+
+        def refuse(deferred: object) -> None:
+            raise ZeroDivisionError
+
+        for _ in range(2):
+            self.call(lambda event: Deferred(refuse), an_event())
+        self.call(lambda event: Deferred(), an_event())
+        self.in_flight.stop()
+        self.assertEqual((self.counts(), len(self.flushLoggedErrors(ZeroDivisionError))), ((0, 1, 2), 2))
