@@ -6,8 +6,8 @@ from natsroute.client.connection import Connection
 from natsroute.client.status import Change, State
 from natsroute.errors import NatsrouteError, PendingLimitError, ServerError, SlowConsumerError
 from natsroute.ledger import RouteCounters
-from natsroute.routes.runner import ConnectionRunner
 from natsroute.routes.route import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER
+from natsroute.routes.runner import ConnectionRunner
 
 _NAMES = {State.CONNECTED: CONNECTED, State.DISCONNECTED: DISCONNECTED}
 

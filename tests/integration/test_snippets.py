@@ -117,8 +117,6 @@ class TypeTests(SynchronousTestCase):
         self.assertEqual(len(lines), 1, ended.stderr)
         self.assertIn('Argument 1 to "publish" of "Event" has incompatible type "int"; expected "str"', lines[0])
 
-    test_strict.todo = "Settings are to take lists, and natsroute.middleware is to come"  # type: ignore[attr-defined]
-
 
 class RoutesTests(TestCase):
     """Snippets that need no server: routes are given messages by ``RouteTester``."""
@@ -145,8 +143,6 @@ class RoutesTests(TestCase):
             tester.clock.advance(1)
         self.assertEqual(called, [b"a"])
         await RouteTester(names["event_route"]).deliver("calls", "a")
-
-    test_middleware.todo = "natsroute.middleware is to come"  # type: ignore[attr-defined]
 
     def test_testing(self) -> None:
         """trial runs the test case, which passes; with other routes it fails."""
