@@ -17,7 +17,7 @@ from natsroute.errors import SettingError
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
-#: What the tool writes when nothing was said.
+#: What the tool writes for a context without any values.
 EMPTY: dict[str, Any] = {
     "name": "",
     "description": "",
@@ -46,7 +46,7 @@ EMPTY: dict[str, Any] = {
     "windows_ca_certs_match": None,
 }
 
-#: A field's value, of the right type or not; ``hunter2`` stands for what may not be shown.
+#: A field's value, of the right type or not. ``hunter2`` is a secret, which no error may show.
 ANY_FIELD = st.sampled_from(
     ["", "hunter2", "op://hunter2", "$HOME/hunter2", "~", "a,nats://u:hunter2@b"]
 ) | st.recursive(
@@ -57,7 +57,7 @@ ANY_FIELD = st.sampled_from(
 
 
 class ContextTestCase(SynchronousTestCase):
-    """A home with contexts in it."""
+    """A home directory with contexts."""
 
     def setUp(self) -> None:
         self.home = Path(self.mktemp()).absolute()
@@ -70,7 +70,7 @@ class ContextTestCase(SynchronousTestCase):
         (self.folder / f"{name}.json").write_bytes(data)
 
     def settings(self, **fields: Any) -> dict[str, Any]:
-        """What a context with these fields becomes."""
+        """The values of a context with these fields."""
         self.write(json.dumps({**EMPTY, **fields}))
         return self.read()
 
@@ -86,7 +86,7 @@ class ContextTestCase(SynchronousTestCase):
 
 
 class FieldTests(ContextTestCase):
-    """What becomes of each field."""
+    """The setting that each field becomes."""
 
     def test_empty(self) -> None:
         self.assertEqual(self.settings(), {})
@@ -124,21 +124,21 @@ class FieldTests(ContextTestCase):
         )
 
     def test_tls(self) -> None:
-        """Any of its files asks for it, and so does tls_first."""
+        """Each of its files asks for TLS, and so does tls_first."""
         for field in ("ca", "cert", "key"):
             self.assertEqual(self.settings(**{field: "/x"}), {f"tls_{field}_file": "/x", "tls": 1})
         self.assertEqual(self.settings(tls_first=True), {"tls": 1, "tls_first": 1})
         self.assertEqual(self.settings(tls_first=False), {})
 
     def test_urls_as_the_tool_understands_them(self) -> None:
-        """Spaces and empty ones are nothing, and nats:// need not be said."""
+        """Spaces and empty URLs are ignored, and nats:// may be left out."""
         self.assertEqual(
             self.settings(url="localhost:4222, nats://b ,,wss://c")["nats_url"],
             "nats://localhost:4222,nats://b,wss://c",
         )
 
     def test_paths(self) -> None:
-        """``~`` and variables, as in the tool: from the environment given, and empty if they are not set."""
+        """``~`` and variables are expanded as in the tool. A variable that is not set is empty."""
         self.environment.update(CERTS="/certs", NAME="me")
         for path, expected in [
             ("~/x.creds", f"{self.home}/x.creds"),
@@ -158,8 +158,8 @@ class FieldTests(ContextTestCase):
         settings = {"user": "~", "password": "$HUNTER"}
         self.assertEqual(self.settings(**settings), settings)
 
-    def test_what_concerns_the_tool_alone(self) -> None:
-        ignored = ("description", "color_scheme", "inbox_prefix", "name", "what_comes_next_year")
+    def test_fields_that_concern_only_the_tool(self) -> None:
+        ignored = ("description", "color_scheme", "inbox_prefix", "name", "a_new_field")
         jetstream = ("jetstream_domain", "jetstream_api_prefix", "jetstream_event_prefix")
         windows = ("windows_cert_store", "windows_cert_match_by", "windows_cert_match")
         fields = dict.fromkeys([*ignored, *jetstream, *windows], "x")
@@ -258,9 +258,9 @@ class WithContextTests(ContextTestCase):
 
 
 class ProblemTests(ContextTestCase):
-    """What cannot be, with a remedy and without secrets."""
+    """Errors, each with a remedy and without secrets."""
 
-    def test_what_natsroute_cannot_do(self) -> None:
+    def test_unsupported_fields(self) -> None:
         for field in ("nsc", "socks_proxy", "user_jwt", "user_seed"):
             self.write(json.dumps({**EMPTY, field: "hunter2"}))
             error = self.problem()
@@ -268,7 +268,7 @@ class ProblemTests(ContextTestCase):
             self.assertNotIn("hunter2", str(error))
 
     def test_references(self) -> None:
-        """They are not taken for paths or passwords."""
+        """A reference is not used as a path or a password."""
         for field in ("creds", "nkey", "ca", "cert", "key", "password", "token"):
             for value in ("op://hunter2", "nsc://hunter2", "env://hunter2", "data:;base64,hunter2", "OP://hunter2"):
                 self.write(json.dumps({field: value}))
@@ -286,16 +286,16 @@ class ProblemTests(ContextTestCase):
     @quick
     @given(st.text(st.characters(exclude_categories=())) | st.sampled_from(["a" * 300, "~", "*", "prod.json"]))
     def test_any_name(self, name: str) -> None:
-        """Nothing but SettingError is raised."""
+        """Any name that is not a context raises SettingError."""
         self.problem(name)
 
-    def test_not_there(self) -> None:
-        """The error lists those that are."""
+    def test_no_such_context(self) -> None:
+        """The error lists those that exist."""
         self.write("{}", "ngs.js")
         self.write("{}", "demo")
         self.assertIn("demo, ngs.js", str(self.problem("other")))
 
-    def test_none_there(self) -> None:
+    def test_no_contexts_at_all(self) -> None:
         self.assertIn("nats context save other", str(self.problem("other")))
         self.environment["HOME"] = str(self.home / "nowhere")
         self.assertIn("nats context save other", str(self.problem("other")))
@@ -325,7 +325,7 @@ class ProblemTests(ContextTestCase):
     @quick
     @given(st.dictionaries(st.sampled_from(sorted(EMPTY)), ANY_FIELD))
     def test_any_fields(self, fields: dict[str, Any]) -> None:
-        """They become settings, or a SettingError without any of their values."""
+        """They become settings, or raise a SettingError that shows none of their values."""
         self.write(json.dumps(fields))
         try:
             found = self.read()
@@ -337,16 +337,16 @@ class ProblemTests(ContextTestCase):
     @quick
     @given(st.binary(max_size=60).map(b"hunter2".__add__))
     def test_any_bytes(self, data: bytes) -> None:
-        """Likewise."""
+        """The error shows nothing of the file."""
         self.write(data)
         self.assertNotIn("hunter2", str(self.problem()))
 
 
-class PlaceTests(ContextTestCase):
-    """Where contexts are."""
+class FolderTests(ContextTestCase):
+    """Where contexts are stored."""
 
     def test_xdg(self) -> None:
-        """XDG_CONFIG_HOME goes before HOME; empty it counts as none."""
+        """XDG_CONFIG_HOME wins over HOME, unless it is empty."""
         self.write('{"url": "nats://home"}')
         self.environment["XDG_CONFIG_HOME"] = ""
         self.assertEqual(self.read(), {"nats_url": "nats://home"})
@@ -356,6 +356,6 @@ class PlaceTests(ContextTestCase):
         self.environment["XDG_CONFIG_HOME"] = str(other)
         self.assertEqual(self.read(), {"nats_url": "nats://xdg"})
 
-    def test_homeless(self) -> None:
+    def test_no_home(self) -> None:
         del self.environment["HOME"]
         self.assertIn("neither XDG_CONFIG_HOME nor HOME", str(self.problem()))

@@ -22,7 +22,7 @@ def route(event):
 
 
 class LoadingTestCase(SynchronousTestCase):
-    """Files in a folder of their own."""
+    """A folder for files and modules."""
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
@@ -51,7 +51,7 @@ class RoutesTests(LoadingTestCase):
         self.assertEqual(self.names("natsroute_test_module"), ["nats:a"])
 
     def test_a_module_beside_the_working_directory(self) -> None:
-        """twistd does not look there by itself."""
+        """twistd does not look in the working directory by itself."""
         self.write("natsroute_test_here.py", ROUTES.format(name="a"))
         here = os.getcwd()
         self.addCleanup(os.chdir, here)
@@ -63,20 +63,20 @@ class RoutesTests(LoadingTestCase):
         files = [self.write(f"{name}.py", ROUTES.format(name=name)) for name in ("first", "second")]
         self.assertEqual(self.names(*files), ["nats:first", "nats:second"])
 
-    def test_neighbours_can_be_imported(self) -> None:
+    def test_a_file_can_import_modules_beside_it(self) -> None:
         self.write("natsroute_test_helper.py", "NAME = 'nats:a'")
         text = ROUTES.replace('"nats:{name}"', "natsroute_test_helper.NAME")
         self.assertEqual(self.names(self.write("routes.py", "import natsroute_test_helper\n" + text)), ["nats:a"])
 
-    def test_shared_event_routes_are_no_duplicates(self) -> None:
-        """Two files may fill one EventRoutes."""
+    def test_shared_event_routes(self) -> None:
+        """Two files may add to one EventRoutes; its routes are not loaded twice."""
         self.write("natsroute_test_shared.py", "from natsroute import EventRoutes\nevent_route = EventRoutes()")
         text = "from natsroute_test_shared import event_route\n@event_route('nats:{name}')\ndef f(event): pass\n"
         files = [self.write(f"{name}.py", text.format(name=name)) for name in ("first", "second")]
         self.assertEqual(self.names(*files), ["nats:first", "nats:second"])
 
-    def test_what_cannot_be_loaded(self) -> None:
-        """One error that names the file, and for a fault in it the line."""
+    def test_files_with_mistakes(self) -> None:
+        """The error names the file, and the line of a mistake in the code."""
         for name, text, problem in [
             ("empty.py", "", "there is no EventRoutes in it"),
             ("syntax.py", "def f(:\n    pass\n", "syntax error in line 1"),
@@ -111,7 +111,7 @@ class CallbackTests(LoadingTestCase):
     def test_a_method(self) -> None:
         self.assertEqual(load_callback("builtins:str.upper"), str.upper)
 
-    def test_what_cannot_be(self) -> None:
+    def test_mistakes(self) -> None:
         for name, problem in [
             ("join", "no function in a module"),
             (":join", "no function in a module"),

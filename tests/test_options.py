@@ -19,16 +19,16 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 class _WithoutVariables(SynchronousTestCase):
-    """No variable of the shell that the tests are run from is taken for a setting."""
+    """Variables of the shell that runs the tests are ignored."""
 
     def setUp(self) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
         self.patch(os, "environ", clean)
 
 
-#: Values of settings that not any word will do for.
+#: Values for settings that do not accept any word.
 VALUES = {"nats_url": "nats://a", "pending_policy": "drop_newest", "publish_policy": "fail"}
-#: Settings that some cannot be without.
+#: Other settings that a setting requires.
 NEEDED = {
     "password": ("--user", "u"),
     "tls_ca_file": ("--tls", "1"),
@@ -48,7 +48,7 @@ class OptionsTests(_WithoutVariables):
         return options.settings
 
     def message(self, *arguments: str) -> str:
-        """What the program says as it ends."""
+        """The message with which the program ends."""
         ending = self.assertRaises(SystemExit, self.parse, *arguments)
         self.assertIsInstance(ending.code, str)  # Python prints it and ends with exit code 1
         return str(ending.code)
@@ -72,13 +72,13 @@ class OptionsTests(_WithoutVariables):
 
     def test_each_setting_is_an_option(self) -> None:
         for name, field in SETTING_FIELDS.items():
-            if not field.metadata["flag"] and name != "nats_context":  # which must be there: see test_contexts
+            if not field.metadata["flag"] and name != "nats_context":  # which must exist: see test_contexts
                 value = {"int": "7", "float": "7", "bool": "1"}.get(str(field.type), VALUES.get(name, "x"))
                 settings = self.parse(f"--{name}", value, *NEEDED.get(name, ()))
                 self.assertNotEqual(getattr(settings, name), field.default, name)
 
     def test_from_the_environment(self) -> None:
-        """A password need not stand in the list of processes."""
+        """A password need not be in the process list. The command line wins."""
         self.patch(os, "environ", {"NATSROUTE_NATS_URL": "nats://u:p@a", "NATSROUTE_NUM_PUBLISH_WORKERS": "4"})
         settings = self.parse("--num_publish_workers", "5")
         self.assertEqual((settings.servers[0].host, settings.num_publish_workers), ("a", 5))
@@ -99,7 +99,7 @@ class OptionsTests(_WithoutVariables):
             self.assertNotIn("hunter2", message)
 
     def test_help(self) -> None:
-        """Every setting under the module's name, with its default; no line too long for a terminal."""
+        """Every setting has its name and default, and no line is too long for a terminal."""
         text = Options().getUsage(width=80)
         for name, field in SETTING_FIELDS.items():
             self.assertIn(f"--{name}", text)
@@ -135,12 +135,12 @@ class CommandLineTests(_WithoutVariables):
             },
         )
 
-    def test_what_is_not_there(self) -> None:
+    def test_no_options(self) -> None:
         self.assertEqual(CommandLine(Options().given).values(), {})
 
 
 class MakeServiceTests(_WithoutVariables):
-    """Options, or the environment, to a service."""
+    """A service from the command line or the environment."""
 
     def test_from_options(self) -> None:
         options = Options()

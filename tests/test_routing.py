@@ -13,7 +13,7 @@ from natsroute.errors import SettingError
 
 
 class RoutingTests(SynchronousTestCase):
-    """The program's routes, those of the files, or the callback instead of both."""
+    """The routes of the program and of files, or the callback instead."""
 
     def setUp(self) -> None:
         self.event_route = EventRoutes()
@@ -43,7 +43,7 @@ class RoutingTests(SynchronousTestCase):
         self.assertIn("two event routes 'nats:a'", str(error))
 
     def test_callback(self) -> None:
-        """It has the name of the configured subject, whatever the message's own, and gets connection events."""
+        """The event has the name of the configured subject. Connection events reach the callback, too."""
         routing = Routing(Settings(event_callback="builtins:print"), None)
         for found in (routing.for_entry(QueueEntry("a.*", "q"))("a.b"), routing.for_connections("nats:connected")):
             assert found is not None
@@ -56,7 +56,7 @@ class RoutingTests(SynchronousTestCase):
         error = self.assertRaises(SettingError, Routing, Settings(event_callback="builtins:print"), self.event_route)
         self.assertIn("Leave one of them out", str(error))
 
-    def test_many_routes_are_not_all_named(self) -> None:
+    def test_at_most_ten_names(self) -> None:
         for number in range(1000):
             self.event_route(f"nats:many.{number}")(lambda event: None)
         names = Routing(Settings(), self.event_route).names(QueueEntry("many.>"))

@@ -27,9 +27,9 @@ from natsroute.publishing.options import PUBLISH_POLICIES
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
-#: All settings but the one that reads a file.
+#: All settings except the one that reads a file.
 NAMES = st.sampled_from(sorted(SETTING_FIELDS.keys() - {"nats_context"}))
-#: Lone surrogates too, and what is right for one setting or another.
+#: Any text, lone surrogates included, and texts that some settings accept.
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=8) | st.sampled_from(
     ["0", "1", "-1", "2.5", "1e999", "nan", "9" * 5000, "yes", "a:q,b", "a.>:q", "nats://a,tls://b:1", "ws://a", ","]
 )
@@ -38,7 +38,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=2),
     max_leaves=4,
 )
-#: Settings that hold a secret; the URL so that it may be wrong in every way.
+#: Settings that hold a secret; the URL is malformed in every way.
 SECRETS = st.fixed_dictionaries(
     {},
     optional={
@@ -56,7 +56,7 @@ SECRETS = st.fixed_dictionaries(
 
 
 class SettingsTests(SynchronousTestCase):
-    """The modparams, validated."""
+    """The modparams and natsroute's own settings, validated."""
 
     def test_defaults_are_the_modules(self) -> None:
         settings = Settings()
@@ -67,7 +67,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual((timing.connect_timeout, timing.ping_interval, timing.max_pings_outstanding), (2.0, 120.0, 2))
 
     def test_several_servers(self) -> None:
-        """Repeated, with commas, or both; a comma in a password separates nothing."""
+        """Repeated, with commas, or both. A comma in a password separates nothing."""
         settings = Settings(nats_url=["nats://a,nats://b:1", "nats://u:p,w@c"])
         self.assertEqual(
             settings.servers, (Server("a"), Server("b", 1), Server("c", credentials=Credentials("u", "p,w")))
@@ -75,7 +75,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(Settings(nats_url="nats://a").servers, (Server("a"),))
 
     def test_subject_and_queue_group(self) -> None:
-        """Split at the first colon; duplicates stay; without a group a plain subscription."""
+        """The first colon separates. Duplicates stay. An entry without a group is a plain subscription."""
         entries = Settings(subject_queue_group=["Kamailio-World:2021", "a.*:q:x", "b", "b"]).subject_queue_group
         self.assertEqual(
             entries,
@@ -89,7 +89,7 @@ class SettingsTests(SynchronousTestCase):
             (settings.num_publish_workers, settings.connect_timeout, settings.embedded_server), (3, 0.5, True)
         )
 
-    def test_what_cannot_be(self) -> None:
+    def test_invalid_values(self) -> None:
         """One error each, with setting, value and remedy."""
         bad: list[tuple[str, Any, str]] = [
             ("nats_url", "http://a", "'http' is not one of NATS"),
@@ -133,14 +133,14 @@ class SettingsTests(SynchronousTestCase):
             self.assertTrue(error.remedy)
 
     def test_paths(self) -> None:
-        """Where a file is named, a Path will do."""
+        """A setting that names a file accepts a Path."""
         taken = Settings(event_routes=Path("a,b.py"), tls="1", tls_ca_file=Path("ca.pem"))
         self.assertEqual((taken.event_routes, taken.tls_ca_file), (("a,b.py",), "ca.pem"))
 
     @quick
     @given(st.dictionaries(NAMES, VALUES, max_size=4))
     def test_any_values(self, values: dict[str, Any]) -> None:
-        """Nothing but SettingError is raised, and what is taken is of the type that it says and means what it said."""
+        """SettingError is raised, or each value is kept and has the type of its field."""
         try:
             taken = Settings(**values)
         except SettingError as error:
@@ -152,7 +152,7 @@ class SettingsTests(SynchronousTestCase):
             if isinstance(value, (bool, int, float)):
                 self.assertEqual(getattr(taken, name), value, name)
 
-    def test_what_contradicts_itself(self) -> None:
+    def test_settings_that_exclude_each_other(self) -> None:
         both = self.assertRaises(SettingError, Settings, embedded_server=True, nats_url="nats://a")
         self.assertIn("Leave one of them out", str(both))
         both = self.assertRaises(SettingError, Settings, event_callback="a.b", event_routes="c.py")
@@ -164,7 +164,7 @@ class SettingsTests(SynchronousTestCase):
 
 
 class EnvironmentTests(SynchronousTestCase):
-    """The same from variables."""
+    """Settings from variables."""
 
     def test_variables(self) -> None:
         settings = Settings.from_environment(
@@ -198,7 +198,7 @@ class EnvironmentTests(SynchronousTestCase):
     @quick
     @given(st.data())
     def test_round_trip(self, data: st.DataObject) -> None:
-        """All settings that are not repeatable, as variables and back."""
+        """Values become text in variables, and the same values again."""
         kinds = {
             bool: st.booleans(),
             int: st.integers(1, 2**31),
@@ -228,12 +228,12 @@ class EnvironmentTests(SynchronousTestCase):
         taken = Settings.from_environment(variables)
         self.assertEqual({name: getattr(taken, name) for name in chosen}, chosen)
 
-    def test_what_is_given_goes_before(self) -> None:
+    def test_the_program_wins_over_variables(self) -> None:
         settings = Settings.from_environment({"NATSROUTE_NUM_PUBLISH_WORKERS": "4"}, num_publish_workers=1)
         self.assertEqual(settings.num_publish_workers, 1)
 
-    def test_a_variable_that_is_no_setting(self) -> None:
-        """A slip of the pen is not passed over, and what it holds is not shown."""
+    def test_an_unknown_variable(self) -> None:
+        """A typing error is not ignored, and its value is not shown."""
         error = self.assertRaises(SettingError, Settings.from_environment, {"NATSROUTE_NATS_URLS": "nats://u:pw@a"})
         self.assertIn("NATSROUTE_NATS_URL,", str(error))
         self.assertNotIn("pw", str(error))
@@ -295,7 +295,7 @@ class OriginTests(SynchronousTestCase):
             error = self.assertRaises(SettingError, make, nats_url="a")
             self.assertTrue(str(error).startswith("nats_url = 'a': it has no scheme."), str(error))
 
-    def test_they_are_no_part_of_the_value(self) -> None:
+    def test_equality_ignores_origins(self) -> None:
         self.assertEqual(self.load({"user": "u"}), Settings(user="u"))
         self.assertEqual(hash(self.load({"user": "u"})), hash(Settings(user="u")))
 
@@ -307,16 +307,16 @@ class OriginTests(SynchronousTestCase):
 
 
 class LoginAndTlsTests(SynchronousTestCase):
-    """Who we are and whom we trust; tests.integration.test_tls has what is refused."""
+    """Login and TLS. tests.integration.test_tls has the files that are refused."""
 
-    def test_one_url_asks_for_all(self) -> None:
-        """A cluster is as open as its most open node."""
+    def test_one_url_requires_tls_for_all(self) -> None:
+        """Otherwise the login would reach one node of a cluster in plain text."""
         self.assertFalse(Settings(nats_url="nats://a").require_tls)
         self.assertTrue(Settings(nats_url="nats://a", tls=1).require_tls)
         self.assertTrue(Settings(nats_url="nats://a,tls://b").require_tls)
 
     def test_jitter_is_longer_with_tls(self) -> None:
-        """A handshake costs the server more."""
+        """A TLS handshake costs the server more."""
         self.assertEqual(Settings(tls=1).backoff.jitter, 1.0)
         self.assertEqual(Settings(tls=1, reconnect_jitter_tls=0.2).backoff.jitter, 0.2)
 
@@ -337,7 +337,7 @@ class LoginAndTlsTests(SynchronousTestCase):
     @quick
     @given(SECRETS, st.dictionaries(NAMES, TEXTS, max_size=3))
     def test_secrets_are_never_shown(self, secrets: dict[str, str], others: dict[str, str]) -> None:
-        """Whatever else is wrong."""
+        """Whatever else is wrong with the settings."""
         try:
             taken = Settings.from_environment({}, **{**others, **secrets})
         except SettingError as error:
@@ -376,7 +376,7 @@ class ContextTests(SynchronousTestCase):
         self.assertEqual((settings.user, settings.password, settings.require_tls), ("u", "p", True))
         self.assertEqual(settings.client_tls, Tls("/ca.pem"))
 
-    def test_settings_go_before(self) -> None:
+    def test_settings_win_over_the_context(self) -> None:
         settings = self.settings({"url": "nats://a", "user": "u", "password": "p"}, nats_url="nats://c")
         self.assertEqual(([server.host for server in settings.servers], settings.user), (["c"], "u"))
 
@@ -385,12 +385,12 @@ class ContextTests(SynchronousTestCase):
         self.assertEqual((settings.user, settings.password, settings.token), ("", "", "t"))
 
     def test_a_login_in_the_contexts_url(self) -> None:
-        """It would go before the one that is given here."""
+        """It would win over the login in the settings."""
         error = self.assertRaises(SettingError, self.settings, {"url": "nats://u:hunter2@a"}, user="me", password="p")
         self.assertIn("nats_context = 'prod'", str(error))
         self.assertNotIn("hunter2", str(error))
 
     def test_a_login_that_was_meant_for_tls(self) -> None:
-        """It does not go to a server of ours in plain text."""
+        """It is not sent in plain text to a server from the settings."""
         settings = self.settings({"url": "tls://prod", "user": "u", "password": "p"}, nats_url="nats://dev")
         self.assertTrue(settings.require_tls)

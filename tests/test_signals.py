@@ -13,7 +13,7 @@ from natsroute.daemon.signals import call_at_next_signal
 
 
 class MemoryReactor:
-    """Keeps what it shall call."""
+    """Keeps the calls from other threads."""
 
     def __init__(self) -> None:
         self.calls: list[Callable[[], object]] = []
@@ -35,7 +35,7 @@ class SignalTests(SynchronousTestCase):
         call_at_next_signal(self.reactor, function)
 
     def test_each(self) -> None:
-        """In the reactor's turn, and once: the next signal does what it does by default."""
+        """The function is called once, by the reactor. The next signal has its default effect."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self.call(lambda: self.called.append("x"))
             os.kill(os.getpid(), number)
@@ -48,7 +48,7 @@ class SignalTests(SynchronousTestCase):
             self.reactor.calls.clear()
 
     def test_in_another_thread(self) -> None:
-        """Python has no signals there: nothing is done, and nothing raised."""
+        """Python cannot handle signals there. Nothing is changed, and nothing is raised."""
         before = signal.getsignal(signal.SIGTERM)
         thread = threading.Thread(target=self.call, args=(lambda: None,))
         thread.start()

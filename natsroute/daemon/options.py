@@ -135,7 +135,8 @@ def _option(field: attrs.Attribute[Any]) -> Callable[..., None]:
 
         method = store
     more = " May be repeated." if field.metadata["repeatable"] else ""
-    default = "" if field.metadata["flag"] or field.default in ((), "") else f" [default: {field.default}]"
+    value = int(field.default) if isinstance(field.default, bool) else field.default
+    default = "" if field.metadata["flag"] or value in ((), "") else f" [default: {value}]"
     method.__doc__ = f"{field.metadata['help']}{more}{default}"
     return method
 

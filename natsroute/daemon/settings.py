@@ -129,7 +129,7 @@ class Settings:
     keep_url_order: bool = flag("Try the servers in the order given instead of a random one.")
     ignore_discovered_servers: bool = flag("Use only the servers of nats_url, not those that their cluster announces.")
     max_reconnect_attempts: int = count(
-        "Failed attempts after which a server is removed, unless it is the last one. 0: never.", 0, minimum=0
+        "Failed attempts after which a server is no longer tried, unless it is the last one. 0: never.", 0, minimum=0
     )
     connect_timeout: float = seconds("Seconds to wait for TCP, and again for the NATS handshake.", 2.0)
     reconnect_wait: float = seconds(
@@ -143,13 +143,13 @@ class Settings:
         "Seconds to wait before a server that refused our login is tried again. Doubles with each refusal.", 10.0
     )
     login_max_wait: float = seconds("The longest that login_wait becomes, in seconds.", 300.0)
-    write_timeout: float = seconds("Seconds in which the socket must take what was written.", 60.0)
+    write_timeout: float = seconds("Close a connection if the server reads nothing for this many seconds.", 60.0)
     ping_interval: float = seconds("Seconds between our pings.", 120.0)
     max_pings_outstanding: int = count("Unanswered pings after which a connection counts as dead.", 2)
     pending_max_messages: int = count("Messages that may wait for a slow route.", 65_536)
     pending_max_bytes: int = count("Bytes that may wait for a slow route.", 32 * 1024 * 1024)
     pending_policy: PendingPolicy = choice(
-        "What to do when more arrive: pause (stop reading until half are handled), drop_oldest or drop_newest.",
+        "What to do when more arrive: pause (stop reading until half of them are handled), drop_oldest or drop_newest.",
         PENDING_POLICIES,
     )
     publish_max_messages: int = count("Unconfirmed messages that one publish worker may hold.", 65_536)
