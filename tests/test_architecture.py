@@ -15,7 +15,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.imports import CHECKOUT, Import, imports, imports_of, modules
+from tests.support import ROOT
+from tests.support.imports import Import, imports, imports_of, modules
 
 #: The rooms of natsroute, from the bottom of the house to its top, and what each may import besides itself: rooms, or
 #: single modules of rooms. ``natsroute`` is the package's own ``__init__.py``.
@@ -165,8 +166,8 @@ class RoomTests(SynchronousTestCase):
 
     def test_plugin_and_tac(self) -> None:
         """The plugin names ``daemon.options`` without importing it, the ``.tac`` imports that alone."""
-        self.assertEqual(rooms_imported(CHECKOUT / "twisted" / "plugins" / "natsroute_plugin.py"), set())
-        known = {found.module for found in imports(CHECKOUT / "natsroute.tac") if "natsroute" in found.module}
+        self.assertEqual(rooms_imported(ROOT / "twisted" / "plugins" / "natsroute_plugin.py"), set())
+        known = {found.module for found in imports(ROOT / "natsroute.tac") if "natsroute" in found.module}
         self.assertEqual(known, {"natsroute.daemon.options"})
 
 
@@ -238,7 +239,7 @@ class ImportTimeTests(SynchronousTestCase):
 
     def test_importing_installs_no_reactor(self) -> None:
         """Neither natsroute nor any of its modules, imported in a Python of its own, nor what they import."""
-        program = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r})\n"
+        program = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         program += "".join(f"import {module}\n" for module in modules("natsroute"))
         program += "print('twisted.internet.reactor' in sys.modules)"
         ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute.client import auth
 from natsroute.client.auth import Credentials, from_creds_file, from_nkey_file, warn_of_readers
 from natsroute.errors import SettingError
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 from tests.support.nats_accounts import Nkey, Operator
 from tests.support.secret_watch import secret
 

@@ -21,7 +21,7 @@ from benchmarks.run.results import FOLDER, Results, Series
 from benchmarks.run.scenario import GOAL_SIZE
 from natsroute.wire.frames import Msg
 from natsroute.wire.parser import Parser
-from tests.support.imports import CHECKOUT
+from tests.support import ROOT
 
 JOB = Job("consume", "nats://127.0.0.1:4222", count=200, size=128)
 MIXED = replace(JOB, traffic="mixed", subjects=1_000)
@@ -105,7 +105,7 @@ class ResultsTests(SynchronousTestCase):
 
     def test_page_and_tables_are_those_of_the_figures(self) -> None:
         """docs/performance.md and each table.md are what the figures beside them give."""
-        self.assertIn(figures(FOLDER), (CHECKOUT / "docs" / "performance.md").read_text(encoding="utf-8"))
+        self.assertIn(figures(FOLDER), (ROOT / "docs" / "performance.md").read_text(encoding="utf-8"))
         folders = [path.parent for path in FOLDER.rglob("figures.json")]
         self.assertEqual(len(folders), 3)
         for folder in folders:

@@ -12,7 +12,7 @@ from natsroute.publishing.batches import Command, Message, Unserialised
 from natsroute.publishing.buffer import Buffer, Failures
 from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog
 from natsroute.publishing.options import PublishLimits
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 
 
 class BufferTests(SynchronousTestCase):

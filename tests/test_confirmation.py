@@ -18,7 +18,7 @@ from natsroute.publishing.confirmation import (
     confirm_all,
     without_abandoned,
 )
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 
 
 class FailureTests(SynchronousTestCase):

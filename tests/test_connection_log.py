@@ -10,7 +10,7 @@ from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import Server
 from natsroute.daemon.connection_log import MAX_SERVER_ERRORS, ConnectionLog
 from natsroute.errors import PendingLimitError
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 from tests.support.memory_network import MemoryNetwork, info
 
 

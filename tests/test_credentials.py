@@ -12,7 +12,7 @@ from natsroute.client.auth import Credentials
 from natsroute.client.transport.tls import Tls
 from natsroute.daemon.credentials import checked_tls, credentials_source
 from natsroute.errors import SettingError
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 from tests.support.nats_accounts import Nkey, Operator
 
 

@@ -15,7 +15,7 @@ from natsroute.routes.event import EventContext
 from natsroute.routes.middleware.dead_letter import DEAD_LETTER_HEADERS, dead_letter
 from natsroute.testing import Published
 from natsroute.wire.frames import Address
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 from tests.support.route_cases import MiddlewareTestCase
 
 

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Settings, errors
 from natsroute.daemon.settings import DEFAULT_URL, SETTING_FIELDS
 from natsroute.daemon.sources import ENVIRONMENT_PREFIX
+from tests.support import ROOT
 from tests.support.documents import (
     PRELUDE,
     Document,
@@ -26,7 +27,6 @@ from tests.support.documents import (
     snippets,
     tests_of_the_project,
 )
-from tests.support.program import ROOT
 
 #: All that a program may import, and all that the documents may name; natsroute.tac is a file.
 PUBLIC_MODULES = {"natsroute", "natsroute.errors", "natsroute.middleware", "natsroute.testing", "natsroute.tac"}

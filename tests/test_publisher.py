@@ -17,7 +17,7 @@ from natsroute.errors import (
     server_error,
 )
 from natsroute.publishing.options import PublishLimits
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 from tests.support.memory_publisher import PublisherTestCase
 
 

@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from natsroute.errors import DecodeError, RouteError, RouteTimeoutError
 from natsroute.middleware import retry, timeout
 from natsroute.testing import RouteTester
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 from tests.support.route_cases import MiddlewareTestCase
 
 

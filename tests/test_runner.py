@@ -15,7 +15,7 @@ from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import MAX_WAITING_ERRORS, ConnectionRunner, Runner, RunnerContext
 from natsroute.routes.table import RouteTable
 from natsroute.wire.frames import Address
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 
 
 class RunnerTestCase(SynchronousTestCase):

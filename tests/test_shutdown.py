@@ -11,7 +11,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.daemon.shutdown import FLUSH_TIMEOUT, Shutdown
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 
 
 class Reactor(MemoryReactorClock):

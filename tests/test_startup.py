@@ -11,7 +11,7 @@ from natsroute import EventRoutes, Settings
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.startup import Startup
 from natsroute.errors import ConnectionLostError
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 
 
 class MemoryConnections:

@@ -27,7 +27,7 @@ from natsroute.errors import ConnectionLostError, HandshakeError, ProtocolError,
 from tests.support.memory_network import MemoryTransport, info
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-CHECKOUT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 
 
 def frame(payload: bytes, opcode: int = BINARY, *, fin: bool = True, flags: int = 0) -> bytes:
@@ -506,7 +506,7 @@ class OptionalTests(SynchronousTestCase):
     def test_without_autobahn(self) -> None:
         """It can be imported, and the error says what is missing."""
         program = (
-            f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); sys.modules['autobahn'] = None\n"
+            f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.modules['autobahn'] = None\n"
             "from natsroute.client.transport.websocket import WebSocketEndpoint\n"
             "try: WebSocketEndpoint(None, None, url='ws://u:hunter2@host:1', timeout=1.0)\n"
             "except ValueError as error: print(type(error).__name__, error)"
@@ -519,7 +519,7 @@ class OptionalTests(SynchronousTestCase):
     def test_a_service_without_autobahn(self) -> None:
         """It is told at the start."""
         program = (
-            f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); sys.modules['autobahn'] = None\n"
+            f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.modules['autobahn'] = None\n"
             "from natsroute import NatsrouteService, Settings\n"
             "try: NatsrouteService(Settings(nats_url='ws://host:1'))\n"
             "except ValueError as error: print(error)"
@@ -528,7 +528,7 @@ class OptionalTests(SynchronousTestCase):
         self.assertIn("WebSocket needs autobahn", ended.stdout)
 
     def test_autobahn_is_not_imported_before_it_is_needed(self) -> None:
-        program = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); import natsroute.client.transport.websocket\n"
+        program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import natsroute.client.transport.websocket\n"
         program += "print(any('autobahn' in name or 'txaio' in name for name in sys.modules))"
         ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual((ended.stdout.strip(), ended.stderr), ("False", ""))

@@ -16,7 +16,7 @@ from natsroute.errors import (
 )
 from natsroute.ledger import PublisherAccount
 from natsroute.publishing.options import PublishLimits
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 from tests.support.memory_publisher import PublisherTestCase
 
 

@@ -7,8 +7,8 @@ from itertools import islice
 from time import perf_counter_ns
 
 from benchmarks.load.job import Job, report
-from benchmarks.load.raw import RawClient
 from benchmarks.load.traffic import command, messages
+from tests.support.plain_client import PlainClient
 
 _BYTES_PER_BLOCK = 64 * 1024
 
@@ -34,7 +34,7 @@ def main() -> None:
         payload = job.count * job.size
     else:
         payload = sum(len(message.payload) for message in messages(job))
-    client = RawClient(job.url, job.timeout)
+    client = PlainClient(job.url, job.timeout)
     started = perf_counter_ns()
     for block in blocks:
         client.write(block)

@@ -11,8 +11,8 @@ from itertools import islice
 from time import perf_counter, perf_counter_ns
 
 from benchmarks.load.job import Job, report
-from benchmarks.load.raw import RawClient
 from benchmarks.load.traffic import Message, command, inbox, messages
+from tests.support.plain_client import PlainClient
 
 _WARM_UP = 0.1  # the replies to this first part of the requests do not count
 _OUTSTANDING = 256
@@ -27,7 +27,7 @@ class Requester:
 
     def __init__(self, job: Job) -> None:
         self.wrong = 0
-        self._client = RawClient(job.url, job.timeout)
+        self._client = PlainClient(job.url, job.timeout)
         self._client.subscribe(job.fixed_reply or "_INBOX.bench.*")
         self._fixed_reply = job.fixed_reply
         self._requests = [self._request(message, number) for number, message in enumerate(messages(job))]
@@ -38,9 +38,9 @@ class Requester:
         # Each request has a reply subject of its own, as with real clients.
         return message._replace(reply=self._fixed_reply or inbox(number))
 
-    def _check(self, reply: tuple[bytes, bytes]) -> int:
+    def _check(self, reply: tuple[bytes, bytes, bytes]) -> int:
         """Compare a reply with its request, and return the request's number."""
-        subject, payload = reply
+        subject, _, payload = reply
         number = int(payload.split(None, 1)[0])
         request = self._requests[number]
         self.wrong += (request.reply.encode(), request.payload) != (subject, payload)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from benchmarks.load.job import RELAY_SUBJECT, Job, report, report_ready
-from benchmarks.load.raw import RawClient
+from tests.support.plain_client import PlainClient
 
 _SETTLE = 0.5  # seconds without a message after which no duplicate is expected
 
@@ -13,15 +13,15 @@ _SETTLE = 0.5  # seconds without a message after which no duplicate is expected
 def main() -> None:
     """Receive, and report."""
     job = Job.read()
-    client = RawClient(job.url, job.timeout)
+    client = PlainClient(job.url, job.timeout)
     client.subscribe(RELAY_SUBJECT)
     report_ready()
     numbers: list[int] = []
     try:
         while True:
-            numbers.append(int(client.next_message()[1]))
+            numbers.append(int(client.next_message()[2]))
             if len(numbers) == job.count:
-                client.wait_at_most(_SETTLE)
+                client.socket.settimeout(_SETTLE)
     except TimeoutError:
         pass
     report(

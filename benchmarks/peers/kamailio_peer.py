@@ -25,10 +25,10 @@ from pathlib import Path
 from time import monotonic, perf_counter_ns, sleep
 
 from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, SUBJECT, Job, report, report_ready
-from benchmarks.load.raw import RawClient
 from benchmarks.peers import Peer
 from benchmarks.peers.process_tree import children
-from natsroute.daemon import child_guard
+from natsroute.daemon.child_guard import guarded
+from tests.support.plain_client import PlainClient
 
 _COUNTS, _REPLIES = "counts", "replies"
 _PUBLISH_WORKERS = 2  # the module's default
@@ -110,7 +110,7 @@ class _Kamailio:
         self._errors = 0
         self.began = perf_counter_ns()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", child_guard.__file__, *_command(folder, job)],
+            guarded(_command(folder, job)),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -168,7 +168,7 @@ def _running(job: Job) -> Iterator[_Kamailio]:
 
 
 def _run(job: Job) -> None:
-    client = RawClient(job.url, job.timeout)
+    client = PlainClient(job.url, job.timeout)
     client.subscribe(_COUNTS)
     with _running(job) as kamailio:
         if job.role == "respond":
@@ -184,10 +184,10 @@ def _run(job: Job) -> None:
                 break
 
 
-def _next_counts(client: RawClient) -> bytes:
+def _next_counts(client: PlainClient) -> bytes:
     """What the event route publishes next, twice; empty if nothing comes in time."""
     try:
-        (_, words), _ = client.next_message(), client.next_message()
+        (_, _, words), _ = client.next_message(), client.next_message()
     except TimeoutError:
         return b""
     return words

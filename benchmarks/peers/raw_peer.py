@@ -6,9 +6,9 @@ from itertools import islice
 from time import perf_counter_ns
 
 from benchmarks.load.job import QUEUE_GROUP, Job, report, report_ready
-from benchmarks.load.raw import RawClient
 from benchmarks.load.traffic import command, delivered_size, messages
 from benchmarks.peers import Peer
+from tests.support.plain_client import PlainClient
 
 _CHUNK = 1 << 20
 _PING = len(b"PING\r\n")
@@ -21,7 +21,7 @@ def consume(job: Job) -> None:
         _consume_one(job)
         return
     expected = sum(map(delivered_size, messages(job)))
-    client = RawClient(job.url, job.timeout)
+    client = PlainClient(job.url, job.timeout)
     client.subscribe(job.pattern, QUEUE_GROUP)
     report_ready()
     buffer, size, receive = memoryview(bytearray(_CHUNK)), 0, client.socket.recv_into
@@ -30,7 +30,7 @@ def consume(job: Job) -> None:
         while size < expected:
             size += receive(buffer)
         end = perf_counter_ns()
-        client.wait_at_most(_SETTLE)
+        client.socket.settimeout(_SETTLE)
         while True:
             size += receive(buffer)
     except TimeoutError:
@@ -41,7 +41,7 @@ def consume(job: Job) -> None:
 
 
 def _consume_one(job: Job) -> None:
-    client = RawClient(job.url, job.timeout)
+    client = PlainClient(job.url, job.timeout)
     client.subscribe(job.pattern, QUEUE_GROUP)
     report_ready()
     client.next_message()
@@ -51,19 +51,19 @@ def _consume_one(job: Job) -> None:
 
 def respond(job: Job) -> None:
     """Reply to all requests that have arrived, in one write."""
-    client = RawClient(job.url, job.timeout)
+    client = PlainClient(job.url, job.timeout)
     client.subscribe(job.pattern, QUEUE_GROUP)
     report_ready()
     while True:
         requests = [client.next_message(), *client.messages_within(0.0)]
-        client.write(b"".join(b"PUB %b %d\r\n%b\r\n" % (reply, len(data), data) for reply, data in requests))
+        client.write(b"".join(b"PUB %b %d\r\n%b\r\n" % (reply, len(data), data) for _, reply, data in requests))
 
 
 def publish(job: Job) -> None:
     """Write batches that are made beforehand, and flush after each."""
     commands = map(command, messages(job))
     batches = list(iter(lambda: b"".join(islice(commands, job.batch)), b""))
-    client = RawClient(job.url, job.timeout)
+    client = PlainClient(job.url, job.timeout)
     began = perf_counter_ns()
     for batch in batches:
         client.write(batch)

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 
 from benchmarks.load.job import Job
-from natsroute.daemon import child_guard
+from natsroute.daemon.child_guard import guarded
 
 #: Seconds that a process has for its job.
 TIMEOUT = 60.0
@@ -36,7 +36,7 @@ class Child:
         self._module = module
         # Without the child guard, the process would survive a benchmark that is killed.
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", child_guard.__file__, sys.executable, "-m", module, job.to_json()],
+            guarded([sys.executable, "-m", module, job.to_json()]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -9,8 +9,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.run.servers import server_version
 from natsroute import __version__
+from tests.support.nats_server import server_version
 
 _PACKAGES = {"Twisted": "twisted", "nats-py": "nats-py", "uvloop": "uvloop", "FastStream": "faststream"}
 _DEBIAN_PACKAGES = ("kamailio", "libnats-dev")

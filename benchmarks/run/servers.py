@@ -1,11 +1,10 @@
-"""A nats-server that ends with the benchmark."""
+"""The nats-server of a benchmark."""
 
 from __future__ import annotations
 
 import json
 import re
 import subprocess
-import sys
 import tempfile
 import threading
 import urllib.request
@@ -13,18 +12,14 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from natsroute.daemon import child_guard
-from natsroute.daemon.embedded import find_nats_server
+from natsroute.daemon.nats_server import LogLine, ServerLog, server_command
 
-_PORT = re.compile(r"Listening for client connections on .*:(\d+)")
-_MONITOR = re.compile(r"Starting http monitor on .*:(\d+)")
-_TROUBLE = re.compile(r"\[(WRN|ERR|FTL)\]|Slow Consumer")
-# What a certificate that verifies nobody makes it warn of.
+# What nats-server warns of because the benchmark's certificate verifies nobody.
 _EXPECTED = re.compile(r"allow_non_tls|insecure", re.IGNORECASE)
 _START_TIMEOUT = 20.0
 _COUNT_TIMEOUT = 1.0
 
-# The rest is as nats-server has it. A run may be larger than the 64 MB after which it cuts a client that is slow.
+# The rest is nats-server's default. A run may be larger than the 64 MB after which nats-server cuts a slow client off.
 _CONFIGURATION = """
 listen: "127.0.0.1:-1"
 http: "127.0.0.1:-1"
@@ -32,7 +27,7 @@ max_pending: 256MB
 write_deadline: "60s"
 """
 
-# The feeder speaks no TLS. nats-py does only where it begins with it, or where the server requires it.
+# The feeder uses no TLS. nats-py uses it only if the handshake comes before INFO, or if the server requires it.
 _TLS = """
 allow_non_tls: true
 tls {{ cert_file: "{certificate}", key_file: "{key}", handshake_first: auto }}
@@ -41,14 +36,14 @@ tls {{ cert_file: "{certificate}", key_file: "{key}", handshake_first: auto }}
 
 class NatsServer:
     """
-    Runs ``nats-server``; a context manager.
+    Runs ``nats-server``; a context manager. It ends with the benchmark, however the benchmark ends.
 
-    :param tls: whether clients may speak TLS.
+    :param tls: whether clients may use TLS.
 
     :ivar url: where it listens.
     :ivar monitor: the URL of its monitoring.
-    :ivar ca_file: with TLS, the CA that clients have to trust.
-    :ivar trouble: what it logged as errors or warnings, slow consumers among them.
+    :ivar ca_file: with TLS, the file with the CA that clients have to trust.
+    :ivar trouble: the errors and warnings of its log, and slow consumers.
     """
 
     def __init__(self, *, tls: bool = False) -> None:
@@ -57,7 +52,7 @@ class NatsServer:
         self.ca_file = ""
         self.trouble: list[str] = []
         self._tls = tls
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._ready = threading.Event()
 
@@ -65,12 +60,8 @@ class NatsServer:
         self._folder = tempfile.TemporaryDirectory(prefix="benchmarks-")
         configuration = Path(self._folder.name, "server.conf")
         configuration.write_text(_CONFIGURATION + (self._certificates() if self._tls else ""))
-        # The leash ends the server even when this process is killed.
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", child_guard.__file__, find_nats_server(), "-c", str(configuration)],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            server_command("-c", str(configuration)), stdin=subprocess.PIPE, stderr=subprocess.PIPE
         )
         threading.Thread(target=self._read_log, daemon=True).start()
         if not self._ready.wait(_START_TIMEOUT) or not self.url:
@@ -88,19 +79,20 @@ class NatsServer:
 
     @property
     def messages_taken(self) -> int:
-        """How many messages have been published to it."""
+        """The number of messages that have been published to it."""
         return int(self._facts("varz")["in_msgs"])
 
     @property
     def plain_clients(self) -> int:
-        """How many connections there are that speak no TLS."""
+        """The number of connections without TLS."""
         return sum("tls_version" not in client for client in self._facts("connz")["connections"])
 
     def messages_taken_since(self, before: int, expected: int) -> int:
         """
-        How many messages have been published to it since it had taken ``before``.
+        The number of messages that have been published to it since it had taken ``before``.
 
-        A connection's messages are counted after its PONG is written, so a number that is too low is looked at again.
+        nats-server counts a connection's messages after it has written the PONG, so a number that is too low is read
+        again.
         """
         give_up = monotonic() + _COUNT_TIMEOUT
         while (taken := self.messages_taken - before) < expected and monotonic() < give_up:
@@ -126,19 +118,18 @@ class NatsServer:
 
     def _read_log(self) -> None:
         assert self._process is not None
-        for line in self._process.stderr or ():
-            if listening := _PORT.search(line):
-                self.url = f"nats://127.0.0.1:{listening[1]}"
-            elif monitoring := _MONITOR.search(line):
-                self.monitor = f"http://127.0.0.1:{monitoring[1]}"
-            elif _TROUBLE.search(line) and not _EXPECTED.search(line):
-                self.trouble.append(line.strip())
-            if "Server is ready" in line:
+        assert self._process.stderr is not None
+        log = ServerLog()
+        for data in self._process.stderr:
+            self.trouble += [line.text for line in log.feed(data) if _is_trouble(line)]
+            if log.ready and not self._ready.is_set():
+                self.url = f"nats://127.0.0.1:{log.ports['client']}"
+                self.monitor = f"http://127.0.0.1:{log.ports['http']}"
                 self._ready.set()
         self._ready.set()
 
 
-def server_version() -> str:
-    """As ``2.15.1``."""
-    said = subprocess.run([find_nats_server(), "--version"], capture_output=True, text=True, check=True).stdout
-    return said.strip().rpartition("v")[2]
+def _is_trouble(line: LogLine) -> bool:
+    if line.level == "WRN":
+        return not _EXPECTED.search(line.text)
+    return line.is_error or "Slow Consumer" in line.text

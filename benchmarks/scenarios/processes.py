@@ -10,11 +10,11 @@ from dataclasses import replace
 from time import monotonic, sleep
 
 from benchmarks.load.job import REPORT_SUBJECT
-from benchmarks.load.raw import RawClient
 from benchmarks.run.child import TIMEOUT
 from benchmarks.run.processors import Processors
 from benchmarks.run.scenario import Measure, Outcome, Scenario
 from benchmarks.run.testbed import Testbed
+from tests.support.plain_client import PlainClient
 
 _POINTS = {"1 process": 1, "2 processes": 2}
 
@@ -39,7 +39,7 @@ def _run(testbed: Testbed, peer: str, processes: int) -> tuple[float, int, int]:
     with ExitStack() as stack:
         children = [stack.enter_context(testbed.peer(peer, job)) for _ in range(processes)]
         started = testbed.feed(job)["started"]
-        client = RawClient(testbed.server.url)
+        client = PlainClient(testbed.server.url)
         received, last, deadline = 0, started, monotonic() + TIMEOUT
         while received < job.count and monotonic() < deadline:
             sleep(_INTERVAL)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from time import monotonic, perf_counter_ns
 
-from benchmarks.load.raw import RawClient
 from benchmarks.load.traffic import command, messages
 from benchmarks.run.child import TIMEOUT
 from benchmarks.run.scenario import Measure, Outcome, Scenario
 from benchmarks.run.testbed import Testbed
+from tests.support.plain_client import PlainClient
 
 _TIME = Measure("time to first message", "ms", higher_is_better=False)
 
@@ -19,7 +19,7 @@ def run(testbed: Testbed, peer: str) -> Outcome:
     """Run one peer once."""
     job = testbed.job("consume", 1)
     message = command(next(messages(job)))
-    client = RawClient(testbed.server.url)
+    client = PlainClient(testbed.server.url)
     began, deadline = perf_counter_ns(), monotonic() + TIMEOUT
     with testbed.starting_peer(peer, job) as child:
         reports: list[dict[str, int]] = []

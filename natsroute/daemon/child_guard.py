@@ -1,11 +1,14 @@
 """
-Runs a command that must not outlive its master.
+Runs a command that must not outlive the process that started it.
 
-The master starts ``python child_guard.py COMMAND ...`` and keeps the other end of its standard input. When that end
-closes, because the master wanted it or because the master was killed with no time for anything, the command is ended.
-However it ends, the processes that it started and left behind in its process group end too. Run as a file, without the
-rest of natsroute, so that it starts at once and needs nothing but Python.
+The parent starts ``python child_guard.py COMMAND ...`` and keeps the other end of its standard input. The guard ends
+the command when that end closes: because the parent closed it, or because the parent was killed. Whatever the command
+left running in its process group is killed too.
+
+The guard runs as a file, in an interpreter of its own. It imports nothing but the standard library, so it starts fast.
 """
+
+from __future__ import annotations
 
 import os
 import selectors
@@ -13,22 +16,38 @@ import signal
 import subprocess
 import sys
 
-GRACE = 5.0  # seconds between asking the command to end and killing it
+#: Seconds between SIGTERM and SIGKILL.
+TERMINATE_TIMEOUT = 5.0
 
 
-def main(command):
-    """Run the command to its end, or to that of standard input; gives its exit code."""
-    # In a session of its own the leash outlives even a SIGKILL to its master's whole group, and ends the command then.
+def guarded(command: list[str]) -> list[str]:
+    """
+    Put a command under a guard.
+
+    :param command: the program and its arguments.
+    :return: the command to start instead. Close its standard input to end it.
+    """
+    # -I and -S: the guard needs neither site-packages nor the environment, and starts faster without them.
+    return [sys.executable, "-I", "-S", __file__, *command]
+
+
+def main(command: list[str]) -> int:
+    """
+    Run a command until it ends or standard input closes.
+
+    :return: the command's exit code, or 128 plus the number of the signal that killed it.
+    """
+    # In a session of its own, the guard survives a SIGKILL to the parent's whole process group and can end the command.
     if os.getpid() != os.getpgrp():
         os.setsid()
-    # A service manager's SIGTERM may reach every process; the master decides when to end.
+    # A service manager may send SIGTERM to every process of the service. The parent decides when the command ends.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    # And the command in another, so that its group holds it and what it starts, and nothing else.
+    # The command gets another session, so that its process group holds nothing but the command and its children.
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     selector = selectors.DefaultSelector()
     selector.register(0, selectors.EVENT_READ)
@@ -40,19 +59,19 @@ def main(command):
         if 0 in ready and not os.read(0, 4096):
             process.terminate()
             try:
-                process.wait(GRACE)
+                process.wait(TERMINATE_TIMEOUT)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-    kill_group(process.pid)
+    _kill_group(process.pid)
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 
-def kill_group(leader):
-    """End what the command started and left behind."""
+def _kill_group(leader: int) -> None:
+    """Kill what the command left running."""
     try:
         os.killpg(leader, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # nothing is left; on macOS perhaps a process that has ended already
+    except (ProcessLookupError, PermissionError):  # nothing is left, or on macOS a process that has ended already
         pass
 
 

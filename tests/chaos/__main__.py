@@ -1,8 +1,8 @@
 """
-``python -m tests.chaos``: the long runs of the chaos suite, by hand; each prints what it found.
+``python -m tests.chaos``: the long runs of the chaos suite. Each prints what it found.
 
-The same seed makes the same plan, as far as processes and networks can be repeated. The exit code is 1 if something was
-not as it must be; then the files of the run, with its log, are kept.
+The same seed gives the same plan, as far as processes and networks can be repeated. If something happened that must not
+happen, the exit code is 1 and the files of the run are kept, with its log.
 """
 
 from __future__ import annotations
@@ -19,46 +19,47 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
-from tests.chaos import mixed, restarts, stuck
-from tests.chaos.outages import Outage, plan
-from tests.chaos.peers import NATSROUTE, PEERS, Peer, server_version
+from tests.chaos import blocked_route, mixed, restarts
+from tests.chaos.comparison import Comparison
+from tests.chaos.markdown import reasons, table
+from tests.chaos.outages import Outage, plan_outages
+from tests.chaos.peers import NATSROUTE, PEERS, Peer
 from tests.chaos.publishers import NatsroutePublisher
-from tests.chaos.report import reasons, table
-from tests.chaos.tally import RouteCounters
+from tests.support.nats_server import server_version
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=(__doc__ or "").split("\n\n")[0])
     runs = parser.add_subparsers(dest="run", required=True)
-    for name, least, most, what in [
+    for name, minimum, maximum, what in [
         ("restarts", 0.5, 2.5, "natsroute publishes while nats-server is killed again and again"),
-        ("compare", 2.5, 3.5, "the same with nats-py and Kamailio, which waits 2 s before it connects again"),
+        ("compare", 2.5, 3.5, "the same with nats-py and Kamailio, which waits 2 s before it reconnects"),
     ]:
         run = runs.add_parser(name, help=what)
         run.add_argument("--restarts", type=int, default=100, help="default: 100")
         run.add_argument("--rate", type=float, default=5_000.0, help="messages a second; default: 5,000")
         run.add_argument(
-            "--up",
+            "--uptime",
             type=float,
             nargs=2,
-            default=(least, most),
-            metavar=("LEAST", "MOST"),
-            help=f"seconds that nats-server runs between two kills; default: {least} to {most}",
+            default=(minimum, maximum),
+            metavar=("MIN", "MAX"),
+            help=f"seconds that nats-server runs between two kills; default: {minimum} to {maximum}",
         )
-    run = runs.add_parser("mixed", help="all kinds of trouble at once, then the end under load")
+    run = runs.add_parser("mixed", help="all kinds of trouble in one run, and a stop under load")
     run.add_argument("--seconds", type=float, default=120.0, help="default: 120")
     for run in runs.choices.values():
         run.add_argument("--seed", type=int, default=1, help="default: 1")
-    run = runs.add_parser("stuck", help="a route is stuck while much more arrives than natsroute may hold")
-    run.add_argument("--seconds", type=float, default=60.0, help="that it is stuck; default: 60")
-    run.add_argument("--mebibytes", type=int, default=1024, help="that arrive meanwhile; default: 1024")
+    run = runs.add_parser("blocked-route", help="a route blocks while much more arrives than natsroute may hold")
+    run.add_argument("--seconds", type=float, default=60.0, help="how long it blocks; default: 60")
+    run.add_argument("--mebibytes", type=int, default=1024, help="how much arrives meanwhile; default: 1024")
     return parser.parse_args()
 
 
 async def _publish(
     reactor: Any, folder: Path, peer: Peer, outages: list[Outage], rate: float
-) -> tuple[RouteCounters | str, list[str]]:
-    """What became of a peer's messages, or why there is nothing to tell; and what was not as it must be."""
+) -> tuple[Comparison | str, list[str]]:
+    """What became of a peer's messages, or why there is no comparison; and what must not have happened."""
     if peer.find_version() is None:
         return "not installed", [f"{peer.name}: not installed"]
     print(f"{peer.name} ...", file=sys.stderr, flush=True)
@@ -70,49 +71,55 @@ async def _publish(
     if not isinstance(publisher, NatsroutePublisher):
         return found, []
     auditor = publisher.auditor
-    print(f"natsroute's own figures were looked at {auditor.samples:,} times", file=sys.stderr)
-    return found, [*found.complaints, *auditor.differences]
+    print(f"the ledger was checked {auditor.samples:,} times", file=sys.stderr)
+    return found, [*found.violations, *auditor.differences]
 
 
 async def _restarts(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
-    outages = plan(arguments.seed, arguments.restarts, tuple(arguments.up))
+    outages = plan_outages(arguments.seed, arguments.restarts, tuple(arguments.uptime))
     peers = PEERS if arguments.run == "compare" else (NATSROUTE,)
-    tallies: dict[str, RouteCounters | str] = {}
-    complaints: list[str] = []
+    comparisons: dict[str, Comparison | str] = {}
+    violations: list[str] = []
     for number, peer in enumerate(peers):
         found = await _publish(reactor, folder / str(number), peer, outages, arguments.rate)
-        tallies[peer.name] = found[0]
-        complaints += found[1]
+        comparisons[peer.name] = found[0]
+        violations += found[1]
     versions = dict.fromkeys(filter(None, (peer.find_version() for peer in peers)))
     print(
         f"{arguments.rate:,.0f} messages a second for {outages[-1].at:,.0f} s, in which nats-server is killed with "
         f"SIGKILL and started again {len(outages)} times (seed {arguments.seed}). {', '.join(versions)}; "
-        f"{server_version()}.\n"
+        f"nats-server {server_version()}.\n"
     )
-    print(table(tallies), *[f"- {line}" for line in reasons(tallies)], sep="\n")
-    return complaints
+    print(table(comparisons), *[f"- {line}" for line in reasons(comparisons)], sep="\n")
+    return violations
 
 
 async def _mixed(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
     outcome = await mixed.run(reactor, folder / "mixed", arguments.seed, arguments.seconds)
     print(f"seed {arguments.seed}, {arguments.seconds:.0f} s", *_lines(outcome.figures), sep="\n")
-    return outcome.complaints
+    return outcome.violations
 
 
-async def _stuck(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
-    outcome = await stuck.run(reactor, folder / "stuck", arguments.seconds, arguments.mebibytes * 1024 * 1024)
+async def _blocked_route(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
+    outcome = await blocked_route.run(
+        reactor, folder / "blocked-route", arguments.seconds, arguments.mebibytes * 1024 * 1024
+    )
     figures = {
-        "nats-server's configuration": stuck.CONFIG.strip().replace("\n", ", "),
-        "natsroute's pending_max_bytes": f"{stuck.PENDING // 1024:,} KiB",
-        "natsroute before": f"{outcome.before:,} KiB",
+        "nats-server's configuration": blocked_route.CONFIG.strip().replace("\n", ", "),
+        "natsroute's pending_max_bytes": f"{blocked_route.PENDING // 1024:,} KiB",
+        "natsroute before the run": f"{outcome.before:,} KiB",
         "natsroute grew by at most": f"{outcome.growth:,} KiB",
         "nats-server held": f"{outcome.server:,} KiB",
         "afterwards": outcome.handled,
     }
     print(*_lines(figures), sep="\n")
     return [
-        *([] if outcome.complete else ["not each message was handled once, and in order"]),
-        *([] if outcome.growth < stuck.ROOM else [f"natsroute grew by more than {stuck.ROOM:,} KiB"]),
+        *([] if outcome.complete else ["not every message was handled once and in order"]),
+        *(
+            []
+            if outcome.growth < blocked_route.MAX_GROWTH
+            else [f"natsroute grew by more than {blocked_route.MAX_GROWTH:,} KiB"]
+        ),
     ]
 
 
@@ -120,7 +127,7 @@ def _lines(figures: dict[str, object]) -> list[str]:
     return [f"- {name}: {figure}" for name, figure in figures.items()]
 
 
-RUNS = {"restarts": _restarts, "compare": _restarts, "mixed": _mixed, "stuck": _stuck}
+RUNS = {"restarts": _restarts, "compare": _restarts, "mixed": _mixed, "blocked-route": _blocked_route}
 
 
 async def _main(reactor: Any) -> None:
@@ -129,12 +136,12 @@ async def _main(reactor: Any) -> None:
     log = (folder / "log").open("w")
     globalLogBeginner.beginLoggingTo([textFileLogObserver(log)], redirectStandardIO=False)
     try:
-        complaints = await RUNS[arguments.run](reactor, folder, arguments)
+        violations = await RUNS[arguments.run](reactor, folder, arguments)
     except Exception:
-        complaints = [traceback.format_exc()]
+        violations = [traceback.format_exc()]
     log.flush()
-    if complaints:
-        print("\nNot as it must be:", *[f"- {complaint}" for complaint in complaints], f"See {folder}", sep="\n")
+    if violations:
+        print("\nThis must not happen:", *[f"- {violation}" for violation in violations], f"See {folder}", sep="\n")
         raise SystemExit(1)
     shutil.rmtree(folder)
 

@@ -1,35 +1,37 @@
-"""The numbered messages that every publisher of this suite sends, and how fast."""
+"""The numbered messages that every publisher of this suite sends, and their rate."""
 
 from __future__ import annotations
 
-#: A number goes to the subject that its remainder names.
+#: The number of subjects. A message goes to the subject of its number's remainder.
 SUBJECTS = 12
 
 #: Bytes of a payload.
 SIZE = 128
 
-#: What the witness subscribes to.
-WATCHED = "chaos.>"
+#: What the subscriber subscribes to.
+PATTERN = "chaos.>"
 
-#: A message here asks the witness how much it has seen.
-ASKED = "chaos.asked"
+#: A message to this subject asks the subscriber to write down all that came before it.
+QUESTION_SUBJECT = "chaos.question"
 
 
 def subject_of(number: int) -> str:
-    """Where the message of that number goes."""
+    """The subject of the message with that number."""
     return f"chaos.{number % SUBJECTS}"
 
 
 def payload_of(number: int) -> bytes:
-    """Its payload: the number, filled up with spaces."""
+    """The payload of the message with that number: the number, padded with spaces."""
     return (b"%d" % number).ljust(SIZE)
 
 
 class Pace:
     """
-    So many messages a second, whatever stands still meanwhile: what was missed is due at once.
+    A constant rate. Messages that became due during a standstill are all due after it.
 
-    :ivar sent: numbers that were due so far.
+    :ivar sent: the number of messages that have been due so far.
+
+    :param rate: messages a second.
     """
 
     def __init__(self, rate: float) -> None:
@@ -38,7 +40,7 @@ class Pace:
         self._began: float | None = None
 
     def due(self, now: float) -> range:
-        """The numbers that are to be sent now."""
+        """The numbers that are due now, in seconds of any clock, and have not been due before."""
         if self._began is None:
             self._began = now
         numbers = range(self.sent, max(self.sent, int((now - self._began) * self._rate)))
@@ -46,6 +48,6 @@ class Pace:
         return numbers
 
     def burst(self, count: int) -> None:
-        """So many more are due at once."""
+        """Make that number of further messages due at once."""
         if self._began is not None:
             self._began -= count / self._rate

@@ -1,6 +1,8 @@
 """
-Everything at once: bursts into routes that are slow and fail, over connections that are cut, split, delayed and
-stalled, from a server that is paused and killed; and then the end under load.
+All kinds of trouble in one run, and a stop under load.
+
+Bursts go into routes that are slow and fail, over connections that are cut, split, delayed and stalled, from a server
+that is paused and killed.
 """
 
 from __future__ import annotations
@@ -15,22 +17,23 @@ import attrs
 from twisted.internet.task import deferLater
 
 from natsroute.client.subscription import PendingPolicy
-from tests.chaos.busy_routes import BusyRoutes, Told
-from tests.chaos.proxy import Flow, Passage
+from tests.chaos.busy_routes import BusyRoutes, ServiceTotals
+from tests.chaos.comparison import Comparison, compare
+from tests.chaos.proxy import Flow, ProxiedConnection
 from tests.chaos.publishers import NatsroutePublisher
-from tests.chaos.stage import Stage, module
-from tests.chaos.tally import RouteCounters, tally
-from tests.support.cases import until
-from tests.support.program import ROOT, Program
+from tests.chaos.testbed import Testbed, module_command
+from tests.support import ROOT
+from tests.support.program import Program
+from tests.support.waiting import until
 
 #: Messages a second that the feeder sends, bursts included, and that natsroute publishes by itself.
 FED, PUBLISHED = 1_500.0, 1_500.0
 
-#: Messages that may wait in a subscription; few, so that it is told to read no more now and then.
+#: Messages that may wait in a subscription. The number is low, so that natsroute pauses reading now and then.
 MAX_PENDING = 50
 
-#: Messages of a burst of natsroute's own.
-BURST = 3_000
+#: Messages of the largest burst that natsroute publishes.
+MAX_BURST = 3_000
 
 
 @attrs.frozen
@@ -38,24 +41,24 @@ class Outcome:
     """
     What a run gave.
 
-    :ivar complaints: what must not be; empty if all is well.
-    :ivar figures: what there was, for people to see.
+    :ivar violations: what must not happen; empty if all is well.
+    :ivar figures: what happened, for people to read.
     """
 
-    complaints: list[str]
+    violations: list[str]
     figures: dict[str, object]
 
 
 class Actions:
     """
-    What can happen, chosen by a seed. Each takes a while, and leaves all as it was.
+    The kinds of trouble, in an order that the seed decides. Each takes a while and leaves everything as it was.
 
-    :ivar done: how often each has happened.
+    :ivar done: how often each action was done, by name.
     """
 
-    def __init__(self, stage: Stage, publisher: NatsroutePublisher, seed: int) -> None:
+    def __init__(self, testbed: Testbed, publisher: NatsroutePublisher, seed: int) -> None:
         self.done: Counter[str] = Counter()
-        self._stage = stage
+        self._testbed = testbed
         self._publisher = publisher
         self._chance = random.Random(seed)
         self._all: list[Callable[[], Awaitable[None]]] = [
@@ -71,9 +74,9 @@ class Actions:
         self._next: list[Callable[[], Awaitable[None]]] = []
 
     async def play(self, seconds: float) -> None:
-        """One after the other; each comes before any comes again."""
-        give_up = self._stage.reactor.seconds() + seconds
-        while self._stage.reactor.seconds() < give_up:
+        """One action after the other, for that time. No action is done again before all others are done."""
+        give_up = self._testbed.reactor.seconds() + seconds
+        while self._testbed.reactor.seconds() < give_up:
             if not self._next:
                 self._next = self._chance.sample(self._all, len(self._all))
             action = self._next.pop()
@@ -82,22 +85,22 @@ class Actions:
             await self._wait(0.05, 0.3)
 
     async def cut(self) -> None:
-        """A RST in both directions."""
-        (await self._passage()).cut()
+        """Cut a connection: a RST to both sides."""
+        (await self._connection()).cut()
 
     async def cut_in_frame(self) -> None:
-        """After a few more bytes, most likely within a frame."""
+        """Cut a connection after some more bytes, most likely within a frame."""
         (await self._flow()).cut_after(self._chance.randrange(1, 5_000))
 
     async def split(self) -> None:
-        """Byte by byte for a while, in all connections."""
-        for passage in self._stage.proxy.passages:
-            for flow in passage.flows:
+        """Pass single bytes for a while, in all connections."""
+        for connection in self._testbed.proxy.connections:
+            for flow in connection.flows:
                 flow.split(self._chance.randrange(1, 300))
 
     async def delay(self) -> None:
-        """All that is said takes longer, in all connections."""
-        flows = [flow for passage in self._stage.proxy.passages for flow in passage.flows]
+        """Delay all bytes for a while, in all connections."""
+        flows = [flow for connection in self._testbed.proxy.connections for flow in connection.flows]
         for flow in flows:
             flow.delay = self._chance.uniform(0.0, 0.03)
         await self._wait(0.1, 0.4)
@@ -105,49 +108,49 @@ class Actions:
             flow.delay = 0.0
 
     async def stall(self) -> None:
-        """One direction of one connection stands still."""
+        """Stall one direction of one connection."""
         flow = await self._flow()
         flow.stall()
         await self._wait(0.1, 0.5)
-        flow.go_on()
+        flow.resume()
 
     async def pause_server(self) -> None:
         """SIGSTOP, and SIGCONT."""
-        self._stage.server.pause()
+        self._testbed.server.pause()
         await self._wait(0.1, 0.5)
-        self._stage.server.resume()
+        self._testbed.server.resume()
 
     async def burst(self) -> None:
-        """natsroute publishes many at once."""
-        self._publisher.burst(self._chance.randrange(1, BURST))
+        """Let natsroute publish many messages at once."""
+        self._publisher.burst(self._chance.randrange(1, MAX_BURST))
 
     async def kill_server(self) -> None:
-        """SIGKILL, and a new one."""
-        await self._stage.restart(self._chance.uniform(0.0, 0.3))
+        """SIGKILL, and a new nats-server."""
+        await self._testbed.restart(self._chance.uniform(0.0, 0.3))
 
-    async def _wait(self, least: float, most: float) -> None:
-        await deferLater(self._stage.reactor, self._chance.uniform(least, most))
+    async def _wait(self, minimum: float, maximum: float) -> None:
+        await deferLater(self._testbed.reactor, self._chance.uniform(minimum, maximum))
 
-    async def _passage(self) -> Passage:
-        """Any, as soon as there are any."""
-        await until(lambda: self._stage.proxy.passages, self._stage.reactor)
-        return self._chance.choice(self._stage.proxy.passages)
+    async def _connection(self) -> ProxiedConnection:
+        """Any connection, as soon as there is one."""
+        await until(lambda: self._testbed.proxy.connections, self._testbed.reactor)
+        return self._chance.choice(self._testbed.proxy.connections)
 
     async def _flow(self) -> Flow:
-        return self._chance.choice((await self._passage()).flows)
+        return self._chance.choice((await self._connection()).flows)
 
 
 async def run(
     reactor: Any, folder: Path, seed: int, seconds: float, pending_policy: PendingPolicy = "pause"
 ) -> Outcome:
     """
-    One run, which takes a little longer than so many seconds.
+    Run for a little longer than that time.
 
-    :param folder: for the files of the run; a new one.
+    :param folder: a new folder for the files of the run.
     """
     folder.mkdir(parents=True)
-    stage = Stage(reactor, folder)
-    routes = BusyRoutes(reactor, seed, lambda: publisher.auditor.look())
+    testbed = Testbed(reactor, folder)
+    routes = BusyRoutes(reactor, seed, lambda: publisher.auditor.check())
     publisher = NatsroutePublisher(
         PUBLISHED,
         routes.event_routes,
@@ -158,41 +161,42 @@ async def run(
     )
     feeder: Program | None = None
     try:
-        await stage.start()
-        await publisher.start(stage)
-        feeder = Program(reactor, module("burst_feeder", stage.server.port, seed, FED, *routes.subjects), ROOT)
-        actions = Actions(stage, publisher, seed)
+        await testbed.start()
+        await publisher.start(testbed)
+        command = module_command("burst_feeder", testbed.server.url, seed, FED, *routes.subjects)
+        feeder = Program(reactor, command, ROOT)
+        actions = Actions(testbed, publisher, seed)
         await actions.play(seconds)
         await until(lambda: any(each.waiting for each in publisher.service.ledger().consumers), reactor)
-        await publisher.stop()  # the feeder, and natsroute's own publishing, go on meanwhile
-        told = tally(publisher.published, publisher.outcomes, await stage.sightings())
-        return _outcome(publisher, routes, actions, told)
+        await publisher.stop()  # the feeder and natsroute's own publishing go on meanwhile
+        comparison = compare(publisher.published, publisher.outcomes, await testbed.sightings())
+        return _outcome(publisher, routes, actions, comparison)
     finally:
         if feeder is not None:
             await feeder.stop()
         await publisher.stop()
-        await stage.stop()
+        await testbed.stop()
 
 
-def _outcome(publisher: NatsroutePublisher, routes: BusyRoutes, actions: Actions, told: RouteCounters) -> Outcome:
+def _outcome(publisher: NatsroutePublisher, routes: BusyRoutes, actions: Actions, comparison: Comparison) -> Outcome:
     ledger = publisher.service.ledger()
-    service = Told.by(ledger)
+    totals = ServiceTotals.of(ledger)
     return Outcome(
         [
             *publisher.auditor.differences,
-            *told.complaints,
-            *routes.book.complaints(service),
+            *comparison.violations,
+            *routes.record.violations(totals),
         ],
         {
-            **attrs.asdict(service),
-            "published by routes": routes.book.published,
-            "published beside": told.published,
-            "confirmed": told.sent,
-            "failed to publish": dict(told.reasons),
+            **attrs.asdict(totals),
+            "published by routes": routes.record.published,
+            "published beside": comparison.published,
+            "confirmed": comparison.sent,
+            "failed to publish": dict(comparison.reasons),
             "resent": ledger.publisher.resent,
-            "seen twice": told.twice,
-            "most waiting at once": publisher.auditor.most_waiting,
-            "samples of the figures": publisher.auditor.samples,
+            "seen more than once": comparison.repeated,
+            "most waiting at once": publisher.auditor.max_waiting,
+            "checks of the ledger": publisher.auditor.samples,
             "actions": dict(actions.done),
         },
     )

@@ -1,8 +1,8 @@
 """
-nats-py in the obvious loop: publish what is due, flush now and then. Exceptions are noted, and the loop goes on.
+A program that publishes with nats-py in a plain loop: publish what is due, and flush now and then.
 
-``python -m tests.chaos.nats_py_publisher RATE TURN FILE URL INTERVAL`` flushes every INTERVAL seconds. A message counts
-as sent if neither its ``publish`` nor the ``flush`` behind it raised.
+``python -m tests.chaos.nats_py_publisher RATE TURN FILE URL INTERVAL`` flushes every INTERVAL seconds. The loop goes on
+after an exception. A message counts as sent if neither its ``publish`` nor the next ``flush`` raised.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import time
 import nats
 from nats.aio.client import Client
 
+from tests.chaos.comparison import SENT
 from tests.chaos.messages import Pace, payload_of, subject_of
-from tests.chaos.reporting import Reporter
-from tests.chaos.tally import SENT
+from tests.chaos.outcome_reporter import OutcomeReporter
 
-#: Seconds that a flush may take. By default it is 10, for which the loop would stand still at each restart that came
-#: while it was waiting for the PONG.
+#: Seconds that a flush may take. nats-py's default is 10: the loop would stand still that long at each restart during
+#: which it waits for a PONG.
 FLUSH_TIMEOUT = 1
 
 #: Seconds between attempts to connect.
 RECONNECT_WAIT = 0.05
 
 
-async def _note(problem: Exception) -> None:
-    """What nats-py reports beside: a line for each attempt to connect."""
+async def _ignore(problem: Exception) -> None:
+    """What nats-py reports beside: an error for each attempt to connect."""
 
 
-async def publish(rate: float, turn: float, reporter: Reporter, url: str, interval: float) -> None:
-    """Until it is told to stop."""
+async def publish(rate: float, turn: float, reporter: OutcomeReporter, url: str, interval: float) -> None:
+    """Publish until the program is to stop."""
     client = await nats.connect(
         url,
         reconnect_time_wait=RECONNECT_WAIT,
         max_reconnect_attempts=-1,
-        error_cb=_note,  # type: ignore[arg-type]
+        error_cb=_ignore,  # type: ignore[arg-type]
     )
     reporter.ready()
     pace, unflushed, next_flush = Pace(rate), [], 0.0
@@ -59,7 +59,7 @@ async def publish(rate: float, turn: float, reporter: Reporter, url: str, interv
     reporter.done(pace.sent)
 
 
-async def _flush(client: Client, numbers: list[int], reporter: Reporter) -> None:
+async def _flush(client: Client, numbers: list[int], reporter: OutcomeReporter) -> None:
     try:
         await client.flush(FLUSH_TIMEOUT)
     except Exception as problem:
@@ -70,4 +70,4 @@ async def _flush(client: Client, numbers: list[int], reporter: Reporter) -> None
 
 if __name__ == "__main__":
     rate, turn, path, url, interval = sys.argv[1:]
-    asyncio.run(publish(float(rate), float(turn), Reporter(path), url, float(interval)))
+    asyncio.run(publish(float(rate), float(turn), OutcomeReporter(path), url, float(interval)))

@@ -1,4 +1,4 @@
-"""When nats-server is killed, and for how long: the same for every run with the same seed."""
+"""When nats-server is killed and for how long it stays away. The same seed gives the same plan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 import attrs
 
-#: Seconds that a start of nats-server is reckoned to take.
+#: Seconds that a start of nats-server is assumed to take.
 START = 0.2
 
 
@@ -16,22 +16,22 @@ class Outage:
     One SIGKILL of nats-server.
 
     :ivar at: seconds after the beginning of the run.
-    :ivar lasts: seconds until it is started again.
+    :ivar duration: seconds until nats-server is started again.
     """
 
     at: float
-    lasts: float
+    duration: float
 
 
-def plan(seed: int, count: int, up: tuple[float, float]) -> list[Outage]:
+def plan_outages(seed: int, count: int, uptime: tuple[float, float]) -> list[Outage]:
     """
-    So many outages.
+    Plan that number of outages.
 
-    :param up: seconds that nats-server runs between two of them, at least and at most.
+    :param uptime: seconds that nats-server runs between two of them: the minimum and the maximum.
     """
     chance = random.Random(seed)
     outages, now = [], 0.0
     for _ in range(count):
-        outages.append(Outage(now + chance.uniform(*up), chance.uniform(0.02, 0.5)))
-        now = outages[-1].at + outages[-1].lasts + START
+        outages.append(Outage(now + chance.uniform(*uptime), chance.uniform(0.02, 0.5)))
+        now = outages[-1].at + outages[-1].duration + START
     return outages

@@ -1,4 +1,4 @@
-"""Who publishes in a comparison, and who cannot since it is not installed."""
+"""The publishers of a comparison, and which of them are installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 import attrs
 
 from natsroute import __version__
-from natsroute.daemon.embedded import find_nats_server
 from tests.chaos.publishers import KamailioPublisher, NatsPyPublisher, NatsroutePublisher, Publisher
 from tests.support.kamailio import find
 
@@ -19,8 +18,8 @@ class Peer:
     """
     A publisher, as the table shows it.
 
-    :ivar make: makes one that publishes so many messages a second.
-    :ivar find_version: its version; None: it is not installed.
+    :ivar make: makes a publisher of that number of messages a second.
+    :ivar find_version: returns its name and version, or None if it is not installed.
     """
 
     name: str
@@ -37,23 +36,17 @@ def _nats_py() -> str | None:
 
 def _kamailio() -> str | None:
     program = find("kamailio")
-    return None if program is None else _said_by(program, "-v").splitlines()[0].removeprefix("version: ").strip()
-
-
-def _said_by(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def server_version() -> str:
-    """As ``nats-server: v2.15.1``."""
-    return _said_by(find_nats_server(), "--version")
+    if program is None:
+        return None
+    printed = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stdout
+    return printed.splitlines()[0].removeprefix("version: ").strip()
 
 
 NATSROUTE = Peer("natsroute", NatsroutePublisher, lambda: f"natsroute {__version__}")
 
 NATS_PY = Peer("nats-py, `flush` after each batch", lambda rate: NatsPyPublisher(rate, 0.0), _nats_py)
-NATS_PY_SELDOM = Peer("nats-py, `flush` once a second", lambda rate: NatsPyPublisher(rate, 1.0), _nats_py)
+NATS_PY_RARE_FLUSH = Peer("nats-py, `flush` once a second", lambda rate: NatsPyPublisher(rate, 1.0), _nats_py)
 KAMAILIO = Peer("Kamailio's `nats_publish`", KamailioPublisher, _kamailio)
 
 #: In the order of the table.
-PEERS = (NATSROUTE, NATS_PY, NATS_PY_SELDOM, KAMAILIO)
+PEERS = (NATSROUTE, NATS_PY, NATS_PY_RARE_FLUSH, KAMAILIO)

@@ -1,4 +1,4 @@
-"""A TCP proxy that does to connections what networks do: delays, single bytes, cuts in mid-frame, silence."""
+"""A TCP proxy that does to connections what networks do: delays, single bytes, cuts within a frame, silence."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-#: Bytes that a flow holds before it reads no more.
+#: Bytes that a flow holds before it stops reading.
 MAX_HELD = 64 * 1024
 
-#: Seconds between bytes that are written one by one: enough for the receiver to read each by itself, mostly.
+#: Seconds between single bytes: mostly enough for the receiver to read each byte by itself.
 GAP = 0.0005
 
 
 class Proxy(Factory):
     """
-    Listens on a free port of the loopback interface, and leads each visitor to a server there.
+    Listens on a free port of the loopback interface, and connects each client to a server there.
 
     :ivar port: where it listens, once started.
-    :ivar target: the server's port; it may change at any time.
-    :ivar passages: the connections through it, the oldest first.
-    :ivar refused: visitors sent away.
+    :ivar target: the server's port. A change has an effect on new connections.
+    :ivar connections: the connections through it, the oldest first.
+    :ivar refused: the number of connections that it has refused.
     """
 
     noisy = False
@@ -33,7 +33,7 @@ class Proxy(Factory):
     def __init__(self, reactor: Any, target: int) -> None:
         self.port = 0
         self.target = target
-        self.passages: list[Passage] = []
+        self.connections: list[ProxiedConnection] = []
         self.refused = 0
         self.reactor = reactor
         self._open = True
@@ -50,15 +50,15 @@ class Proxy(Factory):
         self.port = self._listening.getHost().port
 
     async def stop(self) -> None:
-        """Cut all, and listen no more."""
+        """Stop listening and cut all connections."""
         await self._listening.stopListening()
-        for passage in list(self.passages):
-            passage.cut()
-        while self.passages:
+        for connection in list(self.connections):
+            connection.cut()
+        while self.connections:
             await deferLater(self.reactor, 0.001)
 
     def refuse(self) -> None:
-        """Send new visitors away at once. (The port stays ours: another program could get it.)"""
+        """Close new connections at once. The proxy goes on listening, so that no other program gets the port."""
         self._open = False
 
     def accept(self) -> None:
@@ -69,21 +69,23 @@ class Proxy(Factory):
         if not self._open:
             self.refused += 1
             return _Refusal()
-        passage = Passage(self)
-        self.passages.append(passage)
-        return passage.client
+        connection = ProxiedConnection(self)
+        self.connections.append(connection)
+        return connection.client
 
 
-class Passage:
+class ProxiedConnection:
     """
     One connection through the proxy.
 
-    :ivar to_server: the flow of what the client says.
-    :ivar to_client: the flow of what the server says.
+    :ivar client: the socket to the client.
+    :ivar server: the socket to the server.
+    :ivar to_server: the flow from the client to the server.
+    :ivar to_client: the flow from the server to the client.
     """
 
     def __init__(self, proxy: Proxy) -> None:
-        self.client, self.server = _End(self), _End(self)
+        self.client, self.server = _Socket(self), _Socket(self)
         self.to_server = self.client.flow = Flow(proxy.reactor, self.client, self.server)
         self.to_client = self.server.flow = Flow(proxy.reactor, self.server, self.client)
         self._proxy = proxy
@@ -95,43 +97,43 @@ class Passage:
         return self.to_server, self.to_client
 
     def cut(self) -> None:
-        """End it now, with a RST to both sides; what is on its way is lost."""
-        for end in (self.client, self.server):
-            if end.is_there:
-                end.transport.abortConnection()
+        """Close it now, with a RST to both sides. What it holds is lost."""
+        for socket in (self.client, self.server):
+            if socket.connected:
+                socket.transport.abortConnection()
 
-    def changed(self, end: _End) -> None:
-        """One end came or went."""
+    def changed(self, socket: _Socket) -> None:
+        """One of the sockets has connected or disconnected."""
         proxy = self._proxy
-        if not end.is_there:
-            end.flow.finish()
-            self._towards(end).drop()
-            if end is self.client and not self.server.is_there:
+        if not socket.connected:
+            socket.flow.finish()
+            self._flow_to(socket).drop()
+            if socket is self.client and not self.server.connected:
                 self._connector.disconnect()
-        elif end is self.client:
-            end.transport.pauseProducing()
+        elif socket is self.client:
+            socket.transport.pauseProducing()
             self._connector = proxy.reactor.connectTCP("127.0.0.1", proxy.target, _ToServer(self))
         else:
             for flow in self.flows:
                 flow.begin()
-        if not (self.client.is_there or self.server.is_there):
-            proxy.passages.remove(self)
+        if not (self.client.connected or self.server.connected):
+            proxy.connections.remove(self)
 
-    def _towards(self, end: _End) -> Flow:
-        return self.to_client if end is self.client else self.to_server
+    def _flow_to(self, socket: _Socket) -> Flow:
+        return self.to_client if socket is self.client else self.to_server
 
 
 @implementer(IPushProducer)
 class Flow:
     """
-    One direction of a passage.
+    One direction of a connection.
 
-    :ivar delay: seconds that each byte takes from now on.
-    :ivar passed: bytes so far.
-    :ivar held: bytes that were read and not written.
+    :ivar delay: seconds by which bytes that come from now on are delayed.
+    :ivar passed: bytes that were written so far.
+    :ivar held: bytes that were read and not written yet.
     """
 
-    def __init__(self, reactor: Any, source: _End, sink: _End) -> None:
+    def __init__(self, reactor: Any, source: _Socket, sink: _Socket) -> None:
         self.delay = 0.0
         self.passed = self.held = 0
         self._reactor = reactor
@@ -143,48 +145,48 @@ class Flow:
         self._stalled = self._sink_is_full = self._finished = False
         self._next: IDelayedCall | None = None
 
-    # -- what can be done to it -----------------------------------------------------------------------------------
+    # -- what networks do -----------------------------------------------------------------------------------------
 
     def split(self, count: int) -> None:
         """Write the next bytes one by one."""
         self._single = count
 
     def cut_after(self, count: int) -> None:
-        """End the passage when so many more bytes, at least one, have passed; those do arrive."""
+        """Cut the connection after that number of further bytes, at least one. Those bytes arrive."""
         self._until_cut = count
 
     def stall(self) -> None:
-        """Neither read nor write."""
+        """Stop reading and writing."""
         self._stalled = True
         self._regulate()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Undo :meth:`stall`."""
         self._stalled = False
         self._pump()
 
-    # -- its passage's side ---------------------------------------------------------------------------------------
+    # -- for the connection ---------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Both ends are there."""
+        """Both sockets are connected."""
         self._sink.transport.registerProducer(self, True)
         self._pump()
 
     def take(self, data: bytes) -> None:
-        """The source says something."""
-        if not self._sink.is_there:
+        """Bytes came from the source."""
+        if not self._sink.connected:
             return
         self._queue.append((self._reactor.seconds() + self.delay, data))
         self.held += len(data)
         self._pump()
 
     def finish(self) -> None:
-        """The source has ended: so does the sink, when it has got all."""
+        """The source is closed. Close the sink when everything is written."""
         self._finished = True
         self._pump()
 
     def drop(self) -> None:
-        """The sink has ended: what is held will never arrive."""
+        """The sink is closed. What is held never arrives."""
         self._forget()
         if self._next is not None:
             self._next.cancel()
@@ -198,7 +200,7 @@ class Flow:
         self._pump()
 
     def stopProducing(self) -> None:
-        """The sink is lost."""
+        """The sink is closed."""
 
     def _pump(self) -> None:
         while self._queue and self._next is None and not self._stalled and not self._sink_is_full:
@@ -217,10 +219,10 @@ class Flow:
 
     def _pass_on(self) -> None:
         due, data = self._queue.popleft()
-        most = 1 if self._single else len(data)
+        size = 1 if self._single else len(data)
         if self._until_cut is not None:
-            most = min(most, self._until_cut)
-        piece, rest = data[:most], data[most:]
+            size = min(size, self._until_cut)
+        piece, rest = data[:size], data[size:]
         if rest:
             self._queue.appendleft((due, rest))
         self._sink.transport.write(piece)
@@ -232,7 +234,7 @@ class Flow:
             if not self._until_cut:
                 self._forget()
                 self._close_sink()
-                if self._source.is_there:
+                if self._source.connected:
                     self._source.transport.abortConnection()
 
     def _forget(self) -> None:
@@ -240,54 +242,54 @@ class Flow:
         self.held = 0
 
     def _regulate(self) -> None:
-        if self._source.is_there and self._sink.is_there:
+        if self._source.connected and self._sink.connected:
             if self._stalled or self.held > MAX_HELD:
                 self._source.transport.pauseProducing()
             else:
                 self._source.transport.resumeProducing()
-        elif self._finished and not self._queue and self._sink.is_there:
+        elif self._finished and not self._queue and self._sink.connected:
             self._close_sink()
 
     def _close_sink(self) -> None:
         self._sink.transport.unregisterProducer()
-        self._sink.transport.resumeProducing()  # a transport that does not read would not notice its end
+        self._sink.transport.resumeProducing()  # a transport that does not read does not notice that it is closed
         self._sink.transport.loseConnection()
 
 
-class _End(Protocol):
-    """One socket of a passage."""
+class _Socket(Protocol):
+    """One of the two sockets of a connection."""
 
     transport: Any
     flow: Flow
 
-    def __init__(self, passage: Passage) -> None:
-        self.is_there = False
-        self._passage = passage
+    def __init__(self, connection: ProxiedConnection) -> None:
+        self.connected = False
+        self._connection = connection
 
     def connectionMade(self) -> None:
-        self.is_there = True
+        self.connected = True
         self.transport.setTcpNoDelay(True)
-        self._passage.changed(self)
+        self._connection.changed(self)
 
     def dataReceived(self, data: bytes) -> None:
         self.flow.take(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.is_there = False
-        self._passage.changed(self)
+        self.connected = False
+        self._connection.changed(self)
 
 
 class _ToServer(ClientFactory):
     noisy = False
 
-    def __init__(self, passage: Passage) -> None:
-        self._passage = passage
+    def __init__(self, connection: ProxiedConnection) -> None:
+        self._connection = connection
 
     def buildProtocol(self, addr: object) -> Protocol:
-        return self._passage.server
+        return self._connection.server
 
     def clientConnectionFailed(self, connector: object, reason: Failure) -> None:
-        self._passage.cut()
+        self._connection.cut()
 
 
 class _Refusal(Protocol):

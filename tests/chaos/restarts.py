@@ -1,4 +1,4 @@
-"""Many restarts of nats-server under a steady load: what each publisher loses, doubles and puts out of order."""
+"""Many restarts of nats-server under a steady load: what a publisher loses, repeats and puts out of order."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Any
 
 from twisted.internet.task import deferLater
 
+from tests.chaos.comparison import Comparison, compare
 from tests.chaos.outages import Outage
 from tests.chaos.publishers import Publisher
-from tests.chaos.stage import Stage
-from tests.chaos.tally import RouteCounters, tally
+from tests.chaos.testbed import Testbed
 
-#: Seconds of publishing behind the last restart.
+#: Seconds of publishing after the last restart.
 TAIL = 1.0
 
 
-async def run(reactor: Any, folder: Path, publisher: Publisher, outages: list[Outage]) -> RouteCounters:
+async def run(reactor: Any, folder: Path, publisher: Publisher, outages: list[Outage]) -> Comparison:
     """
-    One run: publish, with all these outages, and compare.
+    Publish during all the outages, and compare.
 
-    :param folder: for the files of the run; a new one.
+    :param folder: a new folder for the files of the run.
     """
     folder.mkdir(parents=True)
-    stage = Stage(reactor, folder)
+    testbed = Testbed(reactor, folder)
     try:
-        await stage.start()
-        await publisher.start(stage)
-        await stage.play(outages)
+        await testbed.start()
+        await publisher.start(testbed)
+        await testbed.play(outages)
         await deferLater(reactor, TAIL)
         await publisher.finish()
-        return tally(publisher.published, publisher.outcomes, await stage.sightings())
+        return compare(publisher.published, publisher.outcomes, await testbed.sightings())
     finally:
         await publisher.stop()
-        await stage.stop()
+        await testbed.stop()

@@ -1,8 +1,8 @@
 """
-SIP requests to Kamailio, numbered, as a program: a UDP socket and nothing else.
+A program that sends numbered SIP requests to Kamailio, on a UDP socket.
 
 ``python -m tests.chaos.sip_publisher RATE TURN FILE PORT``. A message counts as sent if its request was answered with
-200, which Kamailio's script does behind ``nats_publish``.
+200. Kamailio's script answers after it has called ``nats_publish``.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import socket
 import sys
 import time
 
+from tests.chaos.comparison import SENT
 from tests.chaos.messages import Pace, payload_of, subject_of
-from tests.chaos.reporting import Reporter
-from tests.chaos.tally import SENT
+from tests.chaos.outcome_reporter import OutcomeReporter
 
-#: Requests that may be without an answer at once: they must not overflow Kamailio's socket.
+#: Requests without an answer at the same time. More could overflow Kamailio's socket.
 WINDOW = 50
 
-#: Seconds after which an answer is not waited for any longer.
-PATIENCE = 10.0
+#: Seconds that an answer may take.
+TIMEOUT = 10.0
 
 _ANSWER = re.compile(rb"SIP/2\.0 (\d+) .*?^Call-ID: *(\d+)", re.DOTALL | re.MULTILINE | re.IGNORECASE)
 
@@ -40,9 +40,9 @@ Content-Length: %d
 
 
 class Caller:
-    """Sends requests, and reads the answers."""
+    """Sends requests and reads the answers."""
 
-    def __init__(self, port: int, reporter: Reporter) -> None:
+    def __init__(self, port: int, reporter: OutcomeReporter) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.connect(("127.0.0.1", port))
         self._port = port
@@ -50,12 +50,12 @@ class Caller:
         self._waiting: set[int] = set()
 
     def send(self, number: int) -> None:
-        """A request; first, if there are too many, waits for answers."""
-        give_up = time.monotonic() + PATIENCE
+        """Send a request. Wait for answers first if too many requests have none."""
+        give_up = time.monotonic() + TIMEOUT
         while len(self._waiting) >= WINDOW:
             self.read(0.1)
             if time.monotonic() > give_up:
-                self._waiting.clear()  # nothing is known of them, and nothing is told
+                self._waiting.clear()  # their outcome is not known, and is not reported
         user, payload = subject_of(number).rpartition(".")[2].encode(), payload_of(number)
         here = self._socket.getsockname()[1]
         head = _REQUEST % (user, self._port, here, number, user, number, len(payload))
@@ -63,7 +63,7 @@ class Caller:
         self._waiting.add(number)
 
     def read(self, seconds: float) -> None:
-        """Take the answers that are there, or come within so many seconds."""
+        """Read the answers that are there, or that come within that time."""
         while select.select([self._socket], [], [], seconds)[0]:
             answer = _ANSWER.match(self._socket.recv(65536))
             if answer:
@@ -73,16 +73,16 @@ class Caller:
             seconds = 0.0
 
     def read_all(self) -> None:
-        """Take the last answers."""
-        give_up = time.monotonic() + PATIENCE
+        """Read the last answers."""
+        give_up = time.monotonic() + TIMEOUT
         while self._waiting and time.monotonic() < give_up:
             self.read(0.1)
 
 
 def main() -> None:
-    """Until it is told to stop."""
+    """Send requests until the program is to stop."""
     rate, turn, path, port = sys.argv[1:]
-    reporter = Reporter(path)
+    reporter = OutcomeReporter(path)
     caller, pace = Caller(int(port), reporter), Pace(float(rate))
     reporter.ready()
     while not reporter.stopping:

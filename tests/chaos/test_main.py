@@ -1,4 +1,4 @@
-"""The command that starts the long runs, with a very short one."""
+"""``python -m tests.chaos``, with a very short run"""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Sequence
 
 from twisted.trial.unittest import TestCase
 
-from tests.support.program import ROOT, Program
+from tests.support import ROOT
+from tests.support.program import Program
 
 
 class CommandTests(TestCase):
-    """``python -m tests.chaos``"""
+    """Exit status and output."""
 
     timeout = 60
 
-    async def call(self, *arguments: str) -> tuple[int, Sequence[str]]:
-        """Its exit status, and what it printed."""
+    async def run_command(self, *arguments: str) -> tuple[int, Sequence[str]]:
+        """Run it; returns its exit status and what it printed."""
         from twisted.internet import reactor
 
         program = Program(reactor, [sys.executable, "-m", "tests.chaos", *arguments], ROOT)
@@ -24,15 +25,17 @@ class CommandTests(TestCase):
         return await program.ended(), program.printed
 
     async def test_restarts(self) -> None:
-        status, printed = await self.call("restarts", "--restarts", "1", "--rate", "500", "--up", "0.2", "0.3")
+        status, printed = await self.run_command(
+            "restarts", "--restarts", "1", "--rate", "500", "--uptime", "0.2", "0.3"
+        )
         self.assertEqual(status, 0, printed)
         self.assertIn("seed 1", printed[0])
         self.assertIn("| messages | natsroute |", printed)
-        self.assertIn("| **told to have been sent, and never seen** | 0 |", printed)
+        self.assertIn("| **reported as sent, but lost** | 0 |", printed)
 
     async def test_help(self) -> None:
-        """It names the runs."""
-        status, printed = await self.call("--help")
+        """It lists the runs."""
+        status, printed = await self.run_command("--help")
         self.assertEqual(status, 0)
-        for run in ("restarts", "compare", "mixed", "stuck"):
+        for run in ("restarts", "compare", "mixed", "blocked-route"):
             self.assertIn(run, "\n".join(printed))

@@ -1,4 +1,4 @@
-"""The proxy itself: what it is told to do to a connection it does, and nothing else."""
+"""tests.chaos.proxy: it does to a connection what it is asked to do, and nothing else"""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from tests.chaos.proxy import MAX_HELD, Passage, Proxy
-from tests.support.cases import until
+from tests.chaos.proxy import MAX_HELD, ProxiedConnection, Proxy
+from tests.support.waiting import until
 
 
-class Ear(Protocol):
-    """Keeps what it hears, chunk by chunk."""
+class Recorder(Protocol):
+    """Records what it receives, chunk by chunk."""
 
     transport: Any
 
@@ -26,7 +26,7 @@ class Ear(Protocol):
         self.end: Failure | None = None
 
     @property
-    def heard(self) -> bytes:
+    def received(self) -> bytes:
         return b"".join(self.chunks)
 
     def connectionMade(self) -> None:
@@ -40,7 +40,7 @@ class Ear(Protocol):
 
 
 class ProxyTests(TestCase):
-    """A client and a server with a proxy between them."""
+    """A client, a proxy and a server."""
 
     timeout = 60
 
@@ -48,128 +48,128 @@ class ProxyTests(TestCase):
         from twisted.internet import reactor
 
         self.reactor: Any = reactor
-        self.servers: list[Ear] = []
+        self.servers: list[Recorder] = []
         self.proxy = Proxy(reactor, self.listen())
         self.proxy.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.proxy.stop()))
 
     def listen(self) -> int:
-        """A server's port."""
+        """Start a server; returns its port."""
 
         class Server(Factory):
             noisy = False
 
-            def buildProtocol(_, addr: object) -> Ear:  # noqa: N805
-                self.servers.append(Ear())
+            def buildProtocol(_, addr: object) -> Recorder:  # noqa: N805
+                self.servers.append(Recorder())
                 return self.servers[-1]
 
         listening = self.reactor.listenTCP(0, Server(), interface="127.0.0.1")
         self.addCleanup(listening.stopListening)
-        self.addCleanup(lambda: Deferred.fromCoroutine(self.until(lambda: all(ear.end for ear in self.servers))))
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.until(lambda: all(each.end for each in self.servers))))
         port: int = listening.getHost().port
         return port
 
-    async def visit(self) -> Ear:
-        """A client that may have got through, or not."""
+    async def connect(self) -> Recorder:
+        """Connect a client to the proxy, which may refuse it."""
         client: Any = await TCP4ClientEndpoint(self.reactor, "127.0.0.1", self.proxy.port).connect(
-            Factory.forProtocol(Ear)
+            Factory.forProtocol(Recorder)
         )
         self.addCleanup(client.transport.abortConnection)
         return client
 
-    async def meet(self) -> tuple[Ear, Ear, Passage]:
-        """A client, its server, and what lies between."""
+    async def connect_through(self) -> tuple[Recorder, Recorder, ProxiedConnection]:
+        """Connect a client through the proxy; returns the client, the server, and the connection between them."""
         known = len(self.servers)
-        client = await self.visit()
-        await self.until(lambda: len(self.servers) > known and self.proxy.passages[-1].server.is_there)
-        return client, self.servers[-1], self.proxy.passages[-1]
+        client = await self.connect()
+        await self.until(lambda: len(self.servers) > known and self.proxy.connections[-1].server.connected)
+        return client, self.servers[-1], self.proxy.connections[-1]
 
     async def until(self, condition: Any) -> None:
         await until(condition, self.reactor)
 
     async def test_both_ways(self) -> None:
-        """All bytes, in order, and then the end."""
-        client, server, _ = await self.meet()
-        question, answer = bytes(range(256)) * 10_000, b"x" * 3_000_000
-        client.transport.write(question)
-        server.transport.write(answer)
-        await self.until(lambda: server.heard == question and client.heard == answer)
+        """All bytes come through, in order, and then the close."""
+        client, server, _ = await self.connect_through()
+        request, response = bytes(range(256)) * 10_000, b"x" * 3_000_000
+        client.transport.write(request)
+        server.transport.write(response)
+        await self.until(lambda: server.received == request and client.received == response)
         client.transport.write(b"last words")
         client.transport.loseConnection()
-        await self.until(lambda: server.end is not None and not self.proxy.passages)
-        self.assertEqual(server.heard[-10:], b"last words")
+        await self.until(lambda: server.end is not None and not self.proxy.connections)
+        self.assertEqual(server.received[-10:], b"last words")
 
     async def test_single_bytes(self) -> None:
-        """Only as many as were asked for."""
-        client, server, passage = await self.meet()
-        passage.to_server.split(50)
+        """That number of bytes comes one by one, and no more."""
+        client, server, connection = await self.connect_through()
+        connection.to_server.split(50)
         client.transport.write(b"a" * 100)
-        await self.until(lambda: len(server.heard) == 100)
-        self.assertGreater(len(server.chunks), 40, "a busy machine may put a few together")
+        await self.until(lambda: len(server.received) == 100)
+        self.assertGreater(len(server.chunks), 40, "a busy machine may join a few")
         self.assertLess(len(server.chunks), 60)
 
     async def test_delay(self) -> None:
-        client, server, passage = await self.meet()
-        passage.to_client.delay = 0.3
+        client, server, connection = await self.connect_through()
+        connection.to_client.delay = 0.3
         began = self.reactor.seconds()
         server.transport.write(b"late")
         client.transport.write(b"at once")
-        await self.until(lambda: server.heard == b"at once" and client.heard == b"late")
+        await self.until(lambda: server.received == b"at once" and client.received == b"late")
         self.assertGreaterEqual(self.reactor.seconds() - began, 0.3)
 
     async def test_cut(self) -> None:
-        """A RST, to both."""
-        client, server, passage = await self.meet()
-        passage.cut()
-        await self.until(lambda: client.end and server.end and not self.proxy.passages)
+        """Both sides get a RST."""
+        client, server, connection = await self.connect_through()
+        connection.cut()
+        await self.until(lambda: client.end and server.end and not self.proxy.connections)
         self.assertIsNone(client.end.check(ConnectionDone))  # type: ignore[union-attr]
 
     async def test_cut_in_the_middle(self) -> None:
-        """So many bytes arrive, and no more."""
-        client, server, passage = await self.meet()
-        passage.to_client.cut_after(7)
+        """That number of bytes arrives, and no more."""
+        client, server, connection = await self.connect_through()
+        connection.to_client.cut_after(7)
         server.transport.write(b"1234")
-        await self.until(lambda: client.heard == b"1234")
+        await self.until(lambda: client.received == b"1234")
         server.transport.write(b"567890")
         await self.until(lambda: client.end and server.end)
-        self.assertEqual(client.heard, b"1234567")
+        self.assertEqual(client.received, b"1234567")
 
     async def test_stall(self) -> None:
-        """One direction stops, and takes no more than the buffers hold; the other goes on."""
-        client, server, passage = await self.meet()
-        passage.to_server.stall()
+        """One direction stops and holds no more than its buffers; the other one goes on."""
+        client, server, connection = await self.connect_through()
+        connection.to_server.stall()
         data = b"y" * 50_000_000
         client.transport.write(data)
         server.transport.write(b"hello")
-        await self.until(lambda: client.heard == b"hello")
+        await self.until(lambda: client.received == b"hello")
         await deferLater(self.reactor, 0.1)
-        self.assertEqual(server.heard, b"")
-        self.assertLess(passage.to_server.held, 2 * MAX_HELD)
-        passage.to_server.go_on()
-        await self.until(lambda: len(server.heard) == len(data))
+        self.assertEqual(server.received, b"")
+        self.assertLess(connection.to_server.held, 2 * MAX_HELD)
+        connection.to_server.resume()
+        await self.until(lambda: len(server.received) == len(data))
 
     async def test_refuse(self) -> None:
-        """New visitors are sent away; those that are there stay."""
-        client, server, _ = await self.meet()
+        """New clients are refused, and connections stay."""
+        client, server, _ = await self.connect_through()
         self.proxy.refuse()
-        second = await self.visit()
+        second = await self.connect()
         await self.until(lambda: second.end)
         client.transport.write(b"still here")
-        await self.until(lambda: server.heard == b"still here")
+        await self.until(lambda: server.received == b"still here")
         self.proxy.accept()
-        await self.meet()
+        await self.connect_through()
 
     async def test_another_target(self) -> None:
-        """For those that come from now on."""
+        """It has an effect on new connections."""
         self.proxy.target = self.listen()
-        client, server, _ = await self.meet()
+        client, server, _ = await self.connect_through()
         client.transport.write(b"there")
-        await self.until(lambda: server.heard == b"there")
+        await self.until(lambda: server.received == b"there")
 
-    async def test_nobody_there(self) -> None:
-        """The visitor is sent away."""
+    async def test_no_server(self) -> None:
+        """The client is refused."""
         listening = self.reactor.listenTCP(0, Factory(), interface="127.0.0.1")
         self.proxy.target = listening.getHost().port
         await listening.stopListening()
-        client = await self.visit()
-        await self.until(lambda: client.end and not self.proxy.passages)
+        client = await self.connect()
+        await self.until(lambda: client.end and not self.proxy.connections)

@@ -1,9 +1,9 @@
 """
-Properties that hold whatever comes in, and a fuzzer that looks for what breaks them: ``python -m tests.fuzz``.
+Properties that hold for any input, and a fuzzer that looks for inputs that break them: ``python -m tests.fuzz``.
 
-:mod:`~tests.fuzz.properties` says what must hold; ``corpus`` has the inputs to begin with, and each that ever broke it;
-:mod:`~tests.fuzz.test_corpus` tries those without a fuzzer; :mod:`~tests.fuzz.job` is one fuzzing process, and
-:mod:`~tests.fuzz.__main__` runs some and sums up what they say.
+:mod:`~tests.fuzz.properties` has the properties. ``corpus`` has the inputs that the fuzzer starts with, and each input
+that has ever broken a property; :mod:`~tests.fuzz.test_corpus` checks them without a fuzzer. :mod:`~tests.fuzz.job` is
+one fuzzing process; :mod:`~tests.fuzz.__main__` runs several and adds up what they report.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """
-One fuzzing process: ``python -m tests.fuzz.job PROPERTY``, and behind it libFuzzer's own arguments and folders.
+One fuzzing process: ``python -m tests.fuzz.job PROPERTY``, followed by the arguments and folders for libFuzzer.
 
-It ends at its first finding. Nothing but natsroute is instrumented: more would cost speed, and lead elsewhere.
+It ends at its first finding. Only natsroute is instrumented. More would cost speed and lead away from it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ with atheris.instrument_imports(include=["natsroute"]):
 
 
 def main() -> None:
-    """Does not come back."""
+    """Fuzz. This does not return."""
     name, *arguments = sys.argv[1:]
     atheris.Setup([sys.argv[0], *arguments], PROPERTIES[name])
     atheris.Fuzz()

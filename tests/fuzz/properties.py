@@ -1,7 +1,8 @@
 """
-What must hold whatever comes in: a property for each door. Each raises where it does not hold.
+What must hold for any input, with a property for each part that reads bytes from outside. Each raises if it is broken.
 
-They know no fuzzer: atheris feeds them, so does the corpus, and so do the unit tests with what hypothesis thinks of.
+The properties do not depend on a fuzzer. atheris calls them, ``test_corpus`` does, and the unit tests do with inputs of
+hypothesis.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from natsroute.wire.headers import encode_headers, parse_headers
 from natsroute.wire.parser import ERR_LINE_TIMES, MAX_INFO_LINE, MESSAGE_LINE_ROOM, Parser
 from natsroute.wire.subjects import check_pattern, check_queue_group, check_subject
 
-#: The limits of the parser, so low that short inputs come to them.
+#: The limits of the parser, so low that short inputs reach them.
 MAX_CONTROL_LINE, MAX_PAYLOAD = 200, 256
 
 
 def any_cut_reads_the_same(stream: bytes) -> None:
     """
-    However a stream is cut, the same frames come out, and nothing but ProtocolError is raised; what is kept is bounded.
-    Nor does it matter what was remembered of earlier lines.
+    However a stream is cut, the parser reads the same frames, raises nothing but ProtocolError, and keeps no more than
+    it may. What it remembers of earlier lines makes no difference.
     """
     whole, in_pieces = _read(stream, [len(stream)]), _read(stream, cuts(stream))
     assert whole == in_pieces, f"whole: {whole}\nin pieces: {in_pieces}"
@@ -43,34 +44,34 @@ def any_cut_reads_the_same(stream: bytes) -> None:
 
 
 def cuts(stream: bytes) -> list[int]:
-    """Where to cut a stream: it follows from its bytes, and any change of them makes it all others."""
+    """The positions at which to cut a stream. They depend on its bytes, and a change of any byte changes them all."""
     chance = crc32(stream)
     longest = 1 << chance % 11
-    places, place = [], 0
-    while place < len(stream):
+    positions, position = [], 0
+    while position < len(stream):
         chance = (chance * 1_103_515_245 + 12_345) & 0x7FFF_FFFF
-        place = min(place + 1 + (chance >> 16) % longest, len(stream))
-        places.append(place)
-    return places
+        position = min(position + 1 + (chance >> 16) % longest, len(stream))
+        positions.append(position)
+    return positions
 
 
 def line_ends(stream: bytes) -> list[int]:
-    """Where to cut a stream so that no piece has more than one line in it."""
+    """The positions at which to cut a stream so that no piece has more than one line in it."""
     return [*(match.end() for match in re.finditer(b"\n", stream)), len(stream)]
 
 
-def _read(stream: bytes, places: list[int], *, forgetful: bool = False) -> list[Any]:
+def _read(stream: bytes, positions: list[int], *, forgetful: bool = False) -> list[Any]:
     """
-    The frames of a stream as values that can be compared, and behind them the error or how much is kept.
+    The frames of a stream as values that can be compared, followed by the error or the number of bytes that are kept.
 
-    :param forgetful: whether the parser forgets what it has remembered before each piece.
+    :param forgetful: whether the parser forgets before each piece what it remembers of earlier lines.
     """
     parser = Parser(max_control_line=MAX_CONTROL_LINE)
     parser.max_payload = MAX_PAYLOAD
     frames: list[Any] = []
     start = 0
     try:
-        for stop in places:
+        for stop in positions:
             if forgetful:
                 parser.max_payload = parser.max_payload
             for frame in parser.feed(stream[start:stop]):
@@ -101,7 +102,7 @@ def _seen(frame: Frame) -> Any:
 
 
 def _most_kept(unfinished: bytes, max_payload: int) -> int:
-    """What the parser's own documentation allows for a frame that is not finished: all but its last byte."""
+    """What the parser's documentation allows for an unfinished frame: all of it but the last byte."""
     operation = unfinished[:4].upper()
     if operation == b"INFO":
         return MAX_INFO_LINE + 1
@@ -113,7 +114,7 @@ def _most_kept(unfinished: bytes, max_payload: int) -> int:
 
 
 def headers_survive(block: bytes) -> None:
-    """A header block is none, or what is read from it can be written and read again."""
+    """A header block is refused, or what is read from it can be written and read again."""
     try:
         headers = parse_headers(block)
     except DecodeError:
@@ -125,7 +126,7 @@ def headers_survive(block: bytes) -> None:
 
 
 def names_are_one_word(name: str) -> None:
-    """What passes as a subject, a pattern or a queue group is one word of one line, its tokens what they may be."""
+    """An accepted subject, pattern or queue group is one word of one line, with valid tokens."""
     for check in (check_subject, check_pattern, check_queue_group):
         try:
             check(name)
@@ -145,7 +146,7 @@ def names_are_one_word(name: str) -> None:
 def what_is_published_arrives(
     subject: str, reply: str | None, headers: Mapping[str, Sequence[str]], payload: bytes
 ) -> None:
-    """A message is refused, or it is read as what it was when a server has passed it on, whatever follows it."""
+    """A message is refused, or it is read unchanged after a server has passed it on, whatever follows it."""
     try:
         block = encode_headers(headers) if headers else b""
         command = encode_pub(subject, payload, reply, block)
@@ -155,7 +156,7 @@ def what_is_published_arrives(
     assert isinstance(frame, Msg), frame
     assert len(others) == 1, others
     assert (frame.address.sid, frame.data) == (7, payload), frame
-    # As bytes, for surrogate escapes side by side may be UTF-8 together.
+    # Compared as bytes, since surrogate escapes side by side may be UTF-8 together.
     assert list(map(_bytes, (frame.subject, frame.reply or ""))) == list(map(_bytes, (subject, reply or ""))), frame
     sent = {name: [_bytes(value.strip(" \t")) for value in values] for name, values in headers.items() if values}
     arrived = {name: list(map(_bytes, frame.headers.get_all(name))) for name in frame.headers}
@@ -163,14 +164,14 @@ def what_is_published_arrives(
 
 
 def passed_on(command: bytes, sid: int) -> bytes:
-    """The MSG or HMSG that a server makes of a PUB or HPUB, for a subscription with that sid."""
+    """The MSG or HMSG that a server makes of a PUB or HPUB for the subscription with that sid."""
     line, line_end, body = command.partition(b"\r\n")
     operation, subject, *words = line.split(b" ")
     return b" ".join([operation.replace(b"PUB", b"MSG"), subject, b"%d" % sid, *words]) + line_end + body
 
 
 def errors_keep_their_words(text: str) -> None:
-    """An ``-ERR`` becomes an error with the server's words, and a refused name is one that can be written."""
+    """An ``-ERR`` becomes an error with the text of the server. A refused name in it can be encoded."""
     error = server_error(text)
     assert (error.text, str(error)) == (text, text)
     if isinstance(error, PermissionsError):
@@ -179,7 +180,7 @@ def errors_keep_their_words(text: str) -> None:
 
 
 def urls_are_read_as_they_are_shown(url: str) -> None:
-    """A URL is refused with a SettingError, or is shown in one line, without credentials, that is read as the same."""
+    """A URL is refused with a SettingError, or shown as one line without credentials that is read as the same URL."""
     try:
         server = parse_url(url)
     except SettingError:
@@ -199,13 +200,13 @@ def _bytes(text: str) -> bytes:
 
 
 def _publish(data: bytes) -> None:
-    """Subject, reply subject, a header's name and value, and the payload, with a NUL behind each but the last."""
+    """The data is subject, reply subject, a header's name and value, and the payload, separated by NUL."""
     *names, payload = (data + b"\0" * max(0, 4 - data.count(b"\0"))).split(b"\0", 4)
     subject, reply, name, value = map(_text, names)
     what_is_published_arrives(subject, reply or None, {name: [value]} if name else {}, payload)
 
 
-#: The properties by the name of their corpus, each for any bytes.
+#: The properties by the name of their corpus. Each takes any bytes.
 PROPERTIES: dict[str, Callable[[bytes], None]] = {
     "parser": any_cut_reads_the_same,
     "headers": headers_survive,

@@ -1,4 +1,4 @@
-"""The corpus without the fuzzer: the inputs that it begins with, and each that ever broke a property."""
+"""The corpus without the fuzzer: the inputs that it starts with, and each input that has ever broken a property"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class CorpusTests(SynchronousTestCase):
     """``tests/fuzz/corpus``"""
 
     def test_each_input(self) -> None:
-        """The properties hold for all of them."""
+        """Each property holds for its inputs."""
         self.assertEqual({folder.name for folder in CORPUS.iterdir()}, set(PROPERTIES))
         for name, holds in PROPERTIES.items():
             inputs = list((CORPUS / name).iterdir())
@@ -30,7 +30,7 @@ class CorpusTests(SynchronousTestCase):
 
 
 class ParserPropertyTests(SynchronousTestCase):
-    """A parser that is not right breaks the property; else it would hold whatever the parser does."""
+    """A wrong parser breaks the property. So the property does not hold for any parser."""
 
     def assert_breaks(self, parser: type[Parser], stream: bytes, kind: type[Exception] = AssertionError) -> None:
         properties.any_cut_reads_the_same(stream)
@@ -38,17 +38,17 @@ class ParserPropertyTests(SynchronousTestCase):
         self.assertRaises(kind, properties.any_cut_reads_the_same, stream)
 
     def test_cuts(self) -> None:
-        """Small pieces and large ones, and all of the stream in the end."""
+        """There are small and large pieces, and together they are the stream."""
         longest = set()
         for number in range(100):
             stream = b"%d" % number * 300
-            places = [0, *properties.cuts(stream)]
-            self.assertEqual((places, places[-1]), (sorted(set(places)), len(stream)))
-            longest.add(max(stop - start for start, stop in pairwise(places)))
+            positions = [0, *properties.cuts(stream)]
+            self.assertEqual((positions, positions[-1]), (sorted(set(positions)), len(stream)))
+            longest.add(max(stop - start for start, stop in pairwise(positions)))
         self.assertLessEqual({1, 2, 4}, longest)
         self.assertGreater(max(longest), 64)
 
-    def test_one_that_forgets(self) -> None:
+    def test_parser_that_forgets(self) -> None:
         class Forgetful(Parser):
             def feed(self, data: bytes) -> Generator[Frame, None, None]:
                 self._chunks, self._buffered, self._wanted = [], 0, 0
@@ -56,13 +56,13 @@ class ParserPropertyTests(SynchronousTestCase):
 
         self.assert_breaks(Forgetful, b"MSG a 1 2\r\nhi\r\n" * 20)
 
-    def test_one_that_keeps_too_much(self) -> None:
+    def test_parser_that_keeps_too_much(self) -> None:
         class Hoarder(Parser):
             buffered = properties.MAX_CONTROL_LINE + 2  # type: ignore[assignment]
 
         self.assert_breaks(Hoarder, b"PING\r\n" * 100)
 
-    def test_one_that_lets_other_errors_through(self) -> None:
+    def test_parser_that_raises_other_errors(self) -> None:
         class Careless(Parser):
             def feed(self, data: bytes) -> Generator[Frame, None, None]:
                 yield from super().feed(data)

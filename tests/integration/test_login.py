@@ -1,4 +1,4 @@
-"""Every way to log in, on real nats-servers; docs/security.md names these tests."""
+"""Each way to log in, on real nats-servers. docs/security.md names these tests."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from natsroute import Event, EventRoutes, NatsrouteService, Settings
 from natsroute.client.auth import Credentials
 from natsroute.client.status import State
 from natsroute.errors import AuthenticationExpiredError, AuthorizationError
+from tests.support.login_case import LoginTestCase
 from tests.support.nats_accounts import Nkey, Operator
 from tests.support.secret_watch import secret
-from tests.support.secured import SecuredTestCase
 
 
-class LoginTests(SecuredTestCase):
-    """We get in."""
+class LoginTests(LoginTestCase):
+    """The server lets us in."""
 
     async def test_user_and_password_in_the_url(self) -> None:
         password = secret()
-        server = await self.server(f'authorization {{ user: u, password: "{password}" }}')
-        await self.gets_in(nats_url=server.url.replace("//", f"//u:{password}@"))
+        server = await self.start_server(f'authorization {{ user: u, password: "{password}" }}')
+        await self.assert_connects(nats_url=server.url.replace("//", f"//u:{password}@"))
 
     async def test_user_and_password_as_settings(self) -> None:
         password = secret()
-        server = await self.server(f'authorization {{ user: u, password: "{password}" }}')
-        await self.gets_in(nats_url=server.url, user="u", password=password)
+        server = await self.start_server(f'authorization {{ user: u, password: "{password}" }}')
+        await self.assert_connects(nats_url=server.url, user="u", password=password)
 
     async def test_from_the_environment(self) -> None:
         password = secret()
-        server = await self.server(f'authorization {{ user: u, password: "{password}" }}')
+        server = await self.start_server(f'authorization {{ user: u, password: "{password}" }}')
         environment = {"NATSROUTE_NATS_URL": server.url, "NATSROUTE_USER": "u", "NATSROUTE_PASSWORD": password}
         service = NatsrouteService(Settings.from_environment(environment))
         service.startService()
@@ -37,81 +37,81 @@ class LoginTests(SecuredTestCase):
 
     async def test_token(self) -> None:
         token = secret()
-        server = await self.server(f'authorization {{ token: "{token}" }}')
-        await self.gets_in(nats_url=server.url, token=token)
+        server = await self.start_server(f'authorization {{ token: "{token}" }}')
+        await self.assert_connects(nats_url=server.url, token=token)
 
     async def test_token_in_the_url(self) -> None:
         token = secret()
-        server = await self.server(f'authorization {{ token: "{token}" }}')
-        await self.gets_in(nats_url=server.url.replace("//", f"//{token}@"))
+        server = await self.start_server(f'authorization {{ token: "{token}" }}')
+        await self.assert_connects(nats_url=server.url.replace("//", f"//{token}@"))
 
     async def test_nkey_file(self) -> None:
         key = Nkey()
-        server = await self.server(f"authorization {{ users: [ {{ nkey: {key.public} }} ] }}")
-        await self.gets_in(nats_url=server.url, nkey_file=self.file("seed", f"# a user\n{key.seed}\n"))
+        server = await self.start_server(f"authorization {{ users: [ {{ nkey: {key.public} }} ] }}")
+        await self.assert_connects(nats_url=server.url, nkey_file=self.file("seed", f"# a user\n{key.seed}\n"))
         self.assertEqual(self.log.matching("others than its owner"), [])
 
     async def test_creds_file(self) -> None:
         operator = Operator()
-        server = await self.server(operator.config)
-        await self.gets_in(nats_url=server.url, creds_file=self.file("user.creds", operator.creds("alice")))
+        server = await self.start_server(operator.config)
+        await self.assert_connects(nats_url=server.url, creds_file=self.file("user.creds", operator.creds("alice")))
 
     async def test_several_servers_with_different_credentials(self) -> None:
-        """A URL's own go before those of the settings."""
+        """The credentials of a URL have precedence over those of the settings."""
         first, second = secret(), secret()
-        one = await self.server(f'authorization {{ user: u, password: "{first}" }}')
-        other = await self.server(f'authorization {{ token: "{second}" }}')
-        service = await self.gets_in(
+        one = await self.start_server(f'authorization {{ user: u, password: "{first}" }}')
+        other = await self.start_server(f'authorization {{ token: "{second}" }}')
+        service = await self.assert_connects(
             nats_url=[one.url.replace("//", f"//u:{first}@"), other.url], token=second, keep_url_order=True
         )
         await one.kill()
         await self.until(lambda: service.connected and service.connections[0].status().server.place in other.url)
 
     async def test_rotating(self) -> None:
-        """A callable is asked before each attempt, and may take its time."""
+        """A callable is called before each attempt to connect. It may take a while."""
         passwords = [secret(), secret()]
-        asked: list[str] = []
+        used: list[str] = []
 
-        async def newest() -> Credentials:
+        async def current() -> Credentials:
             await deferLater(self.reactor, 0.01)
-            asked.append(passwords[0])
+            used.append(passwords[0])
             return Credentials(user="u", password=passwords[0])
 
-        server = await self.server(f'authorization {{ user: u, password: "{passwords[1]}" }}')
-        service = self.service(nats_url=server.url, credentials=newest)
+        server = await self.start_server(f'authorization {{ user: u, password: "{passwords[1]}" }}')
+        service = self.start_service(nats_url=server.url, credentials=current)
         await self.until(lambda: self.log.matching("Authorization Violation"))
         passwords.pop(0)
         await self.until(lambda: service.connected)
-        self.assertGreater(len(set(asked)), 1)
+        self.assertGreater(len(set(used)), 1)
 
     async def test_a_creds_file_that_is_renewed(self) -> None:
-        """The server ends a connection when its login expires; the file is read again."""
+        """The server closes the connection when the login expires. The file is read again for the next one."""
         operator = Operator()
-        server = await self.server(operator.config)
+        server = await self.start_server(operator.config)
         path = self.file("user.creds", operator.creds("alice", expires=1))
         errors: list[object] = []
         event_route = EventRoutes()
         event_route("nats:error")(lambda event: errors.append(event.error))
-        service = self.service(event_route, nats_url=server.url, creds_file=path)
+        service = self.start_service(event_route, nats_url=server.url, creds_file=path)
         await self.until(lambda: service.connected)
         self.file("user.creds", operator.creds("alice"))
         await self.until(lambda: service.connections[0].status().reconnects == 1 and service.connected)
         self.assertIsInstance(errors[0], AuthenticationExpiredError)
 
 
-class RefusedLoginTests(SecuredTestCase):
-    """We do not get in, and say why, once."""
+class RefusedLoginTests(LoginTestCase):
+    """The server does not let us in. The log says why, once."""
 
     async def test_a_wrong_password(self) -> None:
-        """Tried again after a wait of its own; the log has one line, and nats:error fires for each try."""
-        server = await self.server(f'authorization {{ user: u, password: "{secret()}" }}')
+        """It is tried again after login_wait. The log has one line, and nats:error comes for each attempt."""
+        server = await self.start_server(f'authorization {{ user: u, password: "{secret()}" }}')
         event_route, errors = EventRoutes(), []
 
         @event_route("nats:error")
         def failed(event: Event) -> None:
             errors.append((event.name, event.server, event.error))
 
-        service = self.service(event_route, nats_url=server.url, user="u", password=secret())
+        service = self.start_service(event_route, nats_url=server.url, user="u", password=secret())
         await self.until(lambda: len(errors) >= 3)
         name, url, error = errors[0]
         self.assertEqual((name, url), ("nats:error", server.url))
@@ -120,19 +120,19 @@ class RefusedLoginTests(SecuredTestCase):
         self.assertIsInstance(service.connections[0].status().last_error, AuthorizationError)
 
     async def test_another_server_is_used_meanwhile(self) -> None:
-        strict = await self.server(f'authorization {{ user: u, password: "{secret()}" }}')
-        open_to_all = await self.server()
-        await self.gets_in(nats_url=[strict.url, open_to_all.url], keep_url_order=True)
+        strict = await self.start_server(f'authorization {{ user: u, password: "{secret()}" }}')
+        open_server = await self.start_server()
+        await self.assert_connects(nats_url=[strict.url, open_server.url], keep_url_order=True)
 
     async def test_a_permission(self) -> None:
-        """It ends the subscription it is for, and the connection lives."""
+        """It ends its subscription. The connection is not affected."""
         operator = Operator()
-        server = await self.server(operator.config)
+        server = await self.start_server(operator.config)
         creds = operator.creds("alice", permissions={"sub": {"allow": ["b"]}, "pub": {"allow": ["b"]}})
         event_route, errors, arrived = EventRoutes(), [], []
         event_route("nats:error")(lambda event: errors.append(event.error))
         event_route("nats:b")(lambda event: arrived.append(event.data))
-        service = self.service(
+        service = self.start_service(
             event_route,
             nats_url=server.url,
             creds_file=self.file("user.creds", creds),
@@ -141,20 +141,22 @@ class RefusedLoginTests(SecuredTestCase):
         await self.until(lambda: service.connected)
         await service.publish("b", b"hello")
         await self.until(lambda: arrived == [b"hello"])
-        refused, fine = (consumer.subscription for consumer in service.consumers)
+        refused, allowed = (consumer.subscription for consumer in service.consumers)
         await self.until(lambda: refused.refused)
-        self.assertIsNone(fine.refused)
+        self.assertIsNone(allowed.refused)
         self.assertEqual([(error.subject, error.queue_group) for error in errors], [("a", "q")])
         self.assertEqual(service.consumers[0].connection.state, State.CONNECTED)
 
     async def test_a_file_that_others_can_read(self) -> None:
         operator = Operator()
-        server = await self.server(operator.config)
-        await self.gets_in(nats_url=server.url, creds_file=self.file("user.creds", operator.creds("alice"), 0o644))
+        server = await self.start_server(operator.config)
+        await self.assert_connects(
+            nats_url=server.url, creds_file=self.file("user.creds", operator.creds("alice"), 0o644)
+        )
         self.assertEqual(len(self.log.matching("others than its owner can read this file")), 1)
 
     def test_files_that_are_none(self) -> None:
-        """Found out at the start."""
+        """They are found at the start."""
         creds = Operator().creds("alice")
         seed = Nkey().seed
         for name, text, problem in (
@@ -169,10 +171,10 @@ class RefusedLoginTests(SecuredTestCase):
             ("creds_file", creds.replace(".", ""), "its JWT is none"),
             ("creds_file", creds.replace("\nSU", "\nSX"), "no seed"),
         ):
-            message = self.is_refused(problem, f"{name} = ", **{name: self.file("file", text)})
+            message = self.assert_setting_error(problem, f"{name} = ", **{name: self.file("file", text)})
             self.assertNotIn(text[5:20] or "no text", message.replace(str(self.folder), ""))
-        self.is_refused("No such file", creds_file=str(self.folder / "nobody"))
+        self.assert_setting_error("No such file", creds_file=str(self.folder / "nobody"))
 
     def test_settings_that_contradict_each_other(self) -> None:
-        self.is_refused("user and token", user="u", token=secret())
-        self.is_refused("there is no user", password=secret())
+        self.assert_setting_error("user and token", user="u", token=secret())
+        self.assert_setting_error("there is no user", password=secret())

@@ -10,17 +10,18 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Event, EventRoutes
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.errors import PendingLimitError
-from tests.support.cases import LogRecorder, RealServerTestCase
+from tests.support.log_recorder import LogRecorder
+from tests.support.server_case import OneServerTestCase
 
 
-class RouteTests(RealServerTestCase):
+class RouteTests(OneServerTestCase):
     """docs/routes.md"""
 
     async def test_a_message_to_the_subject_connected(self) -> None:
         """It has the route of the connection event, and no server."""
         event_route, got = EventRoutes(), list[tuple[bytes, bool]]()
         event_route("nats:connected")(lambda event: got.append((event.data, event.server is None)))
-        service = await self.start(event_route, subject_queue_group=["connected"], num_publish_workers=1)
+        service = await self.connect_service(event_route, subject_queue_group=["connected"], num_publish_workers=1)
         await self.until(lambda: got == [(b"", False)] * 2)
         await service.publish("connected", b"hello")
         await self.until(lambda: got[2:] == [(b"hello", True)])
@@ -36,7 +37,7 @@ class RouteTests(RealServerTestCase):
             ended.append(event.data)
 
         log = LogRecorder(self)
-        service = await self.start(event_route, subject_queue_group=["in"])
+        service = await self.connect_service(event_route, subject_queue_group=["in"])
         await service.publish("in", b"hello")
         await self.until(lambda: service.ledger().consumers[0].failed == 1)
         self.assertEqual((len(log.matching("it took longer than its timeout, 0.05 s")), ended), (1, []))
@@ -55,5 +56,5 @@ class SlowConsumerLogTests(SynchronousTestCase):
         error = PendingLimitError("a", "q", 10, 1000, "pause")
         for seconds, lines in ((0, 1), (59, 1), (2, 2), (59, 2), (2, 3)):
             clock.advance(seconds)
-            connection_log.slow("consumer a:q", error)
+            connection_log.overflow("consumer a:q", error)
             self.assertEqual(len(log.matching("consumer a:q: the routes of a:q are too slow")), lines)

@@ -1,4 +1,4 @@
-"""The end: what was received is handled, what was published is confirmed, and nobody waits for ever."""
+"""Stopping the service: what was received is handled, what was published is confirmed, within a limited time"""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from twisted.internet.task import deferLater
 
 from natsroute import Event, EventRoutes, NatsrouteService
 from natsroute.wire.frames import Address
-from tests.support.cases import LogRecorder, RealServerTestCase
+from tests.support.log_recorder import LogRecorder
+from tests.support.server_case import OneServerTestCase
 
 
-class ShutdownTests(RealServerTestCase):
+class ShutdownTests(OneServerTestCase):
     """stopService()"""
 
     async def feed(self, feeder: Any, seconds: float, rate: int) -> None:
-        """So many messages a second, until they are confirmed."""
+        """Publish at that rate, in messages a second, and wait for the confirmations."""
         start, sent, last = self.reactor.seconds(), 0, []
         while (now := self.reactor.seconds()) < start + seconds:
             last = [feeder.publish("in", b"%d" % number) for number in range(sent, int((now - start) * rate))]
@@ -25,7 +26,7 @@ class ShutdownTests(RealServerTestCase):
         await gatherResults(last)
 
     async def test_under_load_into_slow_routes(self) -> None:
-        """20,000 messages a second into routes that take 50 ms, 100 at once: nothing received is left unhandled."""
+        """20,000 messages a second to a route that takes 50 ms, 100 at once. Each received message is handled."""
         event_route, handled = EventRoutes(), []
 
         @event_route("nats:in", concurrency=100)
@@ -37,11 +38,11 @@ class ShutdownTests(RealServerTestCase):
         seen: list[int] = []
         watch = EventRoutes()
         watch("nats:out")(lambda event: seen.append(int(event.data)))
-        observer = await self.start(watch, subject_queue_group=["out"])
-        service = await self.start(
+        observer = await self.connect_service(watch, subject_queue_group=["out"])
+        service = await self.connect_service(
             event_route, subject_queue_group=["in"], pending_max_messages=5_000, drain_timeout=60.0
         )
-        feeder = await self.start()
+        feeder = await self.connect_service()
         feeding = Deferred.fromCoroutine(self.feed(feeder, 2.0, 20_000))
         await deferLater(self.reactor, 1.0)
         log = LogRecorder(self)
@@ -58,8 +59,8 @@ class ShutdownTests(RealServerTestCase):
         await feeding
         await observer.stopService()
 
-    async def test_in_order_of_a_key(self) -> None:
-        """What waits behind its key is handled too."""
+    async def test_waiting_for_a_key(self) -> None:
+        """Messages that wait for another one with the same key are handled too."""
         event_route, handled = EventRoutes(), []
 
         @event_route("nats:in", key=lambda event: event.data[:1])
@@ -67,7 +68,7 @@ class ShutdownTests(RealServerTestCase):
             await deferLater(self.reactor, 0.01)
             handled.append(event.data)
 
-        service = await self.start(event_route, subject_queue_group=["in"], drain_timeout=30.0)
+        service = await self.connect_service(event_route, subject_queue_group=["in"], drain_timeout=30.0)
         sent = [b"%d.%03d" % (number % 2, number) for number in range(100)]
         await gatherResults([service.publish("in", data) for data in sent])
         await self.until(lambda: service.in_flight.waiting)
@@ -77,7 +78,7 @@ class ShutdownTests(RealServerTestCase):
             self.assertEqual([data for data in handled if data[:1] == key], [data for data in sent if data[:1] == key])
 
     async def test_not_in_time(self) -> None:
-        """What was not handled is counted, and named by subject."""
+        """The log has the number of messages that were not handled, and their subjects."""
         event_route, running = EventRoutes(), []
 
         @event_route("nats:slow.>")
@@ -85,7 +86,7 @@ class ShutdownTests(RealServerTestCase):
             running.append(event)
             return Deferred()
 
-        service = await self.start(event_route, subject_queue_group=["slow.>"], drain_timeout=0.2)
+        service = await self.connect_service(event_route, subject_queue_group=["slow.>"], drain_timeout=0.2)
         await gatherResults([service.publish(f"slow.{number}", b"") for number in range(3)])
         await self.until(lambda: running and service.consumers[0].subscription.pending == 2)
         log = LogRecorder(self)
@@ -96,27 +97,27 @@ class ShutdownTests(RealServerTestCase):
         )
 
     async def test_nothing_new_is_taken(self) -> None:
-        """While the last message is being handled the subscription has ended already."""
-        event_route, running, go_on = EventRoutes(), [], Deferred()
+        """The subscription ends before the last message is handled."""
+        event_route, running, release = EventRoutes(), [], Deferred()
 
         @event_route("nats:in", concurrency=10)
         def wait(event: Event) -> Deferred[None]:
             running.append(event.data)
-            return go_on
+            return release
 
-        service = await self.start(event_route, subject_queue_group=["in"], drain_timeout=30.0)
-        other = await self.start()
+        service = await self.connect_service(event_route, subject_queue_group=["in"], drain_timeout=30.0)
+        other = await self.connect_service()
         await other.publish("in", b"before")
         await self.until(lambda: running)
         stopping = service.stopService()
         await service.consumers[0].connection.drain()
         await other.publish("in", b"after")
-        go_on.callback(None)
+        release.callback(None)
         await stopping
         self.assertEqual(running, [b"before"])
 
     def assert_exact(self, service: NatsrouteService, succeeded: int, failed: int, running: int, waiting: int) -> None:
-        """The ledger adds up, to these."""
+        """The ledger adds up, and has these figures."""
         ledger = service.ledger()
         [consumer] = ledger.consumers
         self.assertEqual(ledger.differences(), [])
@@ -126,7 +127,7 @@ class ShutdownTests(RealServerTestCase):
         )
 
     async def test_cancelled(self) -> None:
-        """What is not done in time is cancelled, retries too; nothing that waits begins, here or in a lane."""
+        """Calls that take too long are cancelled, and so are their retries. No waiting message begins."""
         event_route, begun = EventRoutes(), []
 
         @event_route("nats:in.*", retries=1000, key=lambda event: event.subject, concurrency=2, dead_letter="dead")
@@ -134,7 +135,7 @@ class ShutdownTests(RealServerTestCase):
             begun.append(event.data)
             raise ValueError("again")
 
-        service = await self.start(event_route, subject_queue_group=["in.*"], drain_timeout=0.2)
+        service = await self.connect_service(event_route, subject_queue_group=["in.*"], drain_timeout=0.2)
         for number in range(3):
             await gatherResults([service.publish(f"in.{key}", b"%d" % number) for key in "ab"])
         await self.until(lambda: len(begun) > 2)
@@ -147,19 +148,19 @@ class ShutdownTests(RealServerTestCase):
         self.assertEqual((log.lines("critical"), set(begun)), ([], {b"0"}))
         self.assert_exact(service, 0, 2, 0, 4)
         self.assertEqual(service.publisher.account().published, 6)
-        await deferLater(self.reactor, 0.5)  # the next attempts would be due
+        await deferLater(self.reactor, 0.5)  # the time at which the next attempts would be due
         self.assertEqual(len(begun), calls)
 
-    async def test_a_new_beginning(self) -> None:
-        """What waited when the service was stopped is handled when it is started again."""
+    async def test_started_again(self) -> None:
+        """Messages that waited when the service was stopped are handled when it is started again."""
         event_route, begun, answers = EventRoutes(), [], [Deferred()]
 
         @event_route("nats:in")
-        def once_stuck(event: Event) -> object:
+        def hang_once(event: Event) -> object:
             begun.append(event.data)
             return answers.pop() if answers else None
 
-        service = await self.start(event_route, subject_queue_group=["in"], drain_timeout=0.0)
+        service = await self.connect_service(event_route, subject_queue_group=["in"], drain_timeout=0.0)
         await gatherResults([service.publish("in", b"%d" % number) for number in range(3)])
         await self.until(lambda: service.consumers[0].subscription.pending == 2)
         await service.stopService()
@@ -172,30 +173,30 @@ class ShutdownTests(RealServerTestCase):
         self.assertEqual(begun, [b"0", b"1", b"2", b"3"])
         self.assert_exact(service, 3, 1, 0, 0)
 
-    async def test_a_route_that_goes_on(self) -> None:
-        """It holds up nothing, and stays in progress; beside it nothing more begins."""
-        event_route, go_on, asked = EventRoutes(), Deferred(), []
+    async def test_a_call_that_ignores_its_cancellation(self) -> None:
+        """It does not delay the stop, and stays in progress. No other message begins."""
+        event_route, release, cancelled = EventRoutes(), Deferred(), []
 
         @event_route("nats:in", concurrency=10)
         async def stubborn(event: Event) -> None:
             try:
                 await Deferred()
             except CancelledError:
-                asked.append(event.data)
-                await go_on
+                cancelled.append(event.data)
+                await release
 
-        service = await self.start(event_route, subject_queue_group=["in"], drain_timeout=0.0)
+        service = await self.connect_service(event_route, subject_queue_group=["in"], drain_timeout=0.0)
         await service.publish("in", b"1")
         await self.until(lambda: service.in_flight.running)
         await service.stopService()
-        service.consumers[0].subscription.deliver(Event(Address("in", 1), b"2"))  # it came too late
-        self.assertEqual(asked, [b"1"])
+        service.consumers[0].subscription.deliver(Event(Address("in", 1), b"2"))  # too late
+        self.assertEqual(cancelled, [b"1"])
         self.assert_exact(service, 0, 0, 1, 1)
-        go_on.callback(None)
+        release.callback(None)
         self.assert_exact(service, 1, 0, 0, 1)
 
     async def test_a_route_that_stops_the_service(self) -> None:
-        """It waits for its own end: when its time is over it is cancelled, and not the stopping."""
+        """It waits for its own end. The call is cancelled when its time is over, the stop is not."""
         event_route, ended = EventRoutes(), []
 
         @event_route("nats:in")
@@ -206,7 +207,7 @@ class ShutdownTests(RealServerTestCase):
             finally:
                 ended.append(event.data)
 
-        service = await self.start(event_route, subject_queue_group=["in"], drain_timeout=0.0)
+        service = await self.connect_service(event_route, subject_queue_group=["in"], drain_timeout=0.0)
         log = LogRecorder(self)
         await service.publish("in", b"1")
         await self.until(lambda: log.matching("Publisher: "))

@@ -20,9 +20,11 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
 from natsroute.errors import PermissionsError, SubjectError
 from natsroute.testing import RouteTester
-from tests.support.cases import LogRecorder, RealServerTestCase
+from tests.support import ROOT
 from tests.support.documents import Snippet, snippet, snippets, tests_of_the_project
-from tests.support.program import ROOT, Program
+from tests.support.log_recorder import LogRecorder
+from tests.support.program import Program
+from tests.support.server_case import OneServerTestCase
 
 HERE = "tests.integration.test_snippets"
 
@@ -173,14 +175,14 @@ class RoutesTests(TestCase):
         self.assertEqual(log.lines("warn"), ["nats://10.0.0.1:4222: no"])
 
 
-class ServiceTests(RealServerTestCase):
+class ServiceTests(OneServerTestCase):
     """Snippets that need a service, on a real nats-server."""
 
     async def test_flush(self) -> None:
         arrived: list[Any] = []
         event_route = EventRoutes()
         event_route("nats:cdr")(lambda event: arrived.append(event.json()))
-        service = await self.start(event_route, subject_queue_group=["cdr"])
+        service = await self.connect_service(event_route, subject_queue_group=["cdr"])
         records = [{"call": str(number)} for number in range(100)]
         names = names_in(snippet("docs/publishing.md", "What the Deferred tells you"))
         await names["publish_records"](service, records)
@@ -201,7 +203,7 @@ class ServiceTests(RealServerTestCase):
             self.assertRaises(SubjectError, blockingCallFromThread, self.reactor, event.publish, "no subject", b"")
             stored.append("waited")
 
-        service = await self.start(event_route, subject_queue_group=["cdr", "wait", "*.stored"])
+        service = await self.connect_service(event_route, subject_queue_group=["cdr", "wait", "*.stored"])
         await service.publish("cdr", {"call": "1"})
         await self.until(lambda: arrived == [("cdr.stored", b'{"call":"1"}')])
         await service.publish("wait", b"2")
@@ -212,7 +214,7 @@ class ServiceTests(RealServerTestCase):
         """What it prints looks as its comments say."""
         event_route = EventRoutes()
         event_route("nats:Kamailio-World")(lambda event: event.json())
-        service = await self.start(event_route, subject_queue_group=["Kamailio-World:2021"])
+        service = await self.connect_service(event_route, subject_queue_group=["Kamailio-World:2021"])
         for payload in (b"{}", b"{", b"{}"):
             await service.publish("Kamailio-World", payload)
         await self.until(lambda: service.ledger().routes and service.ledger().routes[0].succeeded == 2)
@@ -234,10 +236,10 @@ class ServiceTests(RealServerTestCase):
         self.assertIn("nats:Kamailio-World 2 1 0 0 0", printed.getvalue())
 
 
-class LoginTests(RealServerTestCase):
+class LoginTests(OneServerTestCase):
     """Credentials from a function."""
 
-    server_arguments = ("--user", "natsroute", "--pass", "from-the-vault")
+    config = 'authorization { user: natsroute, password: "from-the-vault" }'
 
     async def test_credentials(self) -> None:
         reactor = self.reactor
@@ -257,10 +259,10 @@ class LoginTests(RealServerTestCase):
     test_credentials.todo = "natsroute.Credentials is to come"  # type: ignore[attr-defined]
 
 
-class CommandTests(RealServerTestCase):
+class CommandTests(OneServerTestCase):
     """Commands, in processes of their own; they are ended when a message has gone through them."""
 
-    server_arguments = ("--user", "user", "--pass", "password")
+    config = "authorization { user: user, password: password }"
 
     @property
     def url(self) -> str:
@@ -275,7 +277,7 @@ class CommandTests(RealServerTestCase):
         arrived: list[object] = []
         event_route = EventRoutes()
         event_route("nats:presence.dialog")(lambda event: arrived.append(event.json()))
-        spy = await self.start(event_route, subject_queue_group=["presence.dialog"])
+        spy = await self.connect_service(event_route, subject_queue_group=["presence.dialog"])
         program = Program(self.reactor, command, folder, environment(**variables))
         self.addCleanup(program.stop)
         while DIALOG not in arrived:

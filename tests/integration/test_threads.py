@@ -8,11 +8,11 @@ from typing import Any
 from twisted.trial.unittest import TestCase
 
 from natsroute.daemon.threads import Threads
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 
 
 class ThreadsTests(TestCase):
-    """A pool whose end is bounded."""
+    """A pool that stops within a limited time."""
 
     timeout = 60
 
@@ -21,13 +21,13 @@ class ThreadsTests(TestCase):
 
         self.reactor: Any = reactor
 
-    def threads(self, patience: float = 5.0) -> Threads:
-        threads = Threads(self.reactor, "test", 2, patience=patience)
+    def threads(self, timeout: float = 5.0) -> Threads:
+        threads = Threads(self.reactor, "test", 2, patience=timeout)
         threads.startService()
         return threads
 
     async def test_run(self) -> None:
-        """In a thread; what it gives and what it raises come back."""
+        """The function runs in a thread. Its result and its exception come back."""
         threads = self.threads()
         self.assertNotEqual(await threads.run(threading.get_ident), threading.get_ident())
         self.assertEqual(await threads.run(int, "5"), 5)
@@ -41,9 +41,10 @@ class ThreadsTests(TestCase):
         self.assertEqual(await threads.run(int, "5"), 5)
         await threads.stopService()
 
-    async def test_a_blocked_thread_does_not_block_the_end(self) -> None:
+    async def test_blocked_thread(self) -> None:
+        """It does not block the stop."""
         log = LogRecorder(self)
-        threads = self.threads(patience=0.05)
+        threads = self.threads(timeout=0.05)
         release = threading.Event()
         self.addCleanup(release.set)
         running = threads.run(release.wait)

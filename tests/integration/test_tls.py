@@ -1,4 +1,4 @@
-"""Every kind of TLS, on real nats-servers; docs/security.md names these tests."""
+"""Each kind of TLS, on real nats-servers. docs/security.md names these tests."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from twisted.internet.task import deferLater
 
 from natsroute.client.status import State
 from tests.support.certificates import Certificates
+from tests.support.login_case import LoginTestCase
 from tests.support.secret_watch import secret
-from tests.support.secured import SecuredTestCase
 
 
-class TlsTestCase(SecuredTestCase):
-    """With a CA."""
+class TlsTestCase(LoginTestCase):
+    """
+    Tests with a CA.
+
+    :ivar made: makes certificates.
+    :ivar trusted: settings with which a service trusts them.
+    """
 
     def setUp(self) -> None:
         super().setUp()
@@ -22,38 +27,38 @@ class TlsTestCase(SecuredTestCase):
 
 
 class TlsTests(TlsTestCase):
-    """Servers that we speak to."""
+    """Servers to which the service connects."""
 
     async def test_tls(self) -> None:
-        """By its address."""
-        server = await self.server(self.made.tls_block(self.made.server()))
-        await self.gets_in(nats_url=server.url, **self.trusted)
+        """The certificate has the address of the server."""
+        server = await self.start_server(self.made.tls_block(self.made.server()))
+        await self.assert_connects(nats_url=server.url, **self.trusted)
 
     async def test_by_name(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.server("localhost")))
-        await self.gets_in(nats_url=f"nats://localhost:{server.port}", **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.server("localhost")))
+        await self.assert_connects(nats_url=f"nats://localhost:{server.port}", **self.trusted)
 
     async def test_ipv6(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.server("::1")), host="::1")
-        await self.gets_in(nats_url=server.url, **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.server("::1")), host="::1")
+        await self.assert_connects(nats_url=server.url, **self.trusted)
 
     async def test_tls_url(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.server()))
-        await self.gets_in(nats_url=server.url.replace("nats:", "tls:"), tls_ca_file=str(self.made.ca))
+        server = await self.start_server(self.made.tls_block(self.made.server()))
+        await self.assert_connects(nats_url=server.url.replace("nats:", "tls:"), tls_ca_file=str(self.made.ca))
 
     async def test_tls_first(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.server(), "handshake_first: true"))
-        await self.gets_in(nats_url=server.url, tls_first=1, **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.server(), "handshake_first: true"))
+        await self.assert_connects(nats_url=server.url, tls_first=1, **self.trusted)
 
     async def test_mutual_tls(self) -> None:
-        """And the certificate says who we are."""
+        """Our certificate names the user."""
         config = self.made.tls_block(self.made.server(), "verify_and_map: true")
-        server = await self.server(f'{config}authorization {{ users: [ {{ user: "CN=alice" }} ] }}')
+        server = await self.start_server(f'{config}authorization {{ users: [ {{ user: "CN=alice" }} ] }}')
         alice, bob = self.made.client("alice"), self.made.client("bob")
-        await self.gets_in(
+        await self.assert_connects(
             nats_url=server.url, tls_cert_file=str(alice.certificate), tls_key_file=str(alice.key), **self.trusted
         )
-        await self.is_told(
+        await self.assert_cannot_connect(
             "Authorization Violation",
             nats_url=server.url,
             tls_cert_file=str(bob.certificate),
@@ -62,28 +67,28 @@ class TlsTests(TlsTestCase):
         )
 
     async def test_expected_hostname(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.server("nats.example")))
-        await self.gets_in(nats_url=server.url, tls_expected_hostname="nats.example", **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.server("nats.example")))
+        await self.assert_connects(nats_url=server.url, tls_expected_hostname="nats.example", **self.trusted)
 
     async def test_a_server_that_leaves_it_to_us(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.server()) + "allow_non_tls: true, debug: true\n")
-        service = await self.gets_in(nats_url=server.url, **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.server()) + "allow_non_tls: true, debug: true\n")
+        service = await self.assert_connects(nats_url=server.url, **self.trusted)
         done = [line for line in server.log if "TLS handshake complete" in line]
         self.assertEqual(len(done), len(service.connections))
 
     async def test_with_a_login(self) -> None:
         password = secret()
         config = self.made.tls_block(self.made.server())
-        server = await self.server(f'{config}authorization {{ user: u, password: "{password}" }}')
-        await self.gets_in(nats_url=server.url, user="u", password=password, **self.trusted)
+        server = await self.start_server(f'{config}authorization {{ user: u, password: "{password}" }}')
+        await self.assert_connects(nats_url=server.url, user="u", password=password, **self.trusted)
 
     async def test_files_are_read_again_at_a_reconnect(self) -> None:
-        """A renewed certificate of ours is used without a restart; one that is broken is told, and read again."""
+        """A renewed certificate of ours is used without a restart. A broken one is reported, and read again."""
         alice = self.made.client("alice")
         cert = self.file("cert.pem", alice.certificate.read_text())
         key = self.file("key.pem", alice.key.read_text())
-        server = await self.server(self.made.tls_block(self.made.server(), "verify: true"))
-        service = await self.gets_in(nats_url=server.url, tls_cert_file=cert, tls_key_file=key, **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.server(), "verify: true"))
+        service = await self.assert_connects(nats_url=server.url, tls_cert_file=cert, tls_key_file=key, **self.trusted)
         self.file("cert.pem", "")
         await server.restart()
         await self.until(lambda: self.log.matching("there is no certificate in it"))
@@ -95,90 +100,99 @@ class TlsTests(TlsTestCase):
 
 
 class WebSocketTests(TlsTestCase):
-    """NATS over WebSocket, plain and with TLS below it."""
+    """NATS over WebSocket, with and without TLS."""
 
     async def test_ws(self) -> None:
-        server = await self.server(websocket="no_tls: true")
-        await self.gets_in(nats_url=server.websocket_url)
+        server = await self.start_server(websocket="no_tls: true")
+        await self.assert_connects(nats_url=server.websocket_url)
 
     async def test_ws_with_a_login(self) -> None:
         password = secret()
-        server = await self.server(f'authorization {{ user: u, password: "{password}" }}', websocket="no_tls: true")
-        await self.gets_in(nats_url=server.websocket_url.replace("//", f"//u:{password}@"))
+        server = await self.start_server(
+            f'authorization {{ user: u, password: "{password}" }}', websocket="no_tls: true"
+        )
+        await self.assert_connects(nats_url=server.websocket_url.replace("//", f"//u:{password}@"))
 
     async def test_wss(self) -> None:
-        server = await self.server(websocket=self.made.tls_block(self.made.server()))
-        await self.gets_in(nats_url=server.websocket_url.replace("ws:", "wss:"), tls_ca_file=str(self.made.ca))
+        server = await self.start_server(websocket=self.made.tls_block(self.made.server()))
+        await self.assert_connects(nats_url=server.websocket_url.replace("ws:", "wss:"), tls_ca_file=str(self.made.ca))
 
     async def test_wss_refused(self) -> None:
-        """With the same words as elsewhere."""
-        server = await self.server(websocket=self.made.tls_block(self.made.expired_server()))
+        """The error is the same as without WebSocket."""
+        server = await self.start_server(websocket=self.made.tls_block(self.made.expired_server()))
         url = server.websocket_url.replace("ws:", "wss:")
-        await self.is_told("it has expired", nats_url=url, tls_ca_file=str(self.made.ca))
+        await self.assert_cannot_connect("it has expired", nats_url=url, tls_ca_file=str(self.made.ca))
 
 
 class RefusedTlsTests(TlsTestCase):
-    """Servers that we do not speak to: one line in the log says why, and what to do."""
+    """Servers to which the service does not connect. One line in the log says why, and what to do."""
 
     async def test_expired(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.expired_server()))
-        await self.is_told("it has expired", nats_url=server.url, **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.expired_server()))
+        await self.assert_cannot_connect("it has expired", nats_url=server.url, **self.trusted)
 
     async def test_not_yet_valid(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.future_server()))
-        await self.is_told("it is not valid yet", nats_url=server.url, **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.future_server()))
+        await self.assert_cannot_connect("it is not valid yet", nats_url=server.url, **self.trusted)
 
     async def test_self_signed(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.self_signed_server()))
-        await self.is_told("it is self-signed", "tls_ca_file", nats_url=server.url, **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.self_signed_server()))
+        await self.assert_cannot_connect("it is self-signed", "tls_ca_file", nats_url=server.url, **self.trusted)
 
     async def test_another_ca(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.server_of_other_ca()))
-        await self.is_told("a CA that is not trusted", "tls_ca_file", nats_url=server.url, **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.server_of_other_ca()))
+        await self.assert_cannot_connect("a CA that is not trusted", "tls_ca_file", nats_url=server.url, **self.trusted)
 
     async def test_the_systems_cas(self) -> None:
-        """Without tls_ca_file they count, and a server that requires TLS is verified though nobody asked for it."""
-        server = await self.server(self.made.tls_block(self.made.server()))
-        await self.is_told("a CA that is not trusted", nats_url=server.url)
+        """They count without tls_ca_file. A server that requires TLS is verified, even if no setting asks for TLS."""
+        server = await self.start_server(self.made.tls_block(self.made.server()))
+        await self.assert_cannot_connect("a CA that is not trusted", nats_url=server.url)
 
     async def test_another_host(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.wrong_host_server()))
-        line = await self.is_told("is for elsewhere.example, not for 127.0.0.1", nats_url=server.url, **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.wrong_host_server()))
+        line = await self.assert_cannot_connect(
+            "is for elsewhere.example, not for 127.0.0.1", nats_url=server.url, **self.trusted
+        )
         self.assertIn("tls_expected_hostname", line)
 
     async def test_not_the_expected_hostname(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.server()))
-        await self.is_told(
+        server = await self.start_server(self.made.tls_block(self.made.server()))
+        await self.assert_cannot_connect(
             "not for nats.example", nats_url=server.url, tls_expected_hostname="nats.example", **self.trusted
         )
 
     async def test_a_server_without_tls(self) -> None:
-        """It gets no word of ours, and no password."""
+        """Nothing is sent to it, and no password."""
         password = secret()
-        server = await self.server("debug: true, trace: true")
-        await self.is_told("does not offer it", nats_url=server.url, user="u", password=password, **self.trusted)
+        server = await self.start_server("debug: true, trace: true")
+        await self.assert_cannot_connect(
+            "does not offer it", nats_url=server.url, user="u", password=password, **self.trusted
+        )
         self.assertEqual([line for line in server.log if "CONNECT" in line or password in line], [])
 
     async def test_tls_first_of_a_server_that_does_not(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.server()))
-        await self.is_told("handshake_first", nats_url=server.url, tls_first=1, **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.server()))
+        await self.assert_cannot_connect("handshake_first", nats_url=server.url, tls_first=1, **self.trusted)
 
     async def test_no_tls_first_of_a_server_that_does(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.server(), "handshake_first: true"))
-        await self.is_told("no INFO within", "tls_first", nats_url=server.url, connect_timeout=0.5, **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.server(), "handshake_first: true"))
+        await self.assert_cannot_connect(
+            "no INFO within", "tls_first", nats_url=server.url, connect_timeout=0.5, **self.trusted
+        )
 
     async def test_a_server_that_wants_our_certificate(self) -> None:
-        server = await self.server(self.made.tls_block(self.made.server(), "verify: true"))
-        await self.is_told("tls_cert_file and tls_key_file", nats_url=server.url, **self.trusted)
+        server = await self.start_server(self.made.tls_block(self.made.server(), "verify: true"))
+        await self.assert_cannot_connect("tls_cert_file and tls_key_file", nats_url=server.url, **self.trusted)
 
     async def test_old_tls(self) -> None:
-        """TLS 1.2 at least: a server that has only 1.0 and 1.1 is not spoken to."""
-        context = self.made.server()
-        port = await self.old_server(context)
-        await self.is_told("natsroute wants TLS 1.2", nats_url=f"nats://127.0.0.1:{port}", tls_first=1, **self.trusted)
+        """TLS 1.2 is the minimum. The service does not use a server that has only 1.0 and 1.1."""
+        port = await self.old_server(self.made.server())
+        await self.assert_cannot_connect(
+            "natsroute wants TLS 1.2", nats_url=f"nats://127.0.0.1:{port}", tls_first=1, **self.trusted
+        )
 
     async def old_server(self, files: Any) -> int:
-        """A server of TLS 1.1 on a free port."""
+        """Start a server with TLS 1.1; returns its port."""
         from OpenSSL import SSL
         from twisted.internet.protocol import Factory, Protocol
         from twisted.internet.ssl import DefaultOpenSSLContextFactory
@@ -202,11 +216,11 @@ class RefusedTlsTests(TlsTestCase):
         return int(port.getHost().port)
 
     async def test_never_plain_text_after_a_reconnect(self) -> None:
-        """Not even when the server in the same place has lost its TLS."""
-        server = await self.server(self.made.tls_block(self.made.server()))
-        service = await self.gets_in(nats_url=server.url, **self.trusted)
+        """Not even when the server at the same address has no TLS any more."""
+        server = await self.start_server(self.made.tls_block(self.made.server()))
+        service = await self.assert_connects(nats_url=server.url, **self.trusted)
         await server.stop()
-        server._config = "debug: true, trace: true"
+        server.config = "debug: true, trace: true"
         await server.start()
         await self.until(lambda: self.log.matching("does not offer it"))
         await deferLater(self.reactor, 0.3)
@@ -215,7 +229,7 @@ class RefusedTlsTests(TlsTestCase):
 
 
 class TlsSettingsTests(TlsTestCase):
-    """What can be known at the start."""
+    """What is checked at the start."""
 
     def test_the_modules_rules(self) -> None:
         for settings, problem in (
@@ -228,7 +242,7 @@ class TlsSettingsTests(TlsTestCase):
             ({"tls": "maybe"}, "tls = 'maybe'"),
             ({"tls": 1, "nats_url": "ws://a"}, "wss://"),
         ):
-            self.is_refused(problem, **settings)
+            self.assert_setting_error(problem, **settings)
 
     def test_files(self) -> None:
         good, other = self.made.client("alice"), self.made.client("bob")
@@ -242,4 +256,4 @@ class TlsSettingsTests(TlsTestCase):
             ({"tls_cert_file": str(good.certificate), "tls_key_file": str(other.key)}, "it is not the key of"),
             ({"tls_cert_file": str(good.certificate), "tls_key_file": str(locked.key)}, "it has a passphrase"),
         ):
-            self.is_refused(problem, **{**self.trusted, **settings})
+            self.assert_setting_error(problem, **{**self.trusted, **settings})

@@ -1,4 +1,4 @@
-"""The program as an operator runs it: ``twistd natsroute`` and ``natsroute.tac``, in processes of their own."""
+"""``twistd natsroute`` and ``natsroute.tac`` in processes of their own, as an operator runs them"""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
+from tests.support import ROOT
+from tests.support.processes import alive
+from tests.support.waiting import TIMEOUT
 
 ROUTES = """
 from natsroute import EventRoutes
@@ -38,17 +39,8 @@ async def begin(event):
 """
 
 
-def alive(pid: int) -> bool:
-    """Whether there is such a process, one that nobody has waited for aside."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-class Program:
-    """A running ``twistd --nodaemon``; what it prints goes to a file."""
+class Twistd:
+    """A running ``twistd --nodaemon``, which prints to a file."""
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self._output = folder / "output"
@@ -65,22 +57,22 @@ class Program:
                 start_new_session=True,
             )
 
-    def says(self) -> str:
-        """All that it has printed."""
+    def output(self) -> str:
+        """All that it has printed so far."""
         return self._output.read_text(encoding="utf-8")
 
     def wait(self) -> int:
-        """Its exit code, when it has ended."""
-        return self.process.wait(PATIENCE)
+        """Wait until it has ended; returns its exit code."""
+        return self.process.wait(TIMEOUT)
 
     def kill(self) -> None:
-        """End it. Not its group: the leash is in it, and must live to end the embedded server."""
+        """Kill it. The child guard in its group has to survive, so that it can end the embedded server."""
         self.process.kill()
         self.process.wait()
 
 
 class TwistdTestCase(SynchronousTestCase):
-    """A folder with a routes file, and programs that end with the test."""
+    """A folder with a routes file, and programs that run there and end with the test."""
 
     def setUp(self) -> None:
         temporary = tempfile.TemporaryDirectory()
@@ -88,53 +80,53 @@ class TwistdTestCase(SynchronousTestCase):
         self.folder = Path(temporary.name)
         (self.folder / "routes.py").write_text(ROUTES, encoding="utf-8")
 
-    def run_program(self, *arguments: str, **environment: str) -> Program:
-        program = Program(self.folder, *arguments, **environment)
+    def run_program(self, *arguments: str, **environment: str) -> Twistd:
+        program = Twistd(self.folder, *arguments, **environment)
         self.addCleanup(program.kill)
         return program
 
-    def until(self, condition: Callable[[], object], program: Program) -> None:
-        give_up = time.monotonic() + PATIENCE
+    def until(self, condition: Callable[[], object], program: Twistd) -> None:
+        give_up = time.monotonic() + TIMEOUT
         while not condition():
             if time.monotonic() > give_up:
-                self.fail(f"in vain; it said:\n{program.says()}")
+                self.fail(f"did not happen within {TIMEOUT} s; the program printed:\n{program.output()}")
             time.sleep(0.02)
 
-    def wait_for(self, text: str, program: Program) -> None:
-        self.until(lambda: text in program.says(), program)
+    def wait_for(self, text: str, program: Twistd) -> None:
+        self.until(lambda: text in program.output(), program)
 
 
 EMBEDDED = ("natsroute", "--embedded_server", "--subject_queue_group", "in:q", "--subject_queue_group", "out")
 
 
-class MainJobTests(TwistdTestCase):
-    """From start to end."""
+class RunTests(TwistdTestCase):
+    """From start to stop."""
 
-    def server_pid(self, program: Program) -> int:
-        """The embedded nats-server: a grandchild, on the child_guard."""
+    def server_pid(self, program: Twistd) -> int:
+        """The process of the embedded nats-server: a child of the child guard."""
         pids = subprocess.run(["pgrep", "-P", str(program.process.pid)], capture_output=True, text=True, check=True)
-        [leash] = pids.stdout.split()
-        pids = subprocess.run(["pgrep", "-P", leash], capture_output=True, text=True, check=True)
+        [guard] = pids.stdout.split()
+        pids = subprocess.run(["pgrep", "-P", guard], capture_output=True, text=True, check=True)
         [server] = pids.stdout.split()
         return int(server)
 
     def test_twistd_natsroute(self) -> None:
-        """It starts, routes, and ends on SIGTERM, and with it its server."""
+        """It starts, routes messages, and ends at SIGTERM together with its server."""
         program = self.run_program(*EMBEDDED, "--event_routes", "routes.py")
         self.wait_for("ARRIVED hello", program)
-        said = program.says()
-        self.assertRegex(said, r"natsroute \d+\.\d+\.\d+: NATS servers: the embedded server; publish workers: 2")
-        self.assertIn("Consumer in:q -> nats:in", said)
-        self.assertIn("Consumer out -> nats:out", said)
+        output = program.output()
+        self.assertRegex(output, r"natsroute \d+\.\d+\.\d+: NATS servers: the embedded server; publish workers: 2")
+        self.assertIn("Consumer in:q -> nats:in", output)
+        self.assertIn("Consumer out -> nats:out", output)
         server = self.server_pid(program)
         program.process.send_signal(signal.SIGTERM)
         program.wait()
         self.assertFalse(alive(server))
-        self.assertNotIn("Traceback", program.says())
-        self.assertNotIn("#error", program.says())
+        self.assertNotIn("Traceback", program.output())
+        self.assertNotIn("#error", program.output())
 
-    def test_a_server_never_outlives_a_killed_natsroute(self) -> None:
-        """SIGKILL, of the process alone and of its whole group."""
+    def test_the_server_ends_with_a_killed_natsroute(self) -> None:
+        """SIGKILL of the process alone, and of its process group."""
         for kill in (os.kill, os.killpg):
             program = self.run_program(*EMBEDDED, "--event_routes", "routes.py")
             self.wait_for("ARRIVED hello", program)
@@ -143,7 +135,7 @@ class MainJobTests(TwistdTestCase):
             self.until(lambda server=server: not alive(server), program)
 
     def test_tac(self) -> None:
-        """All settings from the environment."""
+        """All settings come from the environment."""
         program = self.run_program(
             "--python",
             str(ROOT / "natsroute.tac"),
@@ -153,8 +145,8 @@ class MainJobTests(TwistdTestCase):
         )
         self.wait_for("ARRIVED hello", program)
 
-    def test_stopped_while_there_is_no_server(self) -> None:
-        """It starts all the same, says so once, and ends at once when asked to."""
+    def test_stopped_without_a_server(self) -> None:
+        """It starts, logs once that there is no server, and ends at once at SIGTERM."""
         program = self.run_program(
             "natsroute", "--nats_url", "nats://user:hunter2@127.0.0.1:1", "--subject_queue_group", "in"
         )
@@ -163,11 +155,11 @@ class MainJobTests(TwistdTestCase):
         program.process.send_signal(signal.SIGTERM)
         program.wait()
         self.assertLess(time.monotonic() - before, 5.0)
-        self.assertEqual(program.says().count("Cannot use"), 1)
-        self.assertNotIn("hunter2", program.says())
+        self.assertEqual(program.output().count("Cannot use"), 1)
+        self.assertNotIn("hunter2", program.output())
 
-    def test_stopped_while_a_route_is_at_work(self) -> None:
-        """It ends its work; a second signal does not let it."""
+    def test_stopped_during_a_call(self) -> None:
+        """The call ends first. After a second signal it is cancelled."""
         show = (
             "async def show(event):\n"
             "    from twisted.internet import reactor, task\n"
@@ -185,13 +177,13 @@ class MainJobTests(TwistdTestCase):
                 self.wait_for("Received SIGTERM", program)
                 self.wait_for("ENDING", program)
             program.wait()
-            said = program.says()
-            self.assertEqual("ARRIVED hello" in said, signals == 1)
-            self.assertEqual("Messages received but not fully handled: 1; subjects: out" in said, signals == 2)
-            self.assertNotIn("Traceback", said)
+            output = program.output()
+            self.assertEqual("ARRIVED hello" in output, signals == 1)
+            self.assertEqual("Messages received but not fully handled: 1; subjects: out" in output, signals == 2)
+            self.assertNotIn("Traceback", output)
 
-    def test_stopped_while_a_thread_is_blocked(self) -> None:
-        """A route that never ends does not keep the process."""
+    def test_stopped_while_a_thread_blocks(self) -> None:
+        """A route that never ends does not keep the process running."""
         (self.folder / "blocks.py").write_text(
             ROUTES.replace('@event_route("nats:out")', '@event_route("nats:out", thread=True)').replace(
                 "flush=True)", "flush=True); import time; time.sleep(3600)"
@@ -202,17 +194,17 @@ class MainJobTests(TwistdTestCase):
         self.wait_for("ARRIVED hello", program)
         program.process.send_signal(signal.SIGTERM)
         program.wait()
-        self.assertIn("Threads of the pool natsroute routes that are still blocked: 1.", program.says())
+        self.assertIn("Threads of the pool natsroute routes that are still blocked: 1.", program.output())
 
 
 class MistakeTests(TwistdTestCase):
-    """Exit code 1, one message, no traceback, at once."""
+    """Exit code 1 at once, with one message and no traceback."""
 
     def fails(self, *arguments: str, **environment: str) -> str:
-        """The one message."""
+        """Run it; returns its one message."""
         program = self.run_program(*arguments, **environment)
-        self.assertEqual(program.wait(), 1, program.says())
-        [message] = program.says().splitlines()
+        self.assertEqual(program.wait(), 1, program.output())
+        [message] = program.output().splitlines()
         self.assertTrue(message.startswith("natsroute: "), message)
         self.assertNotIn("hunter2", message)
         return message
@@ -235,21 +227,21 @@ class MistakeTests(TwistdTestCase):
             ("--event_callback nowhere:f", r"event_callback = 'nowhere:f': .*No module named 'nowhere'"),
         ]:
             option, *_ = arguments.split()
-            said = self.fails("natsroute", *arguments.split())
-            self.assertIn(f" (from {option}): ", said)
-            self.assertRegex(said.replace(f" (from {option})", ""), message)
+            error = self.fails("natsroute", *arguments.split())
+            self.assertIn(f" (from {option}): ", error)
+            self.assertRegex(error.replace(f" (from {option})", ""), message)
         self.assertRegex(self.fails("natsroute", "--subject_queue_group", "a b:g"), "white space")
-        said = self.fails("natsroute", "--no_such_option", "1")
-        self.assertRegex(said, r"option --no_such_option not recognized")
+        error = self.fails("natsroute", "--no_such_option", "1")
+        self.assertRegex(error, r"option --no_such_option not recognized")
 
     def test_environment(self) -> None:
         tac = ("--python", str(ROOT / "natsroute.tac"))
-        said = self.fails(*tac, NATSROUTE_NATS_URL="u:hunter2@h")
-        self.assertRegex(said, r"nats_url = .* \(from NATSROUTE_NATS_URL\): .* no scheme")
+        error = self.fails(*tac, NATSROUTE_NATS_URL="u:hunter2@h")
+        self.assertRegex(error, r"nats_url = .* \(from NATSROUTE_NATS_URL\): .* no scheme")
         self.assertRegex(self.fails(*tac, NATSROUTE_NATS_ULR="nats://u:hunter2@h"), "there is no such setting")
 
     def test_within_two_seconds(self) -> None:
-        """Start-up of Python and Twisted included; the best of three, since other tests may run beside this."""
+        """With the start of Python and Twisted; the best of three, since other tests may run at the same time."""
         times = []
         for _ in range(3):
             before = time.monotonic()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.program import ROOT
+from tests.support import ROOT
 
 #: A program that a user may write: settings in each accepted type, and a service that publishes.
 ACCEPTED = """

@@ -21,13 +21,14 @@ from natsroute.client.protocol import NatsFactory, NatsProtocol
 from natsroute.client.transport.websocket import WebSocketEndpoint
 from natsroute.client.transport.websocket_socket import HAS_AUTOBAHN
 from natsroute.errors import HandshakeError
-from tests.support.cases import PATIENCE, LogRecorder, until
 from tests.support.certificates import Certificates
-from tests.support.nats_servers import ConfiguredServer
+from tests.support.log_recorder import LogRecorder
+from tests.support.nats_server import NatsServer
+from tests.support.waiting import TIMEOUT, until
 
 
 class Collector(Protocol):
-    """Keeps all that comes."""
+    """Collects the bytes that come."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -42,9 +43,9 @@ class Collector(Protocol):
 
 class WebSocketTestCase(TestCase):
     """
-    NatsProtocol over the endpoint.
+    NatsProtocol over a WebSocketEndpoint.
 
-    :cvar websocket: of the server's configuration.
+    :cvar websocket: the ``websocket`` block of the server's configuration.
     """
 
     timeout = 120
@@ -57,17 +58,17 @@ class WebSocketTestCase(TestCase):
             self.skipTest("autobahn is not installed")
         self.reactor: Any = reactor
         self.log = LogRecorder(self)
-        self.server = ConfiguredServer(self.reactor, "max_payload: 2MB", websocket=self.websocket)
+        self.server = NatsServer(self.reactor, "max_payload: 2MB", websocket=self.websocket)
         self.addCleanup(self.server.stop)
         return Deferred.fromCoroutine(self.server.start())
 
-    def endpoint(self, port: int | None = None, timeout: float = PATIENCE) -> WebSocketEndpoint:
+    def endpoint(self, port: int | None = None, timeout: float = TIMEOUT) -> WebSocketEndpoint:
         port = port or self.server.websocket_port
         below = HostnameEndpoint(self.reactor, "127.0.0.1", port)
         return WebSocketEndpoint(self.reactor, below, url=f"ws://127.0.0.1:{port}/", timeout=timeout)
 
     async def connect(self, on_msg: dict[int, Any] | None = None, endpoint: Any = None) -> NatsProtocol:
-        """A protocol that is ready."""
+        """Connect a protocol, and wait until it is ready."""
         factory = NatsFactory(lambda: NatsProtocol(self.reactor, name="x", version="1", on_msg=on_msg))
         protocol: NatsProtocol = await (endpoint or self.endpoint()).connect(factory)
         self.addCleanup(protocol.closed.addErrback, lambda _: None)
@@ -75,12 +76,12 @@ class WebSocketTestCase(TestCase):
         await protocol.ready
         return protocol
 
-    async def refused(self, port: int, timeout: float = PATIENCE) -> str:
-        """The text of the HandshakeError."""
+    async def refused(self, port: int, timeout: float = TIMEOUT) -> str:
+        """The connection fails; returns the text of the HandshakeError."""
         return str(await self.assertFailure(self.endpoint(port, timeout).connect(Factory()), HandshakeError))
 
     def listen(self, factory: Any) -> int:
-        """Another server than nats-server; gives its port."""
+        """Start a server other than nats-server; returns its port."""
         port = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         number: int = port.getHost().port
@@ -88,7 +89,7 @@ class WebSocketTestCase(TestCase):
 
 
 class RealServerTests(WebSocketTestCase):
-    """What goes over it."""
+    """What goes over the WebSocket."""
 
     async def test_handshake(self) -> None:
         protocol = await self.connect()
@@ -97,7 +98,7 @@ class RealServerTests(WebSocketTestCase):
         self.assertEqual([event["log_namespace"] for event in self.log.events if "autobahn" in str(event)], [])
 
     async def test_a_large_payload(self) -> None:
-        """1 MiB of all bytes, there and back, and the most that the server takes."""
+        """1 MiB of any bytes there and back, and then as much as the server takes."""
         arrived: list[Any] = []
         protocol = await self.connect({1: arrived.append})
         protocol.sub("large", 1)
@@ -108,7 +109,7 @@ class RealServerTests(WebSocketTestCase):
             self.assertTrue(arrived.pop().data == payload, "the payload has changed")
 
     async def test_many_messages(self) -> None:
-        """20,000, of all sizes around those at which WebSocket writes a length differently, in order."""
+        """20,000 messages in order, with sizes around those at which WebSocket encodes a length differently."""
         arrived: list[bytes] = []
         protocol = await self.connect({1: lambda msg: arrived.append(msg.data)})
         protocol.sub("many", 1)
@@ -120,7 +121,7 @@ class RealServerTests(WebSocketTestCase):
         self.assertTrue(arrived == sent, "not in order")
 
     async def test_pause_and_resume(self) -> None:
-        """While reading is paused nothing comes, beyond what had been read; then all of it does."""
+        """While reading is paused nothing comes. Then everything comes."""
         arrived: list[int] = []
         reader = await self.connect({1: lambda msg: arrived.append(len(msg.data))})
         writer = await self.connect()
@@ -136,7 +137,7 @@ class RealServerTests(WebSocketTestCase):
         await until(lambda: arrived == [10_000] * 200, self.reactor)
 
     async def test_close(self) -> None:
-        """All that was written has gone out, also when there is something to read."""
+        """Everything that was written goes out, also if there is something left to read."""
         arrived: list[Any] = []
         reader = await self.connect({1: arrived.append})
         reader.sub("a", 1)
@@ -148,7 +149,7 @@ class RealServerTests(WebSocketTestCase):
         began = self.reactor.seconds()
         writer.close()
         self.assertIn("closed by this side", str(await writer.closed))
-        self.assertLess(self.reactor.seconds() - began, PATIENCE / 2, "the server did not close too")
+        self.assertLess(self.reactor.seconds() - began, TIMEOUT / 2, "the server did not close too")
         await until(lambda: len(arrived) == 1_000, self.reactor)
 
     async def test_killed(self) -> None:
@@ -157,13 +158,13 @@ class RealServerTests(WebSocketTestCase):
         self.assertTrue(str(await protocol.closed))
 
     async def test_stopped(self) -> None:
-        """The server's own words, of NATS or of WebSocket, are the reason."""
+        """The reason is what the server says, in NATS or in WebSocket."""
         protocol = await self.connect()
         self.server.stop()
         self.assertIn("Server Shutdown".lower(), str(await protocol.closed).lower())
 
     async def test_ipv6(self) -> None:
-        server = ConfiguredServer(self.reactor, host="::1", websocket=self.websocket)
+        server = NatsServer(self.reactor, host="::1", websocket=self.websocket)
         self.addCleanup(server.stop)
         try:
             await server.start()
@@ -171,11 +172,11 @@ class RealServerTests(WebSocketTestCase):
             self.skipTest("there is no IPv6 here")
         below = HostnameEndpoint(self.reactor, "::1", server.websocket_port)
         url = f"ws://[::1]:{server.websocket_port}"
-        await self.connect(endpoint=WebSocketEndpoint(self.reactor, below, url=url, timeout=PATIENCE))
+        await self.connect(endpoint=WebSocketEndpoint(self.reactor, below, url=url, timeout=TIMEOUT))
 
 
 class OtherServerTests(WebSocketTestCase):
-    """What is no NATS over WebSocket."""
+    """Servers that do not offer NATS over WebSocket."""
 
     async def test_the_port_for_plain_clients(self) -> None:
         self.assertIn("the answer is not HTTP: b'INFO {", await self.refused(self.server.port))
@@ -202,10 +203,10 @@ class SecureServerTests(WebSocketTestCase):
         port = self.server.websocket_port
         tls = optionsForClientTLS("localhost", trustRoot=Certificate.loadPEM(ca.read_bytes()))
         below = wrapClientTLS(tls, HostnameEndpoint(self.reactor, "127.0.0.1", port))
-        return WebSocketEndpoint(self.reactor, below, url=f"wss://localhost:{port}", timeout=PATIENCE)
+        return WebSocketEndpoint(self.reactor, below, url=f"wss://localhost:{port}", timeout=TIMEOUT)
 
     async def test_there_and_back(self) -> None:
-        """By hand, so that it does not matter what NatsProtocol thinks of TLS."""
+        """Without NatsProtocol, so that its own handling of TLS does not matter."""
         protocol = await self.secure_endpoint(self.certificates.ca).connect(Factory.forProtocol(Collector))
         assert isinstance(protocol, Collector)
         transport: Any = protocol.transport
@@ -218,12 +219,12 @@ class SecureServerTests(WebSocketTestCase):
         self.assertIsInstance(reason.value, ConnectionDone)
 
     async def test_without_tls(self) -> None:
-        """The server says what is wrong."""
+        """The error has what the server says."""
         text = await self.refused(self.server.websocket_port)
         self.assertIn("HTTP 400 Bad Request: Client sent an HTTP request to an HTTPS server", text)
 
     async def test_a_certificate_that_is_not_trusted(self) -> None:
-        """What TLS said can be seen."""
+        """The cause of the error is the error of TLS."""
         connecting = self.secure_endpoint(self.certificates.other_ca).connect(Factory())
         error = await self.assertFailure(connecting, HandshakeError)
         self.assertIn("certificate verify failed", repr(error.__cause__))

@@ -1,1 +1,1 @@
-"""Tests against the real Kamailio, its nats module and SIPp."""
+"""Tests with the real Kamailio, its nats module and SIPp."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.packaging.test_install import CHECKOUT, COMMAND_TIMEOUT, LEFT_BEHIND
+from tests.packaging.test_install import COMMAND_TIMEOUT, LEFT_BEHIND, ROOT
 from tests.support.documents import snippet, snippets
 
 
@@ -24,7 +24,7 @@ class QuickStartTests(SynchronousTestCase):
         temporary = tempfile.TemporaryDirectory(prefix="natsroute-quick-start-", ignore_cleanup_errors=True)
         self.addCleanup(temporary.cleanup)
         self.copy = Path(temporary.name, "natsroute")
-        shutil.copytree(CHECKOUT, self.copy, ignore=LEFT_BEHIND)
+        shutil.copytree(ROOT, self.copy, ignore=LEFT_BEHIND)
         self.output = Path(temporary.name, "output")
 
     def start(self, command: str) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""Certificates for tests: good ones, and ones with which a TLS handshake must fail."""
+"""Certificates for tests: valid ones, and ones with which a TLS handshake must fail."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class CertificateFiles(NamedTuple):
 
 class Certificates:
     """
-    A CA, and what it signs, as PEM files. Every call makes new files; a second Certificates is a stranger to the first.
+    A CA and the certificates that it signs, as PEM files. Each call makes new files.
 
-    :ivar ca: the CA's certificate, which is what the other side has to trust.
-    :ivar other_ca: that of the CA behind :meth:`server_of_other_ca`.
+    :ivar ca: the certificate of the CA, which the other side has to trust.
+    :ivar other_ca: the certificate of another CA; see :meth:`server_of_other_ca`.
 
-    :param folder: where the files go; made if there is none.
+    :param folder: the folder for the files; made if there is none.
     """
 
     def __init__(self, folder: Path) -> None:
-        # nats-server looks for a relative path from where it runs.
+        # nats-server resolves a relative path against its own working directory.
         self._folder = folder.absolute()
         self._folder.mkdir(parents=True, exist_ok=True)
         self._numbers = itertools.count(1)
@@ -58,27 +58,27 @@ class Certificates:
         self.other_ca = self._write("other-ca.pem", self._other_ca.cert_pem.bytes())
 
     def server(self, *names: str) -> CertificateFiles:
-        """A server's, for these host names and IP addresses, or for those of this machine."""
+        """For a server with these host names and IP addresses, or else with those of this machine."""
         return self._save(self._ca.issue_cert(*(names or LOOPBACK)))
 
     def expired_server(self, *names: str) -> CertificateFiles:
-        """A server's that ended yesterday."""
+        """For a server; it expired yesterday."""
         return self._sign("expired", names or LOOPBACK, begin=_now() - 10 * _DAY, end=_now() - _DAY)
 
     def future_server(self, *names: str) -> CertificateFiles:
-        """A server's that begins tomorrow."""
+        """For a server; it becomes valid tomorrow."""
         return self._sign("future", names or LOOPBACK, begin=_now() + _DAY)
 
     def wrong_host_server(self) -> CertificateFiles:
-        """A good server's, but for a host that is not this one."""
+        """For a server; it is valid, but for another host."""
         return self.server("elsewhere.example")
 
     def server_of_other_ca(self, *names: str) -> CertificateFiles:
-        """A server's that :attr:`ca` has not signed."""
+        """For a server; :attr:`other_ca` has signed it, not :attr:`ca`."""
         return self._save(self._other_ca.issue_cert(*(names or LOOPBACK)))
 
     def self_signed_server(self, *names: str) -> CertificateFiles:
-        """A server's that no CA has signed."""
+        """For a server; no CA has signed it."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _common_name("self-signed")
         certificate = _unsigned(subject, subject, key, names or LOOPBACK).sign(key, SHA256())
@@ -86,30 +86,30 @@ class Certificates:
 
     def client(self, identity: str) -> CertificateFiles:
         """
-        A client's.
+        For a client.
 
-        :param identity: who it is for nats-server's ``verify_and_map``: an email address, for the user of that name;
-            or any other name, for the user ``CN=name``.
+        :param identity: which user it is for nats-server's ``verify_and_map``: an email address for the user of that
+            name, or any other name for the user ``CN=name``.
         """
         if "@" in identity:
             return self._save(self._ca.issue_cert(identity))
-        # trustme puts more into the subject than the name, and nats-server would want all of it as the user.
+        # trustme puts more into the subject than the name, and nats-server would take all of it for the user.
         return self._sign(identity, ())
 
     def with_passphrase(self, files: CertificateFiles, passphrase: str) -> CertificateFiles:
-        """The same certificate, its key encrypted."""
+        """The same certificate with its key encrypted."""
         key = load_pem_private_key(files.key.read_bytes(), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         pem = _key_pem(key, BestAvailableEncryption(passphrase.encode()))
         return files._replace(key=self._write(f"{next(self._numbers)}-key.pem", pem))
 
     def with_wrong_key(self, files: CertificateFiles) -> CertificateFiles:
-        """The same certificate, with a key that is not its own."""
+        """The same certificate with the key of another one."""
         return files._replace(key=self.server().key)
 
     def tls_block(self, files: CertificateFiles, *options: str) -> str:
         """
-        nats-server's ``tls`` block for a server with these files, that knows clients by :attr:`ca`.
+        A ``tls`` block for the configuration of nats-server, which trusts clients that :attr:`ca` has signed.
 
         :param options: more lines for the block, such as ``"verify_and_map: true"`` or ``"handshake_first: true"``.
         """
@@ -120,7 +120,7 @@ class Certificates:
     def _sign(
         self, common_name: str, names: Sequence[str], *, begin: datetime | None = None, end: datetime | None = None
     ) -> CertificateFiles:
-        """Signed by the CA, with a subject and times that trustme does not give."""
+        """Sign a certificate with a subject and times that trustme does not offer."""
         key = ec.generate_private_key(ec.SECP256R1())
         ca = x509.load_pem_x509_certificate(self._ca.cert_pem.bytes())
         ca_key = load_pem_private_key(self._ca.private_key_pem.bytes(), None)
@@ -169,7 +169,7 @@ def _unsigned(
     begin: datetime | None = None,
     end: datetime | None = None,
 ) -> x509.CertificateBuilder:
-    """A certificate from yesterday on and for ten days, unless it is told other times."""
+    """A certificate that is valid from yesterday for eleven days, unless other times are given."""
     usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH])
     builder = (
         x509.CertificateBuilder()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from tests.support.program import ROOT
+from tests.support import ROOT
 
 #: Names that a snippet may use without defining them, each with the definition that a program would have.
 PRELUDE = {

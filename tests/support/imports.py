@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-CHECKOUT = Path(__file__).parents[2]
+from tests.support import ROOT
 
 #: The folders with modules.
 TOPS = ("natsroute", "tests", "benchmarks", "examples")
@@ -35,8 +35,8 @@ def modules(*tops: str) -> dict[str, Path]:
     """All modules of these folders by name; default: all :data:`TOPS`."""
     found = {}
     for top in tops or TOPS:
-        for path in sorted((CHECKOUT / top).rglob("*.py")):
-            parts = path.relative_to(CHECKOUT).with_suffix("").parts
+        for path in sorted((ROOT / top).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 

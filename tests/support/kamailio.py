@@ -1,4 +1,4 @@
-"""The real Kamailio and SIPp: started for a test, and ended with all that they forked."""
+"""The real Kamailio and SIPp. They end with the test, and so does all that they have forked."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest
 
 from natsroute import Event, EventRoutes
-from tests.support.cases import RealServerTestCase
 from tests.support.program import Program
+from tests.support.server_case import OneServerTestCase
 
-#: Set to 1, a missing program fails the tests instead of skipping them.
+#: The environment variable that, set to 1, makes the tests fail where a program is missing. Otherwise they are skipped.
 REQUIRE = "REQUIRE_KAMAILIO"
 
-#: Seconds after which a Kamailio that is not ready is given up, and how many are tried.
+#: Seconds after which a Kamailio that is not ready is ended, and how many are started before the test fails.
 #:
-#: The module starts the threads of its NATS library and forks its workers then. A worker that is forked while one of
-#: them holds a lock waits for that lock for ever, before it has connected: seen in about 1 of 100 starts.
-START_PATIENCE, STARTS = 6.0, 5
+#: The module starts the threads of its NATS library and then forks its workers. If one of the threads holds a lock at
+#: that moment, the worker waits for the lock forever and never connects. This happens in about 1 of 100 starts.
+START_TIMEOUT, MAX_STARTS = 6.0, 5
 
 #: Kamailio's default for ``num_publish_workers``.
 PUBLISH_WORKERS = 2
@@ -74,16 +74,16 @@ event_route[nats:{subject}] {{
 
 
 def find(program: str) -> str | None:
-    """The path of a program, which for servers may be one that only root has on PATH."""
+    """The path of a program; servers may be in a folder that only root has on PATH."""
     return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"]))
 
 
 def reserve_udp_port() -> socket.socket:
     """
-    A socket that keeps a free port for a server that binds it with SO_REUSEADDR.
+    A socket on a free port, which reserves the port for a server that binds it with SO_REUSEADDR.
 
-    No other test is given the port as long as the socket is open. It is connected elsewhere, so that it gets nothing
-    of what is sent to the server.
+    No other program gets the port as long as the socket is open. The socket is connected to another port, so that it
+    receives nothing that is sent to the server.
     """
     reserved = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     reserved.bind(("127.0.0.1", 0))
@@ -96,11 +96,13 @@ class Kamailio(Program):
     """
     Kamailio with its ``nats`` module, on a free UDP port of the loopback interface.
 
-    :ivar port: where it takes SIP requests.
-    :ivar subjects: those of its subscriptions.
-    :ivar probe: a payload that its event routes answer, on ``probed.`` and their own subject.
+    :ivar port: where it listens for SIP requests.
+    :ivar subjects: the subjects of its subscriptions.
+    :ivar probe: a payload that its event routes publish again, on ``probed.`` and their own subject.
 
-    :param children: processes that take SIP requests; one takes them in order.
+    :param event_routes: the body of the event route for each ``subject_queue_group``.
+    :param on_request: what it does with a SIP request before it answers.
+    :param children: the number of processes that handle SIP requests. One process handles them in order.
     """
 
     _numbers = count(1)
@@ -115,7 +117,7 @@ class Kamailio(Program):
         *,
         children: int = 2,
     ) -> None:
-        # Without a subscription the module never tells that it is connected.
+        # Without a subscription the module never reports that it is connected.
         event_routes = {"probe:kamailio": "", **event_routes}
         self.subjects = [entry.partition(":")[0] for entry in event_routes]
         self.probe = f"probe {next(self._numbers)}"
@@ -145,11 +147,11 @@ class Kamailio(Program):
 
     @property
     def connected_workers(self) -> int:
-        """How often a publish worker has connected."""
+        """The number of times that a publish worker has connected."""
         return self.logged().count("publish worker connected")
 
     def logged(self) -> list[str]:
-        """What its script has logged, without time and process."""
+        """The lines that its script has logged, without time and process."""
         return [line.partition("<script>: ")[2] for line in self.lines if "<script>: " in line]
 
     def processEnded(self, reason: Failure) -> None:
@@ -157,8 +159,8 @@ class Kamailio(Program):
         super().processEnded(reason)
 
 
-class KamailioTestCase(RealServerTestCase):
-    """A test with a real nats-server, natsroute services, Kamailio and SIPp. Without these two it is skipped."""
+class KamailioTestCase(OneServerTestCase):
+    """A test with a real nats-server, natsroute services, Kamailio and SIPp; skipped without the latter two."""
 
     def setUp(self) -> Deferred[Any]:
         missing = [program for program in ("kamailio", "sipp") if find(program) is None]
@@ -168,33 +170,33 @@ class KamailioTestCase(RealServerTestCase):
         return super().setUp()
 
     def make_folder(self) -> Path:
-        """A new folder of this test."""
+        """Make a new folder for files of the test."""
         folder = Path(self.mktemp()).resolve()
         folder.mkdir(parents=True)
         return folder
 
     async def start_kamailio(self, event_routes: Mapping[str, str] | None = None, on_request: str = "") -> Kamailio:
         """
-        A Kamailio that is connected, has its subscriptions, and ends with the test.
+        Start a Kamailio, and wait until it is connected and has its subscriptions.
 
-        It should be there before natsroute subscribes to one of its subjects, which would get the probes too.
+        Start it before natsroute subscribes to one of its subjects. Otherwise natsroute gets its probes too.
 
-        :param event_routes: the body of the event route for each ``subject_queue_group``.
-        :param on_request: what is done with a SIP request before it is answered.
+        :param event_routes: see :class:`Kamailio`.
+        :param on_request: see :class:`Kamailio`.
         """
-        for _ in range(STARTS):
+        for _ in range(MAX_STARTS):
             kamailio = Kamailio(self.reactor, self.url, event_routes or {}, on_request, self.make_folder())
             self.addCleanup(kamailio.stop)
             if await self._is_ready(kamailio):
                 return kamailio
             if kamailio.status is not None:
                 self.fail("\n".join(["Kamailio did not start:", *kamailio.lines]))
-            print(f"Kamailio was not ready after {START_PATIENCE} s; starting another", file=sys.stderr)
+            print(f"Kamailio was not ready after {START_TIMEOUT} s; starting another one", file=sys.stderr)
             await kamailio.stop()
-        raise AssertionError(f"of {STARTS} Kamailios none was ready in {START_PATIENCE} s")
+        raise AssertionError(f"none of {MAX_STARTS} Kamailios was ready within {START_TIMEOUT} s")
 
     async def _is_ready(self, kamailio: Kamailio) -> bool:
-        """Publish to all its subjects until it has answered from each; False if it ends or takes too long."""
+        """Publish to all its subjects until each event route has answered; False if it ends or takes too long."""
         event_route, waiting = EventRoutes(), set(kamailio.subjects)
 
         @event_route("nats:probed.>")
@@ -205,10 +207,10 @@ class KamailioTestCase(RealServerTestCase):
         def ready() -> bool:
             return not waiting and kamailio.connected_workers >= PUBLISH_WORKERS
 
-        service = await self.start(event_route, subject_queue_group="probed.>")
+        service = await self.connect_service(event_route, subject_queue_group="probed.>")
         asking = LoopingCall(lambda: gatherResults([service.publish(subject, kamailio.probe) for subject in waiting]))
         asked = asking.start(0.05)
-        give_up = self.reactor.seconds() + START_PATIENCE
+        give_up = self.reactor.seconds() + START_TIMEOUT
         await self.until(lambda: ready() or kamailio.status is not None or self.reactor.seconds() > give_up)
         asking.stop()
         await asked
@@ -216,12 +218,12 @@ class KamailioTestCase(RealServerTestCase):
 
     async def place_calls(self, kamailio: Kamailio, calls: int, *, rate: int) -> int:
         """
-        Let SIPp make calls to Kamailio, each of an INVITE, an ACK and a BYE.
+        Let SIPp call Kamailio. Each call is an INVITE, an ACK and a BYE.
 
-        It sends nothing twice, so what is counted is exact. Ports of its own it looks for itself.
+        SIPp sends no request twice, so the number of requests is exact.
 
-        :param rate: calls that begin in a second.
-        :return: SIPp's exit status, 0 if all calls were answered.
+        :param rate: the calls that begin in each second.
+        :return: SIPp's exit status; 0 if all calls were answered.
         """
         folder = self.make_folder()
         errors = folder / "errors.log"
@@ -237,5 +239,5 @@ class KamailioTestCase(RealServerTestCase):
 
 
 def requests_of(calls: int) -> list[tuple[str, str]]:
-    """Call-ID and method of each request of so many calls, sorted."""
+    """Call-ID and method of each request of that number of calls, sorted."""
     return sorted((f"{number}@calls.test", method) for number in range(1, calls + 1) for method in METHODS)

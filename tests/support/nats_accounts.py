@@ -1,4 +1,4 @@
-"""An operator, its accounts and their users, as nats-server knows them: nkeys, JWTs and ``.creds`` files."""
+"""An operator, its accounts and their users, for nats-server: nkeys, JWTs and ``.creds`` files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.secret_watch import secret
 
 _JWT_HEADER = {"typ": "JWT", "alg": "ed25519-nkey"}
 
-#: What is not limited has to be said: nats-server takes what is missing as a limit of none at all.
+#: Each limit has to be named, since nats-server takes one that is missing for 0.
 _NO_LIMITS = {"subs": -1, "data": -1, "payload": -1}
 _NO_ACCOUNT_LIMITS = {**_NO_LIMITS, "imports": -1, "exports": -1, "wildcards": True, "conn": -1, "leaf": -1}
 
@@ -26,10 +26,10 @@ class Nkey:
     """
     A new key pair.
 
-    :ivar seed: its secret, ``S...``.
-    :ivar public: its public key, ``U...`` for a user's.
+    :ivar seed: the secret seed, ``S...``.
+    :ivar public: the public key, ``U...`` for a user.
 
-    :param prefix: whose it is, one of ``nkeys.PREFIX_BYTE_...``.
+    :param prefix: what the key is for, one of ``nkeys.PREFIX_BYTE_...``.
     """
 
     def __init__(self, prefix: int = nkeys.PREFIX_BYTE_USER) -> None:
@@ -39,16 +39,16 @@ class Nkey:
         self.public: str = self._pair.public_key.decode()
 
     def sign(self, data: bytes) -> bytes:
-        """The signature, raw."""
+        """The signature, not encoded."""
         signature: bytes = self._pair.sign(data)
         return signature
 
     def jwt(self, subject: Nkey, name: str, nats: Mapping[str, Any], *, expires: float | None = None) -> str:
         """
-        What this key says of another, signed.
+        A JWT about another key, signed with this key.
 
-        :param nats: the claims of NATS's own.
-        :param expires: how many seconds it holds, or forever if None; negative for one that has ended.
+        :param nats: the claims that are specific to NATS.
+        :param expires: seconds until it expires; None for never, negative for a JWT that has expired.
         """
         claims: dict[str, Any] = {
             "iat": int(time.time()),
@@ -67,11 +67,11 @@ class Nkey:
 
 class Operator:
     """
-    An operator with accounts, whose users come with JWTs.
+    An operator with accounts, whose users log in with JWTs.
 
-    :ivar config: what nats-server's configuration needs to know of them.
+    :ivar config: the configuration of a nats-server that knows the operator and the accounts.
 
-    :param accounts: their names.
+    :param accounts: the names of the accounts; ``TEST`` if there are none.
     """
 
     def __init__(self, *accounts: str) -> None:
@@ -88,7 +88,7 @@ class Operator:
         )
 
     def user(self, user: str, *, account: str | None = None) -> Nkey:
-        """The user's key, the same for every call."""
+        """The user's key, the same in each call."""
         return self._users.setdefault((self._name(account), user), Nkey())
 
     def user_jwt(
@@ -113,12 +113,12 @@ class Operator:
         account: str | None = None,
     ) -> str:
         """
-        What is in the user's ``.creds`` file.
+        The text of the user's ``.creds`` file.
 
-        :param expires: how many seconds the user may be connected, rounded up to the clock's next full second; negative
-            for a user that may no longer.
+        :param expires: seconds until the JWT expires, rounded up to a full second of the clock; None for never,
+            negative for a JWT that has expired.
         :param permissions: such as ``{"pub": {"allow": ["a.>"]}, "sub": {"deny": ["b"]}}``.
-        :param account: the first one if None.
+        :param account: the name of the account; None for the first one.
         """
         jwt = self.user_jwt(user, expires, permissions, account=account)
         return (

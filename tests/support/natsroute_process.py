@@ -1,4 +1,4 @@
-"""natsroute in a process of its own, so that its memory can be measured."""
+"""natsroute in a process of its own, as an operator runs it, so that its memory can be measured."""
 
 from __future__ import annotations
 
@@ -8,31 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support.program import ROOT, Program
-
-#: Why such a test cannot run here, or "".
-CANNOT_MEASURE = (
-    "" if Path("/proc/self/clear_refs").exists() else "the memory of a process is looked up in Linux's /proc"
-)
+from tests.support import ROOT
+from tests.support.processes import alive, memory_of, reset_peak
+from tests.support.program import Program
 
 
-def memory_of(pid: int, figure: str = "VmRSS") -> int:
-    """KiB that a process has."""
-    return int(_status(Path("/proc", str(pid)))[figure].split()[0])
-
-
-def _status(process: Path) -> dict[str, str]:
-    lines = (process / "status").read_text("ascii").splitlines()
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
-class Natsroute(Program):
+class NatsrouteProcess(Program):
     """
-    ``twistd natsroute``.
+    ``twistd natsroute``, which routes the messages to a routes file.
 
-    :param folder: an empty one.
-    :param routes: the text of its routes file.
-    :param arguments: its options.
+    :param folder: an empty folder.
+    :param routes: the text of the routes file.
+    :param arguments: more options.
     """
 
     def __init__(self, reactor: Any, folder: Path, routes: str, *arguments: str) -> None:
@@ -45,36 +32,36 @@ class Natsroute(Program):
         super().__init__(reactor, [*command, *arguments], folder, environment)
 
     def childDataReceived(self, descriptor: int, data: bytes) -> None:
-        super().childDataReceived(2, data)  # print and log, as they come
+        super().childDataReceived(2, data)  # one stream, so that prints and log lines keep their order
 
     @property
-    def said(self) -> list[str]:
-        """What it printed and logged, without the time."""
+    def output(self) -> list[str]:
+        """The lines that it has printed and logged, without the time."""
         return [re.sub(r"^\S+ \[\S+\] ", "", line) for line in self.lines]
 
     @property
     def alive(self) -> bool:
-        """Whether the very process that was started is there still, and not only its child_guard."""
+        """Whether natsroute itself is running, and not only its child guard."""
         try:
-            return self.status is None and _status(Path("/proc", str(self.pid)))["State"][0] != "Z"
+            return self.status is None and alive(self.pid)
         except OSError:
             return False
 
     @property
     def pid(self) -> int:
-        """Of the process itself."""
+        """The process of natsroute itself."""
         return int((self._folder / "pid").read_text("ascii"))
 
     @property
     def memory(self) -> int:
-        """KiB now."""
+        """KiB that it has now."""
         return memory_of(self.pid)
 
     @property
     def peak(self) -> int:
-        """KiB at the most, since :meth:`forget_peak`."""
+        """KiB that it had at most since :meth:`reset_peak`."""
         return memory_of(self.pid, "VmHWM")
 
-    def forget_peak(self) -> None:
+    def reset_peak(self) -> None:
         """Begin again with :attr:`peak`."""
-        Path("/proc", str(self.pid), "clear_refs").write_text("5", "ascii")
+        reset_peak(self.pid)

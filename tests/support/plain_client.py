@@ -1,136 +1,194 @@
-"""A client that is a socket and nothing else, to look at a server with."""
+"""
+A NATS client on a blocking socket: the independent witness of the tests and benchmarks.
+
+It shares no code with natsroute. It needs nothing but the standard library, so that a program which measures or
+observes starts fast.
+"""
 
 from __future__ import annotations
 
-import base64
 import json
-import re
+import select
 import socket
-import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-import nkeys
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThread
+if TYPE_CHECKING:
+    import ssl
 
-from tests.support.certificates import CertificateFiles
-from tests.support.nats_accounts import Nkey
+#: A message: its subject, its reply subject (empty if it has none) and its payload. Headers are left out.
+Message = tuple[bytes, bytes, bytes]
 
-#: From what INFO says to what CONNECT says.
-Answer = Callable[[dict[str, Any]], dict[str, Any]]
+#: Makes the credentials for CONNECT from the fields of INFO.
+Login = Callable[[dict[str, Any]], dict[str, Any]]
 
-#: What a server says to whom it does not let in.
-VIOLATION = "-ERR 'Authorization Violation'"
+_CONNECT = {"verbose": False, "pedantic": False, "headers": True, "lang": "test", "version": "0", "protocol": 1}
 
-
-class Talk(NamedTuple):
-    """With a server that has said INFO, and was told CONNECT and PING."""
-
-    info: dict[str, Any]
-    lines: BinaryIO
-    send: Callable[[bytes], None]
-
-    def until(self, last: bytes) -> list[str]:
-        """The lines before the one that begins so, without INFO and PING; all if it does not come."""
-        seen = []
-        for line in self.lines:
-            if line.startswith(last):
-                break
-            if not line.startswith((b"INFO ", b"PING")):
-                seen.append(line.decode().strip())
-        return seen
+#: Seconds for each step of the handshake of a client without a timeout.
+_HANDSHAKE_TIMEOUT = 10.0
 
 
-@contextmanager
-def conversation(
-    port: int,
-    answer: Answer = lambda info: {},
-    tls: ssl.SSLContext | None = None,
-    *,
-    tls_first: bool = False,
-    host: str = "127.0.0.1",
-    patience: float | None = 10,
-) -> Iterator[Talk]:
+class ServerSaysError(ConnectionError):
+    """The server sent ``-ERR``; the message is the whole line."""
+
+
+def without_credentials(info: dict[str, Any]) -> dict[str, Any]:
+    """The login of a client that has no credentials."""
+    return {}
+
+
+def raise_error(line: str) -> None:
+    """What a client does by default about an ``-ERR``."""
+    raise ServerSaysError(line)
+
+
+class PlainClient:
     """
-    INFO, and what comes after CONNECT and PING; blocks.
+    A connection, and a context manager that closes it. All methods block.
 
-    :param patience: seconds that silence may last once INFO is there; None: for ever.
+    Everything that reads or writes raises :class:`TimeoutError` after the timeout, and :class:`ConnectionError` if the
+    server closes the connection.
+
+    :ivar socket: for programs that read the bytes themselves.
+    :ivar infos: the fields of each INFO so far; the first is the greeting.
+
+    :param url: where the server listens; user and password in it are not used.
+    :param timeout: seconds that connecting, each read and each write may take; None for no limit after the handshake.
+    :param login: makes the credentials; None to read the greeting and send nothing.
+    :param tls: the TLS to use; None for plain text.
+    :param tls_first: whether TLS comes before INFO.
+    :param on_error: called with each ``-ERR`` line; raises :class:`ServerSaysError` by default.
+    :raises OSError: the connection or the handshake failed.
     """
-    raw = socket.create_connection((host, port), 10)
-    try:
-        if raw.getsockname() == raw.getpeername():  # nobody listens, and TCP let the socket connect to itself
-            raise ConnectionRefusedError("there was only this very socket")
-        if tls is not None and tls_first:
-            raw = tls.wrap_socket(raw, server_hostname="localhost")
-        info = json.loads(read_line(raw).removeprefix(b"INFO "))
-        if tls is not None and not tls_first:
-            raw = tls.wrap_socket(raw, server_hostname="localhost")
-        raw.settimeout(patience)
-        connect = {"verbose": False, "pedantic": False, "lang": "test", "version": "0", "protocol": 1, **answer(info)}
-        raw.sendall(b"CONNECT %s\r\nPING\r\n" % json.dumps(connect).encode())
-        with raw.makefile("rb") as lines:
-            yield Talk(info, lines, raw.sendall)
-    finally:
-        raw.close()
 
-
-def read_line(raw: socket.socket) -> bytes:
-    """And nothing after it, for after INFO the stream may be TLS."""
-    line = b""
-    while not line.endswith(b"\r\n"):
-        byte = raw.recv(1)
-        if not byte:
-            raise ConnectionError(f"closed after {line!r}")
-        line += byte
-    return line
-
-
-def verdict(*arguments: Any, **named: Any) -> Deferred[str]:
-    """``PONG``, or the error that came instead; the arguments are those of :func:`conversation`."""
-
-    def listen() -> str:
+    def __init__(
+        self,
+        url: str,
+        timeout: float | None = 30.0,
+        *,
+        login: Login | None = without_credentials,
+        tls: ssl.SSLContext | None = None,
+        tls_first: bool = False,
+        on_error: Callable[[str], None] = raise_error,
+    ) -> None:
+        self.infos: list[dict[str, Any]] = []
+        self._data = b""
+        self._messages: deque[Message] = deque()
+        self._pongs = 0
+        self._on_error = on_error
+        parts = urlsplit(url)
+        address = (parts.hostname or "", parts.port or 4222)
+        self.socket = socket.create_connection(address, _HANDSHAKE_TIMEOUT if timeout is None else timeout)
         try:
-            with conversation(*arguments, **named) as talk:
-                return next((line.decode().strip() for line in talk.lines if not line.startswith(b"INFO ")), "closed")
-        except ssl.SSLCertVerificationError as error:
-            return error.verify_message
-        except ssl.SSLError as error:
-            return error.reason
-        except OSError as error:
-            return type(error).__name__
+            if self.socket.getsockname() == self.socket.getpeername():
+                raise ConnectionRefusedError("nobody listens, and TCP connected the socket to itself")
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._shake_hands(login, tls, tls_first)
+            self.socket.settimeout(timeout)
+        except BaseException:
+            self.close()
+            raise
 
-    return deferToThread(listen)
+    def _shake_hands(self, login: Login | None, tls: ssl.SSLContext | None, tls_first: bool) -> None:
+        if tls is not None and tls_first:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
+        # The server sends nothing after INFO before the client has answered, so no byte of TLS can be in this read. And
+        # a server that waits to see whether the client begins with TLS speaks first in the end.
+        while not self.infos:
+            self._read()
+        if login is None:
+            return
+        if tls is not None and not tls_first:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
+        self.write(b"CONNECT %b\r\n" % json.dumps({**_CONNECT, **login(self.infos[0])}).encode())
+        self.flush()
 
+    def __enter__(self) -> PlainClient:
+        return self
 
-def signing(nkey: Nkey) -> Answer:
-    """For a user whom the server knows by the public key."""
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
-    def answer(info: dict[str, Any]) -> dict[str, Any]:
-        signature = base64.urlsafe_b64encode(nkey.sign(info["nonce"].encode())).rstrip(b"=")
-        return {"nkey": nkey.public, "sig": signature.decode()}
+    def write(self, data: bytes) -> None:
+        """Write whole commands."""
+        self.socket.sendall(data)
 
-    return answer
+    def subscribe(self, subject: str, queue_group: str = "") -> None:
+        """Subscribe, and return when the server has the subscription."""
+        self.write(b"SUB %b %b 1\r\n" % (subject.encode(), queue_group.encode()))
+        self.flush()
 
+    def publish(self, subject: str, payload: bytes = b"") -> None:
+        """Publish, and return when the server has the message."""
+        self.write(b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(payload), payload))
+        self.flush()
 
-def credited(creds: str) -> Answer:
-    """For a user with a ``.creds`` file, of which nothing is used but its text."""
-    jwt, seed = re.findall(r"-----BEGIN [^-]+-----\n(\S+)\n------END [^-]+------\n", creds)
+    def flush(self) -> None:
+        """Return when the server has read everything that was written."""
+        self.write(b"PING\r\n")
+        awaited = self._pongs + 1
+        while self._pongs < awaited:
+            self._read()
 
-    def answer(info: dict[str, Any]) -> dict[str, Any]:
-        signature = nkeys.from_seed(seed.encode()).sign(info["nonce"].encode())
-        return {"jwt": jwt, "sig": base64.urlsafe_b64encode(signature).rstrip(b"=").decode()}
+    def next_message(self) -> Message:
+        """Wait for the next message."""
+        while not self._messages:
+            self._read()
+        return self._messages.popleft()
 
-    return answer
+    def messages_within(self, seconds: float) -> list[Message]:
+        """The messages that are there; if there are none, those of the first read within that time, if any."""
+        if not self._messages and select.select([self.socket], [], [], max(0.0, seconds))[0]:
+            self._read()
+        found = list(self._messages)
+        self._messages.clear()
+        return found
 
+    def wait_until_closed(self) -> None:
+        """Read until the server closes the connection."""
+        try:
+            while True:
+                self._read()
+        except ServerSaysError:
+            raise
+        except ConnectionError:
+            pass
 
-def trusting(ca: Path, client: CertificateFiles | None = None, password: str | None = None) -> ssl.SSLContext:
-    """A client's TLS."""
-    context = ssl.create_default_context(cafile=str(ca))
-    # Since 3.13 Python asks for more than servers' certificates have, and would name that instead of their real fault.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if client is not None:
-        context.load_cert_chain(client.certificate, client.key, password)
-    return context
+    def close(self) -> None:
+        """Close the connection."""
+        self.socket.close()
+
+    def _read(self) -> None:
+        """Read once, and parse what is complete."""
+        new = self.socket.recv(1 << 20)
+        if not new:
+            raise ConnectionError(f"the server closed the connection; unread: {self._data[:100]!r}")
+        data, position = self._data + new, 0
+        while (end := data.find(b"\r\n", position)) >= 0:
+            line = data[position:end]
+            after = end + 2
+            if line.startswith((b"MSG ", b"HMSG ")):
+                words = line.split()
+                size = int(words[-1])
+                if len(data) < after + size + 2:
+                    break
+                with_headers = line.startswith(b"H")
+                headers = int(words[-2]) if with_headers else 0
+                has_reply = len(words) == (6 if with_headers else 5)
+                self._messages.append((words[1], words[3] if has_reply else b"", data[after + headers : after + size]))
+                after += size + 2
+            elif line == b"PONG":
+                self._pongs += 1
+            elif line == b"PING":
+                self.write(b"PONG\r\n")
+            elif line.startswith(b"INFO "):
+                self.infos.append(json.loads(line[5:]))
+            elif line.startswith(b"-ERR"):
+                self._data = data[after:]  # so that a caller may go on after the error
+                self._on_error(line.decode("utf-8", "replace"))
+            else:
+                raise ConnectionError(f"the server sent {line!r}")
+            position = after
+        self._data = data[position:]

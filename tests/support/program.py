@@ -1,9 +1,8 @@
-"""A program that a test starts, on a child_guard."""
+"""A program that a test starts under a child guard."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,20 @@ from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from natsroute.daemon import child_guard
-from tests.support.cases import until
-
-#: The checkout, where ``tests`` and ``natsroute`` are found.
-ROOT = Path(__file__).parents[2]
+from natsroute.daemon.child_guard import guarded
+from tests.support.waiting import until
 
 
 class Program(ProcessProtocol):
     """
-    A program on a leash: it and all that it forked end with :meth:`stop`, and when the tests are killed.
+    A program under a child guard. It and all that it has forked end with :meth:`stop`, and when the tests are killed.
 
-    :ivar lines: what it has written to standard error.
-    :ivar printed: what it has written to standard output.
-    :ivar status: its exit status, once nothing of it runs any longer: each of its processes holds standard error.
+    :ivar lines: the lines that it has written to standard error.
+    :ivar printed: the lines that it has written to standard output.
+    :ivar status: its exit status; None as long as any of its processes runs, since each holds standard error.
 
-    :param environment: its variables; those of this process, if left out.
+    :param folder: where it runs.
+    :param environment: its environment variables; None for those of this process.
     """
 
     transport: IProcessTransport
@@ -41,9 +38,9 @@ class Program(ProcessProtocol):
         self.status: int | None = None
         self.reactor = reactor
         self._rest = {1: b"", 2: b""}
-        leashed = [sys.executable, "-I", "-S", child_guard.__file__, *command]
         environment = {**(os.environ if environment is None else environment), "TERM": "dumb"}
-        reactor.spawnProcess(self, leashed[0], leashed, env=environment, path=str(folder))
+        whole = guarded(list(command))
+        reactor.spawnProcess(self, whole[0], whole, env=environment, path=str(folder))
 
     def childDataReceived(self, descriptor: int, data: bytes) -> None:
         *lines, self._rest[descriptor] = (self._rest[descriptor] + data).split(b"\n")
@@ -51,18 +48,18 @@ class Program(ProcessProtocol):
         kept += [line.decode("utf-8", "backslashreplace") for line in lines]
 
     def processEnded(self, reason: Failure) -> None:
-        code: int | None = getattr(reason.value, "exitCode", None)  # None: the leash itself was killed
+        code: int | None = getattr(reason.value, "exitCode", None)  # None: the guard itself was killed
         self.status = -1 if code is None else code
 
     async def ended(self) -> int:
-        """The exit status, when it and all that it forked have ended."""
+        """Wait until all its processes have ended; returns the exit status."""
         await until(lambda: self.status is not None, self.reactor)
         assert self.status is not None
         return self.status
 
     def stop(self) -> Deferred[None]:
-        """End it, and wait until nothing of it runs any longer."""
-        return Deferred.fromCoroutine(self._stop())  # older Twisteds take no coroutine for a clean-up
+        """End it, and wait until all its processes have ended."""
+        return Deferred.fromCoroutine(self._stop())  # the oldest Twisted takes no coroutine as a clean-up
 
     async def _stop(self) -> None:
         if self.status is None:

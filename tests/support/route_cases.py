@@ -16,7 +16,7 @@ from natsroute.routes.event import EventContext
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.testing import RouteTester
 from natsroute.wire.frames import Address
-from tests.support.cases import LogRecorder
+from tests.support.log_recorder import LogRecorder
 
 
 def an_event(data: bytes = b"", subject: str = "a.b", header_block: bytes = b"") -> Event:

@@ -12,9 +12,9 @@ import re
 import textwrap
 from pathlib import Path
 
-from tests.support.imports import CHECKOUT
+from tests.support import ROOT
 
-DOCUMENT = CHECKOUT / "CONTRIBUTING.md"
+DOCUMENT = ROOT / "CONTRIBUTING.md"
 BEGIN, END = "<!-- tree: begin -->\n\n```text\n", "```\n\n<!-- tree: end -->\n"
 
 #: The folders, and whether the tree lists their modules.
@@ -29,7 +29,7 @@ def tree(before: str) -> str:
     :param before: the tree that the document has.
     """
     order = re.findall(r"^ *(\S+)/", before, re.MULTILINE)
-    return "".join(line for top, detailed in _TOPS.items() for line in _folder(CHECKOUT / top, 0, order, detailed))
+    return "".join(line for top, detailed in _TOPS.items() for line in _folder(ROOT / top, 0, order, detailed))
 
 
 def written(document: str) -> str:

@@ -1,4 +1,4 @@
-"""What the programs that publish have in common: how they are told to stop, and how they tell of the outcomes."""
+"""What the publishing programs have in common: how they are stopped, and how they report the outcomes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import signal
 from pathlib import Path
 
 
-class Reporter:
+class OutcomeReporter:
     """
-    Of a program that publishes.
+    Stops a publishing program at SIGUSR1 and reports its outcomes.
 
-    :ivar stopping: whether it has been told to stop.
+    :ivar stopping: whether the program is to stop.
     :ivar outcomes: what is known of each number.
 
     :param path: the file for the outcomes.
@@ -25,15 +25,11 @@ class Reporter:
         signal.signal(signal.SIGUSR1, self._stop)
 
     def ready(self) -> None:
-        """Tell that it begins."""
+        """Print the process id: the program begins to publish."""
         print(json.dumps({"pid": os.getpid()}), flush=True)
 
     def done(self, published: int) -> None:
-        """
-        Tell all.
-
-        :param published: the numbers below this were published.
-        """
+        """Write the outcomes to the file, and print how many messages were published."""
         self._path.write_text("".join(f"{number} {outcome}\n" for number, outcome in self.outcomes.items()))
         print(json.dumps({"published": published}), flush=True)
 

@@ -1,4 +1,4 @@
-"""A server that speaks almost NATS: what it does to its visitors is a script."""
+"""A server that speaks almost NATS: a script decides what it does to each client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-#: Bytes that a script hands over at a time.
+#: Bytes that a script writes at a time.
 CHUNK = 64 * 1024
 
 
@@ -25,129 +25,130 @@ def info(**fields: Any) -> bytes:
     return b"INFO " + json.dumps({**known, **fields}).encode() + b"\r\n"
 
 
-def many(data: bytes, times: int) -> Iterator[bytes]:
-    """The same again and again, in chunks."""
+def repeated(data: bytes, times: int) -> Iterator[bytes]:
+    """The same bytes again and again, in chunks."""
     at_once = max(1, CHUNK // len(data))
     for begin in range(0, times, at_once):
         yield data * min(at_once, times - begin)
 
 
-class GoneError(Exception):
-    """The visitor is gone."""
+class ClientGoneError(Exception):
+    """The connection is closed."""
 
 
 @implementer(IPullProducer)
-class Visitor(Protocol):
+class Client(Protocol):
     """
-    A client, as a script sees it.
+    A client of the server, as a script sees it. What waits raises :class:`ClientGoneError` when the connection closes.
 
-    :ivar gone: whether it went, or was sent away.
+    :ivar gone: whether the connection is closed.
+    :ivar lines: what the client has sent and no method has waited for yet.
 
-    :param script: called with this when there is a connection.
+    :param script: called with this when the connection is made.
     """
 
     transport: Any
 
-    def __init__(self, reactor: Any, script: Callable[[Visitor], Awaitable[None]]) -> None:
+    def __init__(self, reactor: Any, script: Callable[[Client], Awaitable[None]]) -> None:
         self.gone = False
-        self.says: list[bytes] = []
+        self.lines: list[bytes] = []
         self._reactor = reactor
         self._script = script
         self._rest = b""
-        self._answers = False
-        self._floods = False
+        self._answers_pings = False
+        self._flooding = False
         self._waiting: Deferred[None] | None = None
         self._chunks: Iterator[bytes] = iter(())
 
     # -- for scripts ----------------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Say something."""
+        """Send bytes to the client."""
         self.transport.write(data)
 
-    async def hears(self, line: bytes) -> None:
-        """Wait until the visitor says what begins so; what it said before is forgotten."""
+    async def wait_for_line(self, prefix: bytes) -> None:
+        """Wait until the client sends a line that begins with the prefix. Lines before it are dropped."""
         while True:
-            while self.says:
-                if self.says.pop(0).startswith(line):
+            while self.lines:
+                if self.lines.pop(0).startswith(prefix):
                     return
             await self._wait()
 
-    async def hears_anything(self) -> None:
-        """Wait until the visitor says what is no line, as with TLS."""
-        while not (self._rest or self.says):
+    async def wait_for_bytes(self) -> None:
+        """Wait until the client sends anything, a line or not."""
+        while not (self._rest or self.lines):
             await self._wait()
 
-    async def let_in(self, **fields: Any) -> None:
-        """The handshake, as it should be."""
+    async def shake_hands(self, **fields: Any) -> None:
+        """The handshake of a real server; the fields are for INFO."""
         self.write(info(**fields))
-        await self.hears(b"PING")
+        await self.wait_for_line(b"PING")
         self.write(b"PONG\r\n")
 
     async def flood(self, chunks: Iterator[bytes]) -> None:
-        """Write all of this, as fast as it is read."""
+        """Write all the chunks, as fast as the client reads."""
         self._chunks = chunks
-        self._floods = True
+        self._flooding = True
         self.transport.registerProducer(self, False)
-        while self._floods:
+        while self._flooding:
             await self._wait()
 
-    async def read_all(self) -> None:
-        """Wait until all that was written has been read: a visitor answers in order."""
+    async def wait_until_read(self) -> None:
+        """Wait until the client has read everything: a client answers PINGs in order."""
         self.answer_pings()
         self.write(b"PING\r\n")
-        await self.hears(b"PONG")
+        await self.wait_for_line(b"PONG")
 
-    async def be_good(self) -> None:
-        """Let it in, and answer its PINGs for ever."""
+    async def behave(self) -> None:
+        """Complete the handshake and answer PINGs, until the client goes."""
         self.answer_pings()
         self.write(info())
-        await self.end()
+        await self.wait_until_gone()
 
     def answer_pings(self) -> None:
-        """From now on."""
-        self._answers = True
-        for line in self.says:
+        """Answer the PINGs that have come and those that will come."""
+        self._answers_pings = True
+        for line in self.lines:
             self._answer(line)
 
-    async def end(self) -> None:
-        """Do nothing until it goes."""
+    async def wait_until_gone(self) -> None:
+        """Do nothing until the client goes."""
         while True:
-            self.says.clear()
+            self.lines.clear()
             await self._wait()
 
     async def pause(self, seconds: float) -> None:
-        """Let time go by."""
+        """Do nothing for that time."""
         await deferLater(self._reactor, seconds)
         if self.gone:
-            raise GoneError()
+            raise ClientGoneError()
 
     def stop_reading(self) -> None:
-        """What it says from now on stays in its own buffers."""
+        """Read no more. What the client sends from now on stays in its own buffers."""
         self.transport.pauseProducing()
 
     def close(self) -> None:
-        """Send it away."""
+        """Close the connection."""
         self.transport.loseConnection()
 
     def reset(self) -> None:
-        """Send it away with a RST."""
+        """Close the connection with a RST."""
         self.transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abortConnection()
 
-    # -- Twisted's side -------------------------------------------------------------------------------------------
+    # -- for Twisted ----------------------------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
         running = ensureDeferred(self._script(self))  # type: ignore[arg-type]
-        running.addErrback(lambda failure: failure.trap(GoneError, CancelledError))
+        running.addErrback(lambda failure: failure.trap(ClientGoneError, CancelledError))
         self.script_ended = running
 
     def dataReceived(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\r\n")
         for line in lines:
-            if self._answers:
+            if self._answers_pings:
                 self._answer(line)
-            self.says.append(line)
+            self.lines.append(line)
         self._wake()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -155,13 +156,13 @@ class Visitor(Protocol):
         self._wake()
 
     def resumeProducing(self) -> None:
-        """All is written: the next chunk."""
+        """Write the next chunk: the client has read the last one."""
         chunk = next(self._chunks, b"")
         if chunk:
             self.transport.write(chunk)
         else:
             self.transport.unregisterProducer()
-            self._floods = False
+            self._flooding = False
             self._wake()
 
     def stopProducing(self) -> None:
@@ -176,7 +177,7 @@ class Visitor(Protocol):
             self._waiting = Deferred()
             await self._waiting
         if self.gone:
-            raise GoneError()
+            raise ClientGoneError()
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, None
@@ -184,24 +185,24 @@ class Visitor(Protocol):
             waiting.callback(None)
 
 
-#: What a server does to a visitor.
-Script = Callable[[Visitor], Awaitable[None]]
+#: What a server does to a client.
+Script = Callable[[Client], Awaitable[None]]
 
 
 class HostileServer(Factory):
     """
-    Runs a script for each visitor.
+    Runs a script for each client.
 
-    :ivar visitors: all of them, the oldest first.
+    :ivar clients: all of them, the oldest first.
 
-    :param script: for the first visitor.
-    :param later: for those that follow.
+    :param script: for the first client.
+    :param later: for the clients after it.
     """
 
     noisy = False
 
     def __init__(self, reactor: Any, script: Script, later: Script) -> None:
-        self.visitors: list[Visitor] = []
+        self.clients: list[Client] = []
         self._reactor = reactor
         self._script = script
         self._later = later
@@ -210,24 +211,24 @@ class HostileServer(Factory):
     def start(self, port: int) -> None:
         """Listen on the loopback interface."""
         self._listening = self._reactor.listenTCP(port, self, interface="127.0.0.1")
-        # Accepted connections inherit it: otherwise the kernel would take megabytes for a server that does not read.
+        # Accepted connections inherit it. Without it the kernel buffers megabytes for a server that does not read.
         self._listening.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
 
     async def stop(self) -> None:
-        """Send all away, and free the port; a script that failed fails this."""
+        """Close all connections and free the port. Raises what a script has raised."""
         listening, self._listening = self._listening, None
         if listening is None:
             return
         await listening.stopListening()
-        for visitor in self.visitors:
-            if not visitor.gone:
-                visitor.transport.abortConnection()
-        for visitor in self.visitors:
-            while not visitor.gone:
+        for client in self.clients:
+            if not client.gone:
+                client.transport.abortConnection()
+        for client in self.clients:
+            while not client.gone:
                 await deferLater(self._reactor, 0.001)
-            await visitor.script_ended
+            await client.script_ended
 
-    def buildProtocol(self, addr: object) -> Visitor:
-        visitor = Visitor(self._reactor, self._later if self.visitors else self._script)
-        self.visitors.append(visitor)
-        return visitor
+    def buildProtocol(self, addr: object) -> Client:
+        client = Client(self._reactor, self._later if self.clients else self._script)
+        self.clients.append(client)
+        return client

@@ -1,0 +1,40 @@
+"""What Linux says of a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+#: Why the memory of a process cannot be measured here, or an empty string.
+CANNOT_MEASURE = "" if Path("/proc/self/clear_refs").exists() else "Linux's /proc is needed to measure memory"
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """
+    The fields of ``/proc/PID/status``.
+
+    :raises OSError: there is no such process, or no ``/proc``.
+    """
+    lines = Path("/proc", str(pid), "status").read_text("ascii", "replace").splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs. A zombie does not: it has ended, and its parent does not know it yet."""
+    try:
+        return status_of(pid)["State"][0] != "Z"
+    except OSError:
+        return False
+
+
+def memory_of(pid: int, field: str = "VmRSS") -> int:
+    """
+    Memory of a process, in KiB.
+
+    :param field: ``VmRSS`` for what it has now, ``VmHWM`` for its peak.
+    """
+    return int(status_of(pid)[field].split()[0])
+
+
+def reset_peak(pid: int) -> None:
+    """Begin again with the peak of a process."""
+    Path("/proc", str(pid), "clear_refs").write_text("5", "ascii")

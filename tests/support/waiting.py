@@ -1,0 +1,26 @@
+"""Waiting on a real reactor until something has happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.task import deferLater
+
+#: Seconds that anything may take before its test fails. The machine may be busy.
+TIMEOUT = 30.0
+
+_INTERVAL = 0.01
+
+
+async def until(condition: Callable[[], object], reactor: Any, *, timeout: float = TIMEOUT) -> None:
+    """
+    Wait until the condition holds.
+
+    :raises AssertionError: it did not hold in time; the message has the names that the condition uses.
+    """
+    give_up = reactor.seconds() + timeout
+    while not condition():
+        if reactor.seconds() > give_up:
+            raise AssertionError(f"did not happen within {timeout} s: {' '.join(condition.__code__.co_names)}")
+        await deferLater(reactor, _INTERVAL)
