@@ -23,7 +23,7 @@ from benchmarks.run.machine import machine
 from benchmarks.run.processors import Processors, bound_to
 from benchmarks.run.relay_check import check_relay
 from benchmarks.run.results import FOLDER, Results
-from benchmarks.run.rounds import Selection, progress, run
+from benchmarks.run.rounds import Selection, print_progress, run
 from benchmarks.run.scenario import GOAL_SIZE
 from benchmarks.run.servers import NatsServer
 
@@ -112,7 +112,7 @@ def main() -> int:
     try:
         charts.draw(results, arguments.results)
     except ImportError as error:
-        progress(f"no charts: {error}")
+        print_progress(f"no charts: {error}")
     print(report)
     missed = any(verdict.word == "missed" for verdict in verdicts(results))
     return 1 if missed or results.relay_failed or any(problems(results)) else 0

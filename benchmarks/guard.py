@@ -20,7 +20,7 @@ from benchmarks.peers import OURS
 from benchmarks.run.machine import machine
 from benchmarks.run.processors import Processors, bound_to
 from benchmarks.run.results import Series
-from benchmarks.run.rounds import Selection, progress, run
+from benchmarks.run.rounds import Selection, print_progress, run
 from benchmarks.run.scenario import GOAL_SIZE
 from benchmarks.run.servers import NatsServer
 
@@ -82,7 +82,7 @@ def main(words: Sequence[str] | None = None) -> int:
         kept: dict[str, float] = json.loads(_FILE.read_text(encoding="utf-8"))["ratios"]
         fallen = [case for case in cases if found[case] < _MIN_PART * kept[_name(case)]]
         if fallen:
-            progress(f"measuring again: {'; '.join(map(_name, fallen))}")
+            print_progress(f"measuring again: {'; '.join(map(_name, fallen))}")
             found |= _measure(server, fallen, _MORE_ROUNDS)
     failed = False
     for case in cases:

@@ -1,8 +1,8 @@
 """
-Who may import whom. :data:`MAY_IMPORT` is the table, and this is the only place where it is written down.
+Which packages may import which. :data:`MAY_IMPORT` is the table, and it is written down nowhere else.
 
 The imports are read from the source, including those inside functions and those for type checkers only: a module that
-knows another one depends on it, whenever the import happens.
+uses another one depends on it, whenever the import happens.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import ROOT
 from tests.support.imports import Import, imports, imports_of, modules
 
-#: The rooms of natsroute, from the bottom of the house to its top, and what each may import besides itself: rooms, or
-#: single modules of rooms. ``natsroute`` is the package's own ``__init__.py``.
+#: The packages and modules in natsroute, from the bottom to the top, and what each may import in addition to itself:
+#: packages, or single modules of packages. ``natsroute`` is the ``__init__.py`` of natsroute.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
 }  # fmt: skip
 
-#: Rooms of the table that are not built yet. Whoever builds one removes it here.
+#: What is in the table and does not exist yet. Remove a name here when you add the package.
 TO_COME = {"jetstream", "services", "kamailio", "monitoring"}
 
 #: Only the composition root knows both the routes and the publisher.
@@ -53,8 +53,8 @@ COMPOSITION_ROOT = "natsroute.daemon.service"
 
 #: The modules that make the settings. They import nothing else of ``daemon``.
 SETTINGS_MODULES = {f"natsroute.daemon.{name}" for name in ("settings", "fields", "sources", "contexts", "queue_entry")}
-#: What they take from the rooms above ``wire``: values that a setting becomes, and the parser of one of them. Nothing
-#: that connects, publishes or runs.
+#: What they take from the packages above ``wire``: values that a setting becomes, and the parser of one of them.
+#: Nothing that connects, publishes or runs.
 SETTINGS_TAKE = {
     "natsroute.client.options": {"Timing"},
     "natsroute.client.server_pool": {"Backoff"},
@@ -64,27 +64,27 @@ SETTINGS_TAKE = {
     "natsroute.publishing.options": {"PublishLimits", "PublishPolicy", "PUBLISH_POLICIES"},
 }
 
-#: Rooms without Twisted: values and bytes.
+#: What does not use Twisted: values and bytes.
 WITHOUT_TWISTED = {"errors", "_version", "ledger", "payloads", "wire"}
 
 #: The parts of benchmarks/, from the bottom to the top. Each may import those above it in this list.
 BENCHMARKS = ("load", "peers", "run", "scenarios", "catalogue", "report", "guard", "__main__")
 
 
-def room(module: str) -> str:
-    """The room that a module of natsroute belongs to, or the part of benchmarks/."""
+def package(module: str) -> str:
+    """The package in natsroute that a module belongs to, or the part of benchmarks/."""
     return module.split(".")[1] if "." in module else module
 
 
-def rooms_imported(path: Path) -> set[str]:
-    """The rooms that a file knows."""
-    return {room(found.module) for found in imports(path) if found.module.split(".")[0] == "natsroute"}
+def packages_imported(path: Path) -> set[str]:
+    """The packages in natsroute that a file imports."""
+    return {package(found.module) for found in imports(path) if found.module.split(".")[0] == "natsroute"}
 
 
 def may_import(module: str, imported: str) -> bool:
     """Whether the table lets a module of natsroute import another one."""
-    own = room(module)
-    return room(imported) in {own, *MAY_IMPORT[own]} or imported.removeprefix("natsroute.") in MAY_IMPORT[own]
+    own = package(module)
+    return package(imported) in {own, *MAY_IMPORT[own]} or imported.removeprefix("natsroute.") in MAY_IMPORT[own]
 
 
 def circle(graph: Mapping[str, set[str]]) -> list[str]:
@@ -97,12 +97,12 @@ def circle(graph: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
-class RoomTests(SynchronousTestCase):
-    """The table, and finer rules."""
+class PackageTests(SynchronousTestCase):
+    """The table, and rules that are finer than it."""
 
-    def test_every_room_is_in_the_table(self) -> None:
-        """A room that is built has its line, and a line that has no room is known to wait for it."""
-        self.assertEqual({room(module) for module in modules("natsroute")}, set(MAY_IMPORT) - TO_COME)
+    def test_every_package_is_in_the_table(self) -> None:
+        """Each package has its line, and each line has its package, unless that is to come."""
+        self.assertEqual({package(module) for module in modules("natsroute")}, set(MAY_IMPORT) - TO_COME)
 
     def test_table(self) -> None:
         """No module imports what the table does not allow it to."""
@@ -114,18 +114,20 @@ class RoomTests(SynchronousTestCase):
     def test_only_the_composition_root_joins_routes_and_publisher(self) -> None:
         """``settings`` knows the publisher's limits, ``loading`` the route table; ``service`` alone knows both."""
         both = [
-            module for module, path in modules("natsroute").items() if {"routes", "publishing"} <= rooms_imported(path)
+            module
+            for module, path in modules("natsroute").items()
+            if {"routes", "publishing"} <= packages_imported(path)
         ]
-        self.assertEqual([module for module in both if room(module) != "testing"], [COMPOSITION_ROOT])
+        self.assertEqual([module for module in both if package(module) != "testing"], [COMPOSITION_ROOT])
 
     def test_only_the_composition_root_publishes(self) -> None:
         """In ``daemon``, only it takes more from the publisher than a value for the settings."""
         takers = {
             module
             for module, path in modules("natsroute").items()
-            if room(module) == "daemon"
+            if package(module) == "daemon"
             and any(
-                room(found.module) == "publishing" and found.module != "natsroute.publishing.options"
+                package(found.module) == "publishing" and found.module != "natsroute.publishing.options"
                 for found in imports(path)
                 if found.module.startswith("natsroute.")
             )
@@ -139,7 +141,7 @@ class RoomTests(SynchronousTestCase):
             for found in imports(modules()[module]):
                 if (
                     found.module.split(".")[0] == "natsroute"
-                    and room(found.module) not in ("errors", "wire")
+                    and package(found.module) not in ("errors", "wire")
                     and found.module not in SETTINGS_MODULES
                 ):
                     taken.setdefault(found.module, set()).add(found.name)
@@ -153,20 +155,20 @@ class RoomTests(SynchronousTestCase):
         knowing = [
             module
             for module, path in modules("natsroute").items()
-            if any(found.module == COMPOSITION_ROOT for found in imports(path)) and room(module) != "testing"
+            if any(found.module == COMPOSITION_ROOT for found in imports(path)) and package(module) != "testing"
         ]
         self.assertEqual(sorted(knowing), ["natsroute", "natsroute.daemon.options"])
 
-    def test_rooms_without_twisted(self) -> None:
+    def test_packages_without_twisted(self) -> None:
         """The wire can be fuzzed, compiled or moved to another reactor."""
         for module, path in modules("natsroute").items():
-            if room(module) in WITHOUT_TWISTED:
+            if package(module) in WITHOUT_TWISTED:
                 twisted = [found.module for found in imports(path) if found.module.split(".")[0] == "twisted"]
                 self.assertEqual(twisted, [], f"{module} must not import Twisted")
 
     def test_plugin_and_tac(self) -> None:
         """The plugin names ``daemon.options`` without importing it, the ``.tac`` imports that alone."""
-        self.assertEqual(rooms_imported(ROOT / "twisted" / "plugins" / "natsroute_plugin.py"), set())
+        self.assertEqual(packages_imported(ROOT / "twisted" / "plugins" / "natsroute_plugin.py"), set())
         known = {found.module for found in imports(ROOT / "natsroute.tac") if "natsroute" in found.module}
         self.assertEqual(known, {"natsroute.daemon.options"})
 
@@ -196,8 +198,8 @@ class OtherFoldersTests(SynchronousTestCase):
         for module, known in self.known("benchmarks").items():
             if module == "benchmarks":
                 continue
-            own = BENCHMARKS.index(room(module))
-            above = [one for one in known if one.startswith("benchmarks.") and BENCHMARKS.index(room(one)) > own]
+            own = BENCHMARKS.index(package(module))
+            above = [one for one in known if one.startswith("benchmarks.") and BENCHMARKS.index(package(one)) > own]
             tests = [one for one in known if one.startswith("tests") and not one.startswith("tests.support.")]
             self.assertEqual(above + tests, [], f"{module} must not import these")
 
@@ -283,15 +285,15 @@ class ReadingTests(SynchronousTestCase):
         self.assertRaises(AssertionError, self.read, "from .errors import DecodeError")
 
     def test_table_with_modules(self) -> None:
-        """A room may be allowed a single module of another room."""
+        """The table may allow a single module of a package."""
         self.assertTrue(may_import("natsroute.monitoring.health", "natsroute.client.status"))
         self.assertFalse(may_import("natsroute.monitoring.health", "natsroute.client.connection"))
         self.assertTrue(may_import("natsroute.monitoring.health", "natsroute.monitoring.metrics"))
 
-    def test_sees_the_house(self) -> None:
+    def test_finds_the_modules(self) -> None:
         """The modules are found, and imports in them."""
         self.assertIn("natsroute.wire.parser", modules())
-        self.assertIn("wire", rooms_imported(modules()["natsroute.client.protocol"]))
-        self.assertTrue({"routes", "publishing", "client"} <= rooms_imported(modules()[COMPOSITION_ROOT]))
+        self.assertIn("wire", packages_imported(modules()["natsroute.client.protocol"]))
+        self.assertTrue({"routes", "publishing", "client"} <= packages_imported(modules()[COMPOSITION_ROOT]))
         self.assertIn("tests.support.imports", modules())
         self.assertIn("benchmarks.run.testbed", modules())

@@ -104,7 +104,7 @@ class ResultsTests(SynchronousTestCase):
         self.assertEqual(len(list(problems(found))), 1)
 
     def test_page_and_tables_are_those_of_the_figures(self) -> None:
-        """docs/performance.md and each table.md are what the figures beside them give."""
+        """docs/performance.md and each table.md are what the figures give."""
         self.assertIn(figures(FOLDER), (ROOT / "docs" / "performance.md").read_text(encoding="utf-8"))
         folders = [path.parent for path in FOLDER.rglob("figures.json")]
         self.assertEqual(len(folders), 3)

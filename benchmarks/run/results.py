@@ -42,7 +42,7 @@ class Results:
     """
     The results of a whole run.
 
-    :ivar about: where and how it ran: names and values, in reading order.
+    :ivar about: where and how it ran: names and values, in the order of the report.
     :ivar peers: a description of each peer.
     :ivar relays: what an independent subscriber saw of the relays.
     :ivar relay_failed: whether a relay lost or duplicated messages, or natsroute changed their order.

@@ -47,7 +47,7 @@ class Selection:
         return Testbed(server, self.peers, self.messages, size or GOAL_SIZE, traffic, self.processors)
 
 
-def progress(text: str) -> None:
+def print_progress(text: str) -> None:
     """Print a line about the progress on standard error."""
     print(text, file=sys.stderr, flush=True)
 
@@ -81,7 +81,7 @@ def _run_rounds(testbed: Testbed, scenario: Scenario, table: list[Series], round
             series.problems += [f"round {number}: {problem}" for problem in outcome.problems]
             figures = ", ".join(f"{figure:,.0f}" for figure in outcome.figures.values())
             kind = f"{series.scenario}, {series.traffic} {series.size or ''}".strip()
-            progress(f"{kind}, {number}/{rounds}, {series.peer}: {figures} {'; '.join(outcome.problems)}")
+            print_progress(f"{kind}, {number}/{rounds}, {series.peer}: {figures} {'; '.join(outcome.problems)}")
 
 
 def _outcome(scenario: Scenario, testbed: Testbed, peer: str) -> Outcome:
