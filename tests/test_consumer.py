@@ -71,7 +71,7 @@ class ConsumerTests(ConsumerTestCase):
     """One ``subject_queue_group``"""
 
     def test_subscribe(self) -> None:
-        """The server is told subject and queue group, and a message runs its route."""
+        """A message runs its route, and the event has the queue group."""
         consumer = self.add("a:q")
         self.assertEqual((str(consumer.entry), consumer.subscription.queue_group), ("a:q", "q"))
         self.receive(b"1")

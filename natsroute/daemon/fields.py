@@ -136,7 +136,7 @@ def route_files(value: str | Path | Iterable[str | Path]) -> tuple[str, ...]:
 
 
 def flag_value(value: object) -> bool | None:
-    """What a flag or switch means by this value; None if it means nothing."""
+    """The value of a flag or switch; None if it is neither on nor off."""
     word = str(value).lower()
     return word in TRUE if word in (*TRUE, *FALSE) else None
 

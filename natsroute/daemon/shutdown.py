@@ -25,8 +25,8 @@ class Shutdown:
     Ends a service in order: consumers first, then the publisher, then the rest.
 
     :param consumers: the consumers, which are drained for up to ``drain_timeout`` seconds.
-    :param stop_publisher: waits up to so many seconds for confirmations; its Deferred fires when the publisher has
-        stopped.
+    :param stop_publisher: called with the maximum seconds to wait for confirmations. Its Deferred fires when the
+        publisher has stopped.
     :param publish_connections: the connections of the publisher.
     :param threads: the pools of threads, which stop together.
     :param embedded: the embedded server, which stops last, or None.
@@ -60,7 +60,7 @@ class Shutdown:
         self._trigger = self._reactor.addSystemEventTrigger("before", "shutdown", self._process_ends)
 
     def skip_drain(self) -> None:
-        """Wait neither for messages to be handled nor for confirmations any longer."""
+        """Stop waiting for messages to be handled, and do not wait for confirmations."""
         self._drain_skipped = True
 
     async def run(self) -> None:

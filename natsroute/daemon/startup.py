@@ -43,7 +43,7 @@ class Startup:
             self._embedded.start().addCallbacks(self._use_embedded, self._embedded_failed)
 
     def cancel(self) -> None:
-        """Start no connections any more. Those that have been started stay."""
+        """Do not start the connections, if they have not been started yet."""
         self._cancelled = True
 
     def log_plan(self, settings: Settings, routing: Routing) -> None:
