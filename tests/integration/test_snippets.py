@@ -256,8 +256,6 @@ class LoginTests(OneServerTestCase):
         self.addCleanup(service.stopService)
         await self.until(lambda: service.connected)
 
-    test_credentials.todo = "natsroute.Credentials is to come"  # type: ignore[attr-defined]
-
 
 class CommandTests(OneServerTestCase):
     """Commands, in processes of their own; they are ended when a message has gone through them."""
