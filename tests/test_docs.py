@@ -33,6 +33,9 @@ PUBLIC_MODULES = {"natsroute", "natsroute.errors", "natsroute.middleware", "nats
 #: These two are for those who work on natsroute itself.
 FOR_DEVELOPERS = {"CONTRIBUTING.md", "docs/performance.md"}
 
+#: The pages that name the test behind each promise.
+PROVEN = {"docs/publishing.md", "docs/reliability.md", "docs/routes.md", "docs/security.md"}
+
 #: Options of other programs, by the program.
 OTHER_OPTIONS = {
     "pip": {"quiet", "no-build-isolation"},
@@ -50,13 +53,18 @@ LANGUAGES = {
 }
 
 
+def named_tests(document: Document) -> list[str]:
+    """The tests that a document names, and the files and folders of tests."""
+    return [code for code in document.code if re.fullmatch(r"tests(\.\w+)+|(\w+\.)*test_\w+", code)]
+
+
 def unknown_tests(document: Document, there: set[str]) -> list[str]:
     """
     The tests that a document names and that are not there.
 
     A test may be named without its module or its class, if the document names something of that module in full.
     """
-    named = [code for code in document.code if re.fullmatch(r"tests(\.\w+)+|(\w+\.)*test_\w+", code)]
+    named = named_tests(document)
     modules = {module_of(code) for code in named if code.startswith("tests.")}
     within = {name for name in there if module_of(name) in modules}
     folders = {name.rpartition(".")[0] for name in map(module_of, there)}
@@ -113,6 +121,8 @@ class NamesTests(SynchronousTestCase):
         there = tests_of_the_project()
         for document in documents():
             self.assertEqual(unknown_tests(document, there), [], document.name)
+            if document.name in PROVEN:
+                self.assertGreater(len(named_tests(document)), 10, document.name)
 
     def test_tests_that_are_not_there_are_found(self) -> None:
         there = {"tests.test_a", "tests.test_a.OneTests", "tests.test_a.OneTests.test_it", "tests.test_b"}
