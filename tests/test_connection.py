@@ -12,7 +12,9 @@ from natsroute.client.connection import Connection
 from natsroute.client.options import Timing
 from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import Server, parse_url
-from natsroute.client.status import Change, State
+from natsroute.client.state import ConnectionEvent, State
+from natsroute.client.status import Change
+from natsroute.client.subscription import PendingLimits
 from natsroute.errors import (
     AuthorizationError,
     ConnectionLostError,
@@ -50,9 +52,9 @@ class ConnectionTestCase(SynchronousTestCase):
         connection.observe(self.changes.append)
         return connection
 
-    def states(self) -> list[tuple[State, str]]:
+    def events(self) -> list[tuple[ConnectionEvent, str]]:
         """What the observer was told since the last call."""
-        told = [(change.state, str(change.server)) for change in self.changes]
+        told = [(change.event, str(change.server)) for change in self.changes]
         self.changes.clear()
         return told
 
@@ -80,7 +82,9 @@ class LifeTests(ConnectionTestCase):
         self.assertNoResult(stopped)
         self.network.link.lose()
         self.successResultOf(stopped)
-        self.assertEqual(self.states(), [(State.CONNECTED, "nats://a:4222"), (State.CLOSED, "None")])
+        self.assertEqual(
+            self.events(), [(ConnectionEvent.CONNECTED, "nats://a:4222"), (ConnectionEvent.CLOSED, "None")]
+        )
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_connected_means_the_subscriptions_are_there(self) -> None:
@@ -93,9 +97,9 @@ class LifeTests(ConnectionTestCase):
         said = self.network.link.transport.sent()
         self.assertTrue(said.startswith(b"CONNECT "))
         self.assertTrue(said.endswith(b"\r\nSUB a 1\r\nPING\r\n"))
-        self.assertEqual((self.states(), connection.max_payload), ([], None))
+        self.assertEqual((self.events(), connection.max_payload), ([], None))
         self.network.link.receive(b"PONG\r\n")
-        self.assertEqual(self.states(), [(State.CONNECTED, "nats://a:4222")])
+        self.assertEqual(self.events(), [(ConnectionEvent.CONNECTED, "nats://a:4222")])
 
     def test_the_first_reconnect_is_at_once(self) -> None:
         connection = self.connection()
@@ -103,7 +107,10 @@ class LifeTests(ConnectionTestCase):
         self.clock.advance(60)
         self.network.link.lose()
         self.come_up()
-        self.assertEqual([state for state, _ in self.states()], [State.CONNECTED, State.DISCONNECTED, State.CONNECTED])
+        self.assertEqual(
+            [event for event, _ in self.events()],
+            [ConnectionEvent.CONNECTED, ConnectionEvent.DISCONNECTED, ConnectionEvent.CONNECTED],
+        )
         self.assertEqual(connection.reconnects, 1)
 
     def test_failover(self) -> None:
@@ -120,12 +127,12 @@ class LifeTests(ConnectionTestCase):
         self.clock.advance(0.1)
         self.come_up()
         self.assertEqual(
-            self.states(),
+            self.events(),
             [
-                (State.CONNECT_FAILED, "nats://a:4222"),
-                (State.CONNECT_FAILED, "nats://b:4222"),
-                (State.CONNECT_FAILED, "nats://a:4222"),
-                (State.CONNECTED, "nats://b:4222"),
+                (ConnectionEvent.CONNECT_FAILED, "nats://a:4222"),
+                (ConnectionEvent.CONNECT_FAILED, "nats://b:4222"),
+                (ConnectionEvent.CONNECT_FAILED, "nats://a:4222"),
+                (ConnectionEvent.CONNECTED, "nats://b:4222"),
             ],
         )
 
@@ -145,7 +152,7 @@ class LifeTests(ConnectionTestCase):
             self.network.link.lose()
         self.assertEqual(waits, [0.0, 10.0, 20.0, 40.0])
         self.assertIsInstance(self.changes[-1].reason, AuthorizationError)
-        self.assertEqual({change.state for change in self.changes}, {State.CONNECT_FAILED})
+        self.assertEqual({change.event for change in self.changes}, {ConnectionEvent.CONNECT_FAILED})
 
     def test_never_gives_up(self) -> None:
         connection = self.connection()
@@ -167,7 +174,7 @@ class LifeTests(ConnectionTestCase):
         silent.lose()
         self.assertIsInstance(self.changes[0].reason, HandshakeError)
         self.come_up()
-        self.assertEqual(self.changes[-1], Change(State.CONNECTED, B))
+        self.assertEqual(self.changes[-1], Change(ConnectionEvent.CONNECTED, B))
 
     def test_stopped_while_it_waits(self) -> None:
         connection = self.connection()
@@ -292,12 +299,16 @@ class SubscribeTests(ConnectionTestCase):
 
     def test_paused_again_after_a_reconnect(self) -> None:
         """A receiver that is busy does not become free because its connection was cut."""
-        connection = self.connection()
-        subscription = connection.subscribe("a", lambda msg: None)
-        connection.pause(subscription)
+        connection, busy = self.connection(), Deferred()
+        connection.subscribe("a", lambda msg: busy, limits=PendingLimits(messages=0))
         self.connected(connection)
+        self.network.link.receive(b"MSG a 1 2\r\nhi\r\n" * 2)
         self.assertEqual(self.network.link.transport.producerState, "paused")
-        connection.resume(subscription)
+        self.clock.advance(60)
+        self.network.link.lose()
+        self.come_up()
+        self.assertEqual(self.network.link.transport.producerState, "paused")
+        busy.callback(None)
         self.assertEqual(self.network.link.transport.producerState, "producing")
 
 
@@ -341,7 +352,7 @@ class ClusterTests(ConnectionTestCase):
     def test_left_before_it_goes(self) -> None:
         """What is on its way is taken, and then the next server."""
         connection = self.to_leave()
-        self.assertEqual(self.states(), [(State.LAME_DUCK, "nats://a:4222")])
+        self.assertEqual(self.events(), [(ConnectionEvent.LAME_DUCK, "nats://a:4222")])
         self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1\r\nPING\r\n")
         self.assertIsNone(connection.max_payload)
         self.network.link.receive(b"MSG a 1 2\r\nhi\r\nPONG\r\n")
@@ -350,7 +361,10 @@ class ClusterTests(ConnectionTestCase):
         self.network.link.lose()
         self.assertIsInstance(self.changes[0].reason, ServerLeftError)
         self.assertIn(b"SUB a 1", self.come_up())
-        self.assertEqual(self.states(), [(State.DISCONNECTED, "nats://a:4222"), (State.CONNECTED, "nats://b:4222")])
+        self.assertEqual(
+            self.events(),
+            [(ConnectionEvent.DISCONNECTED, "nats://a:4222"), (ConnectionEvent.CONNECTED, "nats://b:4222")],
+        )
 
     def test_stopped_while_leaving(self) -> None:
         connection = self.to_leave()
@@ -381,7 +395,7 @@ class ClusterTests(ConnectionTestCase):
         for _ in range(20):
             self.clock.advance(0)
             link = self.network.link
-            if link.transport.disconnecting or link.protocol._is_closed:
+            if link.transport.disconnecting or not link.protocol.state.is_open:
                 break
             link.shake_hands(ldm=True)
             link.answer_pings()
@@ -417,7 +431,7 @@ class ClusterTests(ConnectionTestCase):
         self.assertTrue(self.network.link.transport.disconnecting)
         self.network.link.lose()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertIs(connection.state, State.DISCONNECTED)
+        self.assertIs(connection.state, State.WAITING)
         self.patch(ServerPool, "told", lambda pool, places, by: None)
         self.clock.advance(2.0)
         self.network.link.shake_hands()
@@ -492,7 +506,7 @@ class SecurityTests(ConnectionTestCase):
         connection = self.connection(credentials=Deferred)
         connection.startService()
         self.clock.pump([0.0, 2.0])
-        self.assertEqual(self.states(), [(State.CONNECT_FAILED, "nats://a:4222")])
+        self.assertEqual(self.events(), [(ConnectionEvent.CONNECT_FAILED, "nats://a:4222")])
         self.successResultOf(connection.stopService())
 
 

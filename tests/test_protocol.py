@@ -34,18 +34,13 @@ class ProtocolTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.messages: list[Msg] = []
         self.errors: list[ServerError] = []
-        self.on_msg: dict[int, Any] = {1: self.messages.append}
 
     def connect(self, **options: Any) -> Link:
-        protocol = NatsProtocol(
-            self.clock,
-            name="test",
-            version="1.0",
-            on_msg=self.on_msg,
-            on_error=self.errors.append,
-            **options,
-        )
-        return Link(protocol)
+        """A connection to a server that has said nothing, with a subscription."""
+        link = Link(NatsProtocol(self.clock, name="test", version="1.0", on_error=self.errors.append, **options))
+        link.protocol.sub("a", 1, self.messages.append)
+        link.transport.sent()
+        return link
 
     def connected(self, **options: Any) -> Link:
         link = self.connect(**options)
@@ -172,7 +167,7 @@ class HandshakeTests(ProtocolTestCase):
 
     def test_over_websocket(self) -> None:
         """What is below is as secure as it will get."""
-        link = self.connect(security=Security(below=True))
+        link = self.connect(security=Security(by_transport=True))
         link.receive(info(tls_required=True))
         self.assertIsNone(link.transport.tls)
         self.assertIn(b"CONNECT", link.transport.sent())
@@ -196,8 +191,9 @@ class MessageTests(ProtocolTestCase):
 
     def test_by_sid(self) -> None:
         other: list[Msg] = []
-        self.on_msg[2] = other.append
-        self.connected().receive(b"MSG a 1 2\r\nhi\r\nMSG b 2 r 0\r\n\r\n")
+        link = self.connected()
+        link.protocol.sub("b", 2, other.append)
+        link.receive(b"MSG a 1 2\r\nhi\r\nMSG b 2 r 0\r\n\r\n")
         self.assertEqual([(msg.subject, msg.data, msg.reply) for msg in self.messages], [("a", b"hi", None)])
         self.assertEqual([(msg.subject, msg.data, msg.reply) for msg in other], [("b", b"", "r")])
 
@@ -233,7 +229,7 @@ class CommandTests(ProtocolTestCase):
     def test_pub_sub_unsub(self) -> None:
         link = self.connected()
         link.protocol.pub("a", b"hi", reply="r", headers={"N": "v"})
-        link.protocol.sub("a.*", 3, "q")
+        link.protocol.sub("a.*", 3, self.messages.append, "q")
         link.protocol.unsub(3, 5)
         self.assertEqual(
             link.transport.sent(), b"HPUB a r 18 20\r\nNATS/1.0\r\nN: v\r\n\r\nhi\r\nSUB a.* q 3\r\nUNSUB 3 5\r\n"

@@ -9,7 +9,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
-from natsroute.client.status import State
+from natsroute.client.state import State
 from natsroute.daemon.options import CommandLine
 from natsroute.errors import PublisherStoppedError, SettingError
 from natsroute.wire.frames import Address

@@ -424,7 +424,7 @@ class DataTests(WebSocketTestCase):
         protocol.close()
         self.assertEqual(frames(self.below.transport.sent()), [(CLOSE, b"\x03\xe8")])
         self.lose()
-        self.assertIn("closed by this side", str(self.successResultOf(protocol.closed)))
+        self.assertIn("this side closed the connection", str(self.successResultOf(protocol.closed)))
 
 
 class EndTests(WebSocketTestCase):

@@ -14,20 +14,20 @@ from natsroute.errors import ConnectionLostError
 from tests.support.memory_network import Link, MemoryTransport
 
 
-class StuckWritesTests(SynchronousTestCase):
+class WriteTimeoutTests(SynchronousTestCase):
     """The time that a transport has more to write than its socket takes."""
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.told: list[Exception] = []
         self.transport = MemoryTransport()
-        self.stuck = WriteTimeout(self.clock, 10.0, self.told.append)
-        self.stuck.watch(self.transport)
+        self.writes = WriteTimeout(self.clock, 10.0, self.told.append)
+        self.writes.watch(self.transport)
 
     def test_producer(self) -> None:
         """It is one that the transport tells of each change, and not one that it asks for more."""
-        self.assertTrue(verifyObject(IPushProducer, self.stuck))
-        self.assertIs(self.transport.producer, self.stuck)
+        self.assertTrue(verifyObject(IPushProducer, self.writes))
+        self.assertIs(self.transport.producer, self.writes)
         self.assertTrue(self.transport.streaming)
 
     def test_nothing_is_stuck(self) -> None:
@@ -36,31 +36,31 @@ class StuckWritesTests(SynchronousTestCase):
 
     def test_stuck(self) -> None:
         """At the end of the time, and once."""
-        self.stuck.pauseProducing()
+        self.writes.pauseProducing()
         self.clock.advance(9.9)
         self.assertEqual(self.told, [])
         self.clock.advance(0.1)
         [error] = self.told
         self.assertIsInstance(error, ConnectionLostError)
-        self.assertEqual(str(error), "what was written did not go out within 10.0 s")
+        self.assertEqual(str(error), "no written data was sent within 10.0 s")
         self.clock.advance(100.0)
         self.assertEqual(len(self.told), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_gone_out_in_time(self) -> None:
-        self.stuck.pauseProducing()
+        self.writes.pauseProducing()
         self.clock.advance(9.9)
-        self.stuck.resumeProducing()
+        self.writes.resumeProducing()
         self.clock.advance(100.0)
         self.assertEqual(self.told, [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_each_pause_has_its_own_time(self) -> None:
         """What went before does not count."""
-        self.stuck.pauseProducing()
+        self.writes.pauseProducing()
         self.clock.advance(6.0)
-        self.stuck.resumeProducing()
-        self.stuck.pauseProducing()
+        self.writes.resumeProducing()
+        self.writes.pauseProducing()
         self.clock.advance(9.9)
         self.assertEqual(self.told, [])
         self.clock.advance(0.2)
@@ -68,48 +68,48 @@ class StuckWritesTests(SynchronousTestCase):
 
     def test_told_twice_to_pause(self) -> None:
         """The first counts."""
-        self.stuck.pauseProducing()
+        self.writes.pauseProducing()
         self.clock.advance(6.0)
-        self.stuck.pauseProducing()
+        self.writes.pauseProducing()
         self.clock.advance(4.0)
         self.assertEqual(len(self.told), 1)
 
     def test_a_busy_connection_costs_one_timer(self) -> None:
         """It fills and empties its buffer all the time."""
         for _ in range(1_000):
-            self.stuck.pauseProducing()
+            self.writes.pauseProducing()
             self.clock.advance(0.001)
-            self.stuck.resumeProducing()
+            self.writes.resumeProducing()
             self.assertLessEqual(len(self.clock.getDelayedCalls()), 1)
         self.clock.advance(100.0)
         self.assertEqual(self.told, [])
 
     def test_stop_producing(self) -> None:
         """The transport says so when its connection is lost."""
-        self.stuck.pauseProducing()
-        self.stuck.stopProducing()
+        self.writes.pauseProducing()
+        self.writes.stopProducing()
         self.clock.advance(100.0)
         self.assertEqual(self.told, [])
 
     def test_stop(self) -> None:
         """No call is left; the transport is not spoken to."""
-        self.stuck.pauseProducing()
-        self.stuck.stop()
-        self.stuck.stop()
+        self.writes.pauseProducing()
+        self.writes.stop()
+        self.writes.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertIs(self.transport.producer, self.stuck)
+        self.assertIs(self.transport.producer, self.writes)
 
-    def test_let_go(self) -> None:
+    def test_unwatch(self) -> None:
         """A transport with a producer would wait for more before it closes."""
-        self.stuck.pauseProducing()
-        self.stuck.let_go()
-        self.stuck.let_go()
+        self.writes.pauseProducing()
+        self.writes.unwatch()
+        self.writes.unwatch()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertIsNone(self.transport.producer)
 
-    def test_let_go_without_a_transport(self) -> None:
+    def test_unwatch_without_a_transport(self) -> None:
         """A connection may end before there is anything to watch."""
-        WriteTimeout(self.clock, 10.0, self.told.append).let_go()
+        WriteTimeout(self.clock, 10.0, self.told.append).unwatch()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
@@ -150,7 +150,7 @@ class ProtocolTests(SynchronousTestCase):
         link.lose()
         reason = self.successResultOf(link.protocol.closed)
         self.assertIsInstance(reason, ConnectionLostError)
-        self.assertIn("did not go out within 10.0 s", str(reason))
+        self.assertIn("no written data was sent within 10.0 s", str(reason))
         self.failureResultOf(pong, ConnectionLostError)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -168,7 +168,7 @@ class ProtocolTests(SynchronousTestCase):
         link = self.connected()
         link.transport.producer.pauseProducing()
         link.lose()
-        self.assertNotIn("did not go out", str(self.successResultOf(link.protocol.closed)))
+        self.assertNotIn("no written data was sent", str(self.successResultOf(link.protocol.closed)))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_closed_while_stuck(self) -> None:

@@ -1,4 +1,4 @@
-"""On what terms a server is spoken to: how patient we are, and how secure it must be."""
+"""Options of a connection: its timeouts, and how secure it must be."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from natsroute.client.transport.tls import Tls
 @attrs.frozen
 class Timing:
     """
-    How patient a connection is.
+    The timeouts of a connection, in seconds.
 
-    :ivar connect_timeout: seconds for TCP, and again for the handshake.
-    :ivar ping_interval: seconds between our pings.
-    :ivar max_pings_outstanding: so many unanswered, and the connection is dead.
-    :ivar write_timeout: seconds in which what was written must have gone out, if it was more than the socket takes.
+    :ivar connect_timeout: for TCP, and again for the handshake.
+    :ivar ping_interval: between two PINGs of ours.
+    :ivar max_pings_outstanding: how many PINGs may be unanswered; with one more the connection is given up.
+    :ivar write_timeout: for data that the socket does not take. The connection is given up if none of it is sent in
+        that time.
     """
 
     connect_timeout: float = 2.0
@@ -27,14 +28,14 @@ class Timing:
 @attrs.frozen
 class Security:
     """
-    How one server is spoken to.
+    How the connection to one server is secured.
 
-    :ivar required: whether a server without TLS is refused; one that requires TLS gets it in any case.
-    :ivar name: the name, or address, that its certificate must have.
-    :ivar below: whether the transport is secure already, or must stay as it is, as with WebSocket.
+    :ivar required: whether a server without TLS is refused. A server that requires TLS always gets it.
+    :ivar name: the host name or address that the server's certificate must be for.
+    :ivar by_transport: whether the transport decides about TLS, as with WebSocket; the handshake then never starts it.
     """
 
     tls: Tls = Tls()
     required: bool = False
     name: str = ""
-    below: bool = False
+    by_transport: bool = False

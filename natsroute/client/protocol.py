@@ -1,29 +1,31 @@
 """
-One NATS connection, from TCP to its end: the handshake, the pings, and messages to whoever has their sid.
+One NATS connection, from TCP to its end: the handshake, the pings, and each message to its subscription.
 
-The handshake is INFO, CONNECT, PING, PONG; only then is the connection ready.
+The handshake is INFO, CONNECT, PING, PONG. The connection is ready when it is done, and not before. How far a protocol
+is, is its :class:`~natsroute.client.state.ProtocolState`.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime, ITLSTransport
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITLSTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from natsroute.client.auth import Credentials
+from natsroute.client.handshake import Handshake
 from natsroute.client.options import Security, Timing
+from natsroute.client.pings import Pings
+from natsroute.client.state import ProtocolEvent, ProtocolState
 from natsroute.client.transport.flow_control import FlowControl
 from natsroute.client.transport.tls import TlsSession
 from natsroute.client.transport.write_timeout import WriteTimeout
 from natsroute.errors import (
     ConnectionLostError,
     HandshakeError,
-    MisuseError,
     PermissionsError,
     ProtocolError,
     ServerError,
@@ -32,7 +34,7 @@ from natsroute.errors import (
     server_error,
 )
 from natsroute.wire import encoder
-from natsroute.wire.frames import ConnectOptions, Err, Info, Msg, Signal
+from natsroute.wire.frames import Err, Frame, Info, Msg, Signal
 from natsroute.wire.headers import HeaderValues, encode_headers
 from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, Parser
 
@@ -41,29 +43,37 @@ OnMessage = Callable[[Any], object]
 
 
 class _Transport(ITLSTransport, IPushProducer):
-    """A TCP transport whose reading can be paused, and that can change to TLS."""
+    """A TCP transport that can stop reading, and that can change to TLS."""
 
 
 class NatsProtocol(Protocol):
     """
     Speaks NATS over one transport.
 
+    Everything here is called on the reactor thread, and every Deferred fires there.
+
+    :param name: the connection's name, which the server's monitoring shows.
+    :param version: the version of this client.
+    :param message_type: the class of the messages: Msg, or a subclass of it.
+    :param on_login: called with this protocol when CONNECT is written. The server confirms what it writes together with
+        the login, so a protocol that is ready has the subscriptions that are made here.
+    :param on_info: called with each later INFO: the cluster has changed, or the server enters lame duck mode.
+    :param on_error: called with each ``-ERR`` after the handshake, and with each refused subscription in it.
+
+    :ivar state: how far it is.
     :ivar ready: a Deferred that fires with the server's :class:`~natsroute.wire.frames.Info` when the handshake is
         done, or fails with what prevented it: :class:`~natsroute.errors.HandshakeError`,
         :class:`~natsroute.errors.ServerError`, :class:`~natsroute.errors.ProtocolError` or
-        :class:`~natsroute.errors.ConnectionLostError`.
-    :ivar closed: a Deferred that fires with the exception that ended the connection.
-    :ivar info: what the server said last of itself.
-    :ivar rtt: seconds that the last PING took to its PONG, or None; a busy connection adds what waits before it.
+        :class:`~natsroute.errors.ConnectionLostError`. Cancelling it does not close the connection.
+    :ivar closed: a Deferred that fires with the exception that ended the connection, when the transport is gone. Do not
+        cancel it.
+    :ivar info: the server's last INFO.
+    :ivar rtt: seconds between the last PING and its PONG, or None. On a busy connection that includes the time in which
+        both wait behind other data.
     :ivar bytes_in: bytes received.
     :ivar bytes_out: bytes written.
-
-    :param on_info: told each later INFO: the cluster changes, or the server goes into lame duck mode.
-    :param message_type: what messages are made as: Msg, or a subclass of it.
-    :param on_msg: who gets the messages, by sid; the owner may change it at any time.
-    :param on_error: told each ``-ERR`` of a connection that is ready.
-    :param opening: called when CONNECT has been written; what it writes is confirmed together with that, so that a
-        connection which is ready has its subscriptions.
+    :ivar messages_out: messages written by :meth:`write_and_ping`.
+    :ivar unknown_sids: messages received for subscriptions that have ended.
     """
 
     transport: _Transport
@@ -79,72 +89,75 @@ class NatsProtocol(Protocol):
         timing: Timing = Timing(),
         max_control_line: int = DEFAULT_MAX_CONTROL_LINE,
         message_type: type[Msg] = Msg,
-        on_msg: Mapping[int, OnMessage] | None = None,
-        on_error: Callable[[ServerError], None] = lambda error: None,
-        on_info: Callable[[Info], None] = lambda info: None,
-        opening: Callable[[NatsProtocol], None] = lambda protocol: None,
+        on_login: Callable[[NatsProtocol], object] = lambda protocol: None,
+        on_info: Callable[[Info], object] = lambda info: None,
+        on_error: Callable[[ServerError], object] = lambda error: None,
     ) -> None:
+        self.state = ProtocolState.AWAITING_INFO
         self.ready: Deferred[Info] = Deferred()
         self.closed: Deferred[Exception] = Deferred()
         self.info = Info()
         self.rtt: float | None = None
-        self.bytes_in = self.bytes_out = 0
+        self.bytes_in = self.bytes_out = self.messages_out = 0
         self.unknown_sids = 0
         self._clock = clock
-        self._name = name
-        self._version = version
-        self._credentials = credentials
-        self._security = security
-        self._tls: TlsSession | None = None
-        self._tls_is_next = False
-        self._timing = timing
+        self._handshake = Handshake(name, version, credentials, security)
+        self._connect_timeout = timing.connect_timeout
         self._message_type = message_type
-        self._parser = Parser(max_control_line=max_control_line, message_type=message_type)
-        self._on_msg: Mapping[int, OnMessage] = {} if on_msg is None else on_msg
-        self._on_error = on_error
+        self._on_login = on_login
         self._on_info = on_info
-        self._opening = opening
-        self._is_greeted = False
-        self._is_ready = False
-        self._is_closed = False
-        self._reading = FlowControl(clock)
-        self._pongs: deque[Deferred[None]] = deque()
+        self._on_error = on_error
+        self._on_msg: dict[int, OnMessage] = {}  # by sid
+        self._parser = Parser(max_control_line=max_control_line, message_type=message_type)
+        self._tls: TlsSession | None = None
+        self._flow = FlowControl(clock)
+        self._write_timeout = WriteTimeout(clock, timing.write_timeout, self._end)
+        self._pings = Pings(clock, timing, self._flow, ping=self.ping, on_dead=self._end)
         self._timer: IDelayedCall | None = None
-        self._pings_outstanding = 0
+        self._next_pong = 0.0
         self._reason: Exception | None = None  # why this side ended it
         self._last_words: ServerError | None = None
-        self._next_pong = 0.0
-        self._stuck = WriteTimeout(clock, timing.write_timeout, self._end)
 
-    # -- commands ---------------------------------------------------------------------------------------------
+    # -- commands -----------------------------------------------------------------------------------------------------
 
     def pub(self, subject: str, payload: bytes, reply: str | None = None, headers: HeaderValues | None = None) -> None:
         """
-        Publish, without waiting for the server.
+        Publish. The server does not confirm it.
 
-        :raises SubjectError: the subject or the reply subject is not one.
-        :raises HeaderError: a header is not one.
+        :raises SubjectError: the subject or the reply subject is malformed.
+        :raises HeaderError: a header is malformed.
         """
         self.write(encoder.encode_pub(subject, payload, reply, encode_headers(headers) if headers else b""))
 
-    def sub(self, subject: str, sid: int, queue_group: str | None = None) -> None:
+    def sub(self, subject: str, sid: int, on_msg: OnMessage, queue_group: str | None = None) -> None:
         """
-        Subscribe; messages go to ``on_msg[sid]``.
+        Subscribe.
 
-        :raises SubjectError: the subject or the queue group is not one.
+        :param sid: the number of the subscription, chosen by the caller.
+        :param on_msg: called with each message.
+        :raises SubjectError: the subject or the queue group is malformed.
         """
         self.write(encoder.encode_sub(subject, sid, queue_group))
+        self._on_msg[sid] = on_msg
 
     def unsub(self, sid: int, max_messages: int | None = None) -> None:
-        """End a subscription, at once or after so many messages in all."""
+        """
+        End a subscription, now or after ``max_messages`` messages in all.
+
+        What is on its way is still delivered, until :meth:`forget`.
+        """
         self.write(encoder.encode_unsub(sid, max_messages))
+
+    def forget(self, sid: int) -> None:
+        """Deliver no more messages of a subscription."""
+        self._on_msg.pop(sid, None)
 
     def ping(self) -> Deferred[None]:
         """
-        Ask for a sign of life.
+        Send a PING.
 
-        :return: fires when the server has read all that was written before; fails with
-            :class:`~natsroute.errors.ConnectionLostError`.
+        :return: fires with the PONG, when the server has read all that was written before. Fails with
+            :class:`~natsroute.errors.ConnectionLostError`. Cancelling it has no effect on the connection.
         """
         asked = self._clock.seconds()
 
@@ -153,66 +166,86 @@ class NatsProtocol(Protocol):
 
         return self.write_and_ping(b"").addCallback(answered)
 
-    def write_and_ping(self, data: bytes) -> Deferred[None]:
-        """Write whole commands and a PING behind them; see :meth:`ping` for the Deferred."""
-        if self._is_closed:
+    def write_and_ping(self, data: bytes, messages: int = 0) -> Deferred[None]:
+        """
+        Write complete commands and a PING behind them; see :meth:`ping` for the Deferred.
+
+        :param messages: the number of messages in ``data``, for :attr:`messages_out`.
+        """
+        if not self.state.is_open:
             return fail(ConnectionLostError("the connection is closed"))
-        pong: Deferred[None] = Deferred()
-        self._pongs.append(pong)
+        self.messages_out += messages
         self.bytes_out += len(data) + len(encoder.PING)
         self.transport.write(data + encoder.PING)
-        return pong
+        return self._pings.sent()
 
     def write(self, data: bytes) -> None:
-        """Write whole commands."""
-        if not self._is_closed:
+        """Write complete commands; nothing happens if the connection is closed."""
+        if self.state.is_open:
             self.bytes_out += len(data)
             self.transport.write(data)
 
     def pause(self) -> None:
-        """Stop reading: the server, not this process, then holds what comes."""
-        self._reading.pause(self.transport)
+        """
+        Stop reading: the server, and not this process, then holds the messages.
+
+        Nothing happens during the handshake or while the server is left, since both need the server's answers.
+        """
+        if self.state is ProtocolState.READY:
+            self._flow.pause(self.transport)
 
     def resume(self) -> None:
         """Read again."""
-        if self._reading.paused:
-            self._pings_outstanding = 0
-        pause = self._reading.resume(self.transport)
-        if pause is not None and self._is_ready:
-            self.ping().addCallbacks(lambda _: self._reading.answered(pause), lambda lost: None)
+        if self._flow.paused:
+            self._pings.forgive()
+        pause = self._flow.resume(self.transport)
+        if pause is not None and self.state.is_established:
+            self.ping().addCallbacks(lambda _: self._flow.answered(pause), lambda lost: None)
 
     def drain(self) -> Deferred[None]:
         """
         End all subscriptions.
 
-        :return: fires when what was on its way for them is here; fails with
-            :class:`~natsroute.errors.ConnectionLostError`.
+        :return: fires when all of their messages that were on their way have arrived. Fails with
+            :class:`~natsroute.errors.ConnectionLostError`. Cancelling it has no effect on the connection.
         """
         for sid in self._on_msg:
             self.unsub(sid)
         return self.ping()
 
     def leave(self, reason: Exception) -> None:
-        """End all subscriptions, take what is on its way still, and end the connection."""
+        """
+        End all subscriptions, take the messages that are on their way, and close the connection.
+
+        :param reason: what :attr:`closed` fires with.
+        """
+        self._advance(ProtocolEvent.LEAVE)
         self.drain().addCallbacks(lambda _: self._end(reason, abort=False), lambda lost: None)
 
     def close(self) -> None:
-        """End the connection when all that was written has gone out."""
-        self._end(ConnectionLostError("the connection was closed by this side"), abort=False)
+        """
+        Close the connection when all that was written is sent, or at the latest after ``connect_timeout``.
 
-    # -- Twisted's side -----------------------------------------------------------------------------------------
+        Nothing that arrives later is delivered.
+        """
+        self._end(ConnectionLostError("this side closed the connection"), abort=False)
+
+    # -- Twisted's side -----------------------------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
-        self._timer = self._clock.callLater(self._timing.connect_timeout, self._handshake_timed_out)
-        if self._security.tls.first and self._security.required and not self._security.below:
-            self._start_tls()
+        self._timer = self._clock.callLater(self._connect_timeout, self._handshake_timed_out)
+        if self._handshake.begins_with_tls:
+            try:
+                self._start_tls()
+            except TlsError as error:
+                self._end(error)
 
     def dataReceived(self, data: bytes) -> None:
         self.bytes_in += len(data)
-        was_closed = self._is_closed  # TLS reads on until the other side has closed too
-        if was_closed:
-            return
+        state = self.state
+        if not state.is_open:
+            return  # TLS keeps reading until the other side has closed too
         # Looked up once for each chunk: a chunk holds hundreds of messages.
         on_msg = self._on_msg
         message_type = self._message_type
@@ -223,7 +256,7 @@ class NatsProtocol(Protocol):
                     try:
                         deliver = on_msg[frame.address.sid]
                     except KeyError:
-                        self.unknown_sids += 1  # it was on the way when its subscription ended
+                        self.unknown_sids += 1  # it was on its way when its subscription ended
                         continue
                     deliver(frame)
                 elif frame is Signal.PING:
@@ -231,162 +264,127 @@ class NatsProtocol(Protocol):
                 elif frame is Signal.PONG:
                     self._pong_received()
                 elif type(frame) is Info:
-                    self._info_received(frame)
-                    if self._tls_is_next:
-                        frames.close()
-                        self._change_to_tls()
-                        break
+                    self._info_received(frame, frames)
                 elif type(frame) is Err:
                     self._error_received(server_error(frame.text))
-                if self._is_closed:
-                    break
-        except ProtocolError as error:
+                if self.state is not state:
+                    state = self.state
+                    if not state.is_open:
+                        break
+        except (ProtocolError, HandshakeError) as error:
             self._end(error)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._is_closed = True
-        self._cancel_timer()
-        self._stuck.stop()
-        error = self._reason or self._last_words or self._tls_error(reason) or self._reading.cut_off()
+        state = self.state
+        self._advance(ProtocolEvent.LOST)
+        self._stop_timers()
+        self._write_timeout.stop()
+        tls_error = self._tls.error(reason) if state.is_handshake and self._tls is not None else None
+        error = self._reason or self._last_words or tls_error or self._flow.cut_off()
         if error is None:
             error = ConnectionLostError(reason.getErrorMessage())
-        pongs, self._pongs = self._pongs, deque()
-        for pong in pongs:
-            pong.errback(ConnectionLostError(str(error)))
-        if not self._is_ready:
+        self._pings.fail(error)
+        if state.is_handshake:
             self.ready.errback(error)
         self.closed.callback(error)
 
-    # -- what the server says -------------------------------------------------------------------------------------
-
-    def _info_received(self, info: Info) -> None:
-        first, self._is_greeted = not self._is_greeted, True
-        self.info = info
-        self._parser.max_payload = info.max_payload
-        if not first:
-            if self._is_ready:
-                self._on_info(info)
-            return
-        if self._security.below or self._tls is not None:
-            self._log_in()
-        elif info.tls_required or (self._security.required and info.tls_available):
-            self._tls_is_next = True
-        elif self._security.required:
-            self._end(TlsError("TLS was asked for, and the server does not offer it. Nothing was sent to it"))
-        else:
-            self._log_in()
-
-    def _change_to_tls(self) -> None:
-        self._tls_is_next = False
-        if self._parser.buffered:
-            # Whoever sits in between could put these bytes there, and have them taken for the server's.
-            self._end(ProtocolError("plain text behind INFO, where TLS must begin"))
-            return
-        self._start_tls()
-        if self._tls is not None:
-            self._log_in()
+    # -- the handshake ------------------------------------------------------------------------------------------------
 
     def _start_tls(self) -> None:
-        try:
-            self._tls = self._security.tls.session(self._security.name)
-            self.transport.startTLS(self._tls)
-        except MisuseError as error:
-            self._tls = None
-            self._end(TlsError(f"no TLS: {error}"))
-
-    def _tls_error(self, reason: Failure) -> Exception | None:
-        return None if self._tls is None or self._is_ready else self._tls.error(reason)
+        if self._parser.buffered:
+            # An attacker between us and the server could inject these bytes, and they would count as the server's.
+            raise ProtocolError("plain text behind INFO, where TLS must begin")
+        self._tls = self._handshake.start_tls()
+        self.transport.startTLS(self._tls)
 
     def _log_in(self) -> None:
-        try:
-            login = self._credentials.login(self.info.nonce)
-        except MisuseError as error:
-            self._end(HandshakeError(str(error)))
-            return
-        options = ConnectOptions(
-            name=self._name,
-            version=self._version,
-            login=login,
-            headers=self.info.headers,
-            tls_required=self._security.required,
-        )
-        self.write(encoder.encode_connect(options))
-        self._opening(self)
+        connect = self._handshake.connect(self.info)
+        self._advance(ProtocolEvent.LOG_IN)
+        self.write(connect)
+        self._on_login(self)
         self.ping().addCallbacks(self._handshake_done, lambda lost: None)
 
     def _handshake_done(self, _: None) -> None:
-        self._cancel_timer()
-        self._timer = self._clock.callLater(self._timing.ping_interval, self._keep_alive)
-        self._is_ready = True
-        self._stuck.watch(self.transport)
+        self._advance(ProtocolEvent.READY)
+        self._stop_timers()
+        self._pings.start()
+        self._write_timeout.watch(self.transport)
         self.ready.callback(self.info)
 
+    def _handshake_timed_out(self) -> None:
+        within = f"within {self._connect_timeout} s"
+        if self.state is not ProtocolState.AWAITING_INFO:
+            self._end(HandshakeError(f"no PONG {within}" + (", after TLS began" if self._tls is not None else "")))
+        elif self._tls is not None:
+            self._end(TlsError(f"no answer to TLS {within}. Check tls_first, and handshake_first in the server"))
+        else:
+            self._end(HandshakeError(f"no INFO {within}. If the server has handshake_first, set tls_first"))
+
+    # -- what the server says -----------------------------------------------------------------------------------------
+
+    def _info_received(self, info: Info, frames: Generator[Frame, None, None]) -> None:
+        self.info = info
+        self._parser.max_payload = info.max_payload
+        if self.state.is_established:
+            self._on_info(info)
+        elif self.state is ProtocolState.AWAITING_INFO:
+            if self._handshake.needs_tls(info):
+                self._advance(ProtocolEvent.START_TLS)
+                frames.close()  # what follows INFO goes back into the parser's buffer
+                self._start_tls()
+            self._log_in()
+
     def _ping_received(self) -> None:
-        # A server that reads nothing could make any number of PONGs wait here; that one comes is all it asks for.
+        # A server that does not read could make any number of PONGs wait here. It only needs to see that one comes.
         now = self._clock.seconds()
-        if not self._stuck.full or now >= self._next_pong:
+        if not self._write_timeout.full or now >= self._next_pong:
             self._next_pong = now + 1.0
             self.write(encoder.PONG)
 
     def _pong_received(self) -> None:
-        self._pings_outstanding = 0
-        self._stuck.progress()
-        if not self._pongs:
-            raise ProtocolError("a PONG that nobody asked for")
-        self._pongs.popleft().callback(None)
+        self._write_timeout.progress()
+        self._pings.answered()
 
     def _error_received(self, error: ServerError) -> None:
-        if not self._is_ready and not isinstance(error, PermissionsError):
+        if self.state.is_handshake and not isinstance(error, PermissionsError):
             self._end(error)
             return
         if not isinstance(error, (PermissionsError, SubscriptionLimitError)):
-            self._last_words = error  # the server ends the connection itself, and this is why
+            self._last_words = error  # the server ends the connection itself, and this is the reason
         self._on_error(error)
 
-    # -- time -----------------------------------------------------------------------------------------------------
+    # -- its life -----------------------------------------------------------------------------------------------------
 
-    def _handshake_timed_out(self) -> None:
-        within = f"within {self._timing.connect_timeout} s"
-        if self._is_greeted:
-            self._end(HandshakeError(f"no PONG {within}" + (", after TLS was begun" if self._tls is not None else "")))
-        elif self._tls is not None:
-            self._end(TlsError(f"no answer to TLS {within}. Look at tls_first, and at the server's handshake_first"))
-        else:
-            self._end(HandshakeError(f"no INFO {within}. If the server has handshake_first, set tls_first"))
-
-    def _keep_alive(self) -> None:
-        self._timer = self._clock.callLater(self._timing.ping_interval, self._keep_alive)
-        if self._reading.paused:
-            return  # an answer could not be read
-        if self._pings_outstanding >= self._timing.max_pings_outstanding:
-            self._end(ConnectionLostError(f"{self._pings_outstanding} pings without an answer"))
-            return
-        self._pings_outstanding += 1
-        self.ping().addErrback(lambda lost: None)
+    def _advance(self, event: ProtocolEvent) -> None:
+        self.state = self.state.after(event)
 
     def _end(self, reason: Exception, *, abort: bool = True) -> None:
-        if self._is_closed:
+        state = self.state
+        if not state.is_open:
             return
-        self._is_closed = True
+        self._advance(ProtocolEvent.CLOSE)
         self._reason = reason
-        self._cancel_timer()
-        self._stuck.let_go()
+        self._stop_timers()
+        self._write_timeout.unwatch()
         if abort:
             self.transport.abortConnection()
-            return
-        if self._reading.paused:
-            self.resume()  # a transport that does not read would not notice its end
-        self.transport.loseConnection()
-        self._timer = self._clock.callLater(self._timing.connect_timeout, self.transport.abortConnection)
+        else:
+            if self._flow.paused:
+                self.resume()  # a transport that does not read would not notice its end
+            self._timer = self._clock.callLater(self._connect_timeout, self.transport.abortConnection)
+            self.transport.loseConnection()
+        if state.is_handshake:
+            self.ready.errback(reason)
 
-    def _cancel_timer(self) -> None:
+    def _stop_timers(self) -> None:
+        self._pings.stop()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
 
 class NatsFactory(Factory):
     """
-    Builds the :class:`NatsProtocol` of each attempt.
+    Builds the :class:`NatsProtocol` of an attempt.
 
     :param build: makes a protocol that has no transport yet.
     """
@@ -394,9 +392,4 @@ class NatsFactory(Factory):
     noisy = False
 
     def __init__(self, build: Callable[[], NatsProtocol]) -> None:
-        self._build = build
-
-    def buildProtocol(self, addr: IAddress | None) -> NatsProtocol:
-        protocol = self._build()
-        protocol.factory = self
-        return protocol
+        self.protocol = build

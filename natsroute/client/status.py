@@ -1,38 +1,27 @@
-"""What a connection tells of itself."""
+"""What a connection reports: each change as it happens, and its status at any time."""
 
 from __future__ import annotations
-
-import enum
 
 import attrs
 
 from natsroute.client.servers import Server
+from natsroute.client.state import ConnectionEvent, State
 from natsroute.errors import ServerError
-
-
-class State(enum.Enum):
-    """What a connection tells its observers."""
-
-    CONNECTED = "connected"
-    LAME_DUCK = "leaving"
-    DISCONNECTED = "disconnected"
-    CONNECT_FAILED = "connect failed"
-    CLOSED = "closed"
 
 
 @attrs.frozen
 class Change:
     """
-    A change of a connection.
+    A change that the observers of a connection are told of.
 
-    :ivar state: CONNECTED: the handshake is done and the subscriptions are with the server; LAME_DUCK: the server goes
-        away soon, and the connection moves to another; DISCONNECTED: it was connected and is no longer; CONNECT_FAILED:
-        an attempt failed; CLOSED: it was stopped, which is no DISCONNECTED.
-    :ivar server: the server concerned, None for CLOSED.
-    :ivar reason: why, for LAME_DUCK, DISCONNECTED and CONNECT_FAILED.
+    :ivar event: CONNECTED: a server has accepted the login and read the subscriptions. LAME_DUCK: the server shuts down
+        soon, and the connection moves to another one. DISCONNECTED: a server that was connected is no longer.
+        CONNECT_FAILED: an attempt failed. CLOSED: the connection was stopped; no DISCONNECTED comes before it.
+    :ivar server: the server of the change; None for CLOSED.
+    :ivar reason: the cause of LAME_DUCK, DISCONNECTED and CONNECT_FAILED; otherwise None.
     """
 
-    state: State
+    event: ConnectionEvent
     server: Server | None = None
     reason: Exception | None = None
 
@@ -40,16 +29,16 @@ class Change:
 @attrs.frozen
 class Status:
     """
-    How a connection is. The totals are of its whole life, over all reconnects.
+    The status of a connection at one moment. Totals are counted over all of its servers.
 
-    :ivar state: what it told last.
+    :ivar state: what it is doing.
     :ivar server: the server that it is connected to, or None.
-    :ivar rtt: seconds that the server took to answer its last PING, or None.
-    :ivar reconnects: how often it was connected again.
+    :ivar rtt: seconds between the last PING and its PONG, or None.
+    :ivar reconnects: how often it has connected again.
     :ivar messages_in: messages received.
-    :ivar bytes_in: bytes received, as they came over the wire (before TLS).
-    :ivar messages_out: messages published, those sent again counted again.
-    :ivar bytes_out: bytes written, likewise.
+    :ivar bytes_in: bytes received from the transport (with TLS: decrypted).
+    :ivar messages_out: messages published; a message that was sent again counts again.
+    :ivar bytes_out: bytes written to the transport (with TLS: before encryption).
     :ivar last_error: the last ``-ERR`` of a server, or None.
     """
 

@@ -1,4 +1,4 @@
-"""A subscription: a subject, perhaps a queue group, and what waits because its receiver is busy."""
+"""A subscription: hands messages to a receiver, and keeps what arrives while the receiver is busy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from twisted.logger import Logger
 from natsroute.errors import PendingLimitError, PermissionsError
 from natsroute.wire.frames import Msg
 
-#: What to do when more messages come than may wait: read no more until half is handled, or drop.
+#: What happens when more messages are pending than the limits allow: reading pauses until half of them are handled, or
+#: messages are dropped.
 PendingPolicy = Literal["pause", "drop_oldest", "drop_newest"]
 PENDING_POLICIES: tuple[PendingPolicy, ...] = get_args(PendingPolicy)
 
@@ -22,9 +23,9 @@ PENDING_POLICIES: tuple[PendingPolicy, ...] = get_args(PendingPolicy)
 @attrs.frozen
 class PendingLimits:
     """
-    How much may wait for a busy receiver, and what becomes of more.
+    How much may wait for a busy receiver, and what happens above that.
 
-    :ivar messages: messages.
+    :ivar messages: number of messages.
     :ivar bytes: bytes of their payloads and headers.
     """
 
@@ -34,42 +35,49 @@ class PendingLimits:
 
 
 class Owner(Interface):
-    """What a subscription asks of its connection."""
+    """
+    What a subscription asks of those that it belongs to.
+
+    An interface and not four callables: they come from one object, and a connection may have thousands of
+    subscriptions.
+    """
 
     def pause(self, subscription: Subscription) -> None:
-        """Read no more until it is resumed."""
+        """Stop reading until the subscription resumes."""
 
     def resume(self, subscription: Subscription) -> None:
         """Read again."""
 
     def forget(self, subscription: Subscription) -> None:
-        """It has had its last message."""
+        """Drop a subscription that has had its last message."""
 
     def unsubscribe(self, subscription: Subscription, max_messages: int | None) -> None:
-        """Tell the server, at once or after so many messages in all."""
+        """End it, now or after ``max_messages`` messages in all."""
 
 
 class Subscription:
     """
     Hands messages to a receiver, one after the other.
 
-    The receiver is called with each message. If it returns a Deferred, no message follows until that has fired (with
-    whatever result); anything else means "next". What comes in between waits here. Above ``limits`` an episode begins:
-    the connection is asked to stop reading, or messages are dropped, as the policy says. It ends at half.
+    :param on_msg: called with each message. If it returns a Deferred, the next message follows when that has fired,
+        with any result; otherwise it follows at once. Messages that arrive before are pending. An exception is logged.
+    :param limits: if more is pending, reading pauses or messages are dropped, as the policy says.
+    :param on_overflow: called with :class:`~natsroute.errors.PendingLimitError` when the limits are first exceeded, and
+        not again before half of them is reached. An exception is logged.
 
-    :param on_overflow: told the beginning of each episode.
-
+    :ivar sid: its number on the wire.
+    :ivar subject: the subject, which may have wildcards.
+    :ivar queue_group: the queue group, or None.
     :ivar received: messages so far.
     :ivar dropped: those of them that were dropped.
-    :ivar refused: why the server does not send any, or None; asked again at the next reconnect.
-    :ivar pending: messages that wait.
+    :ivar refused: why the server does not send any, or None. It is asked again at the next reconnect.
     """
 
     log = Logger()
 
     def __init__(
         self,
-        connection: Owner,
+        owner: Owner,
         sid: int,
         subject: str,
         queue_group: str | None,
@@ -83,34 +91,39 @@ class Subscription:
         self.received = self.dropped = 0
         self.refused: PermissionsError | None = None
         self._max_messages: int | None = None
-        self._connection = connection
+        self._owner = owner
         self._on_msg = on_msg
         self._limits = limits
         self._on_overflow = on_overflow
         self._overflowing = False
-        self._waiting: deque[Msg] = deque()
-        self._waiting_bytes = 0
+        self._pending: deque[Msg] = deque()
+        self._pending_bytes = 0
         self._holds = 0
-        self._pumping = False
-        # Whether a message can be handed over as it comes: one look for each message, and not one at all of the above.
+        self._releasing = False
+        # Whether a message can be handed over as it arrives. One test for each message, instead of all of the above.
         self._is_direct = True
 
     @property
     def pending(self) -> int:
         """Messages that wait for the receiver."""
-        return len(self._waiting)
+        return len(self._pending)
 
     @property
     def pending_subjects(self) -> list[str]:
-        """The subject of each of them."""
-        return [msg.subject for msg in self._waiting]
+        """The subject of each pending message."""
+        return [msg.subject for msg in self._pending]
+
+    @property
+    def left(self) -> int | None:
+        """Messages that are still to come, or None if there is no end."""
+        return None if self._max_messages is None else self._max_messages - self.received
 
     def deliver(self, msg: Msg) -> None:
         """Take a message from the connection."""
         self.received += 1
         if not self._is_direct and self._took(msg):
             return
-        # As _hand_over(), without the call: this is the way of nearly every message.
+        # The same as _hand_over(), without the call: nearly every message comes this way.
         try:
             busy = self._on_msg(msg)
         except Exception:
@@ -120,81 +133,76 @@ class Subscription:
             self._wait_for(busy)
 
     def hold(self) -> None:
-        """Hand over nothing more until :meth:`release` has been called as often as this."""
+        """Hand over no more messages, until :meth:`release` has been called as often as this."""
         self._holds += 1
         self._is_direct = False
 
     def release(self) -> None:
-        """Undo one :meth:`hold`; after the last, what waited is handed over."""
+        """Undo one :meth:`hold`. After the last one, pending messages are handed over."""
         self._holds -= 1
-        if self._pumping:
-            return  # called by a receiver that was quick: the loop below goes on
-        self._pumping = True
+        if self._releasing:
+            return  # called by a receiver that was done at once: the loop below continues
+        self._releasing = True
         try:
-            while self._waiting and not self._holds:
-                msg = self._waiting.popleft()
-                self._waiting_bytes -= msg.size
+            while self._pending and not self._holds:
+                msg = self._pending.popleft()
+                self._pending_bytes -= msg.size
                 self._hand_over(msg)
         finally:
-            self._pumping = False
+            self._releasing = False
             self._is_direct = not self._holds and self._max_messages is None
         if self._overflowing and not self._is_above(self._limits.messages // 2, self._limits.bytes // 2):
             self._overflowing = False
-            self._connection.resume(self)
+            self._owner.resume(self)
 
     def unsubscribe(self, max_messages: int | None = None) -> None:
         """
-        End the subscription, at once or when it has had so many messages in all. What waits is still handed over.
+        End the subscription, now or after a number of messages. Pending messages are still handed over.
 
-        :param max_messages: counted from the subscription's beginning.
+        :param max_messages: counted from the beginning of the subscription.
         """
-        self._connection.unsubscribe(self, max_messages)
+        self._owner.unsubscribe(self, max_messages)
+
+    def end_at(self, max_messages: int) -> None:
+        """Take no more than ``max_messages`` in all."""
+        self._max_messages = max_messages
+        self._is_direct = False
+
+    def _took(self, msg: Msg) -> bool:
+        """Whether a message is pending or was dropped, instead of being handed over."""
+        if self.left == 0:
+            self._owner.forget(self)
+        if not self._holds and not self._pending:
+            return False
+        self._pending.append(msg)
+        self._pending_bytes += msg.size
+        if self._is_above(self._limits.messages, self._limits.bytes):
+            self._overflow()
+        return True
 
     def _is_above(self, messages: int, size: int) -> bool:
-        return len(self._waiting) > messages or self._waiting_bytes > size
+        return len(self._pending) > messages or self._pending_bytes > size
 
     def _overflow(self) -> None:
         limits, begins = self._limits, not self._overflowing
         self._overflowing = True
         error = (
-            PendingLimitError(self.subject, self.queue_group, len(self._waiting), self._waiting_bytes, limits.policy)
+            PendingLimitError(self.subject, self.queue_group, len(self._pending), self._pending_bytes, limits.policy)
             if begins
             else None
         )
         if limits.policy == "pause":
-            self._connection.pause(self)
+            self._owner.pause(self)
         else:
             while self._is_above(limits.messages, limits.bytes):
-                msg = self._waiting.popleft() if limits.policy == "drop_oldest" else self._waiting.pop()
-                self._waiting_bytes -= msg.size
+                msg = self._pending.popleft() if limits.policy == "drop_oldest" else self._pending.pop()
+                self._pending_bytes -= msg.size
                 self.dropped += 1
         if error is not None:
             try:
                 self._on_overflow(error)
             except Exception:
-                self.log.failure("The observer of {subject}'s limits raised an exception", subject=self.subject)
-
-    @property
-    def left(self) -> int | None:
-        """How many messages are to come still; None: any number."""
-        return None if self._max_messages is None else self._max_messages - self.received
-
-    def end_at(self, max_messages: int) -> None:
-        """It has its last message when it has had so many."""
-        self._max_messages = max_messages
-        self._is_direct = False
-
-    def _took(self, msg: Msg) -> bool:
-        """Whether a message waits, or was dropped, instead of being handed over."""
-        if self.left == 0:
-            self._connection.forget(self)
-        if not self._holds and not self._waiting:
-            return False
-        self._waiting.append(msg)
-        self._waiting_bytes += msg.size
-        if self._is_above(self._limits.messages, self._limits.bytes):
-            self._overflow()
-        return True
+                self.log.failure("on_overflow of {subject} raised an exception", subject=self.subject)
 
     def _hand_over(self, msg: Msg) -> None:
         try:

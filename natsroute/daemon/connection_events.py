@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from natsroute.client.connection import Connection
-from natsroute.client.status import Change, State
+from natsroute.client.state import ConnectionEvent
+from natsroute.client.status import Change
 from natsroute.errors import NatsrouteError, PendingLimitError, ServerError, SlowConsumerError
 from natsroute.ledger import RouteCounters
 from natsroute.routes.route import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER
 from natsroute.routes.runner import ConnectionRunner
 
-_NAMES = {State.CONNECTED: CONNECTED, State.DISCONNECTED: DISCONNECTED}
+_NAMES = {ConnectionEvent.CONNECTED: CONNECTED, ConnectionEvent.DISCONNECTED: DISCONNECTED}
 
 
 class ConnectionEvents:
@@ -38,8 +39,8 @@ class ConnectionEvents:
     def _on_change(self, change: Change) -> None:
         if isinstance(change.reason, SlowConsumerError):
             self._fire(SLOW_CONSUMER, change.reason, change.server)
-        if change.state in _NAMES:
-            self._runner.fire(_NAMES[change.state], str(change.server))
+        if change.event in _NAMES:
+            self._runner.fire(_NAMES[change.event], str(change.server))
         elif isinstance(change.reason, ServerError):
             self._fire(ERROR, change.reason, change.server)
 

@@ -7,7 +7,8 @@ from twisted.logger import Logger
 
 from natsroute.client.connection import Connection
 from natsroute.client.servers import Server
-from natsroute.client.status import Change, State
+from natsroute.client.state import ConnectionEvent
+from natsroute.client.status import Change
 from natsroute.errors import PendingLimitError, ServerError
 from natsroute.wire.headers import printable
 
@@ -57,7 +58,7 @@ class ConnectionLog:
         if change.server is None:
             return
         server, reason = str(change.server), printable(str(change.reason).rstrip("."))
-        if change.state is State.CONNECTED:
+        if change.event is ConnectionEvent.CONNECTED:
             self._failures.pop(change.server, None)
             self._server_errors.pop(name, None)
             version = connection.info.version if connection.info else ""
@@ -67,11 +68,11 @@ class ConnectionLog:
                 server=server,
                 version=printable(version),
             )
-        elif change.state is State.LAME_DUCK:
+        elif change.event is ConnectionEvent.LAME_DUCK:
             self.log.info(
                 "{name}: {server} shuts down soon (lame duck mode); moving to another server", name=name, server=server
             )
-        elif change.state is State.DISCONNECTED:
+        elif change.event is ConnectionEvent.DISCONNECTED:
             self.log.warn("{name}: lost {server}: {reason}; reconnecting", name=name, server=server, reason=reason)
         elif self._failures.get(change.server) != reason:
             if len(self._failures) >= _MAX_SERVERS:  # a cluster may change its members for years

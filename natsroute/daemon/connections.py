@@ -8,7 +8,6 @@ from natsroute.client.auth import CredentialsSource
 from natsroute.client.connection import Connection
 from natsroute.client.server_pool import ServerPool
 from natsroute.client.servers import Server
-from natsroute.client.status import State
 from natsroute.client.transport.websocket import with_autobahn
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.credentials import checked_tls, credentials_source
@@ -73,7 +72,7 @@ class Connections:
     @property
     def connected(self) -> bool:
         """Whether each of them is connected, and the server has its subscription."""
-        return all(connection.state is State.CONNECTED for connection in self.all)
+        return all(connection.state.is_connected for connection in self.all)
 
     def use(self, server: Server) -> None:
         """Use this server instead of those of the settings."""

@@ -11,7 +11,8 @@ from twisted.logger import Logger
 
 from natsroute.client.auth import CredentialsSource
 from natsroute.client.connection import Connection
-from natsroute.client.status import Change, State
+from natsroute.client.state import ConnectionEvent
+from natsroute.client.status import Change
 from natsroute.daemon.connection_events import ConnectionEvents
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connections import Connections
@@ -203,9 +204,9 @@ def _join(connection: Connection, worker: PublishWorker) -> None:
     """Tell a publish worker what happens to its connection."""
 
     def on_change(change: Change) -> None:
-        if change.state is State.CONNECTED:
+        if change.event is ConnectionEvent.CONNECTED:
             worker.connected()
-        elif change.state is State.DISCONNECTED:
+        elif change.event is ConnectionEvent.DISCONNECTED:
             worker.disconnected(cleanly=isinstance(change.reason, ServerLeftError))
 
     def on_error(error: ServerError) -> None:

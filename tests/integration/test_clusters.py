@@ -12,7 +12,8 @@ from natsroute import EventRoutes, NatsrouteService
 from natsroute.client.connection import Connection
 from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import parse_url
-from natsroute.client.status import Change, State
+from natsroute.client.state import ConnectionEvent, State
+from natsroute.client.status import Change
 from natsroute.wire.frames import Msg
 from tests.support.certificates import Certificates
 from tests.support.login_case import LoginTestCase
@@ -167,7 +168,9 @@ class OutageTests(ClusterTestCase):
         left: list[float] = []
         for connection in service.connections:
             connection.observe(
-                lambda change: left.append(self.reactor.seconds()) if change.state is State.DISCONNECTED else None
+                lambda change: (
+                    left.append(self.reactor.seconds()) if change.event is ConnectionEvent.DISCONNECTED else None
+                )
             )
         paused = self.reactor.seconds()
         self.nodes[0].pause()
@@ -196,7 +199,10 @@ class OutageTests(ClusterTestCase):
         await self.feed(feeder, 3.0, outcomes)
         at = await sent
         await self.until(lambda: len(changes) == 3 * len(service.connections))
-        self.assertEqual({change.state for change in changes}, {State.LAME_DUCK, State.DISCONNECTED, State.CONNECTED})
+        self.assertEqual(
+            {change.event for change in changes},
+            {ConnectionEvent.LAME_DUCK, ConnectionEvent.DISCONNECTED, ConnectionEvent.CONNECTED},
+        )
         self.assertIn("lame duck", str(changes[0].reason))
         self.assertLess(self.gap(passed, at), 1.0)
         await self.until(lambda: service.publisher.account().confirmed == service.publisher.account().published)

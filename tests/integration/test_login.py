@@ -6,7 +6,7 @@ from twisted.internet.task import deferLater
 
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
 from natsroute.client.auth import Credentials
-from natsroute.client.status import State
+from natsroute.client.state import State
 from natsroute.errors import AuthenticationExpiredError, AuthorizationError
 from tests.support.login_case import LoginTestCase
 from tests.support.nats_accounts import Nkey, Operator

@@ -13,7 +13,7 @@ from natsroute import Event, EventRoutes, NatsrouteService
 from natsroute.client.connection import Connection
 from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import parse_url
-from natsroute.client.status import State
+from natsroute.client.state import State
 from natsroute.wire.frames import Msg
 from tests.support.log_recorder import LogRecorder
 from tests.support.server_case import OneServerTestCase, ServerTestCase
@@ -182,9 +182,9 @@ class NoNatsServerTests(ServerTestCase):
             (INFO + b"MSG a 1 -5\r\n", "not a number"),
             (INFO + b"HMSG a 1 10 5\r\nxxxxx\r\n", "a header longer than its message"),
             (INFO + b"MSG a 1 99999999\r\n", "above max_payload"),
-            (b"PONG\r\n" + INFO, "a PONG that nobody asked for"),
+            (b"PONG\r\n" + INFO, "a PONG without a PING"),
             (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n", "CR LF"),
-            (b'INFO {"tls_required":true}\r\n', "no PONG within 0.2 s, after TLS was begun"),
+            (b'INFO {"tls_required":true}\r\n', "no PONG within 0.2 s, after TLS began"),
             (b"", "no INFO within 0.2 s"),
             (INFO, "no PONG within 0.2 s"),
         ]:

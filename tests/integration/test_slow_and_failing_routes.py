@@ -105,7 +105,7 @@ class CutOffTests(OneServerTestCase):
         await self.until(lambda: service.connected)
         await feeder.publish("in", b"last")
         await self.until(lambda: handled[-1:] == [b"last"])
-        self.assertEqual(len(log.matching("perhaps the server cut off a slow consumer")), 1)
+        self.assertEqual(len(log.matching("The server probably cut off a slow consumer")), 1)
         self.assertEqual(service.ledger().differences(), [])
 
 

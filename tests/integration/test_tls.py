@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.task import deferLater
 
-from natsroute.client.status import State
+from natsroute.client.state import ConnectionEvent
 from tests.support.certificates import Certificates
 from tests.support.login_case import LoginTestCase
 from tests.support.secret_watch import secret
@@ -221,10 +221,13 @@ class RefusedTlsTests(TlsTestCase):
         service = await self.assert_connects(nats_url=server.url, **self.trusted)
         await server.stop()
         server.config = "debug: true, trace: true"
+        last: dict[int, ConnectionEvent] = {}
+        for number, connection in enumerate(service.connections):
+            connection.observe(lambda change, number=number: last.__setitem__(number, change.event))
         await server.start()
         await self.until(lambda: self.log.matching("does not offer it"))
         await deferLater(self.reactor, 0.3)
-        await self.until(lambda: {each.state for each in service.connections} == {State.CONNECT_FAILED})
+        await self.until(lambda: [*last.values()] == [ConnectionEvent.CONNECT_FAILED] * len(service.connections))
         self.assertEqual([line for line in server.log if "[CONNECT" in line], [])
 
 

@@ -67,9 +67,9 @@ class WebSocketTestCase(TestCase):
         below = HostnameEndpoint(self.reactor, "127.0.0.1", port)
         return WebSocketEndpoint(self.reactor, below, url=f"ws://127.0.0.1:{port}/", timeout=timeout)
 
-    async def connect(self, on_msg: dict[int, Any] | None = None, endpoint: Any = None) -> NatsProtocol:
+    async def connect(self, endpoint: Any = None) -> NatsProtocol:
         """Connect a protocol, and wait until it is ready."""
-        factory = NatsFactory(lambda: NatsProtocol(self.reactor, name="x", version="1", on_msg=on_msg))
+        factory = NatsFactory(lambda: NatsProtocol(self.reactor, name="x", version="1"))
         protocol: NatsProtocol = await (endpoint or self.endpoint()).connect(factory)
         self.addCleanup(protocol.closed.addErrback, lambda _: None)
         self.addCleanup(protocol.close)
@@ -100,8 +100,8 @@ class RealServerTests(WebSocketTestCase):
     async def test_a_large_payload(self) -> None:
         """1 MiB of any bytes there and back, and then as much as the server takes."""
         arrived: list[Any] = []
-        protocol = await self.connect({1: arrived.append})
-        protocol.sub("large", 1)
+        protocol = await self.connect()
+        protocol.sub("large", 1, arrived.append)
         for size in (1024 * 1024, 2 * 1024 * 1024):
             payload = os.urandom(size)
             protocol.pub("large", payload)
@@ -111,8 +111,8 @@ class RealServerTests(WebSocketTestCase):
     async def test_many_messages(self) -> None:
         """20,000 messages in order, with sizes around those at which WebSocket encodes a length differently."""
         arrived: list[bytes] = []
-        protocol = await self.connect({1: lambda msg: arrived.append(msg.data)})
-        protocol.sub("many", 1)
+        protocol = await self.connect()
+        protocol.sub("many", 1, lambda msg: arrived.append(msg.data))
         sent = [b"%d " % number + b"x" * (number % 300) for number in range(20_000)]
         for payload in sent:
             protocol.pub("many", payload)
@@ -123,9 +123,9 @@ class RealServerTests(WebSocketTestCase):
     async def test_pause_and_resume(self) -> None:
         """While reading is paused nothing comes. Then everything comes."""
         arrived: list[int] = []
-        reader = await self.connect({1: lambda msg: arrived.append(len(msg.data))})
+        reader = await self.connect()
         writer = await self.connect()
-        reader.sub("a", 1)
+        reader.sub("a", 1, lambda msg: arrived.append(len(msg.data)))
         await reader.ping()
         reader.pause()
         for _ in range(200):
@@ -139,16 +139,16 @@ class RealServerTests(WebSocketTestCase):
     async def test_close(self) -> None:
         """Everything that was written goes out, also if there is something left to read."""
         arrived: list[Any] = []
-        reader = await self.connect({1: arrived.append})
-        reader.sub("a", 1)
+        reader = await self.connect()
+        reader.sub("a", 1, arrived.append)
         await reader.ping()
-        writer = await self.connect({1: lambda msg: None})
-        writer.sub("a", 1)
+        writer = await self.connect()
+        writer.sub("a", 1, lambda msg: None)
         for _ in range(1_000):
             writer.pub("a", b"x" * 10_000)
         began = self.reactor.seconds()
         writer.close()
-        self.assertIn("closed by this side", str(await writer.closed))
+        self.assertIn("this side closed the connection", str(await writer.closed))
         self.assertLess(self.reactor.seconds() - began, TIMEOUT / 2, "the server did not close too")
         await until(lambda: len(arrived) == 1_000, self.reactor)
 

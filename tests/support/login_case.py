@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from natsroute import EventRoutes, NatsrouteService, Settings
-from natsroute.client.status import State
+from natsroute.client.state import ConnectionEvent
 from natsroute.errors import SettingError
 from tests.support.log_recorder import LogRecorder
 from tests.support.server_case import ServerTestCase
@@ -56,9 +56,9 @@ class LoginTestCase(ServerTestCase):
         service = self.start_service(**settings)
         connection = service.connections[0]
         attempts: list[object] = []
-        connection.observe(lambda change: attempts.append(change.state))
+        connection.observe(lambda change: attempts.append(change.event))
         await self.until(lambda: len(attempts) >= 2)
-        self.assertEqual(set(attempts), {State.CONNECT_FAILED})
+        self.assertEqual(set(attempts), {ConnectionEvent.CONNECT_FAILED})
         lines = self.log.matching("Cannot use")
         self.assertEqual(len(lines), 1, lines)
         for word in words:
