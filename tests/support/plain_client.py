@@ -165,7 +165,7 @@ class PlainClient:
         new = self.socket.recv(1 << 20)
         if not new:
             raise ConnectionError(f"the server closed the connection; unread: {self._data[:100]!r}")
-        data, position = self._data + new, 0
+        data, position, errors = self._data + new, 0, None
         while (end := data.find(b"\r\n", position)) >= 0:
             line = data[position:end]
             after = end + 2
@@ -186,9 +186,11 @@ class PlainClient:
             elif line.startswith(b"INFO "):
                 self.infos.append(json.loads(line[5:]))
             elif line.startswith(b"-ERR"):
-                self._data = data[after:]  # so that a caller may go on after the error
-                self._on_error(line.decode("utf-8", "replace"))
+                errors = [*(errors or ()), line]
             else:
                 raise ConnectionError(f"the server sent {line!r}")
             position = after
         self._data = data[position:]
+        if errors:
+            for line in errors:
+                self._on_error(line.decode("utf-8", "replace"))
