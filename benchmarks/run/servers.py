@@ -14,7 +14,7 @@ from typing import Any
 
 from natsroute.daemon.nats_server import LogLine, ServerLog, server_command
 
-# What nats-server warns of because the benchmark's certificate verifies nobody.
+# Warnings of nats-server about the benchmark's configuration of TLS, which asks for no client certificates.
 _EXPECTED = re.compile(r"allow_non_tls|insecure", re.IGNORECASE)
 _START_TIMEOUT = 20.0
 _COUNT_TIMEOUT = 1.0

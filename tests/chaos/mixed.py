@@ -190,7 +190,7 @@ def _outcome(publisher: NatsroutePublisher, routes: BusyRoutes, actions: Actions
         {
             **attrs.asdict(totals),
             "published by routes": routes.record.published,
-            "published beside": comparison.published,
+            "published outside routes": comparison.published,
             "confirmed": comparison.sent,
             "failed to publish": dict(comparison.reasons),
             "resent": ledger.publisher.resent,

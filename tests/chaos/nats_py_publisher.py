@@ -27,7 +27,7 @@ RECONNECT_WAIT = 0.05
 
 
 async def _ignore(problem: Exception) -> None:
-    """What nats-py reports beside: an error for each attempt to connect."""
+    """nats-py reports an error for each attempt to connect."""
 
 
 async def publish(rate: float, turn: float, reporter: OutcomeReporter, url: str, interval: float) -> None:

@@ -216,13 +216,13 @@ def _sends_after_handshake(data: bytes, **fields: Any) -> Script:
     return script
 
 
-async def _drips(client: Client) -> None:
+async def _sends_info_slowly(client: Client) -> None:
     for byte in info():
         client.write(bytes([byte]))
         await client.pause(0.02)
 
 
-async def _crumbles(client: Client) -> None:
+async def _sends_endless_info(client: Client) -> None:
     """Each client reads pieces of other sizes, and finds elsewhere that the line is too long."""
     chance = random.Random()
     client.write(b"INFO {")
@@ -262,8 +262,8 @@ class BeforeHandshakeTests(HostileTestCase):
         await self.run_all(
             [
                 Case("INFO without end", "a line of more than", _floods(b"INFO {", data=b" " * CHUNK, times=2_000)),
-                Case("INFO without end, in pieces", "a line of more than", _crumbles),
-                Case("INFO for ever", "no PONG within 0.5 s", _floods(info(), data=info(x="x" * 9_000), times=100_000)),
+                Case("INFO without end, in pieces", "a line of more than", _sends_endless_info),
+                Case("INFO forever", "no PONG within 0.5 s", _floods(info(), data=info(x="x" * 9_000), times=100_000)),
                 Case(
                     "INFO with 100,000 connect_urls",
                     "a line of more than",
@@ -298,13 +298,13 @@ class BeforeHandshakeTests(HostileTestCase):
                     _floods(info() + b"MSG ", data=b"a" * CHUNK, times=100 * 1024**2 // CHUNK),
                 ),
                 Case("silence", "no INFO within 0.5 s", _nothing),
-                Case("silence behind INFO", "no PONG within 0.5 s", _sends(info())),
-                Case("a byte now and then", "no INFO within 0.5 s", _drips),
+                Case("silence after INFO", "no PONG within 0.5 s", _sends(info())),
+                Case("a byte now and then", "no INFO within 0.5 s", _sends_info_slowly),
                 Case("closed at once", "closed cleanly", _closes),
                 Case("RST at once", "non-clean", _resets),
-                Case("PINGs for ever", "no PONG within 0.5 s", _floods(info(), data=b"PING\r\n", times=10**9)),
+                Case("PINGs forever", "no PONG within 0.5 s", _floods(info(), data=b"PING\r\n", times=10**9)),
                 Case(
-                    "-ERR in place of a PONG",
+                    "-ERR instead of a PONG",
                     "Cannot use",
                     _sends(info() + b"-ERR '" + b"x" * 300 + b"'\r\n" * 3),
                 ),
@@ -315,7 +315,7 @@ class BeforeHandshakeTests(HostileTestCase):
 class AfterHandshakeTests(HostileTestCase):
     """Servers that complete the handshake first."""
 
-    async def test_nonsense(self) -> None:
+    async def test_malformed_frames(self) -> None:
         """natsroute closes the connection."""
         await self.start()
         await self.run_all(
@@ -419,7 +419,7 @@ class TlsTests(HostileTestCase):
         await self.run_all(
             [
                 Case("plain text", "the answer is not TLS", _sends(info())),
-                Case("plain text for ever", "the answer is not TLS", _floods(info(), data=info(), times=10**6)),
+                Case("plain text forever", "the answer is not TLS", _floods(info(), data=info(), times=10**6)),
             ]
         )
 

@@ -155,7 +155,7 @@ class RefusedLoginTests(LoginTestCase):
         )
         self.assertEqual(len(self.log.matching("others than its owner can read this file")), 1)
 
-    def test_files_that_are_none(self) -> None:
+    def test_malformed_files(self) -> None:
         """They are found at the start."""
         creds = Operator().creds("alice")
         seed = Nkey().seed

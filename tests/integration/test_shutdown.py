@@ -196,7 +196,7 @@ class ShutdownTests(OneServerTestCase):
         self.assert_exact(service, 1, 0, 0, 1)
 
     async def test_a_route_that_stops_the_service(self) -> None:
-        """It waits for its own end. The call is cancelled when its time is over, the stop is not."""
+        """The call waits for the stop, and the stop for the call. After drain_timeout the call is cancelled."""
         event_route, ended = EventRoutes(), []
 
         @event_route("nats:in")

@@ -132,8 +132,8 @@ class TlsTests(ServerTestCase):
         locked = make.with_passphrase(make.client("bob"), "open sesame")
         self.assertEqual(await try_login(url, tls=client_tls(make.ca, locked, "open sesame")), "PONG")
         stranger = Certificates(Path(self.mktemp())).client("bob")
-        for nobody in (None, stranger):
-            self.assertNotEqual(await try_login(url, tls=client_tls(make.ca, nobody)), "PONG")
+        for refused in (None, stranger):
+            self.assertNotEqual(await try_login(url, tls=client_tls(make.ca, refused)), "PONG")
 
     def test_bad_keys(self) -> None:
         make = self.certificates
@@ -224,7 +224,7 @@ class ClusterTests(ServerTestCase):
     """A cluster of three servers."""
 
     async def test_cluster(self) -> None:
-        """Each announces all, and passes messages to the others. One that dies is not announced until it is back."""
+        """Each server announces all and passes messages on to the others. A killed one is announced when it is back."""
         servers = await start_cluster(self.reactor, extra_config="authorization { token: secret }")
         for server in servers:
             self.addCleanup(server.stop)

@@ -162,7 +162,7 @@ class RefusedTlsTests(TlsTestCase):
         )
 
     async def test_a_server_without_tls(self) -> None:
-        """Nothing is sent to it, and no password."""
+        """Nothing is sent to it, not even CONNECT or a password."""
         password = secret()
         server = await self.start_server("debug: true, trace: true")
         await self.assert_cannot_connect(
@@ -234,7 +234,7 @@ class RefusedTlsTests(TlsTestCase):
 class TlsSettingsTests(TlsTestCase):
     """What is checked at the start."""
 
-    def test_the_modules_rules(self) -> None:
+    def test_rules_of_the_nats_module(self) -> None:
         for settings, problem in (
             ({"tls_ca_file": "x"}, "tls_ca_file = 'x': tls is 0"),
             ({"tls_cert_file": "x", "tls_key_file": "y"}, "tls_cert_file = 'x': tls is 0"),
