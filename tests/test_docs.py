@@ -263,7 +263,7 @@ class NewsTests(SynchronousTestCase):
         """Each is named as newsfragments/README.md asks for, and says something."""
         for path in (ROOT / "newsfragments").iterdir():
             if path.name not in ("README.md", ".gitignore"):
-                self.assertRegex(path.name, r"^(\d+|\+[\w-]+)(\.\d+)?\.(feature|bugfix|doc|removal)\.md$")
+                self.assertRegex(path.name, r"^(\d+|\+[\w-]+)\.(feature|bugfix|doc|removal)(\.\d+)?\.md$")
                 self.assertTrue(path.read_text(encoding="utf-8").strip(), path.name)
 
     def test_changelog(self) -> None:
