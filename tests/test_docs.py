@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import shlex
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ import attrs
 from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute import Settings, errors
+from natsroute import Event, Settings, errors, middleware
 from natsroute.daemon.settings import DEFAULT_URL, SETTING_FIELDS
 from natsroute.daemon.sources import ENVIRONMENT_PREFIX
 from tests.support import ROOT
@@ -159,6 +161,27 @@ class NamesTests(SynchronousTestCase):
         for document in documents():
             named = set(re.findall(r"(?<![\w-])--([a-z][\w-]+)", document.text))
             self.assertEqual({name for name in named if name.replace("_", "-") not in known}, set(), document.name)
+
+    def test_signatures(self) -> None:
+        """Functions that are written with their parameters have these, with these defaults."""
+        functions = {name: getattr(middleware, name) for name in middleware.__all__}
+        functions |= {"publish": Event.publish, "respond": Event.respond, "": Event.publish}
+        found = []
+        for document in documents():
+            for code in document.code:
+                written = re.fullmatch(r"(\w*)\((\w+(?:=.+)?(?:, .+)?)\)", code)
+                if written and written[1] in functions:
+                    found.append(written[1])
+                    parameters = inspect.signature(functions[written[1]]).parameters
+                    for parameter in written[2].split(", "):
+                        name, _, default = parameter.partition("=")
+                        expected = parameters[name].default
+                        if default not in ("", "…"):
+                            self.assertEqual(ast.literal_eval(default), expected, code)
+        self.assertEqual(
+            sorted(set(found)),
+            ["", "correlation", "dead_letter", "deduplicate", "publish", "respond", "retry", "throttle", "timeout"],
+        )
 
     def test_extras(self) -> None:
         setup = (ROOT / "setup.py").read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ from natsroute import Event, EventRoutes, NatsrouteService, Settings
 from natsroute.errors import PermissionsError, SubjectError
 from natsroute.testing import RouteTester
 from tests.support import ROOT
-from tests.support.documents import Snippet, snippet, snippets, tests_of_the_project
+from tests.support.documents import Snippet, prose_source, snippet, snippets, tests_of_the_project
 from tests.support.log_recorder import LogRecorder
 from tests.support.program import Program
 from tests.support.server_case import OneServerTestCase
@@ -91,7 +91,7 @@ class TypeTests(SynchronousTestCase):
     """mypy, strict, in a project that has natsroute installed."""
 
     def test_strict(self) -> None:
-        """It finds the mistake in a file that has one, and none in the snippets and examples."""
+        """It finds the mistake in a file that has one, and none in snippets, examples, and expressions of the prose."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "routes.py").write_text(ROUTES.source, "utf-8")
@@ -100,6 +100,7 @@ class TypeTests(SynchronousTestCase):
                 (folder / f"{page}_line_{one.line}.py").write_text(one.source, "utf-8")
             for path in (ROOT / "examples").glob("*.py"):
                 (folder / f"example_{path.name}").write_text(path.read_text("utf-8"), "utf-8")
+            (folder / "prose.py").write_text(prose_source(), "utf-8")
             (folder / "wrong.py").write_text(ROUTES.source.replace('"presence.dialog"', "5"), "utf-8")
             files = sorted(path.name for path in folder.glob("*.py"))
             # Untyped calls are allowed because Twisted is typed only in part; README says so.

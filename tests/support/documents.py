@@ -129,6 +129,39 @@ def tests_of_the_project() -> set[str]:
     return names
 
 
+#: What the prose calls an object, with its type.
+_OBJECTS = {"service": "NatsrouteService", "event": "Event", "tester": "RouteTester"}
+
+
+def prose_source() -> str:
+    """A Python module with each expression that the prose has on an object, as ``service.flush()``."""
+    found = {code for document in documents() for code in document.code if _object_of(code) in _OBJECTS}
+    names = sorted(set().union(*map(free_names, found)) - _OBJECTS.keys())
+    parameters = [f"{name}: {kind}" for name, kind in _OBJECTS.items()] + [f"{name}: Any" for name in names]
+    return "\n".join(
+        [
+            "from typing import Any",
+            "from natsroute import Event, NatsrouteService",
+            "from natsroute.testing import RouteTester",
+            f"def prose({', '.join(parameters)}) -> None:",
+            *(f"    {code.removesuffix('()')}" for code in sorted(found)),  # there they only mark a function
+            "",
+        ]
+    )
+
+
+def _object_of(code: str) -> str:
+    """``service`` of ``service.connections[0].status()``; empty if the code is no such expression."""
+    try:
+        node = ast.parse(code, mode="eval").body
+    except SyntaxError:
+        return ""
+    depth = 0
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node, depth = node.func if isinstance(node, ast.Call) else node.value, depth + 1
+    return node.id if isinstance(node, ast.Name) and depth else ""
+
+
 def free_names(source: str) -> set[str]:
     """The names that a piece of Python uses, and neither defines nor has from Python itself."""
     used: set[str] = set()
