@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
+from typing import Any
 
 import nkeys
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client import auth
-from natsroute.client.auth import Credentials, from_creds_file, from_nkey_file, warn_of_readers
-from natsroute.errors import SettingError
-from tests.support.log_recorder import LogRecorder
-from tests.support.nats_accounts import Nkey, Operator
+from natsroute.client.auth import Credentials, ask_for_credentials, key_pair
+from natsroute.errors import MisuseError, SettingError
+from tests.support.nats_accounts import Nkey
 from tests.support.secret_watch import secret
 
 
 class LoginTests(SynchronousTestCase):
     """Credentials.login()"""
 
-    def test_nothing(self) -> None:
+    def test_no_credentials(self) -> None:
         self.assertEqual(Credentials().login("nonce"), {})
 
     def test_user_and_password(self) -> None:
@@ -41,82 +43,72 @@ class LoginTests(SynchronousTestCase):
         login = Credentials(jwt="j.w.t", seed=Nkey().seed).login("nonce")
         self.assertEqual((set(login), login["jwt"]), ({"jwt", "sig"}, "j.w.t"))
 
-    def test_nothing_is_shown(self) -> None:
+    def test_repr(self) -> None:
         shown = repr(Credentials(user="hunter2", password="hunter2", token="hunter2", seed="hunter2", jwt="hunter2"))
         self.assertNotIn("hunter2", shown)
 
     def test_without_nkeys(self) -> None:
-        """The extra is named."""
+        """The error names the extra."""
         self.patch(auth, "nkeys", None)
         error = self.assertRaises(SettingError, Credentials(seed=Nkey().seed).login, "nonce")
         self.assertIn("natsroute[nkeys]", str(error))
 
 
-class FileTests(SynchronousTestCase):
-    """Seeds and credentials in files."""
+class KeyPairTests(SynchronousTestCase):
+    """key_pair()"""
 
-    def path(self, text: str | bytes) -> str:
-        path = Path(self.mktemp())
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-        path.chmod(0o600)
-        return str(path)
+    def test_public_key(self) -> None:
+        key = Nkey()
+        self.assertEqual(key_pair(key.seed).public_key.decode(), key.public)
 
-    def test_a_seed_with_comments_around_it(self) -> None:
-        seed = Nkey().seed
-        for text in (
-            seed,
-            f"{seed}\n",
-            f"\n\n  {seed}  \n",
-            f"# alice\n{seed}\n",
-            f"-----BEGIN-----\n{seed}\n-----END-----",
-        ):
-            self.assertEqual(from_nkey_file(self.path(text)), Credentials(seed=seed))
-
-    def test_credentials(self) -> None:
-        """With the line ends of any system."""
-        operator = Operator()
-        jwt = operator.user_jwt("alice")
-        text = operator.creds("alice").replace(operator.creds("alice").split("\n")[1], jwt)
-        for end in ("\n", "\r\n"):
-            found = from_creds_file(self.path(text.replace("\n", end)))
-            self.assertEqual(found, Credentials(jwt=jwt, seed=operator.user("alice").seed))
-
-    def test_cut_off_anywhere(self) -> None:
-        """Each is one error, that shows nothing of what is in the file."""
-        text = Operator().creds("alice").rstrip()
-        whole = text.index("------END USER NKEY SEED")
-        for end in range(0, whole, 7):
-            error = self.assertRaises(SettingError, from_creds_file, self.path(text[:end]))
-            self.assertEqual(error.setting, "creds_file")
-            if end > 60:
-                self.assertNotIn(text[end - 12 : end], str(error))
-
-    def test_not_text(self) -> None:
-        for read, setting in ((from_nkey_file, "nkey_file"), (from_creds_file, "creds_file")):
-            error = self.assertRaises(SettingError, read, self.path(b"\xff\x00\x80"))
-            self.assertEqual((error.setting, "not a text file" in str(error)), (setting, True))
-
-    def test_a_folder(self) -> None:
-        error = self.assertRaises(SettingError, from_creds_file, str(Path(self.path("")).parent.absolute()))
-        self.assertIn("Is a directory", str(error))
+    def test_malformed(self) -> None:
+        """The error has the setting and the place that it is given, and not the seed."""
+        for seed in ("", "SU", "SU" + "x" * 56, "s\u00fc" * 29, secret(Nkey().seed[:-1])):
+            error = self.assertRaises(SettingError, key_pair, seed, "creds_file", "/a/file")
+            self.assertEqual((error.setting, error.value), ("creds_file", "/a/file"))
+            if len(seed) > 2:
+                self.assertNotIn(seed, str(error))
 
     def test_seeds_of_others(self) -> None:
-        """An account's or an operator's seed does not belong here."""
+        """An account or an operator does not log in."""
         for prefix in (nkeys.PREFIX_BYTE_ACCOUNT, nkeys.PREFIX_BYTE_OPERATOR):
-            self.assertRaises(SettingError, from_nkey_file, self.path(Nkey(prefix).seed))
+            self.assertRaises(SettingError, key_pair, Nkey(prefix).seed)
 
-    def test_any_wrong_character(self) -> None:
-        seed = Nkey().seed
-        for at in range(2, len(seed)):
-            # Of the last character only the upper bits count.
-            wrong = secret(seed[:at] + ("A" if seed[at] not in "ABCD" else "Q") + seed[at + 1 :])
-            error = self.assertRaises(SettingError, from_nkey_file, self.path(wrong))
-            self.assertNotIn(wrong, str(error))
 
-    def test_readers(self) -> None:
-        log = LogRecorder(self)  # type: ignore[arg-type]
-        path = self.path("")
-        for mode, warnings in ((0o600, 0), (0o400, 0), (0o640, 1), (0o644, 2)):
-            Path(path).chmod(mode)
-            warn_of_readers("creds_file", path)
-            self.assertEqual(len(log.lines("warn")), warnings)
+class SourceTests(SynchronousTestCase):
+    """ask_for_credentials()"""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.credentials = Credentials(user="u", password="p")
+
+    def ask(self, source: Any) -> Deferred[Credentials]:
+        return Deferred.fromCoroutine(ask_for_credentials(source, self.clock, 2.0))
+
+    def test_what_a_source_may_return(self) -> None:
+        """Credentials, a Deferred or a coroutine."""
+
+        async def coroutine() -> Credentials:
+            return self.credentials
+
+        for source in (lambda: self.credentials, lambda: succeed(self.credentials), coroutine):
+            self.assertIs(self.successResultOf(self.ask(source)), self.credentials)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_something_else(self) -> None:
+        """The error names its type only, since it may hold a password."""
+        error = self.failureResultOf(self.ask(lambda: {"password": "hunter2"}), MisuseError).value
+        self.assertEqual(str(error), "the credentials function returned a dict instead of Credentials")
+
+    def test_timeout(self) -> None:
+        cancelled: list[object] = []
+        asked = self.ask(lambda: Deferred(cancelled.append))
+        self.clock.advance(1.9)
+        self.assertNoResult(asked)
+        self.clock.advance(0.2)
+        self.failureResultOf(asked, defer.TimeoutError)
+        self.assertEqual(len(cancelled), 1)
+
+    def test_an_exception(self) -> None:
+        """It is the caller's."""
+        self.failureResultOf(self.ask(lambda: 1 // 0), ZeroDivisionError)

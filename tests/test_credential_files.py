@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nkeys
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.client.credential_files import read_file
+from natsroute.client.auth import Credentials
+from natsroute.client.credential_files import from_creds_file, from_nkey_file, read_file, warn_of_readers
 from natsroute.errors import SettingError
+from tests.support.log_recorder import LogRecorder
+from tests.support.nats_accounts import Nkey, Operator
+from tests.support.secret_watch import secret
 
 
 class ReadFileTests(SynchronousTestCase):
-    """All of it, or a SettingError that names the setting."""
+    """read_file(): the content, or a SettingError that names the setting."""
 
-    def test_all_of_it(self) -> None:
+    def test_content(self) -> None:
         path = Path(self.mktemp())
         path.write_bytes(b"\0\r\n\xff")
         self.assertEqual(read_file("creds_file", str(path)), b"\0\r\n\xff")
 
-    def test_what_cannot_be_read(self) -> None:
+    def test_unreadable(self) -> None:
         for path, problem in (
             (self.mktemp(), "No such file"),
             (".", "Is a directory"),
@@ -34,5 +39,76 @@ class ReadFileTests(SynchronousTestCase):
 
     @given(st.text(st.characters(exclude_categories=()), min_size=1))
     def test_any_path(self, name: str) -> None:
-        """Nothing else is raised."""
+        """No other exception is raised."""
         self.assertRaises(SettingError, read_file, "creds_file", f"nowhere/{name}")
+
+
+class SeedAndCredentialsTests(SynchronousTestCase):
+    """from_nkey_file(), from_creds_file() and warn_of_readers()"""
+
+    def path(self, text: str | bytes) -> str:
+        """A new file that only its owner can read."""
+        path = Path(self.mktemp())
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        path.chmod(0o600)
+        return str(path)
+
+    def test_a_seed_with_comments_around_it(self) -> None:
+        seed = Nkey().seed
+        for text in (
+            seed,
+            f"{seed}\n",
+            f"\n\n  {seed}  \n",
+            f"# alice\n{seed}\n",
+            f"-----BEGIN-----\n{seed}\n-----END-----",
+        ):
+            self.assertEqual(from_nkey_file(self.path(text)), Credentials(seed=seed))
+
+    def test_creds_file(self) -> None:
+        """The line ends may be those of any system."""
+        operator = Operator()
+        jwt = operator.user_jwt("alice")
+        text = operator.creds("alice").replace(operator.creds("alice").split("\n")[1], jwt)
+        for end in ("\n", "\r\n"):
+            found = from_creds_file(self.path(text.replace("\n", end)))
+            self.assertEqual(found, Credentials(jwt=jwt, seed=operator.user("alice").seed))
+
+    def test_truncated(self) -> None:
+        """The error contains nothing of what is in the file."""
+        text = Operator().creds("alice").rstrip()
+        whole = text.index("------END USER NKEY SEED")
+        for end in range(0, whole, 7):
+            error = self.assertRaises(SettingError, from_creds_file, self.path(text[:end]))
+            self.assertEqual(error.setting, "creds_file")
+            if end > 60:
+                self.assertNotIn(text[end - 12 : end], str(error))
+
+    def test_not_text(self) -> None:
+        for read, setting in ((from_nkey_file, "nkey_file"), (from_creds_file, "creds_file")):
+            error = self.assertRaises(SettingError, read, self.path(b"\xff\x00\x80"))
+            self.assertEqual((error.setting, "not a text file" in str(error)), (setting, True))
+
+    def test_a_folder(self) -> None:
+        error = self.assertRaises(SettingError, from_creds_file, str(Path(self.path("")).parent.absolute()))
+        self.assertIn("Is a directory", str(error))
+
+    def test_seeds_of_others(self) -> None:
+        """The seed of an account or an operator is refused."""
+        for prefix in (nkeys.PREFIX_BYTE_ACCOUNT, nkeys.PREFIX_BYTE_OPERATOR):
+            self.assertRaises(SettingError, from_nkey_file, self.path(Nkey(prefix).seed))
+
+    def test_any_wrong_character(self) -> None:
+        seed = Nkey().seed
+        for at in range(2, len(seed)):
+            # Of the last character only the upper bits count.
+            wrong = secret(seed[:at] + ("A" if seed[at] not in "ABCD" else "Q") + seed[at + 1 :])
+            error = self.assertRaises(SettingError, from_nkey_file, self.path(wrong))
+            self.assertNotIn(wrong, str(error))
+
+    def test_readers(self) -> None:
+        log = LogRecorder(self)  # type: ignore[arg-type]
+        path = self.path("")
+        for mode, warnings in ((0o600, 0), (0o400, 0), (0o640, 1), (0o644, 2)):
+            Path(path).chmod(mode)
+            warn_of_readers("creds_file", path)
+            self.assertEqual(len(log.lines("warn")), warnings)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from natsroute.client.auth import Credentials, CredentialsSource, from_creds_file, from_nkey_file, warn_of_readers
+from natsroute.client.auth import Credentials, CredentialsSource
+from natsroute.client.credential_files import from_creds_file, from_nkey_file, warn_of_readers
 from natsroute.client.transport.tls import Tls
 from natsroute.daemon.settings import Settings
 

@@ -49,7 +49,7 @@ class LoginTests(LoginTestCase):
         key = Nkey()
         server = await self.start_server(f"authorization {{ users: [ {{ nkey: {key.public} }} ] }}")
         await self.assert_connects(nats_url=server.url, nkey_file=self.file("seed", f"# a user\n{key.seed}\n"))
-        self.assertEqual(self.log.matching("others than its owner"), [])
+        self.assertEqual(self.log.matching("other than its owner"), [])
 
     async def test_creds_file(self) -> None:
         operator = Operator()
@@ -153,23 +153,23 @@ class RefusedLoginTests(LoginTestCase):
         await self.assert_connects(
             nats_url=server.url, creds_file=self.file("user.creds", operator.creds("alice"), 0o644)
         )
-        self.assertEqual(len(self.log.matching("others than its owner can read this file")), 1)
+        self.assertEqual(len(self.log.matching("users other than its owner can read this file")), 1)
 
     def test_malformed_files(self) -> None:
         """They are found at the start."""
         creds = Operator().creds("alice")
         seed = Nkey().seed
         for name, text, problem in (
-            ("nkey_file", "", "no seed"),
-            ("nkey_file", "SUnonsense", "no seed"),
-            ("nkey_file", seed[:-3], "no seed"),
-            ("nkey_file", seed[:20] + ("A" if seed[20] != "A" else "B") + seed[21:], "no seed"),
-            ("nkey_file", Nkey(0).seed, "no seed"),
-            ("creds_file", "", "no whole USER JWT"),
-            ("creds_file", creds[:100], "no whole USER JWT"),
-            ("creds_file", creds[: creds.index("BEGIN USER NKEY")], "no whole NKEY SEED"),
-            ("creds_file", creds.replace(".", ""), "its JWT is none"),
-            ("creds_file", creds.replace("\nSU", "\nSX"), "no seed"),
+            ("nkey_file", "", "the seed of a user"),
+            ("nkey_file", "SUnonsense", "the seed of a user"),
+            ("nkey_file", seed[:-3], "the seed of a user"),
+            ("nkey_file", seed[:20] + ("A" if seed[20] != "A" else "B") + seed[21:], "the seed of a user"),
+            ("nkey_file", Nkey(0).seed, "the seed of a user"),
+            ("creds_file", "", "no complete USER JWT"),
+            ("creds_file", creds[:100], "no complete USER JWT"),
+            ("creds_file", creds[: creds.index("BEGIN USER NKEY")], "no complete NKEY SEED"),
+            ("creds_file", creds.replace(".", ""), "its JWT is malformed"),
+            ("creds_file", creds.replace("\nSU", "\nSX"), "the seed of a user"),
         ):
             message = self.assert_setting_error(problem, f"{name} = ", **{name: self.file("file", text)})
             self.assertNotIn(text[5:20] or "no text", message.replace(str(self.folder), ""))
