@@ -424,7 +424,7 @@ class ClusterTests(ConnectionTestCase):
     def test_a_fault_of_our_own(self) -> None:
         """Whatever it is, the connection is closed and made anew."""
         connection = self.connection()
-        self.patch(ServerPool, "told", lambda pool, places, by: 1 // 0)
+        self.patch(ServerPool, "announced", lambda pool, addresses, by: 1 // 0)
         connection.startService()
         self.clock.advance(0)
         self.network.link.shake_hands()
@@ -432,7 +432,7 @@ class ClusterTests(ConnectionTestCase):
         self.network.link.lose()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertIs(connection.state, State.WAITING)
-        self.patch(ServerPool, "told", lambda pool, places, by: None)
+        self.patch(ServerPool, "announced", lambda pool, addresses, by: None)
         self.clock.advance(2.0)
         self.network.link.shake_hands()
         self.assertIs(connection.state, State.CONNECTED)

@@ -19,6 +19,11 @@ class BackoffTests(SynchronousTestCase):
     def test_jitter_is_added(self) -> None:
         self.assertEqual(Backoff(2.0, 10.0, 0.5).delay(1, chance=lambda: 0.5), 2.25)
 
+    def test_login_delay(self) -> None:
+        """It doubles with each refusal, and has a limit of its own."""
+        backoff = Backoff(jitter=0.5, login_wait=10.0, login_max_wait=30.0)
+        self.assertEqual([backoff.login_delay(refusals, lambda: 1.0) for refusals in (1, 2, 3)], [10.5, 20.5, 30.5])
+
     def test_an_outage_of_weeks(self) -> None:
         """No overflow after any number of rounds."""
         self.assertEqual(Backoff(2.0, 10.0, 0.0).delay(10**9), 10.0)
@@ -34,38 +39,38 @@ def pool(*servers: Server) -> ServerPool:
 class ServerPoolTests(SynchronousTestCase):
     """ServerPool"""
 
-    def test_the_first_round_takes_no_time(self) -> None:
+    def test_the_first_round_has_no_delays(self) -> None:
         servers = pool(A, B)
         tries = [servers.next(0.0) for _ in range(6)]
         self.assertEqual(tries, [(A, 0.0), (B, 0.0), (A, 2.0), (B, 0.0), (A, 4.0), (B, 0.0)])
 
-    def test_a_lost_server_comes_last_and_the_next_at_once(self) -> None:
+    def test_a_lost_server_comes_last(self) -> None:
         servers = pool(A, B, C)
         servers.next(0.0)
-        servers.lost(A, lived=60.0)
+        servers.lost(A, lasted=60.0)
         self.assertEqual([servers.next(0.0) for _ in range(3)], [(B, 0.0), (C, 0.0), (A, 0.0)])
 
     def test_one_server_is_tried_again_at_once(self) -> None:
         servers = pool(A)
         servers.next(0.0)
-        servers.lost(A, lived=60.0)
+        servers.lost(A, lasted=60.0)
         self.assertEqual([servers.next(0.0) for _ in range(2)], [(A, 0.0), (A, 2.0)])
 
-    def test_a_server_that_throws_us_out_is_not_asked_at_once(self) -> None:
-        """The backoff goes on when the connection did not live."""
+    def test_a_server_that_disconnects_us_is_not_tried_again_at_once(self) -> None:
+        """The backoff goes on if the connection did not last."""
         servers = pool(A)
         delays = []
         for _ in range(4):
             server, delay = servers.next(0.0)
             delays.append(delay)
-            servers.lost(server, lived=0.1)
+            servers.lost(server, lasted=0.1)
         self.assertEqual(delays, [0.0, 2.0, 4.0, 8.0])
 
-    def test_shuffled_unless_told_otherwise(self) -> None:
+    def test_shuffled_by_default(self) -> None:
         shuffled = ServerPool((A, B, C), Backoff(), shuffle=lambda servers: servers.reverse())
         self.assertEqual([shuffled.next(0.0)[0] for _ in range(3)], [C, B, A])
 
-    def test_a_server_that_refuses_our_login_is_left_out_for_longer(self) -> None:
+    def test_a_server_that_refuses_the_login_is_skipped_for_longer(self) -> None:
         servers = pool(A, B)
         self.assertEqual(servers.next(0.0), (A, 0.0))
         servers.failed(A, 0.0, refused=True)
@@ -86,19 +91,20 @@ class ServerPoolTests(SynchronousTestCase):
             servers.failed(A, now, refused=True)
         self.assertEqual(waits, [0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0])
 
-    def test_let_in_again(self) -> None:
+    def test_a_login_that_is_accepted_again(self) -> None:
         servers = pool(A)
         servers.failed(A, 0.0, refused=True)
         servers.succeeded(A)
         self.assertEqual(servers.next(0.0), (A, 0.0))
 
-    def test_left_for_good_only_if_told_to(self) -> None:
+    def test_no_server_is_removed_by_default(self) -> None:
         servers = pool(A, B)
         for _ in range(100):
             servers.failed(A, 0.0)
         self.assertEqual(list(servers.servers), [A, B])
 
-    def test_left_after_so_many_failures_but_for_the_last(self) -> None:
+    def test_removed_after_max_failures(self) -> None:
+        """The last one stays."""
         servers = ServerPool((A, B), Backoff(2.0, 10.0, 0.0), keep_order=True, max_failures=2)
         for server in (A, A, B, B, B):
             servers.failed(server, 0.0)
@@ -114,56 +120,74 @@ class ServerPoolTests(SynchronousTestCase):
 
 
 class DiscoveryTests(SynchronousTestCase):
-    """Servers that a cluster tells of."""
+    """Servers that a cluster announces."""
 
     def setUp(self) -> None:
         self.first = parse_url("tls://u:p@a")
         self.servers = ServerPool((self.first,), Backoff(2.0, 10.0, 0.0), keep_order=True)
 
-    def places(self) -> list[str]:
-        return [server.place for server in self.servers.servers]
+    def addresses(self) -> list[str]:
+        return [server.address for server in self.servers.servers]
 
-    def test_reached_in_the_same_way_and_with_the_same_credentials(self) -> None:
-        self.servers.told(["10.0.0.1:4222", "[::1]:4223"], self.first)
+    def test_scheme_and_credentials_are_those_of_the_announcing_server(self) -> None:
+        self.servers.announced(["10.0.0.1:4222", "[::1]:4223"], self.first)
         _, one, other = self.servers.servers
         self.assertEqual([str(one), str(other)], ["tls://10.0.0.1:4222", "tls://[::1]:4223"])
         self.assertEqual((one.name, one.secure, one.credentials), ("a", True, Credentials(user="u", password="p")))
 
-    def test_told_again(self) -> None:
+    def test_announced_again(self) -> None:
         for _ in range(3):
-            self.servers.told(["a:4222", "b:4222", "b:4222"], self.first)
-        self.assertEqual(self.places(), ["a:4222", "b:4222"])
+            self.servers.announced(["a:4222", "b:4222", "b:4222"], self.first)
+        self.assertEqual(self.addresses(), ["a:4222", "b:4222"])
 
     def test_gone_from_the_cluster(self) -> None:
-        """Servers of the settings stay, and the one that we are on."""
-        self.servers.told(["b:1", "c:1", "d:1"], self.first)
-        self.servers.told(["d:1"], self.servers.servers[1])
-        self.assertEqual(self.places(), ["a:4222", "b:1", "d:1"])
+        """Servers of the settings stay, and so does the one that announces the others."""
+        self.servers.announced(["b:1", "c:1", "d:1"], self.first)
+        self.servers.announced(["d:1"], self.servers.servers[1])
+        self.assertEqual(self.addresses(), ["a:4222", "b:1", "d:1"])
 
-    def test_nothing_is_told(self) -> None:
-        """As by a server without a cluster: what was known is kept."""
-        self.servers.told(["b:1"], self.first)
-        self.servers.told([], self.first)
-        self.assertEqual(self.places(), ["a:4222", "b:1"])
+    def test_nothing_is_announced(self) -> None:
+        """A server without a cluster changes nothing."""
+        self.servers.announced(["b:1"], self.first)
+        self.servers.announced([], self.first)
+        self.assertEqual(self.addresses(), ["a:4222", "b:1"])
 
     def test_tried_like_the_others(self) -> None:
         self.servers.next(0.0)
-        self.servers.told(["b:1"], self.first)
-        self.servers.lost(self.first, lived=60.0)
-        self.assertEqual([(self.servers.next(0.0)[0].place) for _ in range(2)], ["b:1", "a:4222"])
+        self.servers.announced(["b:1"], self.first)
+        self.servers.lost(self.first, lasted=60.0)
+        self.assertEqual([(self.servers.next(0.0)[0].address) for _ in range(2)], ["b:1", "a:4222"])
 
-    def test_what_is_no_address(self) -> None:
+    def test_malformed_addresses(self) -> None:
         odd = ["", ":", "b", "b:", ":1", "b:0", "b:65536", "b:x", "b:1/x", "u@b:1", "b c:1", "a\r\n:1", "[[b]]:1"]
-        self.servers.told(odd, self.first)
-        self.assertEqual(self.places(), ["a:4222"])
+        self.servers.announced(odd, self.first)
+        self.assertEqual(self.addresses(), ["a:4222"])
 
-    def test_not_more_than_are_of_use(self) -> None:
-        self.servers.told([f"b{number}:1" for number in range(1000)], self.first)
-        self.servers.told([f"c{number}:1" for number in range(1000)], self.first)
-        self.assertEqual(len(self.places()), 1 + MAX_DISCOVERED)
-        self.assertTrue(self.places()[-1].startswith("c"))
+    def test_max_discovered(self) -> None:
+        self.servers.announced([f"b{number}:1" for number in range(1000)], self.first)
+        self.servers.announced([f"c{number}:1" for number in range(1000)], self.first)
+        self.assertEqual(len(self.addresses()), 1 + MAX_DISCOVERED)
+        self.assertTrue(self.addresses()[-1].startswith("c"))
 
     def test_opted_out(self) -> None:
         servers = ServerPool((A,), Backoff(), discover=False)
-        servers.told(["b:1"], A)
+        servers.announced(["b:1"], A)
         self.assertEqual(list(servers.servers), [A])
+
+    def test_use(self) -> None:
+        """One server replaces all others, and nothing is added to it."""
+        only = Server("only")
+        self.servers.announced(["b:1"], self.first)
+        self.servers.use(only)
+        self.servers.announced(["c:1"], only)
+        self.assertEqual(list(self.servers.servers), [only])
+        self.assertFalse(self.servers.has_other_than(only))
+        self.assertEqual(self.servers.next(0.0), (only, 0.0))
+
+    def test_a_round_ends_although_servers_are_added(self) -> None:
+        """Each server announces another one; the backoff comes all the same."""
+        servers = pool(A)
+        for number, expected in enumerate([0.0, 2.0, 0.0]):
+            server, delay = servers.next(0.0)
+            self.assertEqual(delay, expected)
+            servers.announced([f"b{number}:1", server.address], server)

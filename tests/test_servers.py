@@ -17,9 +17,9 @@ quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthC
 
 SCHEMES = st.sampled_from(["nats", "tls", "ws", "wss"])
 HOSTS = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,10}[a-z0-9])?", fullmatch=True) | st.ip_addresses().map(str)
-#: Lone surrogates too, and all that a URL is cut at.
+#: Any characters, lone surrogates included, and many that separate the parts of a URL.
 ANY_TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from(":/@?#[],%. \t\n\0\x1b"), max_size=12)
-#: Pieces of URLs, in an order that may be wrong.
+#: Parts of URLs in any order.
 BROKEN_URLS = st.lists(
     st.sampled_from(["nats", "://", "http", ":", "@", "/", "[", "]", "::1", "host", "4222", "99999", ",", " "])
     | ANY_TEXT,
@@ -42,32 +42,32 @@ class UrlTests(SynchronousTestCase):
         self.assertEqual(str(server), "nats://[::1]:4222")
 
     def test_user_and_password(self) -> None:
-        """As in the module's manual; percent-encoded characters are decoded."""
+        """As in the manual of Kamailio's module. Percent-encoded characters are decoded."""
         server = parse_url("nats://user1:p%40ss%3A1@127.0.1.2:4222")
         self.assertEqual(server.credentials, Credentials(user="user1", password="p@ss:1"))
 
     def test_token(self) -> None:
         self.assertEqual(parse_url("nats://t0ken@host").credentials, Credentials(token="t0ken"))
 
-    def test_what_cannot_be(self) -> None:
-        """Each is one error with setting, value and remedy."""
+    def test_malformed(self) -> None:
+        """Each error has the setting, the value and a remedy."""
         for url, problem in [
             ("127.0.0.1:4222", "no scheme"),
-            ("http://host", "'http' is not one of NATS"),
+            ("http://host", "scheme 'http' is unknown"),
             ("nats://", "host is missing"),
             ("nats://:4222", "host is missing"),
-            ("nats://host:0", "no server has port 0"),
-            ("nats://host:65536", "cannot be read"),
-            ("nats://host:port", "cannot be read"),
-            ("nats://host:-1", "cannot be read"),
-            ("nats://[::1", "cannot be read"),
-            ("nats://::1", "cannot be read"),
-            ("nats://a[::1]:4222", "cannot be read"),
-            ("nats://[::1]b:4222", "cannot be read"),
-            ("nats://[::1]@[:", "cannot be read"),
-            ("nats://a b", "cannot be a name"),
-            ("nats://a,b", "cannot be a name"),
-            ("nats://a\x1bb", "cannot be a name"),
+            ("nats://host:0", "port 0 cannot be used"),
+            ("nats://host:65536", "host or port is malformed"),
+            ("nats://host:port", "host or port is malformed"),
+            ("nats://host:-1", "host or port is malformed"),
+            ("nats://[::1", "host or port is malformed"),
+            ("nats://::1", "host or port is malformed"),
+            ("nats://a[::1]:4222", "host or port is malformed"),
+            ("nats://[::1]b:4222", "host or port is malformed"),
+            ("nats://[::1]@[:", "host or port is malformed"),
+            ("nats://a b", "its host is malformed"),
+            ("nats://a,b", "its host is malformed"),
+            ("nats://a\x1bb", "its host is malformed"),
             ("nats://a\nb", "a tab or a line break"),
             ("nats://user:pass\tword@host", "a tab or a line break"),
             ("nats://host:4222/path", "ends with its port"),
@@ -78,8 +78,8 @@ class UrlTests(SynchronousTestCase):
             self.assertIn(problem, str(error), url)
             self.assertTrue(error.remedy)
 
-    def test_credentials_never_show(self) -> None:
-        """Not in an error, nor in repr or str, however the URL is broken."""
+    def test_credentials_are_never_shown(self) -> None:
+        """Neither an error nor repr or str contains them, no matter how the URL is malformed."""
         for url in [
             "http://user:hunter2@host",
             "nats://user:hunter2@",
@@ -102,13 +102,13 @@ class UrlTests(SynchronousTestCase):
     @quick
     @given(SCHEMES, HOSTS, st.none() | st.integers(1, 65535), st.none() | st.text(), st.none() | st.text())
     def test_round_trip(self, scheme: str, host: str, port: int | None, user: str | None, password: str | None) -> None:
-        """What was percent-encoded is read as it was."""
+        """Percent-encoded credentials are decoded."""
         credentials, login = None, ""
         if user is not None:
             credentials = Credentials(token=user) if password is None else Credentials(user=user, password=password)
             login = quote(user, "") + ("" if password is None else f":{quote(password, '')}") + "@"
-        place = (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
-        server = parse_url(f"{scheme}://{login}{place}")
+        address = (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
+        server = parse_url(f"{scheme}://{login}{address}")
         self.assertEqual(server, Server(host, port or parse_url(f"{scheme}://a").port, credentials, scheme))
         self.assertEqual(parse_url(str(server)), Server(host, server.port, None, scheme))
 
@@ -119,10 +119,10 @@ class UrlTests(SynchronousTestCase):
 
     @quick
     @given(BROKEN_URLS, BROKEN_URLS, BROKEN_URLS)
-    def test_what_stands_before_the_last_at_never_shows(self, before: str, after: str, place: str) -> None:
-        """Wherever the secret is there."""
-        assume("://" in before or "://" not in after)  # else it stands where the scheme should
-        url = f"{before}hunter2{after}@{place}"
+    def test_nothing_before_the_last_at_is_shown(self, before: str, after: str, address: str) -> None:
+        """The secret may be anywhere before it."""
+        assume("://" in before or "://" not in after)  # otherwise the secret would be in the address of the scheme
+        url = f"{before}hunter2{after}@{address}"
         self.assertNotIn("hunter2", without_credentials(url))
         try:
             server = parse_url(url)
@@ -134,3 +134,27 @@ class UrlTests(SynchronousTestCase):
     def test_without_credentials_keeps_the_rest(self) -> None:
         self.assertEqual(without_credentials("nats://host:4222"), "nats://host:4222")
         self.assertEqual(without_credentials("nats://u:p@host:4222"), "nats://***@host:4222")
+
+
+class ServerTests(SynchronousTestCase):
+    """Server"""
+
+    def test_address(self) -> None:
+        self.assertEqual([parse_url(url).address for url in ("nats://a", "ws://[::1]")], ["a:4222", "[::1]:80"])
+
+    def test_security(self) -> None:
+        """secure and web, by scheme."""
+        servers = [parse_url(f"{scheme}://a") for scheme in ("nats", "tls", "ws", "wss")]
+        self.assertEqual([server.secure for server in servers], [False, True, False, True])
+        self.assertEqual([server.web for server in servers], [False, False, True, True])
+
+    def test_another_of_its_cluster(self) -> None:
+        """Its certificate has the name that the first one has."""
+        other = parse_url("wss://u:p@a").at("[::1]:443")
+        assert other is not None
+        self.assertEqual((str(other), other.name), ("wss://[::1]:443", "a"))
+        self.assertEqual(other.credentials, Credentials(user="u", password="p"))
+
+    def test_not_an_address(self) -> None:
+        for address in ("", "b", "b:", ":1", "b:0", "b:65536", "b:1/x", "u@b:1", "b c:1", "[[b]]:1", "b:" + "1" * 5000):
+            self.assertIsNone(Server("a").at(address), address)

@@ -92,8 +92,8 @@ class SettingsTests(SynchronousTestCase):
     def test_invalid_values(self) -> None:
         """One error each, with setting, value and remedy."""
         bad: list[tuple[str, Any, str]] = [
-            ("nats_url", "http://a", "'http' is not one of NATS"),
-            ("nats_url", "nats://a,b", "cannot be a name"),
+            ("nats_url", "http://a", "scheme 'http' is unknown"),
+            ("nats_url", "nats://a,b", "its host is malformed"),
             ("nats_url", "", "no scheme"),
             ("subject_queue_group", ":q", "empty"),
             ("subject_queue_group", "a:", "empty"),
@@ -362,7 +362,7 @@ class ContextTests(SynchronousTestCase):
 
     def test_origins(self) -> None:
         error = self.assertRaises(SettingError, self.settings, {"url": "nats://u:hunter2@a:x"})
-        message = "nats_url = 'nats://***@a:x' (from nats context prod, its \"url\"): host or port cannot be read."
+        message = "nats_url = 'nats://***@a:x' (from nats context prod, its \"url\"): its host or port is malformed."
         self.assertTrue(str(error).startswith(message), str(error))
         self.assertEqual(self.settings({"url": "nats://a"}).origins["nats_context"], "")
 

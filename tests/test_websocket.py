@@ -235,7 +235,7 @@ class HandshakeTests(WebSocketTestCase):
         """Such as the port for plain clients; nobody waits for the rest."""
         connecting, _ = self.begin()
         self.receive(info())
-        self.assertIn("the answer is not HTTP: b'INFO {", self.refused(connecting))
+        self.assertIn("the response is not HTTP: b'INFO {", self.refused(connecting))
 
     def test_an_answer_that_cannot_be_read(self) -> None:
         for answer in [b"HTTP/1.1 101 \xff\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 x\r\n\r\n"]:
@@ -267,14 +267,14 @@ class HandshakeTests(WebSocketTestCase):
         self.clock.advance(1.9)
         self.assertNoResult(connecting)
         self.clock.advance(0.2)
-        self.assertEqual(self.refused(connecting), "no answer to the WebSocket handshake within 2.0 s")
+        self.assertEqual(self.refused(connecting), "no response to the WebSocket handshake within 2.0 s")
 
     def test_an_end_instead_of_an_answer(self) -> None:
         """What ended it can be seen, too, by whoever knows more of it."""
         connecting, _ = self.begin()
         self.lose()
         error = self.failureResultOf(connecting, HandshakeError).value
-        self.assertIn("ended in the WebSocket handshake: Connection was closed cleanly", str(error))
+        self.assertIn("ended during the WebSocket handshake: Connection was closed cleanly", str(error))
         self.assertIsInstance(error.__cause__, ConnectionDone)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -357,7 +357,7 @@ class DataTests(WebSocketTestCase):
         self.receive(frame(b"text", TEXT) + frame(b"more"))
         self.assertEqual((self.protocol.received, self.below.transport.aborted), ([], True))
         self.lose(ConnectionAborted())
-        self.assertEqual([str(lost.value) for lost in self.protocol.lost], ["a WebSocket message of text"])
+        self.assertEqual([str(lost.value) for lost in self.protocol.lost], ["a WebSocket text message"])
 
     def test_violations(self) -> None:
         """They end the connection, and the reason says what it was."""

@@ -362,7 +362,7 @@ class Connection(Service):
         protocol = self._connected
         if protocol is None:
             return
-        self._servers.told(info.connect_urls, server)
+        self._servers.announced(info.connect_urls, server)
         if info.ldm and self._servers.has_other_than(server):
             reason = ServerLeftError("the server shuts down soon (lame duck mode)")
             self._report(Change(ConnectionEvent.LAME_DUCK, server, reason))

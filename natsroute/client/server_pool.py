@@ -1,4 +1,4 @@
-"""Which server is next, and how long to wait before it."""
+"""Chooses the next server, and how long to wait before the attempt."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import attrs
 
 from natsroute.client.servers import Server
 
-#: Discovered servers that are kept: more do not make it safer, and a round through them takes longer.
+#: Discovered servers that a pool keeps. More would not make it safer, and a round through them would take longer.
 MAX_DISCOVERED = 32
 
 
 @attrs.frozen
 class Backoff:
     """
-    How long to wait before the servers are tried again.
+    How long to wait between the attempts to connect. All times are in seconds.
 
-    :ivar wait: seconds before the second round; each further round waits twice as long.
-    :ivar max_wait: seconds at most.
-    :ivar jitter: up to so many seconds more, by chance, so that not all clients come back at the same moment.
-    :ivar login_wait: seconds before a server that refused our login is asked again; doubles with each refusal.
-    :ivar login_max_wait: seconds at most.
+    :ivar wait: before the second round through the servers. It doubles with each further round.
+    :ivar max_wait: the limit of ``wait`` as it doubles.
+    :ivar jitter: up to this much is added at random, so that not all clients come back at the same moment.
+    :ivar login_wait: before the next login at a server that refused one. It doubles with each further refusal.
+    :ivar login_max_wait: the limit of ``login_wait`` as it doubles.
     """
 
     wait: float = 2.0
@@ -33,18 +33,18 @@ class Backoff:
 
     def delay(self, rounds: int, chance: Callable[[], float] = random.random) -> float:
         """
-        Seconds to wait after so many rounds in vain; none before the first.
+        Seconds to wait after ``rounds`` failed rounds; 0 before the first.
 
-        :param chance: gives a number from 0 to 1.
+        :param chance: returns a number from 0 to 1.
         """
         return self._doubled(self.wait, self.max_wait, rounds, chance) if rounds else 0.0
 
-    def delay_of_login(self, refusals: int, chance: Callable[[], float] = random.random) -> float:
-        """Seconds to wait after so many refused logins, at least one, before the next."""
+    def login_delay(self, refusals: int, chance: Callable[[], float] = random.random) -> float:
+        """Seconds to wait after ``refusals`` refused logins; at least one."""
         return self._doubled(self.login_wait, self.login_max_wait, refusals, chance)
 
     def _doubled(self, first: float, most: float, times: int, chance: Callable[[], float]) -> float:
-        # The exponent is bounded: an outage of weeks must not end in an overflow.
+        # The exponent has a limit: it would overflow in an outage of weeks.
         return min(first * 2.0 ** min(times - 1, 32), most) + self.jitter * chance()
 
 
@@ -53,10 +53,10 @@ class _Candidate:
     """
     A server of the pool.
 
-    :ivar discovered: another server told of it.
-    :ivar failures: attempts in vain since the last that was not.
-    :ivar refusals: logins refused since the last that was not.
-    :ivar not_before: when it may be asked again, on the reactor's clock.
+    :ivar discovered: whether another server announced it.
+    :ivar failures: failed attempts since the last successful one.
+    :ivar refusals: refused logins since the last successful one.
+    :ivar not_before: when it may be tried again, on the reactor's clock.
     """
 
     server: Server
@@ -68,14 +68,15 @@ class _Candidate:
 
 class ServerPool:
     """
-    The servers that one connection may use. They are failover, not fan-in: one is used at a time.
+    The servers that one connection may use, one at a time.
 
-    The first round through them takes no time; before each further one comes the :class:`Backoff`. A server that
-    refused our login is left out until its own, longer wait is over.
+    The pool goes through its servers in rounds. The first round has no delays. Before each further round it waits, as
+    :class:`Backoff` says. A server that refused the login is skipped until its own, longer wait is over.
 
-    :param keep_order: try them as they were given; otherwise they are shuffled once, as NATS clients do.
-    :param max_failures: attempts in vain after which a server is left for good, unless it is the last; 0: never.
-    :param discover: whether servers that the cluster tells of are used.
+    :param keep_order: use the servers in the given order. Otherwise they are shuffled once, as in other NATS clients.
+    :param max_failures: failed attempts in a row after which a server is removed, unless it is the last one; 0: never.
+    :param discover: whether servers that a cluster announces are added.
+    :param shuffle: shuffles a list in place.
     """
 
     def __init__(
@@ -104,11 +105,11 @@ class ServerPool:
 
     @property
     def servers(self) -> Sequence[Server]:
-        """The servers as they stand in line."""
+        """The servers in the order in which they are tried."""
         return [candidate.server for candidate in self._queue]
 
     def use(self, server: Server) -> None:
-        """From now on there is this server and no other."""
+        """Use this server and no other from now on."""
         self._queue = [_Candidate(server)]
         self._discover = False
         self.restart()
@@ -117,7 +118,7 @@ class ServerPool:
         """
         The server to try, and the seconds to wait before.
 
-        :param now: the reactor's clock.
+        :param now: the time of the reactor's clock.
         """
         delay = 0.0
         if self._next >= len(self._queue) or not self._tries_left:
@@ -128,7 +129,7 @@ class ServerPool:
         if free:
             chosen = free[0]
             self._next = self._queue.index(chosen) + 1
-        elif self._next:  # those that are left of this round must wait longer than a round takes
+        elif self._next:  # the rest of this round must wait longer than the next round begins
             self._next = len(self._queue)
             return self.next(now)
         else:
@@ -144,65 +145,66 @@ class ServerPool:
     def _begin_round(self, number: int) -> None:
         self._rounds = number
         self._next = 0
-        # Counted now: servers that each tell of another would keep the round going for ever.
+        # Counted at the beginning: servers that each announce another one would never let the round end.
         self._tries_left = len(self._queue)
 
     def failed(self, server: Server, now: float, *, refused: bool = False) -> None:
         """
-        An attempt was in vain.
+        An attempt failed.
 
-        :param now: the reactor's clock.
-        :param refused: the server was there, and did not let us in.
+        :param now: the time of the reactor's clock.
+        :param refused: whether the server was reached and refused the login.
         """
         for candidate in [each for each in self._queue if each.server is server]:
             candidate.failures += 1
             if refused:
                 candidate.refusals += 1
-                candidate.not_before = now + self._backoff.delay_of_login(candidate.refusals)
+                candidate.not_before = now + self._backoff.login_delay(candidate.refusals)
             if 0 < self._max_failures <= candidate.failures and len(self._queue) > 1:
                 self._remove(candidate)
 
     def succeeded(self, server: Server) -> None:
-        """A connection is ready."""
+        """An attempt was successful."""
         for candidate in self._queue:
             if candidate.server is server:
                 candidate.failures = candidate.refusals = 0
                 candidate.not_before = 0.0
 
-    def lost(self, server: Server, lived: float) -> None:
+    def lost(self, server: Server, lasted: float) -> None:
         """
-        A connection that was ready has ended; its server comes last in the new first round.
+        A successful connection has ended. A new first round begins, with this server at its end.
 
-        :param lived: seconds that it was ready. A server that lets us in only to throw us out again must not be asked
-            again at once for ever: below one ``wait`` the backoff goes on as if the attempt had failed.
+        :param lasted: seconds that it lasted. Below one ``wait`` the round goes on as if the attempt had failed: a
+            server that accepts each login and then disconnects must not be tried again and again without a delay.
         """
-        if lived < self._backoff.wait:
+        if lasted < self._backoff.wait:
             return
         index = next((at for at, each in enumerate(self._queue) if each.server is server), -1) + 1
         self._queue = self._queue[index:] + self._queue[:index]
         self.restart()
 
     def has_other_than(self, server: Server) -> bool:
-        """Whether there is another server to go to."""
+        """Whether there is another server."""
         return any(candidate.server is not server for candidate in self._queue)
 
-    def told(self, places: Iterable[str], by: Server) -> None:
+    def announced(self, addresses: Iterable[str], by: Server) -> None:
         """
-        A server told of its cluster (``connect_urls``): new servers are used too, and discovered ones that it does not
-        name any longer are left.
+        A server has announced its cluster: add new servers, and remove discovered ones that it no longer names.
 
-        :param places: each as ``host:port``; what is not that is passed over.
+        :param addresses: the ``connect_urls`` of its INFO, each ``host:port``. Malformed ones are ignored. Without any,
+            the pool stays as it is.
+        :param by: the server. It is not removed.
         """
-        named = list(dict.fromkeys(places))
+        named = list(dict.fromkeys(addresses))
         if not self._discover or not named:
             return
         for candidate in list(self._queue):
-            if candidate.discovered and candidate.server is not by and candidate.server.place not in named:
+            if candidate.discovered and candidate.server is not by and candidate.server.address not in named:
                 self._remove(candidate)
-        known = {candidate.server.place for candidate in self._queue}
-        found = [by.neighbour(place) for place in named if place not in known]
-        room = MAX_DISCOVERED - sum(candidate.discovered for candidate in self._queue)
-        for server in self._in_order([server for server in found if server is not None])[:room]:
+        known = {candidate.server.address for candidate in self._queue}
+        found = [by.at(address) for address in named if address not in known]
+        free = MAX_DISCOVERED - sum(candidate.discovered for candidate in self._queue)
+        for server in self._in_order([server for server in found if server is not None])[:free]:
             self._queue.append(_Candidate(server, discovered=True))
 
     def _remove(self, candidate: _Candidate) -> None:

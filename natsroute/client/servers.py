@@ -1,4 +1,4 @@
-"""Servers: what a ``nats_url`` says, and what a server says of its cluster."""
+"""Servers: reads a NATS URL, and the addresses that a cluster announces."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _DEFAULT_PORTS = {"nats": DEFAULT_PORT, "tls": DEFAULT_PORT, "ws": 80, "wss": 44
 
 _SETTING = "nats_url"
 _SCHEME = re.compile(r"[a-z]{2,5}")
-# urlsplit() takes brackets wherever they are, and looks into the first ones only.
-_PLACE = re.compile(r"(\[(?P<address>[^\[\]]+)\]|[^\[\]:]*)(:[0-9]*)?")
+# urlsplit() allows brackets anywhere, and checks only the first pair.
+_ADDRESS = re.compile(r"(\[(?P<ipv6>[^\[\]]+)\]|[^\[\]:]*)(:[0-9]*)?")
 
 
 @attrs.frozen
@@ -25,11 +25,11 @@ class Server:
     """
     One NATS server. ``str()`` is its URL without credentials.
 
-    :ivar host: a name or an address, without the brackets of IPv6.
+    :ivar host: a name or an IP address, without the brackets of IPv6.
     :ivar scheme: ``nats``, ``tls``, ``ws`` or ``wss``.
-    :ivar credentials: what its URL says of us; None if that says nothing.
-    :ivar name: the name that its certificate must have: that of its URL. A server that was discovered is known by an
-        address only, and has the name of the one that told of it.
+    :ivar credentials: the credentials in its URL, or None.
+    :ivar name: the name that its certificate must be for: the host of its URL. A discovered server is known by its
+        address only, and has the name of the server that announced it.
     """
 
     host: str
@@ -49,22 +49,22 @@ class Server:
         return self.scheme in ("ws", "wss")
 
     @property
-    def place(self) -> str:
-        """``host:port``, as a server writes it in its ``connect_urls``."""
+    def address(self) -> str:
+        """``host:port``, as in the ``connect_urls`` of a server's INFO."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.place}"
+        return f"{self.scheme}://{self.address}"
 
-    def neighbour(self, place: str) -> Server | None:
+    def at(self, address: str) -> Server | None:
         """
-        Another server of its cluster, reached in the same way and with the same credentials.
+        Another server of its cluster, with the same scheme and credentials.
 
-        :param place: ``host:port``; None is given for anything else.
+        :param address: ``host:port``; for anything else the result is None.
         """
-        host, _, port = place.rpartition(":")
+        host, _, port = address.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
-        # The digits are counted first: Python refuses to read a number of thousands of them.
+        # The digits are counted first: int() refuses a number of thousands of digits.
         if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
             return None
         if not host or not host.isprintable() or re.search(r"[\s/@\[\]]", host):
@@ -74,35 +74,36 @@ class Server:
 
 def parse_url(url: str) -> Server:
     """
-    Read a NATS URL: ``nats://[user[:password]@|token@]host[:port]``. The scheme is ``nats``, ``tls`` for a server that
-    must be spoken to in TLS, ``ws`` or ``wss`` for WebSocket.
+    Read a NATS URL: ``nats://[user[:password]@|token@]host[:port]``.
 
-    :raises SettingError: says what is wrong, without the credentials.
+    The scheme is ``nats``, ``tls`` for a server that must use TLS, or ``ws`` or ``wss`` for WebSocket.
+
+    :raises SettingError: the URL is malformed. The error does not contain its credentials.
     """
     scheme, separator, _ = url.partition("://")
     if not separator:
         raise _bad_url(url, "it has no scheme", "Write nats://HOST:PORT")
     if scheme not in _DEFAULT_PORTS:
-        shown = repr(scheme) if _SCHEME.fullmatch(scheme) else "of this URL"
-        raise _bad_url(url, f"the scheme {shown} is not one of NATS", "Write nats://HOST:PORT")
-    if re.search(r"[\t\r\n]", url):  # urlsplit() would leave them out in silence, also where a password has them
-        raise _bad_url(url, "it has a tab or a line break in it", "Write %09, %0D or %0A if it is part of a password")
+        shown = f"scheme {scheme!r}" if _SCHEME.fullmatch(scheme) else "scheme"
+        raise _bad_url(url, f"its {shown} is unknown", "Write nats://HOST:PORT")
+    if re.search(r"[\t\r\n]", url):  # urlsplit() would remove them, even from a password
+        raise _bad_url(url, "it contains a tab or a line break", "Write %09, %0D or %0A if it is part of a password")
     try:
         parts = urlsplit(url)
         port = parts.port
-        place = _PLACE.fullmatch(parts.netloc.rpartition("@")[2])
-        if place is None:
+        address = _ADDRESS.fullmatch(parts.netloc.rpartition("@")[2])
+        if address is None:
             raise ValueError
-        if place["address"]:
-            IPv6Address(place["address"])
+        if address["ipv6"]:
+            IPv6Address(address["ipv6"])
     except ValueError:
-        raise _bad_url(url, "host or port cannot be read", "A port is a number from 1 to 65535") from None
+        raise _bad_url(url, "its host or port is malformed", "A port is a number from 1 to 65535") from None
     if not parts.hostname:
         raise _bad_url(url, "the host is missing", "Write nats://HOST:PORT")
     if port == 0:
-        raise _bad_url(url, "no server has port 0", "A port is a number from 1 to 65535")
+        raise _bad_url(url, "port 0 cannot be used", "A port is a number from 1 to 65535")
     if re.search(r"[\s,]", parts.hostname) or not parts.hostname.isprintable():
-        raise _bad_url(url, "the host cannot be a name", "Write nats://HOST:PORT, and a comma before the next nats://")
+        raise _bad_url(url, "its host is malformed", "Write nats://HOST:PORT, and a comma between two of them")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise _bad_url(url, "a NATS URL ends with its port", "Write nats://HOST:PORT")
     return Server(parts.hostname, port or _DEFAULT_PORTS[scheme], _credentials(parts), scheme)
@@ -118,17 +119,19 @@ def _credentials(parts: SplitResult) -> Credentials | None:
 
 def without_credentials(url: str) -> str:
     """
-    The URL as it may be shown: what stands before its last ``@`` is hidden, and a port that may be half a password.
-    Where there is no scheme, or one that cannot be, it may be part of a password too.
+    A URL that may be shown, even if it is malformed.
+
+    ``***`` replaces what stands before the last ``@``, a port that is not a number (it may be half of a password), and
+    everything if the scheme is malformed (a password may contain ``://``).
     """
     scheme, separator, rest = url.partition("://")
     if separator and not _SCHEME.fullmatch(scheme):
         return "***"
-    _, at, place = (rest if separator else url).rpartition("@")
+    _, at, address = (rest if separator else url).rpartition("@")
     if not at:
-        host, colon, port = place.partition(":")
-        place = host + colon + (port if re.fullmatch(r"\d{0,5}/?", port) or host.startswith("[") else "***")
-    return f"{scheme + separator if separator else ''}{'***@' if at else ''}{place}"
+        host, colon, port = address.partition(":")
+        address = host + colon + (port if re.fullmatch(r"\d{0,5}/?", port) or host.startswith("[") else "***")
+    return f"{scheme + separator if separator else ''}{'***@' if at else ''}{address}"
 
 
 def _bad_url(url: str, problem: str, remedy: str) -> SettingError:

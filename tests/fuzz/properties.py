@@ -188,7 +188,7 @@ def urls_are_read_as_they_are_shown(url: str) -> None:
     shown = str(server)
     assert shown.isprintable(), shown
     again = parse_url(shown)
-    assert (again.place, again.scheme, again.credentials) == (server.place, server.scheme, None), shown
+    assert (again.address, again.scheme, again.credentials) == (server.address, server.scheme, None), shown
 
 
 def _text(data: bytes) -> str:

@@ -37,7 +37,7 @@ class ClusterTestCase(LoginTestCase):
         """The node that a connection is connected to."""
         server = connection.status().server
         assert server is not None
-        return next(node for node in self.nodes if str(node.port) == server.place.rpartition(":")[2])
+        return next(node for node in self.nodes if str(node.port) == server.address.rpartition(":")[2])
 
 
 class DiscoveryTests(ClusterTestCase):

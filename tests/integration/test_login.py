@@ -65,7 +65,7 @@ class LoginTests(LoginTestCase):
             nats_url=[one.url.replace("//", f"//u:{first}@"), other.url], token=second, keep_url_order=True
         )
         await one.kill()
-        await self.until(lambda: service.connected and service.connections[0].status().server.place in other.url)
+        await self.until(lambda: service.connected and service.connections[0].status().server.address in other.url)
 
     async def test_rotating(self) -> None:
         """A callable is called before each attempt to connect. It may take a while."""

@@ -91,7 +91,7 @@ class TlsTests(TlsTestCase):
         service = await self.assert_connects(nats_url=server.url, tls_cert_file=cert, tls_key_file=key, **self.trusted)
         self.file("cert.pem", "")
         await server.restart()
-        await self.until(lambda: self.log.matching("there is no certificate in it"))
+        await self.until(lambda: self.log.matching("it contains no readable certificate"))
         self.assertFalse(service.connected)
         renewed = self.made.client("alice")
         self.file("cert.pem", renewed.certificate.read_text())
@@ -253,9 +253,9 @@ class TlsSettingsTests(TlsTestCase):
         empty = self.file("empty.pem", "")
         for settings, problem in (
             ({"tls_ca_file": "/no/such/file"}, "tls_ca_file = '/no/such/file': No such file"),
-            ({"tls_ca_file": empty}, "there is no certificate in it"),
+            ({"tls_ca_file": empty}, "it contains no readable certificate"),
             ({"tls_cert_file": empty, "tls_key_file": str(good.key)}, "tls_cert_file"),
-            ({"tls_cert_file": str(good.certificate), "tls_key_file": empty}, "there is no private key in it"),
+            ({"tls_cert_file": str(good.certificate), "tls_key_file": empty}, "it contains no readable private key"),
             ({"tls_cert_file": str(good.certificate), "tls_key_file": str(other.key)}, "it is not the key of"),
             ({"tls_cert_file": str(good.certificate), "tls_key_file": str(locked.key)}, "it has a passphrase"),
         ):

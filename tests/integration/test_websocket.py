@@ -179,7 +179,7 @@ class OtherServerTests(WebSocketTestCase):
     """Servers that do not offer NATS over WebSocket."""
 
     async def test_the_port_for_plain_clients(self) -> None:
-        self.assertIn("the answer is not HTTP: b'INFO {", await self.refused(self.server.port))
+        self.assertIn("the response is not HTTP: b'INFO {", await self.refused(self.server.port))
 
     async def test_a_web_server(self) -> None:
         port = self.listen(Site(NoResource()))
@@ -187,7 +187,7 @@ class OtherServerTests(WebSocketTestCase):
 
     async def test_silence(self) -> None:
         port = self.listen(Factory.forProtocol(Protocol))
-        self.assertEqual(await self.refused(port, 0.1), "no answer to the WebSocket handshake within 0.1 s")
+        self.assertEqual(await self.refused(port, 0.1), "no response to the WebSocket handshake within 0.1 s")
 
 
 class SecureServerTests(WebSocketTestCase):

@@ -1,4 +1,4 @@
-"""How a server is reached: TCP, and WebSocket over it."""
+"""Reaches a server by TCP, or by WebSocket over TCP."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from natsroute.errors import ConnectionLostError
 
 def endpoint_for_server(reactor: Any, tls: Tls, server: Server, timeout: float) -> IStreamClientEndpoint:
     """
-    The endpoint of a server: all addresses of its name, IPv6 and IPv4, are tried.
+    Make the endpoint of a server. It tries all addresses of the server's name, IPv6 and IPv4.
 
-    TLS inside a NATS connection is not its business: that begins after the server's first words.
+    With ``tls://`` and ``nats://`` the endpoint does not start TLS: the protocol does, when it has the server's INFO.
 
-    :param timeout: seconds for TCP, and again for what comes over it.
+    :param timeout: seconds for TCP, and again for the WebSocket handshake.
     :raises SettingError: the server needs an extra that is not installed, or a TLS file cannot be used.
     """
     endpoint: IStreamClientEndpoint = HostnameEndpoint(reactor, server.host, server.port, timeout)
@@ -40,8 +40,9 @@ def endpoint_for_server(reactor: Any, tls: Tls, server: Server, timeout: float) 
 
 def attempt_error(error: Exception) -> Exception:
     """
-    Why an attempt failed, in the same words for the same cause: a connection that is reset at once is, as chance has
-    it, one that was made and lost, or one that could not be made.
+    The error of a failed attempt, with the same text for the same cause.
+
+    Whether a connection that is reset at once was never made, or was made and lost, is a matter of chance.
     """
     if isinstance(error, ConnectError) and error.osError == errno.ECONNRESET:
         return ConnectionLostError(str(ConnectionLost()))
@@ -51,7 +52,7 @@ def attempt_error(error: Exception) -> Exception:
 @implementer(IStreamClientEndpoint)
 @attrs.frozen
 class _TlsEndpoint:
-    """An endpoint with TLS somewhere below, that says why there is none."""
+    """An endpoint over TLS, whose failures say why TLS failed."""
 
     _endpoint: IStreamClientEndpoint
     _session: TlsSession

@@ -1,8 +1,8 @@
 """
-How we know that a server is who it says: certificates, verified, with TLS 1.2 at least.
+TLS 1.2 or later, with verified certificates.
 
-Files are read again for each connection, so that renewed ones are picked up. OpenSSL comes with the extra ``tls``;
-without it everything else works.
+Each connection reads its files again, so a renewed file is used without a restart. OpenSSL comes with the extra
+``tls``. Everything but TLS works without it.
 """
 
 from __future__ import annotations
@@ -38,29 +38,29 @@ else:
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
-#: What OpenSSL's verification errors mean, and what to do (X509_V_ERR_..., which have kept their numbers).
+#: OpenSSL's verification errors, and what to do about them. (The numbers of X509_V_ERR_... never change.)
 _CERTIFICATE_PROBLEMS = {
-    9: "it is not valid yet. Look at the clocks of both machines",
-    10: "it has expired. Renew it at the server",
-    18: "it is self-signed. Name it, or the CA that should have signed it, in tls_ca_file",
+    9: "it is not valid yet. Check the clocks of both machines",
+    10: "it has expired. Renew it on the server",
+    18: "it is self-signed. Name it in tls_ca_file, or use a certificate of a CA",
     19: "it comes from a CA that is not trusted here. Name that CA in tls_ca_file",
     20: "it comes from a CA that is not trusted here. Name that CA in tls_ca_file",
     21: "it comes from a CA that is not trusted here. Name that CA in tls_ca_file",
-    23: "it has been revoked. Renew it at the server",
-    26: "it is not one for a server. Renew it with the purpose serverAuth",
+    23: "it has been revoked. Renew it on the server",
+    26: "it is not for a server. Renew it with the purpose serverAuth",
 }
 
-#: What the words of OpenSSL mean, for what is not about the server's certificate.
+#: OpenSSL's other errors, by a part of their texts.
 _OTHER_PROBLEMS = (
-    ("certificate required", "the server wants a certificate of ours. Set tls_cert_file and tls_key_file"),
-    ("handshake failure", "the server refuses. It may want a certificate of ours: tls_cert_file and tls_key_file"),
-    ("unknown ca", "the server does not trust the CA of our certificate. Look at tls_cert_file"),
-    ("certificate unknown", "the server does not accept our certificate. Look at tls_cert_file"),
-    ("bad certificate", "the server does not accept our certificate, or has none of ours. Look at tls_cert_file"),
+    ("certificate required", "the server requires a client certificate. Set tls_cert_file and tls_key_file"),
+    ("handshake failure", "the server refuses. It may require a client certificate: tls_cert_file and tls_key_file"),
+    ("unknown ca", "the server does not trust the CA of our certificate. Check tls_cert_file"),
+    ("certificate unknown", "the server does not accept our certificate. Check tls_cert_file"),
+    ("bad certificate", "the server does not accept our certificate, or got none. Check tls_cert_file"),
     ("certificate expired", "our certificate has expired. Renew tls_cert_file"),
-    ("protocol version", "no common version. natsroute wants TLS 1.2 or later"),
-    ("unsupported protocol", "no common version. natsroute wants TLS 1.2 or later"),
-    ("wrong version number", "the answer is not TLS. With tls_first the server needs handshake_first"),
+    ("protocol version", "there is no common version. natsroute requires TLS 1.2 or later"),
+    ("unsupported protocol", "there is no common version. natsroute requires TLS 1.2 or later"),
+    ("wrong version number", "the answer is not TLS. With tls_first, the server needs handshake_first"),
     ("packet length too long", "the answer is not TLS"),
     ("unexpected eof", "the server ended the connection in the middle of the handshake"),
 )
@@ -69,14 +69,14 @@ _OTHER_PROBLEMS = (
 @attrs.frozen
 class Tls:
     """
-    How TLS is done. Without any of these, a server that requires it is verified by the system's CAs.
+    The files and options of TLS. By default the system's CAs verify a server, and there is no client certificate.
 
     :ivar ca_file: PEM file of the CAs to trust, instead of the system's.
-    :ivar cert_file: PEM file of our certificate, its chain behind it.
+    :ivar cert_file: PEM file of our certificate, followed by its chain.
     :ivar key_file: PEM file of our certificate's key, without a passphrase.
-    :ivar expected_hostname: the name, or IP address, that the server's certificate must have, instead of the one that
-        it is reached by.
-    :ivar first: begin with TLS, before the server says a word (nats-server's ``handshake_first``).
+    :ivar expected_hostname: the host name or IP address that the server's certificate must be for, instead of the one
+        in its URL.
+    :ivar first: whether TLS starts before the server sends INFO (nats-server's ``handshake_first``).
     """
 
     ca_file: str = ""
@@ -87,16 +87,16 @@ class Tls:
 
     def session(self, name: str) -> TlsSession:
         """
-        What one connection needs; reads the files.
+        The TLS session of one connection. Reads the files.
 
-        :param name: the name or IP address that the server is reached by.
-        :raises SettingError: TLS is not installed, or one of the files is not what it should be.
+        :param name: the host name or IP address in the server's URL.
+        :raises SettingError: TLS is not installed, or a file or the name cannot be used.
         """
         return TlsSession(self._context(), self.expected_hostname or name)
 
     def check(self) -> None:
         """
-        Find out at the start what can be known then.
+        Check the files and the name without a connection.
 
         :raises SettingError: as :meth:`session`.
         """
@@ -110,7 +110,7 @@ class Tls:
                 "tls",
                 1,
                 "TLS is not installed",
-                "Install it with pip install 'natsroute[tls]', or use a server without",
+                "Install it with pip install 'natsroute[tls]', or use a server without TLS",
             )
         options: dict[str, Any] = {}
         if self.cert_file:
@@ -122,7 +122,7 @@ class Tls:
         else:
             trust = platformTrust()
         try:
-            # The minimum is said here, so that it does not move with Twisted's own.
+            # The minimum is set here, because Twisted's own default changes.
             return CertificateOptions(
                 trustRoot=trust, insecurelyLowerMinimumTo=TLSVersion.TLSv1_2, **options
             ).getContext()
@@ -131,7 +131,7 @@ class Tls:
                 "tls_key_file",
                 self.key_file,
                 "it is not the key of the certificate in tls_cert_file",
-                f"Name the key that {self.cert_file!r} was made for",
+                f"Name the key of {self.cert_file!r}",
             ) from None
 
 
@@ -140,10 +140,11 @@ if HAS_TLS:
     @implementer(IOpenSSLClientConnectionCreator)
     class TlsSession:
         """
-        The TLS of one connection, as ``startTLS`` wants it; knows afterwards why there was none.
+        The TLS session of one connection, for ``startTLS``. It knows afterwards why TLS failed.
 
         :param context: an ``OpenSSL.SSL.Context``.
-        :param name: the name or IP address that the certificate must be for.
+        :param name: the host name or IP address that the server's certificate must be for.
+        :raises SettingError: the name is malformed.
         """
 
         def __init__(self, context: Any, name: str) -> None:
@@ -152,7 +153,7 @@ if HAS_TLS:
             self._problem = ""
             self._sent_name = b""
             try:
-                self._id: Any = IPAddress_ID(name)  # which is never sent (RFC 6066)
+                self._id: Any = IPAddress_ID(name)  # an address is never sent as SNI (RFC 6066)
             except ValueError:
                 self._sent_name, self._id = _dns_name(name)
 
@@ -164,7 +165,7 @@ if HAS_TLS:
             return connection
 
         def _verify(self, connection: object, certificate: Any, problem: int, depth: int, fine: int) -> bool:
-            # Whatever is raised here would be lost in OpenSSL, and with it the refusal.
+            # An exception would be lost in OpenSSL, and with it the reason of the refusal.
             try:
                 if not fine:
                     words = _CERTIFICATE_PROBLEMS.get(problem, f"it is not valid (OpenSSL's error {problem})")
@@ -184,12 +185,12 @@ if HAS_TLS:
             except VerificationError:
                 names = ", ".join(_shown(pattern)[:100] for pattern in patterns[:5]) or "nobody"
                 self._problem = (
-                    f"the server's certificate is for {names}, not for {self._name}. If that is the right server, set "
+                    f"the server's certificate is for {names}, not for {self._name}. If it is the right server, set "
                     "tls_expected_hostname"
                 )
 
         def error(self, reason: Failure) -> TlsError | None:
-            """Why there is no TLS, or None if it was not for TLS that a connection ended with ``reason``."""
+            """Why TLS failed, or None if a connection that ended with ``reason`` did not end because of TLS."""
             if self._problem:
                 return TlsError(f"no TLS: {self._problem}")
             error = reason.value
@@ -203,17 +204,20 @@ if HAS_TLS:
 else:
 
     class TlsSession:  # type: ignore[no-redef]
-        """Without the extra there is none."""
+        """There is no TLS without the extra."""
 
 
 def _dns_name(name: str) -> tuple[bytes, Any]:
     try:
-        # As HostnameEndpoint does, so that the name verified is the name reached.
+        # As in HostnameEndpoint: the verified name must be the name that is resolved.
         encoded = name.encode("ascii") if name.isascii() else idna.encode(name)
         return encoded, DNS_ID(encoded.decode("ascii"))
     except ValueError:
         raise SettingError(
-            "tls_expected_hostname", name, "it is neither a name nor an address", "Name what the certificate is for"
+            "tls_expected_hostname",
+            name,
+            "it is neither a host name nor an address",
+            "Write the name in the server's certificate",
         ) from None
 
 
@@ -222,7 +226,7 @@ def _originals(certificates: list[Any]) -> list[Any]:
 
 
 def _shown(pattern: Any) -> str:
-    """A name in a certificate: service_identity keeps DNS names as bytes, and addresses as objects."""
+    """A name in a certificate as text. service_identity has DNS names as bytes, and addresses as objects."""
     name = pattern.pattern
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
@@ -233,7 +237,7 @@ def _certificates(setting: str, path: str) -> list[Any]:
     except crypto.Error:
         certificates = []
     if not certificates:
-        raise SettingError(setting, path, "there is no certificate in it that can be read", "It should be a PEM file")
+        raise SettingError(setting, path, "it contains no readable certificate", "It must be a PEM file")
     return certificates
 
 
@@ -242,15 +246,15 @@ def _key(path: str) -> Any:
     asked: list[bool] = []
 
     def passphrase(*_: object) -> bytes:
-        asked.append(True)  # otherwise OpenSSL would ask whoever sits at the terminal
+        asked.append(True)  # without this callback OpenSSL would ask at the terminal
         return b""
 
     try:
         return crypto.load_privatekey(crypto.FILETYPE_PEM, pem, passphrase)
     except Exception:
         if asked:
-            remedy = f"Write it without one, for example with: openssl pkey -in {path} -out KEY.pem"
+            remedy = f"Remove it, for example with: openssl pkey -in {path} -out KEY.pem"
             raise SettingError("tls_key_file", path, "it has a passphrase", remedy) from None
         raise SettingError(
-            "tls_key_file", path, "there is no private key in it that can be read", "It should be a PEM file"
+            "tls_key_file", path, "it contains no readable private key", "It must be a PEM file"
         ) from None

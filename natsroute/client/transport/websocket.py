@@ -1,7 +1,7 @@
 """
-NATS over WebSocket: what TCP carries as a stream goes to and fro in binary messages.
+NATS over WebSocket: binary messages carry the stream.
 
-autobahn, an optional extra, does the WebSocket; it is imported when the first endpoint is made.
+autobahn, an optional extra, speaks WebSocket. It is imported when the first endpoint is made.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from natsroute.errors import SettingError
 
 def with_autobahn(url: str) -> Any:
     """
-    What needs autobahn.
+    The module that needs autobahn, :mod:`natsroute.client.transport.websocket_socket`.
 
-    :param url: the server that asks for it, for an error.
+    :param url: the server that needs it, for an error.
     :raises SettingError: autobahn is not installed.
     """
-    # Only now: it takes a while, and chooses Twisted for all of the process that uses txaio.
+    # Imported as late as possible: it is slow, and it selects Twisted for all users of txaio in this process.
     from natsroute.client.transport import websocket_socket
 
     if not websocket_socket.HAS_AUTOBAHN:
@@ -38,13 +38,13 @@ def with_autobahn(url: str) -> Any:
 @implementer(IStreamClientEndpoint)
 class WebSocketEndpoint:
     """
-    Reaches a server through a WebSocket.
+    Reaches a server by WebSocket.
 
     :param reactor: the clock.
     :param below: reaches the server by TCP, or by TLS for ``wss``.
-    :param url: ``ws://host:port/path`` or ``wss://...``, for the HTTP request; credentials in it are not sent.
-    :param timeout: seconds for the opening handshake, and again for the closing one.
-    :raises SettingError: autobahn is not installed, or the URL is not one.
+    :param url: ``ws://host:port/path`` or ``wss://...``, for the HTTP request. Credentials in it are not sent.
+    :param timeout: seconds for the opening handshake, and again for the closing handshake.
+    :raises SettingError: autobahn is not installed, or the URL is malformed.
     """
 
     def __init__(self, reactor: IReactorTime, below: IStreamClientEndpoint, *, url: str, timeout: float) -> None:
@@ -53,9 +53,7 @@ class WebSocketEndpoint:
             options = websocket_socket.options(url, reactor)
         except ValueError:
             remedy = "Write ws://HOST:PORT or wss://HOST:PORT"
-            raise SettingError(
-                "nats_url", without_credentials(url), "it is not the URL of a WebSocket", remedy
-            ) from None
+            raise SettingError("nats_url", without_credentials(url), "it is not a WebSocket URL", remedy) from None
         self._clock = reactor
         self._below = below
         self._timeout = timeout
@@ -65,9 +63,9 @@ class WebSocketEndpoint:
         """
         Connect, and build a protocol whose transport is the WebSocket.
 
-        :return: fires with the protocol when the server has accepted the WebSocket; fails with
-            :class:`~natsroute.errors.HandshakeError` if it does not, or with what the endpoint below failed with. To
-            cancel it aborts the attempt.
+        :return: fires with the protocol when the server has accepted the WebSocket. Fails with
+            :class:`~natsroute.errors.HandshakeError` if the server does not accept it, or with the failure of the
+            endpoint below. Cancelling it aborts the attempt.
         """
         transport = WebSocketTransport(self._clock, protocol_factory, self._timeout)
         factory = _SocketFactory(protocol_factory, lambda: self._socket_for(transport))
@@ -76,7 +74,7 @@ class WebSocketEndpoint:
 
 
 class _SocketFactory(Factory):
-    """What the endpoint below gets: builds the socket, and tells the factory above that it is in use."""
+    """The factory for the endpoint below: builds the socket, and passes doStart and doStop to the factory above."""
 
     noisy = False
 

@@ -1,8 +1,8 @@
 """
-autobahn's side of a WebSocket.
+The autobahn protocol of a WebSocket.
 
-What comes is handed on piece by piece as it is read. Neither a message nor a frame is kept until it is complete, so
-their size needs no limit; and compression, with which little could become much, is neither offered nor accepted.
+It passes data on in the pieces in which the data arrives. It keeps neither a message nor a frame until it is complete,
+so their sizes need no limit. Compression is neither offered nor accepted, because a little data could become a lot.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ else:
     HAS_AUTOBAHN = True
 
 _HTTP = b"HTTP/1."
-_MAX_ANSWER = 64 * 1024  # bytes of the server's HTTP answer, which alone is kept until it is complete
+_MAX_RESPONSE = 64 * 1024  # bytes of the HTTP response, which is the only thing that is kept until it is complete
 _MAX_PROBLEM = 300  # characters
 
 
 def options(url: str, reactor: Any) -> Any:
     """
-    What the sockets of one endpoint have in common.
+    The options that all sockets of one endpoint share.
 
-    :raises ValueError: the URL is not one.
+    :raises ValueError: the URL is malformed.
     """
     factory = WebSocketClientFactory(url=url, useragent="natsroute", reactor=reactor)
-    # The transport takes the time, since it has our clock; autobahn would ask for the global reactor.
+    # The transport has the timeouts, because it has our clock. autobahn would use the global reactor.
     factory.setProtocolOptions(
         openHandshakeTimeout=0, closeHandshakeTimeout=0, serverConnectionDropTimeout=0, autoPingInterval=0
     )
@@ -52,12 +52,12 @@ if HAS_AUTOBAHN:
 
     class Socket(WebSocketClientProtocol):  # type: ignore[misc,unused-ignore]
         """
-        Speaks WebSocket, and tells the transport what happens.
+        Speaks WebSocket, and calls the ``on_`` methods of the transport.
 
         :param options: see :func:`options`.
         """
 
-        log = txaio.make_logger(level="none")  # type: ignore[attr-defined,unused-ignore]  # whoever connects is told
+        log = txaio.make_logger(level="none")  # type: ignore[attr-defined,unused-ignore]  # failures reach the caller
 
         def __init__(self, above: WebSocketTransport, options: Any) -> None:
             super().__init__()
@@ -65,12 +65,12 @@ if HAS_AUTOBAHN:
             self._above = above
 
         def connectionMade(self) -> None:
-            self._above.connected(self)
+            self._above.on_connected(self)
             super().connectionMade()
 
         def onConnecting(self, transport_details: object) -> Any:
             options: Any = self.factory
-            host = f"[{options.host}]" if ":" in options.host else options.host  # autobahn takes them off
+            host = f"[{options.host}]" if ":" in options.host else options.host  # autobahn removes the brackets
             return ConnectingRequest(host, options.port, options.resource, useragent=options.useragent)
 
         def dataReceived(self, data: bytes) -> None:
@@ -79,40 +79,40 @@ if HAS_AUTOBAHN:
                 return
             beginning = self.data + data[:100]
             if not beginning.startswith(_HTTP[: len(beginning)]):
-                self._refused(f"the answer is not HTTP: {beginning[:100]!r}")
+                self._refused(f"the response is not HTTP: {beginning[:100]!r}")
                 return
             try:
                 super().dataReceived(data)
-            except Exception:  # autobahn takes it for granted that an answer is UTF-8, for example
-                self._refused("the answer cannot be read")
-            if self.state == self.STATE_CONNECTING and len(self.data) > _MAX_ANSWER:
-                self._refused(f"the answer has more than {_MAX_ANSWER} bytes")
+            except Exception:  # autobahn assumes UTF-8, for example
+                self._refused("the response is malformed")
+            if self.state == self.STATE_CONNECTING and len(self.data) > _MAX_RESPONSE:
+                self._refused(f"the response has more than {_MAX_RESPONSE} bytes")
 
         def failHandshake(self, reason: str) -> None:
             self._refused(_refusal(self.data) or reason)
 
         def _refused(self, problem: str) -> None:
-            self._above.fail(HandshakeError(f"the server did not accept the WebSocket: {_printable(problem)}"))
+            self._above.on_error(HandshakeError(f"the server did not accept the WebSocket: {_printable(problem)}"))
 
         def onOpen(self) -> None:
-            self._above.open()
+            self._above.on_open()
 
         def onMessageBegin(self, is_binary: bool) -> None:
             if not is_binary:
-                self._above.fail(ProtocolError("a WebSocket message of text"))
+                self._above.on_error(ProtocolError("a WebSocket text message"))
 
         def onMessageFrameBegin(self, length: int) -> None:
-            """Nothing will be kept."""
+            """Keep nothing."""
 
         def onMessageFrameData(self, payload: bytes) -> None:
             if payload:
-                self._above.received(payload)
+                self._above.on_data(payload)
 
         def onMessageFrameEnd(self) -> None:
-            """Nothing was kept."""
+            """Keep nothing."""
 
         def onMessageEnd(self) -> None:
-            """Nothing was kept."""
+            """Keep nothing."""
 
         def onCloseFrame(self, code: Any, reason: Any) -> bool | None:
             ours = self.state != self.STATE_OPEN
@@ -120,36 +120,36 @@ if HAS_AUTOBAHN:
             if violation:
                 return violation
             if ours:
-                self._above.server_has_all()
+                self._above.on_close_answered()
             else:
                 said = _printable(f"{self.remoteCloseCode or ''} {self.remoteCloseReason or ''}".strip())
-                self._above.closing(
+                self._above.on_closing(
                     ConnectionLostError(f"the server closed the WebSocket: {said or 'no reason given'}")
                 )
             return None
 
         def unregisterProducer(self) -> None:
-            """The producer is that of the protocol above, and none of autobahn's business."""
+            """Keep the producer: the protocol above has registered it, and autobahn must not remove it."""
 
         def connectionLost(self, reason: Failure = connectionDone) -> None:
             try:
                 super().connectionLost(reason)
             finally:
                 why = str(self.wasNotCleanReason).removeprefix("I dropped the WebSocket TCP connection: ")
-                self._above.ended(
-                    reason, ProtocolError(f"not the WebSocket protocol: {why}") if self.failedByMe else None
+                self._above.on_lost(
+                    reason, ProtocolError(f"a WebSocket protocol error: {why}") if self.failedByMe else None
                 )
 
 
-def _refusal(answer: bytes) -> str:
-    """The status of an HTTP answer, and the words that explain it; empty if it does not refuse."""
-    head, _, body = answer.decode("utf-8", "replace").partition("\r\n\r\n")
+def _refusal(response: bytes) -> str:
+    """The status of an HTTP response and its explanation; empty if the response does not refuse."""
+    head, _, body = response.decode("utf-8", "replace").partition("\r\n\r\n")
     status = head.partition("\r\n")[0].partition(" ")[2]
     if status.startswith("101"):
         return ""
-    explained = "text/plain" in head.lower() or "content-type" not in head.lower()
-    words = body.strip().partition("\n")[0] if explained else ""
-    return f"HTTP {status}: {words}" if words else f"HTTP {status}"
+    is_text = "text/plain" in head.lower() or "content-type" not in head.lower()
+    explanation = body.strip().partition("\n")[0] if is_text else ""
+    return f"HTTP {status}: {explanation}" if explanation else f"HTTP {status}"
 
 
 def _printable(text: str) -> str:

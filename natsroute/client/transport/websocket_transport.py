@@ -1,4 +1,4 @@
-"""Between a WebSocket and the protocol that is spoken over it: looks like TCP from above."""
+"""A WebSocket as the transport of a protocol, which uses it like TCP."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ _NORMAL_CLOSURE = 1000
 @implementer(ITransport, IConsumer, IPushProducer)
 class WebSocketTransport:
     """
-    The transport of one protocol, and of one connection. Each write is one binary message.
+    The transport of one protocol on one connection. Each write is one binary message.
 
-    :ivar opened: a Deferred that fires with the protocol when the server has accepted the WebSocket; fails with
-        :class:`~natsroute.errors.HandshakeError` if it does not, or with what the endpoint below failed with.
-    :ivar disconnecting: nothing more goes up or down.
+    :param factory: builds the protocol when the server has accepted the WebSocket.
+    :param timeout: seconds for the opening handshake, and again for the closing handshake.
 
-    :param factory: builds the protocol, once the WebSocket is accepted.
-    :param timeout: seconds for the opening handshake, and again for the closing one.
+    :ivar opened: a Deferred that fires with the protocol when the server has accepted the WebSocket. Fails with
+        :class:`~natsroute.errors.HandshakeError` if the server does not accept it, or with the failure of the endpoint
+        below. Cancelling it aborts the attempt.
+    :ivar disconnecting: whether it is closing: no more data is written or delivered.
     """
 
     log = Logger()
@@ -54,7 +55,7 @@ class WebSocketTransport:
         self._reason: Failure | None = None
 
     def connect(self, below: IStreamClientEndpoint, factory: IProtocolFactory) -> None:
-        """Reach the server; ``factory`` builds the socket, which calls the methods that come next."""
+        """Connect to the server. ``factory`` builds the socket, which calls the ``on_`` methods below."""
         self._connecting = below.connect(factory)
         self._connecting.addErrback(lambda failure: None if self.opened.called else self.opened.errback(failure))
 
@@ -65,16 +66,16 @@ class WebSocketTransport:
         elif self._connecting is not None:
             self._connecting.cancel()
 
-    # -- what the socket tells ------------------------------------------------------------------------------------
+    # -- called by the socket -----------------------------------------------------------------------------------------
 
-    def connected(self, socket: Any) -> None:
-        """There is a connection, and the handshake begins."""
+    def on_connected(self, socket: Any) -> None:
+        """TCP is connected, and the opening handshake begins."""
         self._socket = socket
-        problem = f"no answer to the WebSocket handshake within {self._timeout} s"
-        self._timer = self._clock.callLater(self._timeout, lambda: self.fail(HandshakeError(problem)))
+        problem = f"no response to the WebSocket handshake within {self._timeout} s"
+        self._timer = self._clock.callLater(self._timeout, lambda: self.on_error(HandshakeError(problem)))
 
-    def open(self) -> None:
-        """The server accepted."""
+    def on_open(self) -> None:
+        """The server has accepted the WebSocket."""
         self._cancel_timer()
         if self.disconnecting:
             return
@@ -85,22 +86,22 @@ class WebSocketTransport:
             self._protocol.makeConnection(self)
         except Exception as error:
             self._protocol = None
-            self.fail(error)
+            self.on_error(error)
         else:
             self.opened.callback(self._protocol)
 
-    def received(self, data: bytes) -> None:
-        """A piece of a binary message came."""
+    def on_data(self, data: bytes) -> None:
+        """A piece of a binary message has arrived."""
         try:
             if not self.disconnecting and self._protocol is not None:
                 self._protocol.dataReceived(data)
         except Exception as error:
-            # Twisted would see to that, but autobahn does not let every exception out.
-            self.log.failure("A protocol over WebSocket raised an exception; its connection is dropped")
-            self.fail(error)
+            # Twisted would do this too, but autobahn swallows some exceptions.
+            self.log.failure("A protocol over WebSocket raised an exception; its connection is closed")
+            self.on_error(error)
 
-    def fail(self, error: Exception) -> None:
-        """It cannot go on, in the handshake or later."""
+    def on_error(self, error: Exception) -> None:
+        """The opening handshake, or the connection later, has failed: abort it."""
         if self.disconnecting:
             return
         self._reason = Failure(error)
@@ -108,26 +109,26 @@ class WebSocketTransport:
         if not self.opened.called:
             self.opened.errback(error)
 
-    def closing(self, reason: Exception) -> None:
-        """The server ends it, and now closes the connection below."""
+    def on_closing(self, reason: Exception) -> None:
+        """The server has started the closing handshake, and will close the connection."""
         if not self.disconnecting:
             self._reason = Failure(reason)
             self._wait_for_end(self.abortConnection)
 
-    def server_has_all(self) -> None:
-        """The server has read our close."""
+    def on_close_answered(self) -> None:
+        """The server has answered our closing handshake, so it has read everything."""
         self._socket.transport.loseConnection()
 
-    def ended(self, lost: Failure, problem: Exception | None = None) -> None:
+    def on_lost(self, lost: Failure, problem: Exception | None = None) -> None:
         """
-        The connection below is gone.
+        The connection below is lost.
 
-        :param problem: why, if more is known than ``lost`` says.
+        :param problem: the cause, if more is known than ``lost`` says.
         """
         self._cancel_timer()
         self.disconnecting = True
         if not self.opened.called:
-            error = HandshakeError(f"the connection ended in the WebSocket handshake: {lost.getErrorMessage()}")
+            error = HandshakeError(f"the connection ended during the WebSocket handshake: {lost.getErrorMessage()}")
             error.__cause__ = lost.value
             self.opened.errback(error)
         protocol, self._protocol = self._protocol, None
@@ -136,14 +137,14 @@ class WebSocketTransport:
 
     def _wait_for_end(self, give_up: Any) -> None:
         self.disconnecting = True
-        self._socket.transport.resumeProducing()  # who does not read does not notice the end
+        self._socket.transport.resumeProducing()  # a transport that does not read does not notice its end
         self._timer = self._clock.callLater(self._timeout, give_up)
 
     def _cancel_timer(self) -> None:
         if self._timer and self._timer.active():
             self._timer.cancel()
 
-    # -- what the protocol asks for -------------------------------------------------------------------------------
+    # -- called by the protocol ---------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
         """Send a binary message."""
@@ -151,22 +152,22 @@ class WebSocketTransport:
             self._socket.sendMessage(bytes(data), True)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        """Send all together as a binary message."""
+        """Send everything as one binary message."""
         self.write(b"".join(data))
 
     def loseConnection(self) -> None:
-        """End it when the server has read all that was written; it says so by closing too."""
+        """Close it when the server has read everything, which its answer to our close shows."""
         if not self.disconnecting:
             self._socket.sendClose(_NORMAL_CLOSURE)
             self._wait_for_end(self._socket.transport.loseConnection)
 
     def abortConnection(self) -> None:
-        """End it at once."""
+        """Close it at once."""
         self.disconnecting = True
         self._socket.transport.abortConnection()
 
     def pauseProducing(self) -> None:
-        """Stop reading; the rest of what was read already still comes."""
+        """Stop reading. Data that has been read already is still delivered."""
         if not self.disconnecting:
             self._socket.transport.pauseProducing()
 
@@ -176,19 +177,19 @@ class WebSocketTransport:
             self._socket.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """As :meth:`loseConnection`."""
+        """Like :meth:`loseConnection`."""
         self.loseConnection()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Let a producer know when the connection below takes no more for now."""
+        """Tell a producer when the connection below takes no more data for now."""
         self._socket.transport.registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
-        """The producer wants to know no longer."""
+        """Stop telling the producer."""
         self._socket.transport.unregisterProducer()
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        """Whether small writes go out at once."""
+        """Choose whether small writes go out at once."""
         self._socket.transport.setTcpNoDelay(enabled)
 
     def getPeer(self) -> Any:
