@@ -1,15 +1,19 @@
 """
-The ledger: what became of each message. It adds up exactly, at any moment, also when it is looked at from inside a
-route::
+The ledger: what became of each message. It adds up exactly, at any moment, also inside a route::
 
     for each consumer    received  = succeeded + failed + dropped + in progress + waiting
     for the publisher    published = confirmed + failed + dropped + in progress
 
-Each room counts what it does itself: ``received`` and the dropped messages are counted by the subscription, routed
-ones by the runner, ends by the calls; what waits, and what is on its way out, is found by looking. So the equations can
-fail, and :meth:`Ledger.differences` is a test: that each message received is dropped, waits, or was given to a route;
-that no route has had more ends than messages; that as many messages are on their way out as were taken and have no end.
-What is in progress is what was given to routes and has not ended; the tests compare it with the calls that run.
+Each part of natsroute counts what it does itself. The subscription counts the messages received and dropped, the runner
+those that it gives to a route, and the calls of the route how they end. The messages that are pending or on their way
+out are looked up. So the equations can fail, and :meth:`Ledger.differences` tests that
+
+- each message received was dropped, is waiting, or was given to a route;
+- no route has ended more calls than it was given messages;
+- the messages on their way out are those that were published and have neither been confirmed nor failed.
+
+In progress are the messages that were given to a route whose call has not ended. The tests compare their number with
+the calls that are running.
 """
 
 from __future__ import annotations
@@ -22,15 +26,16 @@ import attrs
 @attrs.define(eq=False)
 class RouteCounters:
     """
-    Counts the messages that went to one event route; where there are several consumers, those of one of them.
+    What became of the messages that were given to one event route, by one consumer or by all.
 
     :ivar route: the route's name.
-    :ivar routed: messages given to it.
-    :ivar waiting: those of them that wait behind another one of their key.
+    :ivar routed: messages given to the route.
+    :ivar waiting: of these, messages that wait behind another one with the same key.
     :ivar succeeded: calls that ended well.
-    :ivar failed: calls that raised, or whose Deferred failed, after all retries; those cancelled at the end among them.
-    :ivar retried: calls made again after a failure.
-    :ivar dead_lettered: of the failed, those that were published to a dead-letter subject.
+    :ivar failed: calls that raised or whose Deferred failed, after all retries. Calls that were cancelled when the
+        service stopped are among them.
+    :ivar retried: retries after a failed call.
+    :ivar dead_lettered: of the failed calls, those whose message was published to a dead-letter subject.
     """
 
     route: str
@@ -48,7 +53,7 @@ class RouteCounters:
 
     @classmethod
     def total(cls, route: str, route_counters: Iterable[RouteCounters]) -> RouteCounters:
-        """The sum of several, as a new one."""
+        """The sum of several counters, in a new object."""
         sums = [sum(column) for column in zip(*(attrs.astuple(counters)[1:] for counters in route_counters))]
         return cls(route, *sums)
 
@@ -58,12 +63,12 @@ class ConsumerAccount:
     """
     The account of one ``subject_queue_group``.
 
-    :ivar name: the entry, as ``Kamailio-World:2021``.
-    :ivar received: messages that came.
-    :ivar pending: messages that wait because its route is busy.
-    :ivar overflowed: messages dropped because more came than may wait.
-    :ivar unrouted: messages that no event route takes.
-    :ivar routes: what became of the others; the sum over all routes.
+    :ivar name: the entry, such as ``Kamailio-World:2021``.
+    :ivar received: messages received.
+    :ivar pending: messages that wait because their route is busy.
+    :ivar overflowed: messages dropped because too many were pending.
+    :ivar unrouted: messages dropped because no event route matched.
+    :ivar routes: what became of the others, the sum over all routes.
     """
 
     name: str
@@ -80,37 +85,37 @@ class ConsumerAccount:
 
     @property
     def succeeded(self) -> int:
-        """Messages whose route ended well."""
+        """Messages whose call ended well."""
         return self.routes.succeeded
 
     @property
     def failed(self) -> int:
-        """Messages whose route failed, after all retries."""
+        """Messages whose call failed, after all retries."""
         return self.routes.failed
 
     @property
     def retried(self) -> int:
-        """Calls made again after a failure."""
+        """Retries after a failed call."""
         return self.routes.retried
 
     @property
     def dead_lettered(self) -> int:
-        """Of the failed, those that were published to a dead-letter subject."""
+        """Of the failed messages, those that were published to a dead-letter subject."""
         return self.routes.dead_lettered
 
     @property
     def in_progress(self) -> int:
-        """Messages whose route has begun and not ended."""
+        """Messages whose call has begun and not ended."""
         return self.routes.in_progress
 
     @property
     def waiting(self) -> int:
-        """Messages that wait, for their route or behind another one of their key."""
+        """Messages that wait because their route is busy, or behind another one with the same key."""
         return self.pending + self.routes.waiting
 
     @property
     def dropped(self) -> int:
-        """Messages for which no route was run: overflowed and unrouted ones."""
+        """Messages that no route was called for: the overflowed and the unrouted ones."""
         return self.overflowed + self.unrouted
 
     def __str__(self) -> str:
@@ -122,12 +127,12 @@ class PublisherAccount:
     """
     The account of the publisher.
 
-    :ivar published: messages taken.
+    :ivar published: messages given to the publisher.
     :ivar confirmed: messages that the server has.
-    :ivar failed: messages whose Deferred failed, those of ``dropped`` aside.
-    :ivar dropped: messages that gave way, as their policy ``drop`` asks for.
+    :ivar failed: messages whose Deferred failed, except those in ``dropped``.
+    :ivar dropped: messages dropped by the policy ``drop``.
     :ivar resent: messages sent again after a reconnect.
-    :ivar in_progress: messages that wait, or were sent and are not confirmed.
+    :ivar in_progress: messages that wait to be sent, or were sent and are not confirmed.
     """
 
     published: int
@@ -151,8 +156,8 @@ class Ledger:
     """
     All accounts at one moment.
 
-    :ivar consumers: one for each ``subject_queue_group``, in their order.
-    :ivar routes: one for each event route that has had a message or a connection event, over all consumers.
+    :ivar consumers: one for each ``subject_queue_group``, in the order of the setting.
+    :ivar routes: one for each event route that has had a message or a connection event, the sum over all consumers.
     :ivar publisher: the account of the publisher.
     """
 
@@ -161,7 +166,7 @@ class Ledger:
     publisher: PublisherAccount
 
     def differences(self) -> list[str]:
-        """What does not add up, in words: an empty list, or there is a fault in natsroute."""
+        """What does not add up, in words. If the list is not empty, natsroute has a bug."""
         wrong = [
             f"{one.name}: {one}"
             for one in self.consumers

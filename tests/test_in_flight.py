@@ -63,7 +63,7 @@ class StopTests(CallsTestCase):
     """stop() cancels what is running; what waits behind it may begin after start()."""
 
     def test_cancelled(self) -> None:
-        """Deferreds and coroutines: each counts as failed. None is logged here; whoever stops them logs them all."""
+        """Deferreds and coroutines: each counts as failed. They are not logged here, because the service logs them."""
         cancelled: list[object] = []
 
         async def route(event: Event) -> None:

@@ -96,7 +96,7 @@ class KeyedCalls(_LimitedCalls):
     """
     Messages with the same key one after the other, up to N keys at once.
 
-    :param key: returns the key of an event. An event whose key cannot be had counts as failed.
+    :param key: returns the key of an event. If it fails, the event counts as failed.
     :param concurrency: N.
     """
 

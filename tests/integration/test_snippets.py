@@ -98,7 +98,7 @@ class TypeTests(SynchronousTestCase):
             for one in snippets("python"):
                 page = Path(one.document).stem.replace("-", "_").lower()
                 (folder / f"{page}_line_{one.line}.py").write_text(one.source, "utf-8")
-            for path in (ROOT / "examples").glob("*.py"):
+            for path in [*(ROOT / "examples").glob("*.py"), ROOT / "tests" / "typed_program.py"]:
                 (folder / f"example_{path.name}").write_text(path.read_text("utf-8"), "utf-8")
             (folder / "prose.py").write_text(prose_source(), "utf-8")
             (folder / "wrong.py").write_text(ROUTES.source.replace('"presence.dialog"', "5"), "utf-8")

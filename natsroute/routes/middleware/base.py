@@ -14,8 +14,8 @@ class CancellableCall(Deferred[object]):
     """
     A call of a route's function that knows whether it was cancelled from outside.
 
-    :ivar cancelled: whether whoever waits for the call cancelled it, for example a timeout around all attempts, or the
-        service when it stops. A route that only fails with ``CancelledError`` has an error of its own.
+    :ivar cancelled: whether the call was cancelled, for example by a timeout around all attempts, or by the service
+        when it stops. If it is False and the call fails with ``CancelledError``, that is the route's own error.
     """
 
     def __init__(self, function: RouteFunction, event: Event) -> None:
@@ -31,7 +31,11 @@ class CancellableCall(Deferred[object]):
 
 
 def readable_headers(event: Event) -> dict[str, list[str]]:
-    """The headers of a message, to be sent on; none if they cannot be read, which may be why the message failed."""
+    """
+    The headers of a message, to be published again.
+
+    Headers that cannot be read are left out, because they may be why the message failed.
+    """
     try:
         return {name: event.headers.get_all(name) for name in event.headers}
     except DecodeError:
