@@ -7,6 +7,8 @@ uses another one depends on it, whenever the import happens.
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import ROOT
 from tests.support.imports import Import, imports, imports_of, modules
+from tests.support.tree import DOCUMENT, tree, written
 
 #: The packages and modules in natsroute, from the bottom to the top, and what each may import in addition to itself:
 #: packages, or single modules of packages. ``natsroute`` is the ``__init__.py`` of natsroute.
@@ -66,6 +69,10 @@ SETTINGS_TAKE = {
 
 #: What does not use Twisted: values and bytes.
 WITHOUT_TWISTED = {"errors", "_version", "ledger", "payloads", "wire"}
+
+#: Files of natsroute that may have more lines than :data:`MAX_LINES`, and why.
+LONG_FILES: dict[str, str] = {}
+MAX_LINES = 400
 
 #: The parts of benchmarks/, from the bottom to the top. Each may import those above it in this list.
 BENCHMARKS = ("load", "peers", "run", "scenarios", "catalogue", "report", "guard", "__main__")
@@ -221,6 +228,37 @@ class CircleTests(SynchronousTestCase):
         self.assertEqual(sorted(found[:-1]), ["a", "b", "c"])
         self.assertIn("abc", "".join(found[:-1] * 2))
         self.assertEqual(found[0], found[-1])
+
+
+class FileTests(SynchronousTestCase):
+    """The files of natsroute."""
+
+    def test_lengths(self) -> None:
+        """No file is too long without a reason; a file that is shorter again leaves the list."""
+        lengths = {module: len(path.read_text("utf-8").splitlines()) for module, path in modules("natsroute").items()}
+        self.assertEqual({module for module, length in lengths.items() if length > MAX_LINES}, set(LONG_FILES))
+
+
+class ContributingTests(SynchronousTestCase):
+    """CONTRIBUTING.md describes natsroute as it is."""
+
+    def test_tree(self) -> None:
+        """The tree of folders has each folder and module of today, and their descriptions."""
+        before = written(DOCUMENT.read_text("utf-8"))
+        self.assertEqual(before, tree(before), "run: python -m tests.support.tree")
+
+    def test_way_of_data(self) -> None:
+        """Each class and method in the diagram exists."""
+        (diagram,) = re.findall(r"```text\n(socket .*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+        named = set(re.findall(r"[A-Z]\w+(?:\.\w+)?", diagram))
+        self.assertLessEqual({"Parser", "Subscription.deliver", "Publisher.publish"}, named)
+        existing = set()
+        for path in modules("natsroute").values():
+            for node in ast.parse(path.read_text("utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    methods = {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
+                    existing |= {node.name, *(f"{node.name}.{method}" for method in methods)}
+        self.assertEqual(named - existing, set())
 
 
 class ImportTimeTests(SynchronousTestCase):
