@@ -40,6 +40,8 @@ class QuickStartTests(SynchronousTestCase):
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # A program that was started in the background ignores Ctrl-C, and so do its children.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
         def kill() -> None:
