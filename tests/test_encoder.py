@@ -28,11 +28,11 @@ from tests.fuzz.properties import what_is_published_arrives
 
 quick = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 
-#: Lone surrogates too, and what lies near the edges.
+#: Any text, with lone surrogates, and with characters at the edges of what is valid.
 ANY_TEXT = st.text(
     st.characters(exclude_categories=()) | st.sampled_from("a.*> \t\r\n\v\f\0\x7f\udc0a\udcff"), max_size=8
 )
-#: Names that may be sent to, of all that UTF-8 can say and of bytes that it cannot.
+#: Valid names, with any UTF-8 and with bytes that are not UTF-8.
 NAMES = st.lists(
     st.text(st.characters(exclude_categories=["Cs"], min_codepoint=0x80) | st.sampled_from("a*>_$\udcff"), min_size=2),
     min_size=1,
@@ -43,8 +43,8 @@ INJECTIONS = ("a\r\nPUB b 0\r\n", "a\n", "a\r", "a b", " a", "a ", "a\tb", "a\0"
 BLOCK = encode_headers({"A": "b"})
 
 
-def pub_read_by_hand(data: bytes) -> tuple[str, str | None, bytes, bytes]:
-    """The subject, reply subject, headers and payload of one PUB or HPUB, and nothing behind it."""
+def parsed_pub(data: bytes) -> tuple[str, str | None, bytes, bytes]:
+    """The subject, reply subject, headers and payload of exactly one PUB or HPUB."""
     line, _, rest = data.partition(b"\r\n")
     command, *words = line.decode("utf-8", "surrogateescape").split(" ")
     header_size = int(words.pop(-2)) if command == "HPUB" else 0
@@ -77,7 +77,7 @@ class GoldenTests(SynchronousTestCase):
         self.assertEqual(encode_pub("å", b""), b"PUB \xc3\xa5 0\r\n\r\n")
 
     def test_hpub(self) -> None:
-        """Its sizes are those of the headers, and of headers and payload together."""
+        """The sizes are that of the headers, and that of headers and payload."""
         self.assertEqual(
             encode_pub("a.b", b"hello", headers=BLOCK), b"HPUB a.b 18 23\r\nNATS/1.0\r\nA: b\r\n\r\nhello\r\n"
         )
@@ -93,10 +93,10 @@ class GoldenTests(SynchronousTestCase):
 
 
 class InjectionTests(SynchronousTestCase):
-    """Whatever a name is: SubjectError, or one line that says what it should."""
+    """Any name is refused, or is written as one word of one line."""
 
-    def test_each_place_of_a_name(self) -> None:
-        places: list[Callable[[str], bytes]] = [
+    def test_each_argument(self) -> None:
+        encoders: list[Callable[[str], bytes]] = [
             lambda name: encode_pub(name, b"x"),
             lambda name: encode_pub(name, b"x", "r"),
             lambda name: encode_pub("a", b"x", name),
@@ -107,13 +107,13 @@ class InjectionTests(SynchronousTestCase):
             lambda name: encode_sub(name, 1, "q"),
             lambda name: encode_sub("a", 1, name),
         ]
-        for place in places:
+        for encode in encoders:
             for name in INJECTIONS:
-                for _ in range(2):  # what was refused is refused again
-                    self.assertRaises(SubjectError, place, name)
+                for _ in range(2):  # a refused name is not remembered as valid
+                    self.assertRaises(SubjectError, encode, name)
 
     def test_wildcards(self) -> None:
-        """Only a subscription has them; a queue group may look like one."""
+        """Only subscriptions may have them; a queue group may look like one."""
         for wildcard in ("*", ">", "a.*", "a.>"):
             self.assertRaises(SubjectError, encode_pub, wildcard, b"")
             self.assertRaises(SubjectError, encode_pub, "a", b"", wildcard)
@@ -121,8 +121,8 @@ class InjectionTests(SynchronousTestCase):
             self.assertEqual(encode_sub(wildcard, 1, ">"), b"SUB %b > 1\r\n" % wildcard.encode())
         self.assertRaises(SubjectError, encode_sub, "a.>.b", 1)
 
-    def test_reply_subjects_that_begin_alike(self) -> None:
-        """What is remembered of one says nothing of the last token of another."""
+    def test_reply_subjects_with_the_same_prefix(self) -> None:
+        """A remembered prefix does not make the last token of another subject valid."""
         encode_pub("a", b"", "_INBOX.x.1")
         for token in ("", "*", ">", "a b", "a\r\nPING", "\0", "\ud800", "."):
             self.assertRaises(SubjectError, encode_pub, "a", b"", f"_INBOX.x.{token}")
@@ -130,9 +130,9 @@ class InjectionTests(SynchronousTestCase):
             reply = f"_INBOX.x.{token}"
             expected = b"PUB a %b 0\r\n\r\n" % reply.encode("utf-8", "surrogateescape")
             self.assertEqual(encode_pub("a", b"", reply), expected)
-        for beginning in ("", ".", "a.", ".a", "a..b", "*", "a.>", "a b", "a\r\nPING", "\ud800"):
-            for _ in range(2):  # what was refused is refused again
-                self.assertRaises(SubjectError, encode_pub, "a", b"", f"{beginning}.1")
+        for prefix in ("", ".", "a.", ".a", "a..b", "*", "a.>", "a b", "a\r\nPING", "\ud800"):
+            for _ in range(2):  # a refused prefix is not remembered as valid
+                self.assertRaises(SubjectError, encode_pub, "a", b"", f"{prefix}.1")
 
     def test_empty_tokens(self) -> None:
         for name in (".a", "a.", "a..b", "."):
@@ -148,7 +148,7 @@ class InjectionTests(SynchronousTestCase):
             data = encode_pub(subject, payload, reply, headers)
         except SubjectError:
             return
-        self.assertEqual(pub_read_by_hand(data), (subject, reply, headers, payload))
+        self.assertEqual(parsed_pub(data), (subject, reply, headers, payload))
         self.assert_one_line(data[: len(data) - len(headers) - len(payload) - len(b"\r\n")])
 
     @quick
@@ -168,14 +168,14 @@ class InjectionTests(SynchronousTestCase):
 
 
 class LengthTests(SynchronousTestCase):
-    """No control line is longer than a server takes: it would end the connection over it, again and again."""
+    """No control line is too long for a server, which would close the connection again and again."""
 
     def setUp(self) -> None:
         self.longest = DEFAULT_MAX_CONTROL_LINE // 2 - 32
 
     def test_the_longest_names_fit(self) -> None:
         name = "a" * self.longest
-        payload = headers = bytes(10_000_000)  # sizes of eight digits, as the largest have
+        payload = headers = bytes(10_000_000)  # eight digits, as the largest sizes have
         for data in (encode_pub(name, payload, name, headers), encode_pub(name, payload, name)):
             self.assertLessEqual(data.index(b"\r\n"), DEFAULT_MAX_CONTROL_LINE)
         self.assertLessEqual(len(encode_sub(name, 2**63, name)), DEFAULT_MAX_CONTROL_LINE)
@@ -183,19 +183,20 @@ class LengthTests(SynchronousTestCase):
     def test_longer_names_are_refused(self) -> None:
         """Bytes are counted, not characters."""
         for name in ("a" * (self.longest + 1), "å" * (self.longest // 2 + 1), "a." * 3000 + "a"):
-            for refused in (
-                lambda name=name: encode_pub(name, b""),
-                lambda name=name: encode_pub("a", b"", name),
-                lambda name=name: encode_sub(name, 1),
-                lambda name=name: encode_sub("a", 1, name),
+            for kind, encode in (
+                ("subject", lambda name=name: encode_pub(name, b"")),
+                ("subject", lambda name=name: encode_pub("a", b"", name)),
+                ("subject", lambda name=name: encode_sub(name, 1)),
+                ("queue group", lambda name=name: encode_sub("a", 1, name)),
             ):
-                error = self.assertRaises(SubjectError, refused)
-                self.assertIn(f"has {len(name.encode())} bytes; at most {self.longest} fit", str(error))
-                self.assertLess(len(str(error)), 600)  # the name, cut
+                error = self.assertRaises(SubjectError, encode)
+                self.assertTrue(str(error).startswith(f"{kind} "), error)
+                self.assertIn(f"has {len(name.encode())} bytes; the maximum is {self.longest}", str(error))
+                self.assertLess(len(str(error)), 600)  # the name is truncated
         encode_pub("å" * (self.longest // 2), b"")
 
-    def test_a_refusal_of_the_longest_names_can_be_read(self) -> None:
-        """As nats-server 2.15.1 writes it: an escape for each byte that is not UTF-8."""
+    def test_an_error_about_the_longest_names_can_be_parsed(self) -> None:
+        """nats-server 2.15.1 writes an escape for each byte that is not UTF-8."""
         quoted = b"\\xff" * self.longest
         [frame] = Parser().feed(
             b'-ERR \'Permissions Violation for Subscription to "%b" using queue "%b"\'\r\n' % (quoted, quoted)
@@ -208,30 +209,30 @@ class LengthTests(SynchronousTestCase):
         encode_sub(refused.subject, 1, refused.queue_group)
 
     def test_remembered_names_are_bounded(self) -> None:
-        most = encoder._subject.cache_info().maxsize
-        assert most is not None
+        max_size = encoder._subject.cache_info().maxsize
+        assert max_size is not None
         self.addCleanup(encoder._subject.cache_clear)
-        for number in range(most + 100):
+        for number in range(max_size + 100):
             self.assertEqual(encode_pub(f"a.{number}", b""), b"PUB a.%d 0\r\n\r\n" % number)
-        self.assertEqual(encoder._subject.cache_info().currsize, most)
+        self.assertEqual(encoder._subject.cache_info().currsize, max_size)
 
-    def test_remembered_beginnings_are_bounded(self) -> None:
-        """In number, and in length, for others choose them."""
-        remembered = encoder._is_plain_beginning
-        most = remembered.cache_info().maxsize
-        assert most is not None
+    def test_remembered_reply_prefixes_are_bounded(self) -> None:
+        """In number and in length, since other clients choose them."""
+        remembered = encoder._is_plain_prefix
+        max_size = remembered.cache_info().maxsize
+        assert max_size is not None
         remembered.cache_clear()
         self.addCleanup(remembered.cache_clear)
         long = "a" * 300
         self.assertEqual(encode_pub("a", b"", f"{long}.1"), b"PUB a %b.1 0\r\n\r\n" % long.encode())
         self.assertEqual(remembered.cache_info().currsize, 0)
-        for number in range(most + 100):
+        for number in range(max_size + 100):
             self.assertEqual(encode_pub("a", b"", f"b.{number}.1"), b"PUB a b.%d.1 0\r\n\r\n" % number)
-        self.assertEqual(remembered.cache_info().currsize, most)
+        self.assertEqual(remembered.cache_info().currsize, max_size)
 
 
 class ReadBackTests(SynchronousTestCase):
-    """What was written together can be taken apart again, and arrives as it was."""
+    """Commands that were joined can be split again, and messages arrive unchanged."""
 
     @quick
     @given(

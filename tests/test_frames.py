@@ -23,7 +23,7 @@ from natsroute.wire.frames import (
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
-#: What nats-server 2.15.1 says.
+#: The INFO of nats-server 2.15.1.
 REAL_INFO = {
     "server_id": "NDHSYTPFZGXD7EX3OFBLYVRQ7DSZL3S7M45AFA2GYDCB7WQ3CNK6AJQ2",
     "server_name": "n1",
@@ -50,7 +50,7 @@ def info(**fields: Any) -> Info:
 
 
 class InfoTests(SynchronousTestCase):
-    """``INFO``'s JSON, read and checked."""
+    """The JSON of ``INFO``, parsed and checked."""
 
     def test_known_fields(self) -> None:
         expected = Info(
@@ -70,11 +70,11 @@ class InfoTests(SynchronousTestCase):
         self.assertEqual(info(**REAL_INFO), expected)
 
     def test_unknown_fields_are_kept(self) -> None:
-        """Beside the known ones, as the server said them."""
+        """``fields`` has all fields, unchanged."""
         self.assertEqual(info(**REAL_INFO, new={"a": [1]}).fields, {**REAL_INFO, "new": {"a": [1]}})
 
     def test_missing_fields_have_defaults(self) -> None:
-        """So do those that are null."""
+        """Fields that are null count as missing."""
         nothing = Info.from_json(b"{}")
         self.assertEqual(nothing, Info())
         self.assertEqual((nothing.max_payload, nothing.port, nothing.client_id), (1024 * 1024, 0, 0))
@@ -85,14 +85,14 @@ class InfoTests(SynchronousTestCase):
         self.assertEqual(info(ldm=True, tls_required=True), Info(ldm=True, tls_required=True))
 
     def test_max_payload(self) -> None:
-        """-1 stands for "no limit"; natsroute has one nevertheless."""
+        """-1 means "no limit", but natsroute has one."""
         for size in (-1, 0, -(10**30), MAX_PAYLOAD_LIMIT + 1, 10**30):
             self.assertEqual(info(max_payload=size).max_payload, MAX_PAYLOAD_LIMIT, size)
         for size in (1, DEFAULT_MAX_PAYLOAD, MAX_PAYLOAD_LIMIT):
             self.assertEqual(info(max_payload=size).max_payload, size)
 
     def test_wrong_types(self) -> None:
-        """Named in the error, with what came instead. A bool is no number."""
+        """The error names the field, and the value that was sent. A bool is no number."""
         for name, value, kind in (
             ("server_id", 1, "str"),
             ("nonce", ["n"], "str"),
@@ -127,7 +127,7 @@ class InfoTests(SynchronousTestCase):
             self.assertIn("INFO is not JSON", str(error))
 
     def test_deep_nesting(self) -> None:
-        """However deep, it is no RecursionError."""
+        """Any depth raises ProtocolError, not RecursionError."""
         for depth in (500, 900, *range(950, 1010), 30_000):
             for name in (b"port", b"connect_urls"):
                 text = b'{"%b":%b%b}' % (name, b"[" * depth, b"]" * depth)
@@ -140,7 +140,7 @@ class InfoTests(SynchronousTestCase):
     @quick
     @given(st.binary(max_size=100))
     def test_any_bytes(self, text: bytes) -> None:
-        """Nothing but ProtocolError is raised."""
+        """No other error than ProtocolError is raised."""
         try:
             self.assertIsInstance(Info.from_json(text), Info)
         except ProtocolError:
@@ -158,7 +158,7 @@ class InfoTests(SynchronousTestCase):
         )
     )
     def test_any_values(self, fields: dict[str, Any]) -> None:
-        """An Info is of the types that it says, or there is none."""
+        """The fields of an Info have the right types, or ProtocolError is raised."""
         try:
             read = info(**fields)
         except ProtocolError:
@@ -172,7 +172,7 @@ class InfoTests(SynchronousTestCase):
 
 
 class ConnectOptionsTests(SynchronousTestCase):
-    """``CONNECT``'s JSON."""
+    """The JSON of ``CONNECT``."""
 
     def test_without_credentials(self) -> None:
         self.assertEqual(
@@ -195,12 +195,12 @@ class ConnectOptionsTests(SynchronousTestCase):
         self.assertEqual((fields["user"], fields["pass"], fields["auth_token"]), ("u", "", "t"))
 
     def test_server_without_headers(self) -> None:
-        """No-responders needs headers: a server refuses one without the other."""
+        """``no_responders`` needs headers: a server refuses one without the other."""
         fields = json.loads(ConnectOptions(name="n", version="1.0", headers=False).to_json())
         self.assertEqual((fields["headers"], fields["no_responders"]), (False, False))
 
     def test_is_one_line(self) -> None:
-        """Whatever the name and the password have in them."""
+        """Also if the name and the password have line breaks."""
         options = ConnectOptions(name="a\r\nPUB x 0\r\n\0\u2028", version="1.0", login={"pass": '"\r\nå\ud800'})
         text = options.to_json()
         self.assertTrue(text.decode("ascii").isprintable())
@@ -214,7 +214,7 @@ class ConnectOptionsTests(SynchronousTestCase):
 
 
 class MsgTests(SynchronousTestCase):
-    """A message shows its address, and its block in two parts."""
+    """The attributes of a message."""
 
     def test_without_headers(self) -> None:
         msg = Msg(Address("a.b", 7), b"hello")
@@ -228,26 +228,26 @@ class MsgTests(SynchronousTestCase):
         self.assertEqual((msg.reply, msg.data), ("r", b"hello"))
         self.assertEqual(dict(msg.headers), {"A": "b"})
 
-    def test_with_headers_alone(self) -> None:
-        """As the server's own "no responders"."""
+    def test_headers_without_a_payload(self) -> None:
+        """Such as the server's "no responders"."""
         block = b"NATS/1.0 503\r\n\r\n"
         msg = Msg(Address("_INBOX.1", 7), b"", block)
         self.assertEqual((msg.data, msg.headers.status), (b"", 503))
 
     def test_payload_that_looks_like_headers(self) -> None:
-        """The line says what is header, not the block."""
+        """The control line decides what is a header, not the bytes."""
         msg = Msg(Address("a", 7), b"NATS/1.0\r\n\r\n")
         self.assertEqual((msg.data, dict(msg.headers)), (b"NATS/1.0\r\n\r\n", {}))
 
     def test_bad_headers(self) -> None:
-        """They spoil the headers, not the payload."""
+        """The payload can still be read."""
         msg = Msg(Address("a", 7), b"hi", b"bad")
         self.assertEqual(msg.data, b"hi")
         self.assertRaises(DecodeError, lambda: msg.headers)
 
 
 class ErrAndSignalTests(SynchronousTestCase):
-    """The frames that carry a text, or nothing."""
+    """The frames with a text, and those without content."""
 
     def test_err(self) -> None:
         self.assertEqual(Err("x"), Err("x"))

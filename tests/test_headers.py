@@ -16,17 +16,17 @@ from tests.fuzz.properties import headers_survive
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
 NAMES = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters=":"), min_size=1, max_size=8)
-#: Lone surrogates too, and what lies near the edges.
+#: Any text, with lone surrogates, and with characters at the edges of what is valid.
 ANY_TEXT = st.text(
     st.characters(exclude_categories=()) | st.sampled_from(" \t\r\n\v\f\0:\x7f\x85\xa0\u2028"), max_size=8
 )
 
 
 class ParseTests(SynchronousTestCase):
-    """A header block, read."""
+    """Parsing a header block."""
 
     def test_names_keep_their_case(self) -> None:
-        """They are compared with it, too."""
+        """Names are case-sensitive."""
         headers = parse_headers(b"NATS/1.0\r\nNats-Msg-Id: 1\r\nnats-msg-id: 2\r\n\r\n")
         self.assertEqual(list(headers), ["Nats-Msg-Id", "nats-msg-id"])
         self.assertEqual((headers["Nats-Msg-Id"], headers["nats-msg-id"]), ("1", "2"))
@@ -34,20 +34,20 @@ class ParseTests(SynchronousTestCase):
         self.assertRaises(KeyError, lambda: headers["NATS-MSG-ID"])
 
     def test_several_values(self) -> None:
-        """The mapping gives the first, ``get_all`` all of them, in order."""
+        """The mapping has the first value, ``get_all`` all of them, in order."""
         headers = parse_headers(b"NATS/1.0\r\nA: 1\r\nB: x\r\nA: 3\r\nA: 2\r\n\r\n")
         self.assertEqual(dict(headers), {"A": "1", "B": "x"})
         self.assertEqual(len(headers), 2)
         self.assertEqual(headers.get_all("A"), ["1", "3", "2"])
         self.assertEqual(headers.get_all("a"), [])
 
-    def test_values_given_out_are_copies(self) -> None:
+    def test_get_all_returns_a_copy(self) -> None:
         headers = parse_headers(b"NATS/1.0\r\nA: 1\r\n\r\n")
         headers.get_all("A").append("2")
         self.assertEqual(headers.get_all("A"), ["1"])
 
     def test_white_space_around_a_value(self) -> None:
-        """Spaces and tabs around a value are not part of it, and neither are they needed."""
+        """Spaces and tabs around a value are optional, and do not belong to it."""
         for line in (b"A:b c", b"A: b c", b"A:\t b c \t"):
             self.assertEqual(dict(parse_headers(b"NATS/1.0\r\n%b\r\n\r\n" % line)), {"A": "b c"})
 
@@ -94,15 +94,15 @@ class ParseTests(SynchronousTestCase):
         digits = " 1\N{ARABIC-INDIC DIGIT ONE}\N{ARABIC-INDIC DIGIT TWO}".encode()
         self.assertRaises(DecodeError, parse_headers, b"NATS/1.0%b\r\n\r\n" % digits)
 
-    def test_white_space_in_a_status_line_costs_little(self) -> None:
-        """Any publisher can send much of it; reading it must not take a time that grows faster than its length."""
+    def test_white_space_in_a_status_line_is_cheap(self) -> None:
+        """Any publisher can send much of it, so the time must not grow faster than its length."""
         white_space = b" " * 100_000
         started = time.thread_time()
         headers = parse_headers(b"NATS/1.0%b503%bx%by%b\r\n\r\n" % ((white_space,) * 4))
         self.assertEqual((headers.status, headers.description), (503, f"x{white_space.decode()}y"))
         for line in (b" 503%ba\nb" % (b" " * 1500), white_space + b"x", b" 503\v" + white_space + b"x"):
             self.assertRaises(DecodeError, parse_headers, b"NATS/1.0%b\r\n\r\n" % line)
-        self.assertLess(time.thread_time() - started, 2)  # milliseconds, against many seconds
+        self.assertLess(time.thread_time() - started, 2)  # it takes milliseconds; with backtracking, many seconds
 
     def test_malformed_blocks(self) -> None:
         for block in (
@@ -132,23 +132,20 @@ class ParseTests(SynchronousTestCase):
             error = self.assertRaises(DecodeError, parse_headers, block)
             self.assertRegex(str(error), "^not a (NATS/1.0 header block|header line)")
 
-    def test_line_breaks_that_are_none(self) -> None:
-        """
-        A CR or an LF alone: some readers would see one header, others two, and what is let through here could not be
-        published again.
-        """
+    def test_lone_cr_and_lf(self) -> None:
+        """Some readers would see one header, others two, and the headers could not be published again."""
         for block in (b"A: b\nC: d", b"A: b\rC: d", b"A: b\n", b"A: \r\r\nB: c", b"A\n: b"):
             self.assertRaises(DecodeError, parse_headers, b"NATS/1.0\r\n%b\r\n\r\n" % block)
         self.assertRaises(DecodeError, parse_headers, b"NATS/1.0 503\nA: b\r\n\r\n")
 
     def test_bytes_that_are_not_utf8(self) -> None:
-        """They go out as they came in."""
+        """They are encoded as they were received."""
         block = b"NATS/1.0\r\nA: \xff\xc3\xa5\x80\r\n\r\n"
         headers = parse_headers(block)
         self.assertEqual(headers["A"], "\udcffå\udc80")
         self.assertEqual(encode_headers(headers), block)
 
-    def test_long_blocks_are_not_quoted_whole(self) -> None:
+    def test_errors_quote_long_blocks_in_part(self) -> None:
         for block in (b"x" * 10_000, b"NATS/1.0\r\n" + b"x" * 10_000 + b"\r\n\r\n"):
             self.assertLess(len(str(self.assertRaises(DecodeError, parse_headers, block))), 500)
 
@@ -159,10 +156,10 @@ class ParseTests(SynchronousTestCase):
 
 
 class EncodeTests(SynchronousTestCase):
-    """Headers, written."""
+    """Encoding headers."""
 
     def test_golden_bytes(self) -> None:
-        """Names keep their case and order; each value has a line of its own."""
+        """Names keep their case and order, and each value has its own line."""
         self.assertEqual(
             encode_headers({"Nats-Msg-Id": "1", "a": ["x", "", "å"], "B": ("y",), "none": []}),
             b"NATS/1.0\r\nNats-Msg-Id: 1\r\na: x\r\na: \r\na: \xc3\xa5\r\nB: y\r\n\r\n",
@@ -192,7 +189,7 @@ class EncodeTests(SynchronousTestCase):
             self.assertIn(f"header name {name!r}", str(error))
 
     def test_bad_values(self) -> None:
-        """A line break would be an injected header; half of a surrogate pair has no UTF-8."""
+        """A line break would inject a header; a lone surrogate cannot be encoded as UTF-8."""
         values: list[Any] = [
             "a\r\nB: c",
             "a\n",
@@ -214,7 +211,7 @@ class EncodeTests(SynchronousTestCase):
     @quick
     @given(st.dictionaries(NAMES, st.lists(ANY_TEXT, min_size=1, max_size=3), max_size=4))
     def test_round_trip(self, headers: dict[str, list[str]]) -> None:
-        """What is written is read again, but for the spaces and tabs around it; else nothing is written."""
+        """Headers are refused, or parsed again unchanged, except for spaces and tabs around values."""
         try:
             block = encode_headers(headers)
         except HeaderError:
@@ -229,7 +226,7 @@ class EncodeTests(SynchronousTestCase):
     @quick
     @given(st.dictionaries(ANY_TEXT, ANY_TEXT, max_size=3))
     def test_no_line_break_reaches_the_wire(self, headers: dict[str, str]) -> None:
-        """Whatever is given: HeaderError, or a line for each value and no other."""
+        """Any headers are refused, or have exactly one line for each value."""
         try:
             block = encode_headers(headers)
         except HeaderError:

@@ -16,14 +16,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import ProtocolError
 from natsroute.wire.frames import DEFAULT_MAX_PAYLOAD, Address, Err, Frame, Info, Msg, Signal
-from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, MAX_INFO_LINE, MESSAGE_LINE_ROOM, Parser
+from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, MAX_INFO_LINE, MESSAGE_LINE_ALLOWANCE, Parser
 from tests.fuzz.properties import any_cut_reads_the_same
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
 BLOCK = b"NATS/1.0\r\nA: b\r\n\r\n"
 
-#: Each frame that a server sends: its bytes, and what is to be read from them (see :func:`seen`).
+#: Each frame that a server sends: its bytes, and what the parser makes of them (see :func:`seen`).
 FRAMES: dict[bytes, Any] = {
     b"PING\r\n": Signal.PING,
     b"PONG\r\n": Signal.PONG,
@@ -50,11 +50,11 @@ FRAMES: dict[bytes, Any] = {
     b"HMSG a 1 0 2\r\nhi\r\n": ("a", 1, None, b"", b"hi"),
 }
 
-#: What comes before a malformed frame, and must be yielded whatever follows.
+#: The bytes before a malformed frame. Their frames must be yielded whatever follows.
 BEFORE = b"PING\r\nMSG a 1 2\r\nhi\r\n"
 SEEN_BEFORE = [Signal.PING, ("a", 1, None, b"", b"hi")]
 
-#: What frames are made of.
+#: Parts of frames.
 ALMOST_NATS = [
     *b"MSG |HMSG |a |1 |2 |18 |257 |-1 |r |\r\n|\n|\r| |hi\r\n|PING\r\n|-ERR|'|INFO {}\r\n".split(b"|"),
     b'INFO {"max_payload":1}\r\n',
@@ -65,26 +65,26 @@ ALMOST_NATS = [
 
 
 def seen(frame: Frame) -> Any:
-    """A frame as something that can be compared: messages with equal content are not equal themselves."""
+    """A frame as a value that can be compared. Two messages with equal content are not equal."""
     if isinstance(frame, Msg):
         return (frame.subject, frame.address.sid, frame.reply, frame.header_block, frame.data)
     return frame
 
 
 def read(chunks: Iterable[bytes], parser: Parser | None = None) -> tuple[list[Any], ProtocolError | None]:
-    """What a parser yields, and the error that ended it."""
+    """The frames that a parser yields, and the error that it raises."""
     parser = parser or Parser()
     frames: list[Any] = []
     try:
         for chunk in chunks:
-            frames.extend(map(seen, parser.feed(chunk)))  # keeps what came before an error
+            frames.extend(map(seen, parser.feed(chunk)))  # keeps the frames before an error
     except ProtocolError as error:
         return frames, error
     return frames, None
 
 
 def ways_to_cut(stream: bytes) -> Iterator[list[bytes]]:
-    """Whole, byte by byte, and at every split point."""
+    """The stream whole, byte by byte, and split in two at every position."""
     yield [stream]
     yield [stream[i : i + 1] for i in range(len(stream))]
     for i in range(1, len(stream)):
@@ -92,7 +92,7 @@ def ways_to_cut(stream: bytes) -> Iterator[list[bytes]]:
 
 
 class FramesTests(SynchronousTestCase):
-    """However the network cuts a stream, the same frames come out."""
+    """The frames do not depend on where the network splits the stream."""
 
     def assert_reads(self, stream: bytes, expected: list[Any]) -> None:
         for chunks in ways_to_cut(stream):
@@ -100,26 +100,26 @@ class FramesTests(SynchronousTestCase):
             self.assertEqual(read(chunks, parser), (expected, None), chunks)
             self.assertEqual(parser.buffered, 0)
 
-    def test_each_frame_however_it_is_cut(self) -> None:
+    def test_each_frame_split_anywhere(self) -> None:
         for stream, expected in FRAMES.items():
             self.assert_reads(stream, [expected])
 
-    def test_all_frames_twice_however_they_are_cut(self) -> None:
-        """An HMSG or an -ERR does not stop what follows it, and a remembered line reads as one that is new."""
+    def test_all_frames_twice_split_anywhere(self) -> None:
+        """Each frame may follow each, and a remembered line is parsed like a new one."""
         self.assert_reads(b"".join(FRAMES) * 2, [*FRAMES.values()] * 2)
 
     @quick
     @given(st.lists(st.sampled_from(sorted(FRAMES)), max_size=20), st.lists(st.floats(0, 1), max_size=8))
-    def test_random_frames_at_random_cuts(self, streams: list[bytes], cuts: list[float]) -> None:
+    def test_random_frames_split_at_random(self, streams: list[bytes], cuts: list[float]) -> None:
         stream = b"".join(streams)
-        places = [0, *sorted(int(cut * len(stream)) for cut in cuts), len(stream)]
-        chunks = [stream[start:stop] for start, stop in pairwise(places)]
+        positions = [0, *sorted(int(cut * len(stream)) for cut in cuts), len(stream)]
+        chunks = [stream[start:stop] for start, stop in pairwise(positions)]
         self.assertEqual(read(chunks), ([FRAMES[each] for each in streams], None))
 
     @quick
     @given(st.binary(max_size=300), st.integers(0, 300), st.integers(1, 64))
     def test_any_bytes_as_payload(self, block: bytes, header_size: int, step: int) -> None:
-        """A payload is never looked into."""
+        """The content of a payload does not matter."""
         header_size = min(header_size, len(block))
         stream = b"HMSG a 1 %d %d\r\n%b\r\nPING\r\n" % (header_size, len(block), block)
         chunks = [stream[i : i + step] for i in range(0, len(stream), step)]
@@ -133,7 +133,7 @@ class FramesTests(SynchronousTestCase):
         self.assertEqual(read([b"\n"], parser), ([("a", 1, None, b"", b"hello")], None))
         self.assertEqual(read([b"PING\r\n"], parser), ([Signal.PING], None))
 
-    def test_a_ping_cut_in_two_is_one_ping(self) -> None:
+    def test_a_ping_in_two_chunks_is_one_ping(self) -> None:
         parser = Parser()
         self.assertEqual(read([b"PI"], parser), ([], None))
         self.assertEqual(read([b"NG\r\nPO"], parser), ([Signal.PING], None))
@@ -141,8 +141,8 @@ class FramesTests(SynchronousTestCase):
 
     def test_vertical_tab_and_form_feed_belong_to_the_subject(self) -> None:
         """
-        A server cuts at spaces and tabs alone. Whoever cuts at other white space lets a publisher choose the sid, for
-        the subject ``a<VT>7`` here.
+        A server separates words by spaces and tabs only. A parser that splits at other white space lets a publisher
+        choose the sid, here with the subject ``a<VT>7``.
         """
         for subject in (b"a\v7", b"a\f7", b"\va", b"a\v", b"a\r7", b"\ra", b"a\r"):
             with_headers = b"HMSG %b 1 %b 0 1\r\nx\r\n" % (subject, subject)
@@ -154,7 +154,7 @@ class FramesTests(SynchronousTestCase):
 
 
 class MalformedTests(SynchronousTestCase):
-    """A malformed frame is one clear error, after all that came before it."""
+    """A malformed frame raises one clear error, after the frames before it."""
 
     def assert_malformed(self, problem: str, *bad_frames: bytes) -> None:
         for bad in bad_frames:
@@ -175,13 +175,13 @@ class MalformedTests(SynchronousTestCase):
             *(b" MSG a 1 0\r\n\r\n", b"\tHMSG a 1 0 0\r\n\r\n"),
         )
 
-    def test_info_that_is_not_info(self) -> None:
+    def test_malformed_info(self) -> None:
         self.assert_malformed("INFO is not JSON", b"INFO\r\n", b"INFO {\r\n", b"INFO {}x\r\n", b"INFO \xff{}\r\n")
         self.assert_malformed("INFO is not a JSON object", b"INFO []\r\n", b"INFO null\r\n")
         self.assert_malformed("INFO's port is not of type int", b'INFO {"port":"4222"}\r\n')
 
     def test_line_ends(self) -> None:
-        """A bare LF ends no line, nor does a bare CR."""
+        """A lone LF or CR does not end a line."""
         self.assert_malformed(
             "does not end in CR LF",
             *(b"\n", b"PING\n", b"MSG a 1 2\nhi\r\n", b"-ERR 'x'\n"),
@@ -190,7 +190,7 @@ class MalformedTests(SynchronousTestCase):
         self.assert_malformed("not a number", b"MSG a 1 0\r\r\n\r\n")
 
     def test_numbers(self) -> None:
-        """Numbers are ASCII digits, and not so many that converting them costs time."""
+        """Numbers are ASCII digits, and at most 19, so that converting them is fast."""
         for number in (b"-1", b"+1", b"1_0", b"0x1", b"1.0", b"1e3", b"\xd9\xa1", b"\xb2", b"x", b"9" * 20, b"9" * 99):
             self.assert_malformed(
                 "not a number",
@@ -208,9 +208,9 @@ class MalformedTests(SynchronousTestCase):
     def test_header_longer_than_its_message(self) -> None:
         self.assert_malformed("header longer than its message", b"HMSG a 1 19 18\r\n", b"HMSG a 1 r 1 0\r\n")
 
-    def test_no_line_end_behind_a_payload(self) -> None:
+    def test_no_line_end_after_a_payload(self) -> None:
         self.assert_malformed(
-            "no line end behind a payload",
+            "no line end after a payload",
             *(b"MSG a 1 2\r\nhi", b"MSG a 1 2\r\nhi\n\n", b"MSG a 1 2\r\nhi\r\r", b"MSG a 1 2\r\nhi\n\r"),
             *(b"MSG a 1 2\r\nhix\n", b"MSG a 1 2\r\nhi\rx", b"MSG a 1 0\r\n", b"HMSG a 1 18 18\r\n" + BLOCK + b"x\n"),
         )
@@ -240,7 +240,7 @@ class MalformedTests(SynchronousTestCase):
 
 
 class LineLimitTests(SynchronousTestCase):
-    """A line has a limit, whether its end has come or not."""
+    """The length of a line is limited, whether its end has arrived or not."""
 
     def assert_limit(
         self, limit: int, start: bytes, filler: bytes, end: bytes, max_control_line: int = DEFAULT_MAX_CONTROL_LINE
@@ -256,7 +256,7 @@ class LineLimitTests(SynchronousTestCase):
             self.assertIn(f"a line of {limit + 1} bytes" if whole else "a line of more than", str(error))
 
     def test_control_line_at_the_limit_and_one_above(self) -> None:
-        self.assertEqual(DEFAULT_MAX_CONTROL_LINE, 4096, "nats-server's own")
+        self.assertEqual(DEFAULT_MAX_CONTROL_LINE, 4096, "the default of nats-server")
         self.assert_limit(DEFAULT_MAX_CONTROL_LINE, b"PING", b" ", b"")
 
     def test_the_limit_can_be_set(self) -> None:
@@ -265,8 +265,8 @@ class LineLimitTests(SynchronousTestCase):
 
     def test_err_may_be_longer(self) -> None:
         """
-        A server writes up to four characters for each byte of the names that it refuses. A connection that ended over
-        that would be made again, and refused again, for ever.
+        A server writes up to four characters for each byte of a refused subject. If the parser refused such a line, the
+        client would connect again, and get the same line again, without end.
         """
         for max_control_line in (32, DEFAULT_MAX_CONTROL_LINE):
             self.assert_limit(4 * max_control_line, b"-ERR '", b"x", b"'", max_control_line)
@@ -280,16 +280,16 @@ class LineLimitTests(SynchronousTestCase):
             self.assertEqual(len(info.connect_urls), 1000)
 
     def test_message_line_may_be_a_little_longer(self) -> None:
-        """A server limits what a publisher writes, and adds the sid: its line is longer than the limit then."""
+        """A server limits what a publisher writes, and adds the sid, so its line may exceed the limit."""
         for start, end in ((b"MSG ", b" 1 0"), (b"HMSG ", b" 1 0 0")):
-            line = start + b"x" * (DEFAULT_MAX_CONTROL_LINE + MESSAGE_LINE_ROOM - len(start + end)) + end + b"\r\n"
+            line = start + b"x" * (DEFAULT_MAX_CONTROL_LINE + MESSAGE_LINE_ALLOWANCE - len(start + end)) + end + b"\r\n"
             for chunks in ([line + b"\r\n"], [line[:-2], b"\r", b"\n\r\n"]):
                 frames, error = read(chunks)
                 self.assertEqual((len(frames), error), (1, None))
             _, error = read([line.replace(b" x", b" xx") + b"\r\n"])
             self.assertRegex(str(error), r"a line of \d+ bytes")
 
-    def test_junk_without_a_line_end_is_not_kept_for_ever(self) -> None:
+    def test_junk_without_a_line_end_is_bounded(self) -> None:
         parser = Parser()
         for count in range(DEFAULT_MAX_CONTROL_LINE + 1):
             self.assertEqual(read([b"x"], parser), ([], None), count)
@@ -303,7 +303,7 @@ class LineLimitTests(SynchronousTestCase):
 
 
 class PayloadLimitTests(SynchronousTestCase):
-    """``max_payload`` holds for what was announced, before any of it came."""
+    """``max_payload`` is checked against the announced size, before the payload arrives."""
 
     def test_payload_at_the_limit(self) -> None:
         parser = Parser()
@@ -329,25 +329,25 @@ class PayloadLimitTests(SynchronousTestCase):
         frames, error = read([b"MSG a 1 %d\r\n%b\r\n" % (len(payload), payload)])
         self.assertEqual((frames, error), ([("a", 1, None, b"", payload)], None))
 
-    def test_a_lower_limit_holds_for_remembered_lines_too(self) -> None:
-        """Also within one chunk, as when an INFO says so."""
+    def test_a_lower_limit_applies_to_remembered_lines(self) -> None:
+        """Also within one chunk, after an INFO."""
         parser = Parser()
         msg = b"MSG a 1 2\r\nhi\r\n"
         frames: list[Any] = []
 
-        def take() -> None:
+        def feed() -> None:
             for frame in parser.feed(msg + b'INFO {"max_payload":1}\r\n' + msg):
                 frames.append(seen(frame))
                 if isinstance(frame, Info):
                     parser.max_payload = frame.max_payload
 
-        error = self.assertRaises(ProtocolError, take)
+        error = self.assertRaises(ProtocolError, feed)
         self.assertIn("above max_payload, 1 bytes", str(error))
         self.assertEqual(frames, [("a", 1, None, b"", b"hi"), Info(max_payload=1)])
 
 
 class MemoryTests(SynchronousTestCase):
-    """What is kept is counted and bounded, and bytes are not copied again and again."""
+    """Memory is bounded, and bytes are not copied again and again."""
 
     def test_buffered(self) -> None:
         parser = Parser()

@@ -14,7 +14,7 @@ from tests.fuzz.properties import names_are_one_word
 
 quick = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 
-#: Lone surrogates too, and what lies near the edges.
+#: Any text, with lone surrogates, and with characters at the edges of what is valid.
 ANY_TEXT = st.text(
     st.characters(exclude_categories=()) | st.sampled_from("a.*> \t\r\n\v\f\0\x7f\udc0a\udcff"), max_size=8
 )
@@ -23,13 +23,13 @@ PATTERNS = st.builds(
     st.lists(st.sampled_from("ab*"), max_size=3),
     st.sampled_from([[], [">"]]),
 )
-#: Every subject of up to four tokens. ``c`` stands for all that no pattern names.
+#: Every subject of up to four tokens. ``c`` stands for all tokens that are in no pattern.
 SUBJECTS = [".".join(tokens) for length in range(1, 5) for tokens in product("abc", repeat=length)]
 
-#: Names that may be neither published nor subscribed to, and why.
+#: Names that are invalid as a subject and as a pattern, by the problem.
 BAD_NAMES = {
     "is empty": ("",),
-    "has white space or a control character in it": (
+    "has white space or a control character": (
         *(" ", "a b", " a", "a ", "a.b ", "a\tb", "a\0b", "\0", "a\x1bb", "a\x7f", "a\vb", "a\fb"),
         *("a\r\nPUB b 0\r\n", "a\n", "\na", "a\r", "a\r\n", "a.\nb"),
     ),
@@ -39,7 +39,7 @@ BAD_NAMES = {
 
 
 def matches(pattern: str, subject: str) -> bool:
-    """Whether the pattern matches the subject, told token by token."""
+    """Whether the pattern matches the subject, compared token by token."""
     if not pattern or not subject:
         return pattern == subject
     first, _, rest = pattern.partition(".")
@@ -50,7 +50,7 @@ def matches(pattern: str, subject: str) -> bool:
 
 
 class NameTests(SynchronousTestCase):
-    """What may reach the wire as a subject, a pattern or a queue group."""
+    """Valid and invalid subjects, patterns and queue groups."""
 
     def test_subjects(self) -> None:
         for subject in ("a", "a.b", "Kamailio-World", "$JS.API.x", "_INBOX.a.1", "å.日本", "a*b", "a.b>", ">>", "**.a"):
@@ -58,7 +58,7 @@ class NameTests(SynchronousTestCase):
             check_pattern(subject)
 
     def test_bytes_that_are_not_utf8(self) -> None:
-        """A subject that was received can be published to."""
+        """A received subject can be published to."""
         subject = b"a.\x80.\xff".decode("utf-8", "surrogateescape")
         check_subject(subject)
         check_pattern(subject)
@@ -71,25 +71,25 @@ class NameTests(SynchronousTestCase):
                 self.assertIn(problem, str(error))
                 self.assertIn(repr(name), str(error))
 
-    def test_wildcards_are_not_published_to(self) -> None:
+    def test_wildcards_in_a_subject(self) -> None:
         for subject in ("*", ">", "a.*", "a.>", "*.a", "a.*.b"):
             error = self.assertRaises(SubjectError, check_subject, subject)
             self.assertIn("wildcard", str(error))
             check_pattern(subject)
 
-    def test_the_tail_is_last(self) -> None:
+    def test_an_inner_tail_wildcard(self) -> None:
         for pattern in (">.a", "a.>.b", "a.>.>", "*.>.*"):
             error = self.assertRaises(SubjectError, check_pattern, pattern)
             self.assertIn("may only be last", str(error))
             self.assertRaises(SubjectError, check_subject, pattern)
 
     def test_queue_groups(self) -> None:
-        """No tokens, no wildcards: anything without white space."""
+        """Anything without white space; dots and wildcards have no meaning."""
         for queue_group in ("2021", "a.b", "a..b", ".", "*", ">", "å"):
             check_queue_group(queue_group)
 
     def test_bad_queue_groups(self) -> None:
-        for problem in ("is empty", "has white space or a control character in it", "half of a surrogate pair"):
+        for problem in ("is empty", "has white space or a control character", "half of a surrogate pair"):
             for queue_group in BAD_NAMES[problem]:
                 error = self.assertRaises(SubjectError, check_queue_group, queue_group)
                 self.assertIn(problem, str(error))
@@ -102,7 +102,7 @@ class NameTests(SynchronousTestCase):
 
 
 class MatchingTests(SynchronousTestCase):
-    """Which subjects a pattern stands for."""
+    """Which subjects match a pattern."""
 
     def test_is_wildcard(self) -> None:
         for pattern in ("*", ">", "a.*", "*.a", "a.*.b", "a.>"):
@@ -151,8 +151,8 @@ class MatchingTests(SynchronousTestCase):
 
     @quick
     @given(PATTERNS, PATTERNS)
-    def test_overlaps_is_what_it_says(self, pattern: str, other: str) -> None:
-        """Two patterns overlap where some subject matches both."""
+    def test_any_two_patterns(self, pattern: str, other: str) -> None:
+        """Two patterns overlap if a subject matches both."""
         common = [subject for subject in SUBJECTS if matches(pattern, subject) and matches(other, subject)]
         self.assertIs(overlaps(pattern, other), bool(common), common[:1])
         for subject in SUBJECTS[:40]:
@@ -160,6 +160,6 @@ class MatchingTests(SynchronousTestCase):
 
     @quick
     @given(PATTERNS)
-    def test_is_wildcard_is_what_it_says(self, pattern: str) -> None:
-        """A wildcard can match more than one subject."""
+    def test_is_any_pattern_a_wildcard(self, pattern: str) -> None:
+        """A wildcard matches more than one subject."""
         self.assertIs(is_wildcard(pattern), sum(matches(pattern, subject) for subject in SUBJECTS) > 1)

@@ -1,6 +1,8 @@
 """
-Commands out, as bytes. Every name is checked before it is written, and what was checked is remembered (a bounded
-number of names), since programs publish to the same subjects again and again.
+Commands to a server, as bytes.
+
+Subjects and queue groups are checked before they are written. Programs publish to the same subjects again and again, so
+the encoder remembers a bounded number of subjects that it has checked.
 """
 
 from __future__ import annotations
@@ -18,68 +20,66 @@ from natsroute.wire.subjects import check_pattern, check_queue_group, check_subj
 PING = b"PING\r\n"
 PONG = b"PONG\r\n"
 
-_REMEMBERED_NAMES = 8192
-# A server ends the connection over a control line that is too long, and the message would be sent again for ever. Half
-# of the line each leaves room for the command, a reply subject and the sizes.
-_LONGEST_NAME = DEFAULT_MAX_CONTROL_LINE // 2 - 32
-# Others choose the reply subjects, and they are not to fill the memory with the beginnings of theirs.
-_REMEMBERED_BEGINNINGS = 1024
-_LONGEST_PLAIN_REPLY = 256
+_SUBJECT_CACHE_SIZE = 8192
+# A server closes the connection if a control line is too long, and the message would be sent again and again. If each
+# name has less than half of the line, two names, the command and the sizes fit in it.
+_MAX_NAME_LENGTH = DEFAULT_MAX_CONTROL_LINE // 2 - 32
+# Other clients choose the reply subjects, so the memory for their prefixes is bounded in number and in length.
+_REPLY_PREFIX_CACHE_SIZE = 1024
+_MAX_CACHED_REPLY_LENGTH = 256
 
 
-@lru_cache(_REMEMBERED_NAMES)
+@lru_cache(_SUBJECT_CACHE_SIZE)
 def _subject(subject: str) -> bytes:
     check_subject(subject)
     return _checked_length(subject.encode("utf-8", "surrogateescape"))
 
 
-@lru_cache(_REMEMBERED_NAMES)
+@lru_cache(_SUBJECT_CACHE_SIZE)
 def pub_template(subject: str) -> bytes:
     """
-    ``PUB`` to a subject without reply subject and headers: apply ``%`` to it with the size and the payload.
+    A ``PUB`` without reply subject and headers, as a template: apply ``%`` with the payload's size and the payload.
 
-    :raises SubjectError: the subject is not one.
+    :raises SubjectError: the subject is invalid.
     """
     return b"PUB %b %%d\r\n%%b\r\n" % _subject(subject).replace(b"%", b"%%")
 
 
-_is_plain_beginning = lru_cache(_REMEMBERED_BEGINNINGS)(is_plain)
+_is_plain_prefix = lru_cache(_REPLY_PREFIX_CACHE_SIZE)(is_plain)
 
 
 def _reply(subject: str) -> bytes:
-    # Not remembered: most reply subjects are for one answer. What stands before their last token comes again.
-    beginning, _, token = subject.rpartition(".")
-    if len(subject) < _LONGEST_PLAIN_REPLY and (
-        (token.isalnum() and _is_plain_beginning(beginning)) or is_plain(subject)
+    # Most reply subjects are used for one answer, so only the part before the last token is remembered.
+    prefix, _, token = subject.rpartition(".")
+    if len(subject) < _MAX_CACHED_REPLY_LENGTH and (
+        (token.isalnum() and _is_plain_prefix(prefix)) or is_plain(subject)
     ):
         return subject.encode()
     check_subject(subject)
     return _checked_length(subject.encode("utf-8", "surrogateescape"))
 
 
-def _checked_length(name: bytes) -> bytes:
-    if len(name) > _LONGEST_NAME:
-        raise SubjectError(
-            f"subject {name[:100]!r}...: it has {len(name)} bytes; at most {_LONGEST_NAME} fit on the wire"
-        )
+def _checked_length(name: bytes, kind: str = "subject") -> bytes:
+    if len(name) > _MAX_NAME_LENGTH:
+        raise SubjectError(f"{kind} {name[:100]!r}...: it has {len(name)} bytes; the maximum is {_MAX_NAME_LENGTH}")
     return name
 
 
 def encode_connect(options: ConnectOptions) -> bytes:
-    """``CONNECT``."""
+    """Encode ``CONNECT``."""
     return b"CONNECT %b\r\n" % options.to_json()
 
 
 def encode_pub(subject: str, payload: bytes, reply: str | None = None, headers: bytes = b"") -> bytes:
     """
-    ``PUB``, or ``HPUB`` where there are headers.
+    Encode ``PUB``, or ``HPUB`` if there are headers.
 
-    :param headers: a block made by :func:`~natsroute.wire.headers.encode_headers`, or nothing.
-    :raises SubjectError: the subject or the reply subject is not one.
+    :param headers: a block from :func:`~natsroute.wire.headers.encode_headers`, or nothing.
+    :raises SubjectError: the subject or the reply subject is invalid.
     """
     if headers:
-        to = _subject(subject) if reply is None else b"%b %b" % (_subject(subject), _reply(reply))
-        return b"HPUB %b %d %d\r\n%b%b\r\n" % (to, len(headers), len(headers) + len(payload), headers, payload)
+        names = _subject(subject) if reply is None else b"%b %b" % (_subject(subject), _reply(reply))
+        return b"HPUB %b %d %d\r\n%b%b\r\n" % (names, len(headers), len(headers) + len(payload), headers, payload)
     if reply is None:
         return pub_template(subject) % (len(payload), payload)
     return b"PUB %b %b %d\r\n%b\r\n" % (_subject(subject), _reply(reply), len(payload), payload)
@@ -88,10 +88,10 @@ def encode_pub(subject: str, payload: bytes, reply: str | None = None, headers: 
 @attrs.frozen
 class Pub:
     """
-    What a ``PUB`` or ``HPUB`` of ours says.
+    The control line of a ``PUB`` or ``HPUB``.
 
-    :ivar subjects: the subject, and behind it the reply subject if there is one.
-    :ivar size: bytes of headers and payload, which is what ``max_payload`` bounds.
+    :ivar subjects: the subject, and the reply subject if there is one.
+    :ivar size: bytes of headers and payload, which ``max_payload`` limits.
     """
 
     subjects: list[str]
@@ -99,13 +99,13 @@ class Pub:
 
 
 def read_pub(command: bytes) -> Pub:
-    """What one command that :func:`encode_pub` made says."""
+    """Read the control line of a command from :func:`encode_pub`."""
     words = command.partition(b"\r\n")[0].decode("utf-8", "surrogateescape").split(" ")
     return Pub(words[1:-2] if words[0] == "HPUB" else words[1:-1], int(words[-1]))
 
 
 def split_pubs(data: bytes) -> Iterator[bytes]:
-    """The commands of a block that :func:`encode_pub` made one by one."""
+    """Split a block of commands from :func:`encode_pub`."""
     start = 0
     while start < len(data):
         line_end = data.index(b"\r\n", start)
@@ -117,18 +117,22 @@ def split_pubs(data: bytes) -> Iterator[bytes]:
 
 def encode_sub(subject: str, sid: int, queue_group: str | None = None) -> bytes:
     """
-    ``SUB``.
+    Encode ``SUB``.
 
-    :raises SubjectError: the subject or the queue group is not one.
+    :raises SubjectError: the subject or the queue group is invalid.
     """
     check_pattern(subject)
     name = _checked_length(subject.encode("utf-8", "surrogateescape"))
     if queue_group is None:
         return b"SUB %b %d\r\n" % (name, sid)
     check_queue_group(queue_group)
-    return b"SUB %b %b %d\r\n" % (name, _checked_length(queue_group.encode("utf-8", "surrogateescape")), sid)
+    return b"SUB %b %b %d\r\n" % (
+        name,
+        _checked_length(queue_group.encode("utf-8", "surrogateescape"), "queue group"),
+        sid,
+    )
 
 
 def encode_unsub(sid: int, max_messages: int | None = None) -> bytes:
-    """``UNSUB``, at once or after so many messages."""
+    """Encode ``UNSUB``: at once, or after ``max_messages`` in all."""
     return b"UNSUB %d\r\n" % sid if max_messages is None else b"UNSUB %d %d\r\n" % (sid, max_messages)

@@ -1,4 +1,4 @@
-"""What the two sides say to each other, as values."""
+"""The frames of the protocol, as values."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import attrs
 from natsroute.errors import ProtocolError
 from natsroute.wire.headers import Headers, parse_headers
 
-#: Bytes of payload that a server allows unless its INFO says otherwise.
+#: Bytes of payload that a server accepts if its INFO does not say how many.
 DEFAULT_MAX_PAYLOAD = 1024 * 1024
-#: Bytes of payload at the very most, whatever a server announces: nats-server itself refuses to be set higher.
+#: The highest value of max_payload, whatever a server announces. nats-server refuses a higher one in its configuration.
 MAX_PAYLOAD_LIMIT = 64 * 1024 * 1024
 
 
 class Signal(enum.Enum):
-    """The frames that carry nothing."""
+    """The frames without content."""
 
     PING = b"PING"
     PONG = b"PONG"
@@ -28,9 +28,9 @@ class Signal(enum.Enum):
 @attrs.frozen
 class Err:
     """
-    ``-ERR``: the server refuses something.
+    ``-ERR``: the server refuses something, or reports an error.
 
-    :ivar text: its words, without the quotes.
+    :ivar text: its message, without the quotes.
     """
 
     text: str
@@ -39,11 +39,11 @@ class Err:
 @attrs.define(eq=False, weakref_slot=False)
 class Address:
     """
-    Where a message was delivered: the subject that it was published to, and the subscription that it came through.
+    The subject that a message was published to, and the subscription that it was delivered to.
 
-    Addresses repeat, so the parser remembers them and messages share them.
+    Addresses repeat, so the parser remembers them, and messages share them.
 
-    :ivar sid: the number that this client gave the subscription.
+    :ivar sid: the ID that this client gave the subscription.
     """
 
     subject: str
@@ -55,10 +55,10 @@ class Msg:
     """
     A message.
 
-    :ivar address: where it was delivered.
+    :ivar address: its subject and its subscription.
     :ivar data: its payload.
-    :ivar header_block: its headers as they came; empty for a message without.
-    :ivar reply_to: the subject that an answer should go to, as it came; or None.
+    :ivar header_block: its headers, not parsed; empty for a message without headers.
+    :ivar reply_to: the subject for answers, not decoded; or None.
     """
 
     address: Address
@@ -73,21 +73,21 @@ class Msg:
 
     @property
     def subject(self) -> str:
-        """The subject that it was published to."""
+        """The subject that the message was published to."""
         return self.address.subject
 
     @property
     def reply(self) -> str | None:
-        """The subject that an answer should go to, or None."""
+        """The subject for answers, or None. Bytes that are not UTF-8 become surrogate escapes."""
         reply_to = self.reply_to
         return None if reply_to is None else reply_to.decode("utf-8", "surrogateescape")
 
     @property
     def headers(self) -> Headers:
         """
-        The headers, read anew at each call; empty for a message without.
+        The headers; empty for a message without headers. They are parsed again at each access.
 
-        :raises DecodeError: the publisher sent a header block that is not one.
+        :raises DecodeError: the header block is malformed.
         """
         return parse_headers(self.header_block) if self.header_block else Headers()
 
@@ -116,9 +116,9 @@ _INFO_TYPES = {
 @attrs.frozen
 class Info:
     """
-    ``INFO``: what the server says of itself, first and whenever it changes.
+    ``INFO``: the server describes itself, first of all and whenever something changes.
 
-    :ivar fields: all that it said, fields that natsroute does not know included.
+    :ivar fields: all fields of the JSON object, also those that natsroute does not know.
     """
 
     server_id: str = ""
@@ -140,9 +140,9 @@ class Info:
     @classmethod
     def from_json(cls, text: bytes) -> Info:
         """
-        Read the JSON behind ``INFO``.
+        Parse the JSON object after ``INFO``.
 
-        :raises ProtocolError: no JSON object, or a field of another type than the protocol says.
+        :raises ProtocolError: it is no JSON object, or a field has a wrong type.
         """
         try:
             fields = json.loads(text)
@@ -158,7 +158,7 @@ class Info:
                     raise ProtocolError(f"INFO's {name} is not of type {kind.__name__}", repr(value).encode())
                 known[name] = value
         if not 0 < known.get("max_payload", 1) <= MAX_PAYLOAD_LIMIT:
-            known["max_payload"] = MAX_PAYLOAD_LIMIT  # -1 is "no limit" in an account's settings
+            known["max_payload"] = MAX_PAYLOAD_LIMIT  # -1 means "no limit" in the settings of an account
         urls = fields.get("connect_urls")
         if urls is None:
             urls = []
@@ -170,10 +170,13 @@ class Info:
 @attrs.frozen
 class ConnectOptions:
     """
-    ``CONNECT``: what we say of ourselves. Credentials are not in ``repr``.
+    ``CONNECT``: the client describes itself. Credentials are not in ``repr``.
 
-    :ivar name: the connection's name, seen in the server's monitoring.
-    :ivar login: the fields that let us in, as ``user`` and ``pass``.
+    :ivar name: the name of the connection in the server's monitoring.
+    :ivar version: the version of natsroute.
+    :ivar login: the fields with the credentials, such as ``user`` and ``pass``.
+    :ivar headers: whether the server supports headers; without them it refuses ``no_responders``, too.
+    :ivar tls_required: whether the connection uses TLS because we require it.
     """
 
     name: str
@@ -183,7 +186,7 @@ class ConnectOptions:
     tls_required: bool = False
 
     def to_json(self) -> bytes:
-        """The JSON behind ``CONNECT``: protocol 1, not verbose; headers and no-responders where the server has them."""
+        """The JSON object after ``CONNECT``, as ASCII."""
         fields: dict[str, Any] = {
             "verbose": False,
             "pedantic": False,
@@ -197,5 +200,5 @@ class ConnectOptions:
         return json.dumps({**fields, **({"tls_required": True} if self.tls_required else {}), **self.login}).encode()
 
 
-#: All that a server can send.
+#: Everything that a server can send.
 Frame = Info | Msg | Err | Signal

@@ -1,6 +1,7 @@
 """
-The ``NATS/1.0`` header block (NATS ADR-4): names keep their case and are compared with it, a name may have several
-values, a status line may stand first.
+The ``NATS/1.0`` header block (NATS ADR-4).
+
+Names are case-sensitive, a name may have several values, and the first line may have a status.
 """
 
 from __future__ import annotations
@@ -11,23 +12,23 @@ from functools import lru_cache
 
 from natsroute.errors import DecodeError, HeaderError
 
-#: What a caller may give as headers: one value for a name, or several.
+#: Headers to publish: for each name one value, or several.
 HeaderValues = Mapping[str, "str | Sequence[str]"]
 
-#: The header by which a stream knows a message that it has (NATS JetStream).
+#: The header by which a JetStream stream detects duplicates.
 MESSAGE_ID = "Nats-Msg-Id"
 
 _VERSION = b"NATS/1.0"
 _NAME = re.compile(r"[!-9;-~]+")  # printable ASCII without the colon
-# Of the surrogates, those alone that stand for a byte which is not UTF-8 can be written.
+# The only surrogates that can be written are surrogate escapes, which stand for bytes that are not UTF-8.
 _VALUE = re.compile(r"[^\r\n\ud800-\udc7f\udd00-\udfff]*")
-# It must not backtrack: any publisher can write a megabyte of white space there.
+# This must not backtrack: any publisher can send a megabyte of white space.
 _STATUS = re.compile(r"[ \t]+([1-5][0-9]{2})(?:[ \t](.*))?")
 _WHITE_SPACE = " \t"
 
 
 def printable(text: str) -> str:
-    """Any text as what may stand in a header and in a log: a question mark for what a terminal would obey."""
+    """Replace characters that are not printable by question marks, for use in a header or in the log."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
@@ -35,8 +36,8 @@ class Headers(Mapping[str, str]):
     """
     The headers of a received message: a mapping from each name to its first value.
 
-    :ivar status: the code of the status line, as 503 for "no responders", or None.
-    :ivar description: the words behind the code, or "".
+    :ivar status: the code of the status line, such as 503 for "no responders", or None.
+    :ivar description: the text after the code, or "".
     """
 
     __slots__ = ("_values", "description", "status")
@@ -49,7 +50,7 @@ class Headers(Mapping[str, str]):
         self.description = description
 
     def get_all(self, name: str) -> list[str]:
-        """Every value of the name, in the order in which they came; an empty list where there is none."""
+        """All values of a name, in their order; an empty list if there are none."""
         return list(self._values.get(name, ()))
 
     def __getitem__(self, name: str) -> str:
@@ -68,12 +69,12 @@ class Headers(Mapping[str, str]):
 
 def parse_headers(block: bytes) -> Headers:
     """
-    Read a header block.
+    Parse a header block.
 
-    :param block: from ``NATS/1.0`` to the empty line, both included. Bytes that are not UTF-8 become surrogate
+    :param block: the block from ``NATS/1.0`` to the empty line, inclusive. Bytes that are not UTF-8 become surrogate
         escapes, so that nothing is lost.
-    :raises DecodeError: the block is not one. Anybody who may publish can send such a block, so it is the message
-        that is bad, not the connection.
+    :raises DecodeError: the block is malformed. This is no :class:`~natsroute.errors.ProtocolError`, since any
+        publisher can send such a block: the message is bad, not the connection.
     """
     lines = block.decode("utf-8", "surrogateescape").split("\r\n")
     first, fields, ending = lines[0], lines[1:-2], lines[-2:]
@@ -81,7 +82,7 @@ def parse_headers(block: bytes) -> Headers:
     if (
         not first.startswith("NATS/1.0")
         or ending != ["", ""]
-        or block.count(b"\r") != line_ends  # one alone would be read as a line end by some and not by others
+        or block.count(b"\r") != line_ends  # some readers would take a lone CR or LF for a line end
         or block.count(b"\n") != line_ends
     ):
         raise DecodeError(f"not a NATS/1.0 header block: {block[:100]!r}")
@@ -107,30 +108,29 @@ def _parse_status(rest: str, block: bytes) -> tuple[int | None, str]:
 
 def encode_headers(headers: HeaderValues) -> bytes:
     """
-    Write a header block, UTF-8, a line for each value.
+    Encode a header block as UTF-8, with a line for each value.
 
-    :raises HeaderError: a name that is not printable ASCII without a colon, a value with CR or LF in it, or one that
-        is no string.
+    :raises HeaderError: a name is not printable ASCII or has a colon, or a value is no string or has a CR or LF.
     """
     lines = [_VERSION]
     for name, values in headers.items():
-        beginning = _beginning(name)
+        prefix = _line_prefix(name)
         if type(values) is str:
-            lines.append(beginning + _encoded(name, values))
+            lines.append(prefix + _encoded(name, values))
             continue
         for value in values if isinstance(values, Iterable) and not isinstance(values, str) else (values,):
-            lines.append(beginning + _encoded(name, value))
+            lines.append(prefix + _encoded(name, value))
     return b"\r\n".join((*lines, b"", b""))
 
 
 @lru_cache(1024, typed=True)
-def _beginning(name: object) -> bytes:
+def _line_prefix(name: object) -> bytes:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise HeaderError(f"header name {name!r}: it must be printable ASCII, without white space or colon")
+        raise HeaderError(f"header name {name!r}: it must be printable ASCII without white space and colons")
     return f"{name}: ".encode("ascii")
 
 
 def _encoded(name: str, value: object) -> bytes:
     if isinstance(value, str) and (value.isprintable() or _VALUE.fullmatch(value)):  # nearly all values are printable
         return value.encode("utf-8", "surrogateescape")
-    raise HeaderError(f"header {name}: {value!r} must be a string without CR, LF or lone surrogates")
+    raise HeaderError(f"header {name}: {value!r} must be a string without CR, LF and lone surrogates")

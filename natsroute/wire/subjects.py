@@ -1,8 +1,8 @@
 """
-Subjects and queue groups: which may reach the wire, and which patterns they match.
+Subjects and queue groups: which are valid, and which patterns match them.
 
-Source: NATS ADR-6 (naming rules). Beyond it, no ASCII control character is let through: a line break in a subject
-would be an injected command.
+Source: NATS ADR-6 (naming rules). In addition, ASCII control characters are refused: a line break in a subject would
+inject a command.
 """
 
 from __future__ import annotations
@@ -11,52 +11,52 @@ import re
 
 from natsroute.errors import SubjectError
 
-# Of the surrogates, those alone that stand for a byte which is not UTF-8 can be written.
-_REFUSED = r"\x00-\x20\x7f\ud800-\udc7f\udd00-\udfff"
-_TOKEN = rf"[^{_REFUSED}.]+"
+# The only surrogates that can be written are surrogate escapes, which stand for bytes that are not UTF-8.
+_INVALID = r"\x00-\x20\x7f\ud800-\udc7f\udd00-\udfff"
+_TOKEN = rf"[^{_INVALID}.]+"
 _NAME = re.compile(rf"{_TOKEN}(?:\.{_TOKEN})*")
-# What nearly all subjects are made of, and no more than that: ASCII without the wildcards.
+# Nearly all subjects: ASCII without the characters of the wildcards.
 _PLAIN = re.compile(r"[!-)+\-,/-=?-~]+(?:\.[!-)+\-,/-=?-~]+)*")
 _WILDCARD = re.compile(r"(?:^|\.)[*>](?:\.|$)")
 _INNER_TAIL = re.compile(r"(?:^|\.)>\.")
-_QUEUE_GROUP = re.compile(rf"[^{_REFUSED}]+")
+_QUEUE_GROUP = re.compile(rf"[^{_INVALID}]+")
 
 
 def check_subject(subject: str) -> None:
     """
-    Refuse what cannot be published to: white space, an empty token, a wildcard.
+    Refuse subjects that cannot be published to: with white space, an empty token or a wildcard.
 
-    :raises SubjectError: says what is wrong with it.
+    :raises SubjectError: the subject is invalid.
     """
     _check_name(subject)
     if _WILDCARD.search(subject):
-        raise SubjectError(f"subject {subject!r}: a message cannot be sent to a wildcard")
+        raise SubjectError(f"subject {subject!r}: messages cannot be published to a wildcard")
 
 
 def is_plain(subject: str) -> bool:
-    """Whether it is a subject at first sight: ASCII, and no wildcard character in it. Others may be one too."""
+    """Whether it is certainly a valid subject: ASCII without wildcard characters. Others may be valid, too."""
     return _PLAIN.fullmatch(subject) is not None
 
 
 def check_pattern(pattern: str) -> None:
     """
-    Refuse what cannot be subscribed to: white space, an empty token, a ``>`` that is not last.
+    Refuse subjects that cannot be subscribed to: with white space, an empty token or a ``>`` that is not last.
 
-    :raises SubjectError: says what is wrong with it.
+    :raises SubjectError: the pattern is invalid.
     """
     _check_name(pattern)
     if _INNER_TAIL.search(pattern):
-        raise SubjectError(f"subject {pattern!r}: '>' stands for all that follows, and may only be last")
+        raise SubjectError(f"subject {pattern!r}: '>' matches all further tokens, so it may only be last")
 
 
 def check_queue_group(queue_group: str) -> None:
     """
-    Refuse what cannot be a queue group: nothing, or white space in it.
+    Refuse queue groups that are empty or have white space.
 
-    :raises SubjectError: says what is wrong with it.
+    :raises SubjectError: the queue group is invalid.
     """
     if not _QUEUE_GROUP.fullmatch(queue_group):
-        raise SubjectError(f"queue group {queue_group!r}: {_character_problem(queue_group) or 'is empty'}")
+        raise SubjectError(f"queue group {queue_group!r}: it {_character_problem(queue_group) or 'is empty'}")
 
 
 def _check_name(subject: str) -> None:
@@ -65,15 +65,17 @@ def _check_name(subject: str) -> None:
     if not subject:
         problem = "is empty"
     else:
-        problem = _character_problem(subject) or "has an empty token: two dots in a row, or one at an end"
+        problem = (
+            _character_problem(subject) or "has an empty token: two dots in a row, or a dot at the beginning or end"
+        )
     raise SubjectError(f"subject {subject!r}: it {problem}")
 
 
 def _character_problem(name: str) -> str:
     if re.search(r"[\x00-\x20\x7f]", name):
-        return "has white space or a control character in it"
-    if re.search(f"[{_REFUSED}]", name):
-        return "has half of a surrogate pair in it, which UTF-8 cannot say"
+        return "has white space or a control character"
+    if re.search(f"[{_INVALID}]", name):
+        return "has half of a surrogate pair, which UTF-8 cannot encode"
     return ""
 
 
@@ -84,7 +86,7 @@ def is_wildcard(pattern: str) -> bool:
 
 def overlaps(pattern: str, other: str) -> bool:
     """
-    Whether some subject matches both patterns; with a subject on one side, whether the pattern matches it.
+    Whether a subject can match both patterns. If one of them is a subject, whether the other matches it.
 
     >>> overlaps("orders.*", "orders.new"), overlaps("orders.>", "*.new.eu"), overlaps("orders.*", "orders")
     (True, True, False)

@@ -25,7 +25,7 @@ from natsroute.errors import (
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.frames import Frame, Info, Msg
 from natsroute.wire.headers import encode_headers, parse_headers
-from natsroute.wire.parser import ERR_LINE_TIMES, MAX_INFO_LINE, MESSAGE_LINE_ROOM, Parser
+from natsroute.wire.parser import ERR_LINE_FACTOR, MAX_INFO_LINE, MESSAGE_LINE_ALLOWANCE, Parser
 from natsroute.wire.subjects import check_pattern, check_queue_group, check_subject
 
 #: The limits of the parser, so low that short inputs reach them.
@@ -107,9 +107,9 @@ def _most_kept(unfinished: bytes, max_payload: int) -> int:
     if operation == b"INFO":
         return MAX_INFO_LINE + 1
     if operation == b"-ERR":
-        return MAX_CONTROL_LINE * ERR_LINE_TIMES + 1
+        return MAX_CONTROL_LINE * ERR_LINE_FACTOR + 1
     if operation[:3] == b"MSG" or operation == b"HMSG":
-        return MAX_CONTROL_LINE + MESSAGE_LINE_ROOM + 2 + 2 * max_payload + 1
+        return MAX_CONTROL_LINE + MESSAGE_LINE_ALLOWANCE + 2 + 2 * max_payload + 1
     return MAX_CONTROL_LINE + 1
 
 
