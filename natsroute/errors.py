@@ -2,41 +2,41 @@
 Every exception that natsroute raises or fails a Deferred with::
 
     NatsrouteError
-    ├── MisuseError                   you misused it; nothing was sent
-    │   ├── SettingError              .setting .value .problem .remedy .origin
-    │   ├── RouteError                an event route that cannot be what it says
-    │   ├── SubjectError              a subject or queue group that may not reach the wire
-    │   ├── HeaderError               a header that may not reach the wire
-    │   ├── PayloadError              a payload that cannot be made into bytes
+    ├── MisuseError                   your program made a mistake; nothing was sent
+    │   ├── SettingError              .setting .value .problem .remedy .origin: it is invalid
+    │   ├── RouteError                an event route is invalid
+    │   ├── SubjectError              a subject or queue group is invalid
+    │   ├── HeaderError               a header is invalid
+    │   ├── PayloadError              a payload cannot be serialised
     │   │   └── PayloadTooLargeError  .size .max_payload
-    │   └── NoReplySubjectError       the message asked for no answer
-    ├── PeerError                     the peer misbehaved, or said no
-    │   ├── ProtocolError             .excerpt: what came was not NATS
-    │   ├── HandshakeError            the server and we could not agree
-    │   │   └── TlsError              no TLS as it was asked for
-    │   ├── ServerError               .text: an -ERR
-    │   │   ├── AuthorizationError    the server does not let us in, or not any longer
-    │   │   │   ├── AuthenticationExpiredError
-    │   │   │   └── AuthenticationRevokedError
-    │   │   ├── PermissionsError      .operation .subject .queue_group: one subject is refused
-    │   │   ├── StaleConnectionError  the server had no answer to its pings
-    │   │   ├── SlowConsumerError     we did not read what the server had for us
-    │   │   ├── ConnectionLimitError  the server, or our account, has no room for us
-    │   │   ├── SubscriptionLimitError   no room for another subscription
-    │   │   ├── PayloadViolationError we sent more than its max_payload
-    │   │   ├── ServerProtocolError   it could not read what we sent
-    │   │   ├── TlsRequiredError      it wants TLS, or wants it done better
-    │   │   └── ServerShutdownError   it goes away
-    │   └── DecodeError               a message is not the text, JSON or headers that was asked for
+    │   └── NoReplySubjectError       the message asks for no answer
+    ├── PeerError                     the other side made a mistake, or refused
+    │   ├── ProtocolError             .excerpt: the server sent something other than NATS
+    │   ├── HandshakeError            the server was reached, but the handshake failed
+    │   │   └── TlsError              no TLS connection as configured
+    │   ├── ServerError               .text: the server sent an -ERR
+    │   │   ├── AuthorizationError    the server rejects the credentials
+    │   │   │   ├── AuthenticationExpiredError   they have expired
+    │   │   │   └── AuthenticationRevokedError   they were revoked
+    │   │   ├── PermissionsError      .operation .subject .queue_group: no permission for a subject
+    │   │   ├── StaleConnectionError  the server got no answer to its pings
+    │   │   ├── SlowConsumerError     we read too slowly
+    │   │   ├── ConnectionLimitError  too many connections
+    │   │   ├── SubscriptionLimitError   too many subscriptions
+    │   │   ├── PayloadViolationError a message was above max_payload
+    │   │   ├── ServerProtocolError   the server could not parse what we sent
+    │   │   ├── TlsRequiredError      the server requires TLS, or a client certificate
+    │   │   └── ServerShutdownError   the server shuts down
+    │   └── DecodeError               a message is not the text, JSON or headers that you asked for
     ├── ConnectionLostError           the connection ended, or there is none
-    │   └── ServerLeftError           we left it in order, because the server goes away
+    │   └── ServerLeftError           we left the server, because it shuts down soon
     ├── RouteTimeoutError             .seconds: a route took longer than its timeout
-    ├── PendingLimitError             .subject .queue_group .messages .bytes: more came than its routes handle
-    └── PublishError                  a message that will not be published
+    ├── PendingLimitError             .subject .queue_group .messages .bytes: routes are too slow
+    └── PublishError                  a message was not published
         ├── PublishBufferFullError    .messages .max_messages .bytes .max_bytes
-        ├── PublishDroppedError       it gave way, as its policy asked for
+        ├── PublishDroppedError       it was dropped, as its policy says
         ├── PublishExpiredError       .max_age: it was not confirmed in time
-        └── PublisherStoppedError     the publisher is stopping, or has stopped
+        └── PublisherStoppedError     the publisher stopped
 """
 
 from __future__ import annotations
@@ -45,22 +45,29 @@ import re
 
 
 class NatsrouteError(Exception):
-    """The root of the tree above."""
+    """The base class of all errors of natsroute. Catch it to catch them all."""
 
 
 class MisuseError(NatsrouteError):
-    """Something was asked of natsroute that it cannot do; nothing was sent."""
+    """
+    Your program asked for something that cannot work, and nothing was sent.
+
+    Trying again does not help: fix the call.
+    """
 
 
 class SettingError(MisuseError, ValueError):
     """
-    A setting that cannot work.
+    A setting is invalid, or an argument that overrides one.
 
-    :ivar setting: the name, as a Kamailio engineer would write it.
-    :ivar value: what was given, without credentials.
+    Raised at the start, by a call with such an argument, and when a file of credentials is read again.
+
+    :ivar setting: the name of the setting, as in a ``modparam``.
+    :ivar value: its value, without credentials.
     :ivar problem: what is wrong with it.
-    :ivar remedy: what to write instead.
-    :ivar origin: where the value came from, as ``NATSROUTE_NATS_URL`` or ``--nats_url``; empty if a program gave it.
+    :ivar remedy: what to do.
+    :ivar origin: where the value comes from, such as ``NATSROUTE_NATS_URL`` or ``--nats_url``; empty if a program
+        passed it.
     """
 
     def __init__(self, setting: str, value: object, problem: str, remedy: str, *, origin: str = "") -> None:
@@ -74,48 +81,61 @@ class SettingError(MisuseError, ValueError):
 
 
 class RouteError(MisuseError, ValueError):
-    """An event route whose name, function or options contradict each other or another route."""
+    """
+    An event route is invalid: its name, its function or one of its options, or it has the name of another route.
+
+    Raised when a function is decorated, at the latest when the routes are loaded. In tests, also raised for a message
+    that no route takes.
+    """
 
 
 class SubjectError(MisuseError, ValueError):
-    """A subject or a queue group that is not one (NATS ADR-6)."""
+    """
+    A subject or queue group is invalid: it is empty, has white space, an empty token, or a wildcard where none is
+    allowed (NATS ADR-6).
+    """
 
 
 class HeaderError(MisuseError, ValueError):
-    """A header name or value that is not one (NATS ADR-4)."""
+    """
+    The name or value of a header is invalid, for example a value with a line break (NATS ADR-4).
+    """
 
 
 class PayloadError(MisuseError, ValueError):
-    """A payload that cannot be made into bytes."""
+    """
+    A payload cannot be serialised: publish bytes, a string, or something that JSON can express.
+    """
 
 
 class PayloadTooLargeError(PayloadError):
     """
-    A message above the server's ``max_payload``.
+    A message is larger than the server accepts. Publish less, or raise ``max_payload`` in the server's configuration.
 
-    :ivar size: bytes of headers and payload together, as the server counts.
-    :ivar max_payload: bytes that the server allows.
+    :ivar size: bytes of headers and payload together, which is what the server counts.
+    :ivar max_payload: bytes that the server accepts.
     """
 
     def __init__(self, size: int, max_payload: int) -> None:
-        super().__init__(f"the message has {size} bytes, the server's max_payload is {max_payload}")
+        super().__init__(f"the message has {size} bytes; the server's max_payload is {max_payload}")
         self.size = size
         self.max_payload = max_payload
 
 
 class NoReplySubjectError(MisuseError):
-    """``respond()`` on a message that carries no reply subject."""
+    """``respond()`` was called for a message without a reply subject. Check ``event.reply`` first."""
 
 
 class PeerError(NatsrouteError):
-    """The other side misbehaved, or refused."""
+    """The other side made a mistake, or refused something."""
 
 
 class ProtocolError(PeerError):
     """
-    What came is not the NATS protocol.
+    The server sent something other than the NATS protocol; the connection is closed. Check that the address is that of
+    a nats-server.
 
-    :ivar excerpt: at most 100 bytes of it.
+    :ivar excerpt: the bytes that could not be parsed, at most 100.
     """
 
     MAX_EXCERPT = 100
@@ -126,19 +146,22 @@ class ProtocolError(PeerError):
 
 
 class HandshakeError(PeerError):
-    """The server was reached, and the two sides could not agree on how to go on."""
+    """The server was reached, but did not complete the handshake. natsroute tries the next server."""
 
 
 class TlsError(HandshakeError):
-    """TLS was asked for, and could not be had as it was asked for."""
+    """
+    There is no TLS connection as configured: the server offers none, or its certificate is not accepted. Check the
+    ``tls_…`` settings and the server's certificate.
+    """
 
 
 class ServerError(PeerError):
     """
-    An ``-ERR`` of the server. Those after which it ends the connection have types of their own; so have refused
-    subjects, after which the connection lives on.
+    The server sent an ``-ERR``. There are subclasses for the errors that natsroute knows. After most of them the server
+    closes the connection.
 
-    :ivar text: the server's words, without the quotes.
+    :ivar text: the server's message, without the quotes.
     """
 
     def __init__(self, text: str) -> None:
@@ -147,56 +170,59 @@ class ServerError(PeerError):
 
 
 class AuthorizationError(ServerError):
-    """The server does not let us in, or not any longer."""
+    """The server rejects the credentials. Check the login settings, and the users in the server's configuration."""
 
 
 class AuthenticationExpiredError(AuthorizationError):
-    """What we logged in with is not valid any longer: it had a time."""
+    """The credentials have expired. Provide new ones; natsroute reads files of credentials before each attempt."""
 
 
 class AuthenticationRevokedError(AuthorizationError):
-    """What we logged in with is not valid any longer: somebody took it back."""
+    """The credentials were revoked on the server. Provide new ones."""
 
 
 class StaleConnectionError(ServerError):
-    """The server waited in vain for answers to its pings."""
+    """The server got no answer to its pings, and closed the connection: the reactor or the network was blocked."""
 
 
 class SlowConsumerError(ServerError):
-    """The server had more for us than it keeps, because we did not read it."""
+    """
+    We read too slowly, and the server closed the connection instead of buffering more messages. Make the routes faster,
+    or add processes to the queue group.
+    """
 
 
 class ConnectionLimitError(ServerError):
-    """The server, or our account or user, has as many connections as it may have."""
+    """The server, the account or the user has reached its maximum number of connections."""
 
 
 class SubscriptionLimitError(ServerError):
-    """The connection or the account has as many subscriptions as it may have."""
+    """The connection or the account has reached its maximum number of subscriptions."""
 
 
 class PayloadViolationError(ServerError):
-    """A message was above the server's ``max_payload``."""
+    """We sent a message above the server's ``max_payload``, and it closed the connection."""
 
 
 class ServerProtocolError(ServerError):
-    """The server could not read what it got."""
+    """The server could not parse what we sent, and closed the connection."""
 
 
 class TlsRequiredError(ServerError):
-    """The server wants TLS, or was not content with ours."""
+    """The server requires TLS, or did not accept our part of the TLS handshake. Check the ``tls_…`` settings."""
 
 
 class ServerShutdownError(ServerError):
-    """The server goes away."""
+    """The server shuts down. natsroute connects to another one, or waits for this one."""
 
 
 class PermissionsError(ServerError):
     """
-    The server refused one subject; the connection lives on.
+    The server refused one subject; the connection stays open. Grant the permission, or use another subject.
 
-    :ivar operation: ``"publish"``, ``"subscription"``, or ``"reply"`` for the reply subject of a message.
-    :ivar subject: the subject refused.
-    :ivar queue_group: the queue group refused with it, or None.
+    :ivar operation: ``"publish"``, ``"subscription"``, or ``"reply"`` if it refused the reply subject of a message.
+    :ivar subject: the refused subject.
+    :ivar queue_group: the queue group of a refused subscription, or None.
     """
 
     def __init__(self, text: str, operation: str, subject: str, queue_group: str | None) -> None:
@@ -207,42 +233,48 @@ class PermissionsError(ServerError):
 
 
 class DecodeError(PeerError, ValueError):
-    """A received message is not the text, the JSON or the headers that was asked of it."""
+    """
+    A received message is not the text, the JSON or the headers that you asked for. Fix its publisher, or use the bytes
+    in ``event.data``.
+    """
 
 
 class ConnectionLostError(NatsrouteError):
-    """The connection ended before the answer came, or there is no connection."""
+    """The connection ended before the answer arrived, or there is no connection. natsroute connects again by itself."""
 
 
 class ServerLeftError(ConnectionLostError):
-    """We left the server in order, because it goes away (lame duck mode)."""
+    """We left the server, because it announced that it shuts down soon (lame duck mode)."""
 
 
 class RouteTimeoutError(NatsrouteError):
     """
-    An event route took longer than its timeout, and was cancelled.
+    An event route took longer than its timeout, and its call was cancelled.
 
     :ivar seconds: the timeout.
     """
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"it took longer than its timeout, {seconds:g} s")
+        super().__init__(f"the route took longer than its timeout of {seconds:g} s")
         self.seconds = seconds
 
 
 class PendingLimitError(NatsrouteError):
     """
-    More messages wait for a consumer's routes than may.
+    More messages are waiting for the routes of a consumer than ``pending_max_messages`` or ``pending_max_bytes``
+    allows. Make the routes faster or concurrent, or add processes to the queue group.
 
-    :ivar subject: what the consumer subscribes to.
+    :ivar subject: the subject of the subscription.
     :ivar queue_group: its queue group, or None.
-    :ivar messages: messages that wait.
-    :ivar bytes: bytes that wait.
+    :ivar messages: messages that are waiting.
+    :ivar bytes: bytes that are waiting.
     """
 
     def __init__(self, subject: str, queue_group: str | None, messages: int, bytes: int, policy: str) -> None:
         name = subject if queue_group is None else f"{subject}:{queue_group}"
-        super().__init__(f"the routes of {name} are too slow: {messages} messages, {bytes} bytes wait ({policy})")
+        super().__init__(
+            f"the routes of {name} are too slow: {messages} messages with {bytes} bytes are waiting ({policy})"
+        )
         self.subject = subject
         self.queue_group = queue_group
         self.messages = messages
@@ -250,17 +282,18 @@ class PendingLimitError(NatsrouteError):
 
 
 class PublishError(NatsrouteError):
-    """A message that will not be published."""
+    """A message was not published, or it is unknown whether it was."""
 
 
 class PublishBufferFullError(PublishError):
     """
-    The publish worker holds as much as it may.
+    The publish worker holds as many messages or bytes as it may. Nothing was sent; wait for the Deferreds of earlier
+    messages before you publish more.
 
-    :ivar messages: messages that wait there.
-    :ivar max_messages: how many may.
-    :ivar bytes: bytes that wait there.
-    :ivar max_bytes: how many may.
+    :ivar messages: messages that the worker holds.
+    :ivar max_messages: messages that it may hold.
+    :ivar bytes: bytes that it holds.
+    :ivar max_bytes: bytes that it may hold.
     """
 
     def __init__(self, *, messages: int, max_messages: int, bytes: int, max_bytes: int) -> None:
@@ -275,12 +308,13 @@ class PublishBufferFullError(PublishError):
 
 
 class PublishDroppedError(PublishError):
-    """The message was published with the policy ``drop``, and its publish worker had no room to spare."""
+    """The message has the policy ``drop``, and the buffer of its publish worker was more than half full."""
 
 
 class PublishExpiredError(PublishError):
     """
-    The message was not confirmed within ``publish_max_age``. The server may have it, if it was connected meanwhile.
+    The server did not confirm the message within ``publish_max_age``. If natsroute was connected meanwhile, the server
+    may have the message nevertheless.
 
     :ivar max_age: seconds.
     """
@@ -291,7 +325,10 @@ class PublishExpiredError(PublishError):
 
 
 class PublisherStoppedError(PublishError):
-    """The publisher stopped before the server confirmed the message."""
+    """
+    The publisher stopped before the server confirmed the message, or had stopped before the message was published. In
+    the first case the server may have the message.
+    """
 
 
 _PERMISSIONS = re.compile(
@@ -299,10 +336,10 @@ _PERMISSIONS = re.compile(
     r"\"(?P<subject>(?:[^\"\\]|\\.)*)\"(?: using queue \"(?P<queue_group>(?:[^\"\\]|\\.)*)\")?",
     re.IGNORECASE,
 )
-# The server writes names as Go's %q does, whose escapes are among those of Python. But \x stands for a byte there, and
-# half of a surrogate pair never comes.
+# The server quotes names with Go's %q. Its escapes are a part of Python's, except that \x stands for a byte, and that
+# surrogates are never escaped.
 _ESCAPE = re.compile(r"\\(?:[abfnrtv\"\\]|x(?P<byte>[0-9a-f]{2})|u(?!d[89a-f])[0-9a-f]{4}|U[0-9a-f]{8})")
-#: The words of nats-server, in small letters and without the subject that some end with; the first that fits counts.
+#: Parts of nats-server's messages, in lower case. The first match counts.
 _KINDS: tuple[tuple[str, type[ServerError]], ...] = (
     ("authentication expired", AuthenticationExpiredError),
     ("authentication revoked", AuthenticationRevokedError),
@@ -326,9 +363,9 @@ _KINDS: tuple[tuple[str, type[ServerError]], ...] = (
 
 def server_error(text: str) -> ServerError:
     """
-    The exception for an ``-ERR``.
+    Create the exception for an ``-ERR``.
 
-    :param text: what the server said, without the quotes.
+    :param text: the server's message, without the quotes.
     """
     refused = _PERMISSIONS.search(text)
     if refused:
@@ -336,18 +373,18 @@ def server_error(text: str) -> ServerError:
         return PermissionsError(
             text,
             operation.lower(),
-            _unquoted(refused["subject"]),
-            None if queue_group is None else _unquoted(queue_group),
+            _unquote(refused["subject"]),
+            None if queue_group is None else _unquote(queue_group),
         )
-    words = text.lower()
-    return next((kind for beginning, kind in _KINDS if beginning in words), ServerError)(text)
+    lower = text.lower()
+    return next((kind for words, kind in _KINDS if words in lower), ServerError)(text)
 
 
-def _unquoted(name: str) -> str:
-    return _ESCAPE.sub(_unescaped, name)
+def _unquote(name: str) -> str:
+    return _ESCAPE.sub(_unescape, name)
 
 
-def _unescaped(escape: re.Match[str]) -> str:
+def _unescape(escape: re.Match[str]) -> str:
     if escape["byte"]:
         return bytes.fromhex(escape["byte"]).decode("utf-8", "surrogateescape")
     return escape[0].encode().decode("unicode_escape", "replace")

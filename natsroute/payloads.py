@@ -1,7 +1,7 @@
 """
-Payloads: what a caller may publish, as bytes, and what a message holds, as text or JSON.
+Payloads: from Python objects to bytes, and from bytes to text or JSON.
 
-JSON is read and written by ``orjson`` where it is installed (the extra ``json``), else by the standard library.
+JSON is read and written with ``orjson`` if it is installed (the extra ``json``), otherwise with the standard library.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ else:
 
 def to_bytes(payload: object) -> bytes:
     """
-    Bytes as they are, a string as UTF-8, anything else as JSON (UTF-8, no spaces).
+    Serialise a payload: bytes-like objects as they are, a string as UTF-8, anything else as JSON (UTF-8, no spaces).
 
-    :raises PayloadError: it cannot be written as JSON, or a string holds a lone surrogate.
+    :return: the payload itself if it is bytes, otherwise a new object.
+    :raises PayloadError: JSON cannot express the payload, or a string has a lone surrogate.
     """
     if isinstance(payload, bytes):
         return payload
@@ -36,28 +37,30 @@ def to_bytes(payload: object) -> bytes:
             return orjson.dumps(payload, option=orjson.OPT_NON_STR_KEYS)
         return json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise PayloadError(f"a payload of type {type(payload).__name__} cannot be written: {error}") from None
+        raise PayloadError(f"a payload of type {type(payload).__name__} cannot be serialised: {error}") from None
 
 
 def to_text(data: bytes, subject: str) -> str:
     """
-    The payload as UTF-8 text.
+    Decode a payload as UTF-8.
 
-    :raises DecodeError: it is not UTF-8.
+    :param subject: the subject of its message, for the error.
+    :raises DecodeError: the payload is not UTF-8.
     """
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         raise DecodeError(
-            f"the payload on {subject} is not UTF-8: byte 0x{data[error.start]:02x} at {error.start}"
+            f"the payload on {subject} is not UTF-8: byte 0x{data[error.start]:02x} at position {error.start}"
         ) from None
 
 
 def to_json(data: bytes, subject: str) -> Any:
     """
-    The payload as JSON.
+    Parse a payload as JSON.
 
-    :raises DecodeError: it is not JSON.
+    :param subject: the subject of its message, for the error.
+    :raises DecodeError: the payload is not JSON.
     """
     try:
         return orjson.loads(data) if _HAS_ORJSON else json.loads(data)

@@ -35,7 +35,7 @@ from tests.fuzz.properties import errors_keep_their_words
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
-#: Names as they are after a look at their bytes: those that are not UTF-8 are surrogate escapes.
+#: Names as they are decoded: bytes that are not UTF-8 are surrogate escapes.
 NAMES = st.lists(
     st.text(max_size=4).map(str.encode)
     | st.binary(max_size=3)
@@ -44,7 +44,7 @@ NAMES = st.lists(
 
 
 def quoted_by_go(name: str) -> str:
-    """What Go's ``%q`` makes of a name."""
+    """A name quoted like Go's ``%q`` does."""
     short = dict(zip('\a\b\f\n\r\t\v"\\', 'abfnrtv"\\'))
 
     def quoted(character: str) -> str:
@@ -89,8 +89,8 @@ class TreeTests(SynchronousTestCase):
 
         self.assertEqual(self.parents, {"NatsrouteError": None, **below(NatsrouteError)})
 
-    def test_all_exceptions_are_in_it(self) -> None:
-        """None beside it."""
+    def test_all_exceptions(self) -> None:
+        """No exception of the module is missing in the tree."""
         defined = {
             name
             for name, value in vars(errors).items()
@@ -99,14 +99,14 @@ class TreeTests(SynchronousTestCase):
         self.assertEqual(defined, set(self.parents))
 
     def test_attributes(self) -> None:
-        """Those printed are those that the class documents as its own."""
+        """The tree names the attributes that the classes document."""
         for name, attributes in self.attributes.items():
             documented = set(re.findall(r":ivar (\w+):", getattr(errors, name).__doc__))
             self.assertEqual(attributes, documented, name)
 
 
 class MessageTests(SynchronousTestCase):
-    """Errors say what is wrong, in numbers where there are some."""
+    """Errors say what is wrong, with the numbers."""
 
     def test_setting_error(self) -> None:
         error = SettingError("num_publish_workers", 0, "there must be one", "Write num_publish_workers=1")
@@ -118,11 +118,11 @@ class MessageTests(SynchronousTestCase):
 
     def test_payload_too_large_error(self) -> None:
         error = PayloadTooLargeError(11, 10)
-        self.assertEqual(str(error), "the message has 11 bytes, the server's max_payload is 10")
+        self.assertEqual(str(error), "the message has 11 bytes; the server's max_payload is 10")
         self.assertEqual((error.size, error.max_payload), (11, 10))
 
     def test_protocol_error(self) -> None:
-        """It quotes at most 100 bytes of what came."""
+        """It quotes at most 100 bytes."""
         error = ProtocolError("junk", b"\r\n" + b"x" * 200)
         self.assertEqual(error.excerpt, b"\r\n" + b"x" * 98)
         self.assertEqual(str(error), f"junk: {error.excerpt!r}")
@@ -136,7 +136,7 @@ class MessageTests(SynchronousTestCase):
 
 
 class ServerErrorTests(SynchronousTestCase):
-    """What nats-server says in an ``-ERR``, told apart. The texts are its own."""
+    """The classes for the messages of nats-server."""
 
     def assert_permissions(self, text: str, operation: str, subject: str, queue_group: str | None = None) -> None:
         error = server_error(text)
@@ -152,27 +152,29 @@ class ServerErrorTests(SynchronousTestCase):
         )
 
     def test_permissions_for_a_reply_subject(self) -> None:
-        """Not the message's own subject: another message may go there."""
+        """The operation differs from that for the subject of a message."""
         self.assert_permissions('Permissions Violation for Publish with Reply of "$JS.ACK.x"', "reply", "$JS.ACK.x")
 
     def test_quoted_names(self) -> None:
-        """The server quotes as Go's ``%q`` does."""
+        """The server quotes names with Go's ``%q``."""
         self.assert_permissions(r'Permissions Violation for Publish to "a\"b\\"', "publish", 'a"b\\')
         self.assert_permissions(r'Permissions Violation for Publish to "å.日本.\u00a0"', "publish", "å.日本.\xa0")
         self.assert_permissions(r'Permissions Violation for Publish to "\x07\q\U00110000"', "publish", "\a\\q\ufffd")
-        self.assert_permissions(r'Permissions Violation for Publish to "\ud800"', "publish", r"\ud800")  # Go has none
+        self.assert_permissions(
+            r'Permissions Violation for Publish to "\ud800"', "publish", r"\ud800"
+        )  # Go never writes this
         self.assert_permissions(
             r'Permissions Violation for Subscription to "a\"" using queue "\"q"', "subscription", 'a"', '"q'
         )
 
     def test_bytes_that_are_not_utf8(self) -> None:
-        """The name is the one that was published to: what was refused is found by it."""
+        """The name equals the published subject, by which the refused message is found."""
         self.assert_permissions(r'Permissions Violation for Publish to "a.\xff\x80"', "publish", "a.\udcff\udc80")
 
     @quick
     @given(NAMES, st.none() | NAMES)
     def test_any_name(self, subject: str, queue_group: str | None) -> None:
-        """Read as it was before the server quoted it."""
+        """Any name is unquoted to what it was."""
         text = f"Permissions Violation for Subscription to {quoted_by_go(subject)}"
         if queue_group is not None:
             text += f" using queue {quoted_by_go(queue_group)}"
@@ -193,7 +195,7 @@ class ServerErrorTests(SynchronousTestCase):
             self.assertEqual((error.text, str(error)), (text, text))
 
     def test_kinds(self) -> None:
-        """In nats-server's own words."""
+        """The texts are those of nats-server."""
         for text, kind in (
             ("Stale Connection", StaleConnectionError),
             ("Slow Consumer", SlowConsumerError),
@@ -210,7 +212,7 @@ class ServerErrorTests(SynchronousTestCase):
         ):
             self.assertIs(type(server_error(text)), kind, text)
 
-    def test_others(self) -> None:
+    def test_unknown_messages(self) -> None:
         for text in (
             "Invalid Publish Subject",
             "Permissions Violation",
@@ -225,7 +227,7 @@ class ServerErrorTests(SynchronousTestCase):
     @quick
     @given(st.text(max_size=20))
     def test_any_text(self, text: str) -> None:
-        """An error comes back, none is raised; the words are kept."""
+        """Any text gives an error with this text."""
         for words in (text, f'Permissions Violation for Publish to "{text}"'):
             with warnings.catch_warnings():
                 warnings.simplefilter("error")

@@ -51,7 +51,7 @@ class EventTests(SynchronousTestCase):
 
     def test_neither_text_nor_json(self) -> None:
         error = self.assertRaises(DecodeError, self.event(b"ab\xff").text)
-        self.assertEqual(str(error), "the payload on a.b is not UTF-8: byte 0xff at 2")
+        self.assertEqual(str(error), "the payload on a.b is not UTF-8: byte 0xff at position 2")
         for data in (b"", b"{", b"\xff", b"[" * 100_000):
             self.assertIn("not JSON", str(self.assertRaises(DecodeError, self.event(data).json)))
 

@@ -1,4 +1,4 @@
-"""natsroute.ledger; whether it adds up in the service is shown by tests.integration and tests.chaos."""
+"""natsroute.ledger; tests.integration and tests.chaos check that it adds up in the service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from natsroute.ledger import ConsumerAccount, Ledger, PublisherAccount, RouteCou
 
 
 class LedgerTests(SynchronousTestCase):
-    """Accounts, and what does not add up in them."""
+    """Accounts, and the check that they add up."""
 
     def setUp(self) -> None:
         self.counters = RouteCounters("", routed=10, waiting=2, succeeded=5, failed=2, retried=7, dead_lettered=1)
@@ -23,8 +23,8 @@ class LedgerTests(SynchronousTestCase):
         self.assertEqual((self.consumer.in_progress, self.consumer.waiting, self.consumer.dropped), (1, 5, 4))
         self.assertEqual(self.differences(), [])
 
-    def test_does_not(self) -> None:
-        """Each number counts."""
+    def test_does_not_add_up(self) -> None:
+        """Each number matters."""
         for name in ("received", "pending", "overflowed", "unrouted"):
             right = self.consumer
             self.consumer = attrs.evolve(right, **{name: getattr(right, name) + 1})
@@ -35,7 +35,7 @@ class LedgerTests(SynchronousTestCase):
             self.publisher = attrs.evolve(correct, **{name: getattr(correct, name) + 1})
             self.assertEqual(len(self.differences()), 1, name)
             self.publisher = correct
-        self.counters.succeeded += 2  # one message twice
+        self.counters.succeeded += 2  # as if one message was counted twice
         self.assertEqual(
             self.differences(), ["a:q: 17 received = 7 succeeded + 2 failed + 4 dropped + -1 in progress + 5 waiting"]
         )
@@ -45,7 +45,7 @@ class LedgerTests(SynchronousTestCase):
         self.assertEqual(attrs.astuple(total), ("nats:a", 21, 4, 10, 4, 14, 2))
         self.assertEqual(attrs.astuple(RouteCounters.total("nats:a", [])), ("nats:a", 0, 0, 0, 0, 0, 0))
 
-    def test_total_of_publishers(self) -> None:
+    def test_total_of_publisher_accounts(self) -> None:
         one = PublisherAccount(published=1, confirmed=2, failed=3, dropped=4, resent=5, in_progress=6)
         self.assertEqual(PublisherAccount.total([one]), one)
         self.assertEqual(attrs.astuple(PublisherAccount.total([one, one, one])), (3, 6, 9, 12, 15, 18))

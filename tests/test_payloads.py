@@ -12,14 +12,14 @@ from natsroute.errors import DecodeError, PayloadError
 
 
 class PayloadTests(SynchronousTestCase):
-    """The same with orjson and without."""
+    """Payloads are the same with and without orjson."""
 
-    def each_way(self) -> list[bool]:
-        """With orjson, where it is installed, and with the standard library."""
+    def with_and_without_orjson(self) -> list[bool]:
+        """With orjson, if it is installed, and with the standard library."""
         return [True, False] if payloads._HAS_ORJSON else [False]
 
     def test_bytes_text_and_json(self) -> None:
-        for with_orjson in self.each_way():
+        for with_orjson in self.with_and_without_orjson():
             self.patch(payloads, "_HAS_ORJSON", with_orjson)
             for payload, expected in [
                 (b"a\0", b"a\0"),
@@ -33,16 +33,16 @@ class PayloadTests(SynchronousTestCase):
             ]:
                 self.assertEqual(payloads.to_bytes(payload), expected)
 
-    def test_what_cannot_be_written(self) -> None:
+    def test_payloads_that_cannot_be_serialised(self) -> None:
         loop: list[Any] = []
         loop.append(loop)
-        for with_orjson in self.each_way():
+        for with_orjson in self.with_and_without_orjson():
             self.patch(payloads, "_HAS_ORJSON", with_orjson)
             for payload in (object(), {"a": {1, 2}}, "\ud800", loop):
                 self.assertRaises(PayloadError, payloads.to_bytes, payload)
 
-    def test_json_is_read(self) -> None:
-        for with_orjson in self.each_way():
+    def test_json_is_parsed(self) -> None:
+        for with_orjson in self.with_and_without_orjson():
             self.patch(payloads, "_HAS_ORJSON", with_orjson)
             self.assertEqual(payloads.to_json(json.dumps({"a": 1}).encode(), "s"), {"a": 1})
             for data in (b"", b"{", b"\xff"):

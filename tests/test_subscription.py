@@ -153,7 +153,9 @@ class SubscriptionTests(SynchronousTestCase):
         for policy in PENDING_POLICIES:
             subscription = self.overflowing(policy, {"messages": 4}, *[b"x"] * 8)
             self.assertEqual([(error.messages, error.bytes) for error in self.told], [(5, 5)])
-            self.assertEqual(str(self.told[0]), f"the routes of a:q are too slow: 5 messages, 5 bytes wait ({policy})")
+            self.assertEqual(
+                str(self.told[0]), f"the routes of a:q are too slow: 5 messages with 5 bytes are waiting ({policy})"
+            )
             busy: Deferred[None] = Deferred()
             self.answers = [busy]
             subscription.release()
