@@ -5,16 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.auth import Credentials
-from natsroute.client.connection import Connection
-from natsroute.client.options import Timing
-from natsroute.client.server_pool import Backoff, ServerPool
-from natsroute.client.servers import Server, parse_url
+from natsroute.client.servers import parse_url
 from natsroute.client.state import ConnectionEvent, State
 from natsroute.client.status import Change
-from natsroute.client.subscription import PendingLimits
 from natsroute.errors import (
     AuthorizationError,
     ConnectionLostError,
@@ -22,55 +17,14 @@ from natsroute.errors import (
     MisuseError,
     PermissionsError,
     ServerError,
-    ServerLeftError,
-    SubjectError,
     TlsError,
 )
-from natsroute.wire.frames import Msg
-from tests.support.memory_network import MemoryNetwork, info
-
-A, B = Server("a"), Server("b")
-
-
-class ConnectionTestCase(SynchronousTestCase):
-    """A Connection to servers in memory."""
-
-    def setUp(self) -> None:
-        self.network = MemoryNetwork()
-        self.clock = self.network.clock
-        self.changes: list[Change] = []
-        self.messages: list[Msg] = []
-
-    def connection(self, *servers: Server, backoff: Backoff = Backoff(2.0, 10.0, 0.0), **options: Any) -> Connection:
-        connection = Connection(
-            self.clock,
-            ServerPool(servers or (A,), backoff, keep_order=True),
-            timing=Timing(connect_timeout=2.0),
-            endpoint_for=self.network.endpoint_for,
-            **options,
-        )
-        connection.observe(self.changes.append)
-        return connection
-
-    def events(self) -> list[tuple[ConnectionEvent, str]]:
-        """What the observer was told since the last call."""
-        told = [(change.event, str(change.server)) for change in self.changes]
-        self.changes.clear()
-        return told
-
-    def connected(self, connection: Connection) -> None:
-        """Start and let the handshake succeed."""
-        connection.startService()
-        self.come_up()
-
-    def come_up(self) -> bytes:
-        """The newest link's server behaves well; gives what was written behind the handshake."""
-        self.clock.advance(0)
-        return self.network.link.shake_hands().partition(b"\r\n")[2]
+from tests.support.connection_case import A, B, ConnectionTestCase
+from tests.support.memory_network import info
 
 
 class LifeTests(ConnectionTestCase):
-    """It finds a server, and another when it is cut, until it is stopped."""
+    """It connects, and connects again, until it is stopped."""
 
     def test_up_and_down(self) -> None:
         connection = self.connection()
@@ -87,8 +41,8 @@ class LifeTests(ConnectionTestCase):
         )
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_connected_means_the_subscriptions_are_there(self) -> None:
-        """One PING behind CONNECT and the SUBs confirms them all, and nobody is told before its answer."""
+    def test_connected_means_subscribed(self) -> None:
+        """One PING follows CONNECT and the SUBs. Its PONG confirms all of them, and CONNECTED is reported then."""
         connection = self.connection()
         connection.subscribe("a", lambda msg: None)
         connection.startService()
@@ -101,12 +55,12 @@ class LifeTests(ConnectionTestCase):
         self.network.link.receive(b"PONG\r\n")
         self.assertEqual(self.events(), [(ConnectionEvent.CONNECTED, "nats://a:4222")])
 
-    def test_the_first_reconnect_is_at_once(self) -> None:
+    def test_the_first_reconnect_has_no_delay(self) -> None:
         connection = self.connection()
         self.connected(connection)
         self.clock.advance(60)
         self.network.link.lose()
-        self.come_up()
+        self.accept()
         self.assertEqual(
             [event for event, _ in self.events()],
             [ConnectionEvent.CONNECTED, ConnectionEvent.DISCONNECTED, ConnectionEvent.CONNECTED],
@@ -114,7 +68,7 @@ class LifeTests(ConnectionTestCase):
         self.assertEqual(connection.reconnects, 1)
 
     def test_failover(self) -> None:
-        """The other servers are tried without delay, then all again after the backoff."""
+        """The other servers are tried without a delay, and then all of them again after the backoff."""
         connection = self.connection(A, B)
         self.network.refusing = {"nats://a:4222", "nats://b:4222"}
         connection.startService()
@@ -125,7 +79,7 @@ class LifeTests(ConnectionTestCase):
         self.clock.advance(1.9)
         self.assertEqual(len(self.network.asked), 2)
         self.clock.advance(0.1)
-        self.come_up()
+        self.accept()
         self.assertEqual(
             self.events(),
             [
@@ -137,7 +91,7 @@ class LifeTests(ConnectionTestCase):
         )
 
     def test_a_refused_login_is_not_retried_at_once(self) -> None:
-        """TCP alone resets nothing: the waits grow, and they are longer than those for a server that is not there."""
+        """The delays grow although TCP connects. They are longer than those of a server that cannot be reached."""
         connection = self.connection()
         connection.startService()
         waits = []
@@ -161,7 +115,7 @@ class LifeTests(ConnectionTestCase):
         self.clock.pump([10.0] * 10_000)
         self.network.refusing = set()
         self.clock.advance(10)
-        self.come_up()
+        self.accept()
         self.assertIs(connection.state, State.CONNECTED)
 
     def test_a_silent_server(self) -> None:
@@ -173,10 +127,10 @@ class LifeTests(ConnectionTestCase):
         self.assertTrue(silent.transport.aborted)
         silent.lose()
         self.assertIsInstance(self.changes[0].reason, HandshakeError)
-        self.come_up()
+        self.accept()
         self.assertEqual(self.changes[-1], Change(ConnectionEvent.CONNECTED, B))
 
-    def test_stopped_while_it_waits(self) -> None:
+    def test_stopped_while_waiting(self) -> None:
         connection = self.connection()
         self.network.refusing = {"nats://a:4222"}
         connection.startService()
@@ -214,16 +168,16 @@ class LifeTests(ConnectionTestCase):
         self.assertIs(connection.state, State.CONNECTED)
 
     def test_an_observer_that_raises(self) -> None:
-        """It is logged, and neither the other observers nor the connection suffer."""
+        """The exception is logged. The other observers and the connection do not notice."""
         connection = self.connection()
         connection.observe(lambda change: 1 // 0)  # type: ignore[arg-type, return-value]
-        told: list[Change] = []
-        connection.observe(told.append)
+        seen: list[Change] = []
+        connection.observe(seen.append)
         self.connected(connection)
-        self.assertEqual(len(told), 1)
+        self.assertEqual(len(seen), 1)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_errors_of_the_server_are_told(self) -> None:
+    def test_errors_of_the_server(self) -> None:
         connection = self.connection()
         errors: list[ServerError] = []
         connection.observe_errors(errors.append)
@@ -233,83 +187,65 @@ class LifeTests(ConnectionTestCase):
         self.assertIs(connection.state, State.CONNECTED)
 
 
-class SubscribeTests(ConnectionTestCase):
-    """Subscriptions live longer than the TCP connection."""
+class StateTests(ConnectionTestCase):
+    """The state is the one of natsroute.client.state at each moment, and observers see the new one."""
 
-    def test_subscribed_again_with_the_queue_group(self) -> None:
+    def test_states(self) -> None:
         connection = self.connection()
-        connection.subscribe("a.>", lambda msg: None, "q")
-        connection.subscribe("b", lambda msg: None)
+        seen: list[tuple[ConnectionEvent, State]] = []
+        connection.observe(lambda change: seen.append((change.event, connection.state)))
+        states = [connection.state]
         connection.startService()
-        self.assertEqual(self.come_up(), b"SUB a.> q 1\r\nSUB b 2\r\nPING\r\n")
-        self.clock.advance(60)
+        states.append(connection.state)
+        self.clock.advance(0)
+        states.append(connection.state)
+        self.network.link.shake_hands()
+        states.append(connection.state)
+        drained = connection.drain()
+        states.append(connection.state)
+        self.network.link.answer_pings()
+        self.successResultOf(drained)
+        states.append(connection.state)
+        connection.stopService()
+        states.append(connection.state)
         self.network.link.lose()
-        self.assertEqual(self.come_up(), b"SUB a.> q 1\r\nSUB b 2\r\nPING\r\n")
+        states.append(connection.state)
+        self.assertEqual(
+            states,
+            [
+                State.CLOSED,
+                State.WAITING,
+                State.CONNECTING,
+                State.CONNECTED,
+                State.DRAINING,
+                State.CONNECTED,
+                State.CLOSING,
+                State.CLOSED,
+            ],
+        )
+        self.assertEqual(seen, [(ConnectionEvent.CONNECTED, State.CONNECTED), (ConnectionEvent.CLOSED, State.CLOSED)])
 
-    def test_subscribed_while_connected(self) -> None:
+    def test_waiting_after_a_loss(self) -> None:
         connection = self.connection()
         self.connected(connection)
-        connection.subscribe("a", lambda msg: self.messages.append(msg), "q")
-        self.assertEqual(self.network.link.transport.sent(), b"SUB a q 1\r\n")
-        self.network.link.receive(b"MSG a 1 2\r\nhi\r\n")
-        self.assertEqual([msg.data for msg in self.messages], [b"hi"])
+        self.network.link.lose()
+        self.assertIs(connection.state, State.WAITING)
+        self.assertIsNone(connection.status().server)
 
-    def test_subscribed_and_unsubscribed_in_the_handshake(self) -> None:
-        """Neither is forgotten, nor made twice."""
+    def test_waiting_after_a_failure(self) -> None:
+        """Of a server that cannot be reached, or that fails in the handshake."""
         connection = self.connection()
-        first = connection.subscribe("a", lambda msg: None)
+        self.network.refusing = {"nats://a:4222"}
         connection.startService()
         self.clock.advance(0)
-        self.network.link.receive(info())
-        self.assertIn(b"SUB a 1\r\n", self.network.link.transport.sent())
-        first.unsubscribe()
-        connection.subscribe("b", lambda msg: None)
-        self.network.link.receive(b"PONG\r\n")
-        self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1\r\nSUB b 2\r\n")
-
-    def test_what_cannot_be_subscribed_to(self) -> None:
-        connection = self.connection()
-        self.assertRaises(SubjectError, connection.subscribe, "a b", lambda msg: None)
-        self.assertRaises(SubjectError, connection.subscribe, "a", lambda msg: None, "q\r\nPUB")
-
-    def test_unsubscribed(self) -> None:
-        connection = self.connection()
-        subscription = connection.subscribe("a", lambda msg: self.messages.append(msg))
-        self.connected(connection)
-        subscription.unsubscribe()
-        self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1\r\n")
-        self.network.link.receive(b"MSG a 1 2\r\nhi\r\n")
-        self.assertEqual(self.messages, [])
-        self.clock.advance(60)
+        self.assertIs(connection.state, State.WAITING)
+        self.network.refusing = set()
+        self.clock.advance(2.0)
+        self.assertIs(connection.state, State.CONNECTING)
+        self.network.link.receive(b"HTTP/1.1 400 Bad Request\r\n")
+        self.assertIs(connection.state, State.CONNECTING, "TCP has not ended yet")
         self.network.link.lose()
-        self.assertEqual(self.come_up(), b"PING\r\n")
-
-    def test_what_is_left_of_an_auto_unsubscribe(self) -> None:
-        connection = self.connection()
-        subscription = connection.subscribe("a", lambda msg: self.messages.append(msg))
-        self.connected(connection)
-        subscription.unsubscribe(5)
-        self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1 5\r\n")
-        self.network.link.receive(b"MSG a 1 0\r\n\r\n" * 3)
-        self.clock.advance(60)
-        self.network.link.lose()
-        self.assertEqual(self.come_up(), b"SUB a 1\r\nUNSUB 1 2\r\nPING\r\n")
-        self.network.link.receive(b"MSG a 1 0\r\n\r\n" * 3)
-        self.assertEqual(len(self.messages), 5)
-
-    def test_paused_again_after_a_reconnect(self) -> None:
-        """A receiver that is busy does not become free because its connection was cut."""
-        connection, busy = self.connection(), Deferred()
-        connection.subscribe("a", lambda msg: busy, limits=PendingLimits(messages=0))
-        self.connected(connection)
-        self.network.link.receive(b"MSG a 1 2\r\nhi\r\n" * 2)
-        self.assertEqual(self.network.link.transport.producerState, "paused")
-        self.clock.advance(60)
-        self.network.link.lose()
-        self.come_up()
-        self.assertEqual(self.network.link.transport.producerState, "paused")
-        busy.callback(None)
-        self.assertEqual(self.network.link.transport.producerState, "producing")
+        self.assertIs(connection.state, State.WAITING)
 
 
 class WriteTests(ConnectionTestCase):
@@ -327,7 +263,21 @@ class WriteTests(ConnectionTestCase):
         self.assertIs(connection.max_payload, None)
         self.failureResultOf(connection.write_and_ping(b""), ConnectionLostError)
 
-    def test_cut_before_the_answer(self) -> None:
+    def test_only_while_connected(self) -> None:
+        """Not in the handshake, and not when it closes; while it drains it is connected."""
+        connection = self.connection()
+        connection.startService()
+        self.clock.advance(0)
+        self.failureResultOf(connection.write_and_ping(b""), ConnectionLostError)
+        self.network.link.shake_hands()
+        connection.drain()
+        self.assertEqual((connection.max_payload, connection.info is None), (1024, False))
+        self.assertNoResult(connection.write_and_ping(b"PUB a 0\r\n\r\n", 1).addErrback(lambda _: None))
+        connection.stopService()
+        self.failureResultOf(connection.write_and_ping(b""), ConnectionLostError)
+        self.assertEqual((connection.max_payload, connection.info), (None, None))
+
+    def test_lost_before_the_pong(self) -> None:
         connection = self.connection()
         self.connected(connection)
         written: Deferred[None] = connection.write_and_ping(b"PUB a 0\r\n\r\n")
@@ -335,150 +285,10 @@ class WriteTests(ConnectionTestCase):
         self.failureResultOf(written, ConnectionLostError)
 
 
-class ClusterTests(ConnectionTestCase):
-    """What a server says of its cluster and of its own end."""
-
-    def to_leave(self) -> Connection:
-        """A connection whose server has said that it goes away."""
-        connection = self.connection(A, B)
-        connection.subscribe("a", self.messages.append)
-        self.connected(connection)
-        self.clock.advance(60.0)
-        self.network.link.transport.sent()
-        self.changes.clear()
-        self.network.link.receive(info(ldm=True))
-        return connection
-
-    def test_left_before_it_goes(self) -> None:
-        """What is on its way is taken, and then the next server."""
-        connection = self.to_leave()
-        self.assertEqual(self.events(), [(ConnectionEvent.LAME_DUCK, "nats://a:4222")])
-        self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1\r\nPING\r\n")
-        self.assertIsNone(connection.max_payload)
-        self.network.link.receive(b"MSG a 1 2\r\nhi\r\nPONG\r\n")
-        self.assertEqual(len(self.messages), 1)
-        self.assertTrue(self.network.link.transport.disconnecting)
-        self.network.link.lose()
-        self.assertIsInstance(self.changes[0].reason, ServerLeftError)
-        self.assertIn(b"SUB a 1", self.come_up())
-        self.assertEqual(
-            self.events(),
-            [(ConnectionEvent.DISCONNECTED, "nats://a:4222"), (ConnectionEvent.CONNECTED, "nats://b:4222")],
-        )
-
-    def test_stopped_while_leaving(self) -> None:
-        connection = self.to_leave()
-        stopped = connection.stopService()
-        self.assertTrue(self.network.link.transport.disconnecting)
-        self.assertNoResult(stopped)
-        self.network.link.lose()
-        self.successResultOf(stopped)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_an_old_complaint_is_not_the_reason(self) -> None:
-        connection = self.connection(A, B)
-        self.connected(connection)
-        self.network.link.receive(b"-ERR 'maximum subscriptions exceeded'\r\n")
-        self.network.link.receive(info(ldm=True) + b"PONG\r\n")
-        self.network.link.lose()
-        self.assertIsInstance(self.changes[-1].reason, ServerLeftError)
-
-    def test_the_only_server_is_kept_to_the_end(self) -> None:
-        self.connected(self.connection())
-        self.network.link.transport.sent()
-        self.network.link.receive(info(ldm=True))
-        self.assertEqual(self.network.link.transport.sent(), b"")
-
-    def test_each_connection_in_lame_duck_mode(self) -> None:
-        """Of servers that let us in only to send us away again not one after the other is asked without a wait."""
-        self.connection(A, B).startService()
-        for _ in range(20):
-            self.clock.advance(0)
-            link = self.network.link
-            if link.transport.disconnecting or not link.protocol.state.is_open:
-                break
-            link.shake_hands(ldm=True)
-            link.answer_pings()
-            link.lose()
-        self.assertLess(len(self.network.links), 4)
-
-    def test_a_new_name_each_time(self) -> None:
-        """Nor of servers that each tell of another."""
-        self.connection().startService()
-        for number in range(20):
-            self.clock.advance(0)
-            if len(self.network.links) == number:
-                break
-            self.network.link.shake_hands(connect_urls=[f"b{number}:1"])
-            self.network.link.lose()
-        self.assertLess(len(self.network.links), 4)
-
-    def test_no_end_comes_of_what_a_server_says(self) -> None:
-        """A port of thousands of digits, which Python refuses to read."""
-        connection = self.connection()
-        connection.startService()
-        self.clock.advance(0)
-        self.network.link.shake_hands(connect_urls=["h:" + "1" * 5000])
-        self.assertIs(connection.state, State.CONNECTED)
-
-    def test_a_fault_of_our_own(self) -> None:
-        """Whatever it is, the connection is closed and made anew."""
-        connection = self.connection()
-        self.patch(ServerPool, "announced", lambda pool, addresses, by: 1 // 0)
-        connection.startService()
-        self.clock.advance(0)
-        self.network.link.shake_hands()
-        self.assertTrue(self.network.link.transport.disconnecting)
-        self.network.link.lose()
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertIs(connection.state, State.WAITING)
-        self.patch(ServerPool, "announced", lambda pool, addresses, by: None)
-        self.clock.advance(2.0)
-        self.network.link.shake_hands()
-        self.assertIs(connection.state, State.CONNECTED)
-
-
-class DrainTests(ConnectionTestCase):
-    """No new messages, and the connection stays."""
-
-    def test_what_is_on_its_way(self) -> None:
-        connection = self.connection()
-        connection.subscribe("a", self.messages.append, "q")
-        self.connected(connection)
-        self.network.link.transport.sent()
-        drained = connection.drain()
-        self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1\r\nPING\r\n")
-        self.network.link.receive(b"MSG a 1 2\r\nhi\r\n")
-        self.assertNoResult(drained)
-        self.network.link.receive(b"PONG\r\n")
-        self.successResultOf(drained)
-        self.assertEqual(len(self.messages), 1)
-        self.assertIs(connection.state, State.CONNECTED)
-
-    def test_not_subscribed_again(self) -> None:
-        """Not before it is started anew."""
-        connection = self.connection()
-        connection.subscribe("a", self.messages.append)
-        self.connected(connection)
-        drained = connection.drain()
-        self.clock.advance(60)
-        self.network.link.lose()
-        self.successResultOf(drained)
-        self.assertNotIn(b"SUB", self.come_up())
-        stopped = connection.stopService()
-        self.network.link.lose()
-        self.successResultOf(stopped)
-        connection.startService()
-        self.assertIn(b"SUB a", self.come_up())
-
-    def test_without_a_connection(self) -> None:
-        self.successResultOf(self.connection().drain())
-
-
 class SecurityTests(ConnectionTestCase):
-    """What does not go out, and who is not trusted."""
+    """TLS that is required, and credentials."""
 
-    def test_no_plain_websocket_where_tls_is_a_must(self) -> None:
+    def test_no_plain_websocket_if_tls_is_required(self) -> None:
         connection = self.connection(
             parse_url("ws://a"), require_tls=True, credentials=lambda: Credentials(user="u", password="p")
         )
@@ -487,8 +297,8 @@ class SecurityTests(ConnectionTestCase):
         self.assertEqual(self.network.asked, [])
         self.assertIsInstance(self.changes[0].reason, TlsError)
 
-    def test_what_are_no_credentials(self) -> None:
-        """They may hold a secret all the same."""
+    def test_not_credentials(self) -> None:
+        """The error does not contain them, because they may hold a password."""
 
         async def later() -> Any:
             return {"password": "hunter2"}
@@ -502,38 +312,9 @@ class SecurityTests(ConnectionTestCase):
             self.assertNotIn("hunter2", str(self.changes[0].reason))
             connection.stopService()
 
-    def test_credentials_that_do_not_come(self) -> None:
+    def test_credentials_that_time_out(self) -> None:
         connection = self.connection(credentials=Deferred)
         connection.startService()
         self.clock.pump([0.0, 2.0])
         self.assertEqual(self.events(), [(ConnectionEvent.CONNECT_FAILED, "nats://a:4222")])
         self.successResultOf(connection.stopService())
-
-
-class StopTests(ConnectionTestCase):
-    """The end."""
-
-    def test_not_started_again_before_it_has_ended(self) -> None:
-        connection = self.connection()
-        self.connected(connection)
-        stopped = connection.stopService()
-        self.assertRaises(MisuseError, connection.startService)
-        self.network.link.lose()
-        self.successResultOf(stopped)
-        self.connected(connection)
-        self.assertIs(connection.state, State.CONNECTED)
-
-    def test_what_comes_after_the_end(self) -> None:
-        """Over TLS a transport reads on until the other side has closed: nothing of it counts."""
-        connection = self.connection()
-        connection.subscribe("a", self.messages.append)
-        connection.startService()
-        self.clock.advance(0)
-        self.network.link.receive(info())
-        connection.stopService()
-        self.network.link.receive(b"PONG\r\nMSG a 1 2\r\nhi\r\n")
-        self.assertEqual(self.messages, [])
-        self.clock.advance(10.0)
-        self.assertTrue(self.network.link.transport.aborted)
-        self.network.link.lose()
-        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,4 +1,4 @@
-"""natsroute.client.transport.tls: what needs no server; tests.integration.test_tls has the rest."""
+"""natsroute.client.transport.tls without a server; tests.integration.test_tls has the rest"""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class TlsTests(SynchronousTestCase):
     """Tls"""
 
     def test_without_openssl(self) -> None:
-        """The extra is named."""
+        """The error names the extra."""
         self.patch(tls, "HAS_TLS", False)
         self.assertIn("natsroute[tls]", str(self.assertRaises(SettingError, Tls().check)))
 
     def test_a_chain(self) -> None:
-        """Certificates behind ours go out with it."""
+        """Further certificates in the file of ours are its chain."""
         made = Certificates(Path(self.mktemp()))
         alice = made.client("alice")
         alice.certificate.write_bytes(alice.certificate.read_bytes() + made.ca.read_bytes())
@@ -34,7 +34,7 @@ class TlsTests(SynchronousTestCase):
         made.ca.write_bytes(made.ca.read_bytes() + b"and another\n" + made.other_ca.read_bytes())
         Tls(str(made.ca)).check()
 
-    def test_names_that_are_none(self) -> None:
+    def test_malformed_names(self) -> None:
         for name in ("", "*", "a b", "\u0378.example"):
             self.assertRaises(SettingError, Tls().session, name)
 
@@ -42,8 +42,8 @@ class TlsTests(SynchronousTestCase):
         for name in ("nats", "nats.example", "bücher.example", "127.0.0.1", "::1"):
             Tls().session(name)
 
-    def test_what_openssl_says(self) -> None:
-        """In words that tell what to do."""
+    def test_errors_of_openssl(self) -> None:
+        """The text says what to do."""
         for words, meaning in (
             ("tlsv13 alert certificate required", "Set tls_cert_file and tls_key_file"),
             ("wrong version number", "the answer is not TLS"),
@@ -53,8 +53,8 @@ class TlsTests(SynchronousTestCase):
             self.assertIsInstance(error, TlsError)
             self.assertIn(meaning, str(error))
 
-    def test_what_is_not_about_tls(self) -> None:
+    def test_other_errors(self) -> None:
         self.assertIsNone(Tls().session("a").error(Failure(ConnectionRefusedError())))
 
-    def test_an_error_without_words(self) -> None:
+    def test_an_error_without_text(self) -> None:
         self.assertIsInstance(Tls().session("a").error(Failure(SSL.Error())), TlsError)

@@ -15,112 +15,112 @@ from tests.support.memory_network import Link, MemoryTransport
 
 
 class WriteTimeoutTests(SynchronousTestCase):
-    """The time that a transport has more to write than its socket takes."""
+    """WriteTimeout"""
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.told: list[Exception] = []
+        self.errors: list[Exception] = []
         self.transport = MemoryTransport()
-        self.writes = WriteTimeout(self.clock, 10.0, self.told.append)
-        self.writes.watch(self.transport)
+        self.write_timeout = WriteTimeout(self.clock, 10.0, self.errors.append)
+        self.write_timeout.watch(self.transport)
 
     def test_producer(self) -> None:
-        """It is one that the transport tells of each change, and not one that it asks for more."""
-        self.assertTrue(verifyObject(IPushProducer, self.writes))
-        self.assertIs(self.transport.producer, self.writes)
+        """It is a push producer, which the transport pauses and resumes."""
+        self.assertTrue(verifyObject(IPushProducer, self.write_timeout))
+        self.assertIs(self.transport.producer, self.write_timeout)
         self.assertTrue(self.transport.streaming)
 
-    def test_nothing_is_stuck(self) -> None:
-        """Without a pause no time is taken."""
+    def test_no_pause(self) -> None:
+        """There is no timer without a pause."""
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_stuck(self) -> None:
-        """At the end of the time, and once."""
-        self.writes.pauseProducing()
+    def test_timeout(self) -> None:
+        """on_timeout is called once."""
+        self.write_timeout.pauseProducing()
         self.clock.advance(9.9)
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.errors, [])
         self.clock.advance(0.1)
-        [error] = self.told
+        [error] = self.errors
         self.assertIsInstance(error, ConnectionLostError)
         self.assertEqual(str(error), "no written data was sent within 10.0 s")
         self.clock.advance(100.0)
-        self.assertEqual(len(self.told), 1)
+        self.assertEqual(len(self.errors), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_gone_out_in_time(self) -> None:
-        self.writes.pauseProducing()
+        self.write_timeout.pauseProducing()
         self.clock.advance(9.9)
-        self.writes.resumeProducing()
+        self.write_timeout.resumeProducing()
         self.clock.advance(100.0)
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.errors, [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_each_pause_has_its_own_time(self) -> None:
-        """What went before does not count."""
-        self.writes.pauseProducing()
+        """Earlier pauses do not count."""
+        self.write_timeout.pauseProducing()
         self.clock.advance(6.0)
-        self.writes.resumeProducing()
-        self.writes.pauseProducing()
+        self.write_timeout.resumeProducing()
+        self.write_timeout.pauseProducing()
         self.clock.advance(9.9)
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.errors, [])
         self.clock.advance(0.2)
-        self.assertEqual(len(self.told), 1)
+        self.assertEqual(len(self.errors), 1)
 
-    def test_told_twice_to_pause(self) -> None:
+    def test_paused_twice(self) -> None:
         """The first counts."""
-        self.writes.pauseProducing()
+        self.write_timeout.pauseProducing()
         self.clock.advance(6.0)
-        self.writes.pauseProducing()
+        self.write_timeout.pauseProducing()
         self.clock.advance(4.0)
-        self.assertEqual(len(self.told), 1)
+        self.assertEqual(len(self.errors), 1)
 
     def test_a_busy_connection_costs_one_timer(self) -> None:
-        """It fills and empties its buffer all the time."""
+        """Its buffer fills and empties all the time."""
         for _ in range(1_000):
-            self.writes.pauseProducing()
+            self.write_timeout.pauseProducing()
             self.clock.advance(0.001)
-            self.writes.resumeProducing()
+            self.write_timeout.resumeProducing()
             self.assertLessEqual(len(self.clock.getDelayedCalls()), 1)
         self.clock.advance(100.0)
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.errors, [])
 
     def test_stop_producing(self) -> None:
-        """The transport says so when its connection is lost."""
-        self.writes.pauseProducing()
-        self.writes.stopProducing()
+        """The transport calls it when the connection is lost."""
+        self.write_timeout.pauseProducing()
+        self.write_timeout.stopProducing()
         self.clock.advance(100.0)
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.errors, [])
 
     def test_stop(self) -> None:
-        """No call is left; the transport is not spoken to."""
-        self.writes.pauseProducing()
-        self.writes.stop()
-        self.writes.stop()
+        """No timer is left. The transport is not called."""
+        self.write_timeout.pauseProducing()
+        self.write_timeout.stop()
+        self.write_timeout.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertIs(self.transport.producer, self.writes)
+        self.assertIs(self.transport.producer, self.write_timeout)
 
     def test_unwatch(self) -> None:
-        """A transport with a producer would wait for more before it closes."""
-        self.writes.pauseProducing()
-        self.writes.unwatch()
-        self.writes.unwatch()
+        """The producer is removed, because a transport with a producer does not close."""
+        self.write_timeout.pauseProducing()
+        self.write_timeout.unwatch()
+        self.write_timeout.unwatch()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertIsNone(self.transport.producer)
 
     def test_unwatch_without_a_transport(self) -> None:
-        """A connection may end before there is anything to watch."""
-        WriteTimeout(self.clock, 10.0, self.told.append).unwatch()
+        """A connection may end before the transport is watched."""
+        WriteTimeout(self.clock, 10.0, self.errors.append).unwatch()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class ProtocolTests(SynchronousTestCase):
-    """What a connection makes of it."""
+    """The write timeout of a connection."""
 
     def setUp(self) -> None:
         self.clock = Clock()
 
     def link(self) -> Link:
-        """A connection in the handshake."""
+        """A connection before the handshake."""
         timing = Timing(connect_timeout=2.0, ping_interval=1_000.0, write_timeout=10.0)
         return Link(NatsProtocol(self.clock, name="test", version="1.0", timing=timing))
 
@@ -131,14 +131,14 @@ class ProtocolTests(SynchronousTestCase):
         return link
 
     def test_watched_from_ready_on(self) -> None:
-        """The handshake has a time of its own, and TLS may take the transport's place in it."""
+        """The handshake has a timeout of its own, and TLS may replace the transport during it."""
         link = self.link()
         self.assertIsNone(link.transport.producer)
         link.shake_hands()
         self.assertIsInstance(link.transport.producer, WriteTimeout)
 
-    def test_stuck(self) -> None:
-        """The connection ends at once, and says why."""
+    def test_timeout(self) -> None:
+        """The connection is aborted, with a reason."""
         link = self.connected()
         pong = link.protocol.write_and_ping(b"")
         link.transport.producer.pauseProducing()
@@ -163,16 +163,16 @@ class ProtocolTests(SynchronousTestCase):
         self.assertFalse(link.transport.aborted)
         self.assertNoResult(link.protocol.closed)
 
-    def test_lost_while_stuck(self) -> None:
-        """Whoever loses it does not hear of it a second time."""
+    def test_lost_while_timeout(self) -> None:
+        """The reason of the loss is reported, and no timer is left."""
         link = self.connected()
         link.transport.producer.pauseProducing()
         link.lose()
         self.assertNotIn("no written data was sent", str(self.successResultOf(link.protocol.closed)))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_closed_while_stuck(self) -> None:
-        """It closes when all has gone out, and has ``connect_timeout`` for that."""
+    def test_closed_while_timeout(self) -> None:
+        """It closes when all data is sent, or after ``connect_timeout``."""
         link = self.connected()
         link.transport.producer.pauseProducing()
         link.protocol.close()
@@ -185,7 +185,7 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_closed_in_the_handshake(self) -> None:
-        """There is nothing to let go of."""
+        """No transport is watched yet."""
         link = self.link()
         link.protocol.close()
         link.lose()
@@ -193,15 +193,15 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_reading_is_not_touched(self) -> None:
-        """A transport that writes no more may still be read from, which is how its end is noticed."""
+        """A transport that cannot write is still read: otherwise its end would not be noticed."""
         link = self.connected()
         link.transport.producer.pauseProducing()
         self.assertEqual(link.transport.producerState, "producing")
         link.receive(b"PING\r\n")
         self.assertEqual(link.transport.sent(), b"PONG\r\n")
 
-    def test_pongs_do_not_pile_up(self) -> None:
-        """Who does not read need not have an answer to each of its PINGs; one a second will do."""
+    def test_pongs_do_not_accumulate(self) -> None:
+        """A server that does not read gets one PONG a second at most."""
         link = self.connected()
         link.transport.producer.pauseProducing()
         link.receive(b"PING\r\n" * 1_000)

@@ -366,7 +366,8 @@ class Connection(Service):
         if info.ldm and self._servers.has_other_than(server):
             reason = ServerLeftError("the server shuts down soon (lame duck mode)")
             self._report(Change(ConnectionEvent.LAME_DUCK, server, reason))
-            protocol.leave(reason)
+            if self.state is State.LAME_DUCK:  # an observer may have stopped the connection
+                protocol.leave(reason)
 
     def _take_error(self, error: ServerError) -> None:
         self._last_error = error

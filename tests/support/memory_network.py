@@ -1,4 +1,4 @@
-"""A NATS server's side in memory, for tests of the client: no sockets, no reactor."""
+"""A NATS server in memory, for tests of the client: no sockets, no reactor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def info(**fields: Any) -> bytes:
 
 
 class MemoryTransport(StringTransport):
-    """A TCP transport; what it is asked to do can be seen."""
+    """A TCP transport that records its calls."""
 
     aborted = False
     tls: Any = None
@@ -42,14 +42,14 @@ class MemoryTransport(StringTransport):
         self.aborted = True
 
     def sent(self) -> bytes:
-        """What was written since the last call."""
+        """The data that was written since the last call."""
         data: bytes = self.value()
         self.clear()
         return data
 
 
 class Link:
-    """One connection, with this test as the server."""
+    """One connection, with the test as its server."""
 
     def __init__(self, protocol: Any) -> None:
         self.protocol = protocol
@@ -57,30 +57,30 @@ class Link:
         protocol.makeConnection(self.transport)
 
     def receive(self, data: bytes) -> None:
-        """The server sends."""
+        """The server sends data."""
         self.protocol.dataReceived(data)
 
     def shake_hands(self, **fields: Any) -> bytes:
-        """Go through the handshake; gives what the client said in it."""
+        """Do the whole handshake. Returns what the client wrote."""
         self.receive(info(**fields))
         said = self.transport.sent()
         self.receive(b"PONG\r\n")
         return said
 
     def answer_pings(self) -> bytes:
-        """Answer every PING that was written; gives all that was written."""
+        """Answer every PING that was written. Returns all that was written."""
         said = self.transport.sent()
         self.receive(b"PONG\r\n" * said.count(b"PING\r\n"))
         return said
 
     def lose(self) -> None:
-        """The connection ends."""
+        """The connection is lost."""
         self.protocol.connectionLost(Failure(error.ConnectionDone()))
 
 
 @implementer(IStreamClientEndpoint)
 class MemoryEndpoint:
-    """Where a client connects to; an attempt waits in ``attempts`` until the test lets it go on."""
+    """The endpoint of a server. It connects at once, or is refused."""
 
     def __init__(self, network: MemoryNetwork, server: Server) -> None:
         self._network = network
@@ -99,11 +99,11 @@ class MemoryEndpoint:
 
 class MemoryNetwork:
     """
-    Servers that take connections, or refuse them.
+    Servers that accept or refuse connections.
 
-    :ivar asked: the servers that were tried.
-    :ivar refusing: URLs that refuse.
-    :ivar links: the connections made.
+    :ivar asked: the URLs of all attempts.
+    :ivar refusing: URLs of the servers that refuse.
+    :ivar links: the accepted connections.
     """
 
     def __init__(self) -> None:
@@ -113,6 +113,7 @@ class MemoryNetwork:
         self.links: list[Link] = []
 
     def endpoint_for(self, server: Server, timeout: float) -> IStreamClientEndpoint:
+        """For :class:`~natsroute.client.connection.Connection`."""
         return MemoryEndpoint(self, server)
 
     @property
