@@ -369,7 +369,7 @@ class SeveralWorkersTests(PublisherTestCase):
 
 
 class HighAndLowWaterTests(PublisherTestCase):
-    """Feeders are asked to pause, and to go on."""
+    """Producers are asked to pause, and to go on."""
 
     limits = PublishLimits(messages=8)
 

@@ -97,7 +97,7 @@ class Messages:
         self.all_resendable = self.all_resendable and others.all_resendable
 
     def take_unresendable(self) -> list[Message]:
-        """Remove the messages that may not be sent again."""
+        """Remove and return the messages that may not be sent again."""
         if self.all_resendable:
             return []
         resendable, others = _split_resendable(self)
@@ -107,8 +107,8 @@ class Messages:
         return others
 
     def drop_abandoned(self) -> None:
-        """Keep no Deferred that nobody has any more."""
-        if self.all_resendable:  # otherwise only the Deferred knows whether its message is
+        """Replace the Deferreds that nobody has any more by None."""
+        if self.all_resendable:  # otherwise the Deferred is needed to know whether its message may
             self.confirmations = without_abandoned(self.confirmations)
 
     def serialise(self) -> None:
@@ -138,7 +138,7 @@ class Batch:
     since: float = 0.0
     all_resendable: bool = True
 
-    def __iter__(self) -> Iterator[Message]:
+    def __iter__(self) -> Iterator[tuple[Confirmation | None, bytes]]:
         return zip(self.confirmations, split_pubs(self.data))
 
     def clear(self) -> None:
@@ -150,7 +150,7 @@ class WrittenBatches:
     """
     Batches that were written and are not confirmed, and what the server refused of them.
 
-    :ivar unconfirmed: those on the present connection, the oldest first.
+    :ivar unconfirmed: those on the current connection, the oldest first.
     """
 
     __slots__ = ("_permission_errors", "_to_resend", "unconfirmed")
@@ -218,7 +218,7 @@ class WrittenBatches:
         self._to_resend = [_resendable_within(batch, max_payload, fail) for batch in self._to_resend]
 
     def take_to_resend(self) -> list[Batch]:
-        """Give out the batches to write again, the oldest first."""
+        """Remove and return the batches to write again, the oldest first."""
         to_resend, self._to_resend = self._to_resend, []
         return to_resend
 
@@ -249,7 +249,7 @@ def _split_resendable(messages: Messages | Batch) -> tuple[Messages, list[Messag
 
 
 def sendable(messages: Messages | Batch, max_payload: int, fail: Fail) -> Messages:
-    """Those that the server accepts, serialised if the pool has been there; the others fail."""
+    """Those that the server accepts, serialised unless the pool has yet to do it; the others fail."""
     passed = Messages(messages.since)
     for confirmation, command in messages:
         if type(command) is Unserialised and command.result is not None:
@@ -285,8 +285,7 @@ def permitted(batch: Batch, errors: Mapping[str, PermissionsError], fail: Fail) 
     """
     passed = Messages(batch.since)
     for confirmation, command in batch:
-        names = read_pub(command).subjects if type(command) is bytes else []
-        error = next((errors[name] for name in names if name in errors), None)
+        error = next((errors[name] for name in read_pub(command).subjects if name in errors), None)
         if error is None:
             passed.add(confirmation, command)
         else:

@@ -1,5 +1,5 @@
 """
-What a publish worker holds: its bounds, the marks at which feeders pause and go on, and the messages that leave it
+What a publish worker holds: its bounds, the marks at which producers pause and go on, and the messages that leave it
 because they failed.
 """
 
@@ -91,7 +91,7 @@ class Buffer:
             self._on_high_water()
 
     def signal_low_water(self) -> None:
-        """Call ``on_low_water`` if feeders pause and both counters are down to a quarter of their bounds."""
+        """Call ``on_low_water`` if producers pause and both counters are down to a quarter of their bounds."""
         if self._is_above and self.messages * 4 <= self._limits.messages and self.bytes * 4 <= self._limits.bytes:
             self._is_above = False
             self._on_low_water()

@@ -60,7 +60,7 @@ class Publisher:
     :param run_in_pool: runs a function in the thread pool.
     :param call_from_thread: the reactor's ``callFromThread``.
     :param on_high_water: called in the reactor thread when the buffer of a worker is more than half full, so that
-        feeders can pause.
+        producers can pause.
     :param on_low_water: called in the reactor thread after that, when the buffer of that worker is down to a quarter.
     :param message_ids: gives the ``Nats-Msg-Id`` of messages that are published without one; None: they get none.
     """

@@ -39,7 +39,7 @@ class ResendWindow:
             self._timer = self._clock.callLater(self._window, self._window_ended)
 
     def take(self) -> list[Batch]:
-        """Give out the batches of the window, to be sent again, and forget them."""
+        """Remove and return the batches of the window, to be sent again."""
         self.stop()
         confirmed, self._confirmed = self._confirmed, deque()
         self._bytes = 0

@@ -51,8 +51,9 @@ class PublishWorker:
 
     A message goes from ``_gathered`` to ``_queued``, to ``_serialising`` if it needs the pool, and to ``_written``.
 
-    Its owner calls :meth:`connected`, :meth:`disconnected` and :meth:`refused`.
+    Its owner calls :meth:`connected`, :meth:`disconnected` and :meth:`refused`. All methods run in the reactor thread.
 
+    :param unhandled: logs failures that nobody handles.
     :param on_high_water: called when the buffer is more than half full.
     :param on_low_water: called after that, when the buffer is down to a quarter.
     """
@@ -97,7 +98,7 @@ class PublishWorker:
             failed=failures.failed,
             dropped=failures.dropped,
             resent=self._resent,
-            # Found by looking, so that it can differ from the counters.
+            # Not a counter, so that the ledger finds it if a message has disappeared.
             in_progress=sum(len(messages.confirmations) for messages in self._held()),
         )
 
@@ -157,7 +158,7 @@ class PublishWorker:
     # -- the link ---------------------------------------------------------------------------------------------------
 
     def connected(self) -> None:
-        """The link can be written to: send again what was not confirmed, then what is queued."""
+        """The link has a connection: send again what was not confirmed, then send what is queued."""
         self._use_max_payload(self._link.max_payload or MAX_PAYLOAD_LIMIT)
         for batch in self._written.take_to_resend():
             self._resent += sum(1 for _ in split_pubs(batch.data))
@@ -166,7 +167,7 @@ class PublishWorker:
         self._after_change()
 
     def _use_max_payload(self, max_payload: int) -> None:
-        """Fail what the server would end the connection for."""
+        """Fail messages above a lower limit, since the server would close the connection because of them."""
         is_lower, self._max_payload = max_payload < self._max_payload, max_payload
         if is_lower:
             fail = self._failures.add
@@ -188,7 +189,7 @@ class PublishWorker:
         self._after_change()
 
     def refused(self, error: PermissionsError) -> None:
-        """The server refused a subject of the oldest unconfirmed batch."""
+        """The server refused a subject of the oldest unconfirmed batch. Messages to it fail when the PONG arrives."""
         self._written.refused(error)
 
     # -- the end ----------------------------------------------------------------------------------------------------
@@ -311,7 +312,7 @@ class PublishWorker:
     # -- what others wait for ---------------------------------------------------------------------------------------
 
     def _after_change(self) -> None:
-        """Fire what a change has decided: failed publishes, the low-water mark, flushes and the drain."""
+        """Fire what is due after a change: failed publishes, the low-water mark, flushes and the drain."""
         self._failures.fire()
         self._buffer.signal_low_water()
         if self._flush_waiters:
