@@ -188,7 +188,7 @@ class RefusedTlsTests(TlsTestCase):
         """TLS 1.2 is the minimum. The service does not use a server that has only 1.0 and 1.1."""
         port = await self.old_server(self.made.server())
         await self.assert_cannot_connect(
-            "natsroute wants TLS 1.2", nats_url=f"nats://127.0.0.1:{port}", tls_first=1, **self.trusted
+            "natsroute requires TLS 1.2", nats_url=f"nats://127.0.0.1:{port}", tls_first=1, **self.trusted
         )
 
     async def old_server(self, files: Any) -> int:
