@@ -21,8 +21,9 @@ from natsroute.daemon.service import NatsrouteService
 from natsroute.daemon.settings import Settings
 from natsroute.routes.event import Event
 from natsroute.routes.event_routes import EventRoutes
+from natsroute.routes.hooks import RunningService
 
 #: The version, as ``26.11.0``.
 __version__: str = _incremental.public()
 
-__all__ = ["Credentials", "Event", "EventRoutes", "NatsrouteService", "Settings", "__version__"]
+__all__ = ["Credentials", "Event", "EventRoutes", "NatsrouteService", "RunningService", "Settings", "__version__"]

@@ -16,16 +16,20 @@ Timeouts, retries and other middleware run as in production too, on a clock that
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.task import Clock
 
 from natsroute import payloads
+from natsroute.daemon.settings import Settings
 from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError, SlowConsumerError
-from natsroute.ledger import RouteCounters
+from natsroute.ledger import Ledger, PublisherAccount, RouteCounters
 from natsroute.publishing.publisher import check_policy, with_id
-from natsroute.routes.event import Event, EventContext, RouteFunction
+from natsroute.routes.event import Event, EventContext, Publish, RouteFunction
 from natsroute.routes.event_routes import EventRoutes
+from natsroute.routes.hooks import HookRunner
 from natsroute.routes.route import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER, Route
 from natsroute.routes.table import RouteTable
 from natsroute.wire.encoder import encode_pub
@@ -51,6 +55,24 @@ class Published:
     headers: HeaderValues | None = None
 
 
+@attrs.frozen
+class _TestedService:
+    """What hooks are given in a test: a :class:`~natsroute.RunningService` without a server."""
+
+    publish: Publish
+    settings: Settings
+    _published: Sequence[Published]
+
+    def flush(self) -> Deferred[None]:
+        """Everything is confirmed at once."""
+        return succeed(None)
+
+    def ledger(self) -> Ledger:
+        """It counts what was published."""
+        count = len(self._published)
+        return Ledger((), (), PublisherAccount(count, confirmed=count, failed=0, dropped=0, resent=0, in_progress=0))
+
+
 class RouteTester:
     """
     Delivers messages to event routes and keeps what they publish.
@@ -59,15 +81,35 @@ class RouteTester:
     :meth:`deliver` calls its route at once.
 
     :param routes: the routes to test.
+    :param settings: what hooks see as ``service.settings``.
 
-    :ivar published: what the routes have published, in order.
+    :ivar published: what the routes and hooks have published, in order.
     :ivar clock: the time that middleware sees.
     """
 
-    def __init__(self, routes: EventRoutes) -> None:
+    def __init__(self, routes: EventRoutes, settings: Settings = Settings()) -> None:
         self.published: list[Published] = []
         self.clock = Clock()
         self._table = RouteTable(routes)
+        self._hooks = HookRunner(routes.hooks, self.clock)
+        self._service = _TestedService(self._publish, settings, self.published)
+
+    def start(self) -> Deferred[None]:
+        """
+        Run the ``on_start`` hooks, as the start of a service does.
+
+        :return: fires when all have succeeded; fails with the error of the first that fails, which is logged, too.
+            Cancelling it cancels the hook that runs.
+        """
+        return self._hooks.start(self._service)
+
+    def stop(self) -> Deferred[None]:
+        """
+        Run the ``on_stop`` hooks, as the stop of a service does: after :meth:`start`, in reverse order.
+
+        :return: fires when all have ended. Their errors are logged.
+        """
+        return self._hooks.stop(self._service)
 
     def deliver(
         self,

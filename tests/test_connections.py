@@ -52,7 +52,7 @@ class ConnectionsTests(SynchronousTestCase):
         self.assertEqual(built.all, both)
         self.assertEqual([one.options["client_name"] for one in both], ["me publish worker 1", "me consumer a:q"])
         self.assertIsNot(both[0].servers, both[1].servers)
-        self.assertEqual([len(one.observers) for one in both], [2, 2])
+        self.assertEqual([len(one.observers) for one in both], [3, 3])
         for one in both:
             self.assertEqual((one.options["require_tls"], one.options["timing"].ping_interval), (True, 3.0))
             self.assertEqual(one.servers.next(0.0)[0], Server("b"))

@@ -20,7 +20,15 @@ PACKAGE = Path(natsroute.__file__).parent
 
 #: The public modules, and the names in each. natsroute.errors prints its tree, which test_errors compares.
 PUBLIC = {
-    "natsroute": ["Credentials", "Event", "EventRoutes", "NatsrouteService", "Settings", "__version__"],
+    "natsroute": [
+        "Credentials",
+        "Event",
+        "EventRoutes",
+        "NatsrouteService",
+        "RunningService",
+        "Settings",
+        "__version__",
+    ],
     "natsroute.middleware": [
         "Middleware",
         "RouteFunction",

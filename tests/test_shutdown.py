@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -12,25 +10,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.daemon.shutdown import FLUSH_TIMEOUT, Shutdown
 from tests.support.log_recorder import LogRecorder
-
-
-class Reactor(MemoryReactorClock):
-    """With system events and calls from threads."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.triggers: list[Callable[[], object]] = []
-
-    def addSystemEventTrigger(self, phase: str, event: str, function: Callable[[], object]) -> object:
-        assert (phase, event) == ("before", "shutdown")
-        self.triggers.append(function)
-        return function
-
-    def removeSystemEventTrigger(self, trigger: Any) -> None:
-        self.triggers.remove(trigger)
-
-    def callFromThread(self, function: Callable[[], object]) -> None:
-        self.callLater(0, function)
 
 
 class Steps:
@@ -84,13 +63,12 @@ class ShutdownTests(SynchronousTestCase):
     """The order, and what is waited for."""
 
     def setUp(self) -> None:
-        self.reactor = Reactor()
+        self.reactor = MemoryReactorClock()
+        self.hooks: Deferred[None] = succeed(None)
         self.log = LogRecorder(self)
         self.steps = Steps()
         self.consumers: Any = MemoryConsumers(self.steps)
         self.shutdown = self.new_shutdown("server")
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self.addCleanup(signal.signal, number, signal.getsignal(number))
 
     def new_shutdown(self, embedded: str = "") -> Shutdown:
         def service(name: str) -> Any:
@@ -100,11 +78,17 @@ class ShutdownTests(SynchronousTestCase):
             self.reactor,
             self.consumers,
             30.0,
+            self.stop_hooks,
+            10.0,
             lambda timeout: self.steps.take(("flush", timeout)),
             [service("connection 1"), service("connection 2")],
             [service("threads")],
             service(embedded) if embedded else None,
         )
+
+    def stop_hooks(self) -> Deferred[None]:
+        self.steps.take("hooks")
+        return self.hooks
 
     def run_shutdown(self) -> Deferred[None]:
         running = Deferred.fromCoroutine(self.shutdown.run())
@@ -114,6 +98,7 @@ class ShutdownTests(SynchronousTestCase):
     #: What follows the drain.
     REST = (
         "close consumers",
+        "hooks",
         ("flush", FLUSH_TIMEOUT),
         "stop connection 1",
         "stop connection 2",
@@ -123,11 +108,10 @@ class ShutdownTests(SynchronousTestCase):
     )
 
     def test_order(self) -> None:
-        """Consumers, publisher, its connections, threads, embedded server."""
-        self.shutdown.prepare()
+        """Consumers, hooks, publisher, its connections, threads, embedded server."""
         self.successResultOf(self.run_shutdown())
         self.assertEqual(self.steps.taken, ["drain", *self.REST])
-        self.assertEqual((self.log.lines(), self.reactor.triggers), ([], []))
+        self.assertEqual(self.log.lines(), [])
 
     def test_without_an_embedded_server(self) -> None:
         self.shutdown = self.new_shutdown()
@@ -189,39 +173,45 @@ class ShutdownTests(SynchronousTestCase):
         self.assertTrue(self.consumers.is_cut_off)
 
     def test_skip_drain(self) -> None:
-        """Neither messages nor confirmations are waited for any longer."""
+        """Messages are not waited for any longer. What was published is still confirmed."""
         self.consumers.unfinished = ["a"]
         running = self.run_shutdown()
         self.shutdown.skip_drain()
         self.reactor.advance(0.01)
         self.successResultOf(running)
         self.assertIn("cut off", self.steps.taken)
-        self.assertIn(("flush", 0.0), self.steps.taken)
+        self.assertIn(("flush", FLUSH_TIMEOUT), self.steps.taken)
 
     def test_the_next_start_drains_again(self) -> None:
         self.shutdown.skip_drain()
         self.shutdown.prepare()
-        self.successResultOf(self.run_shutdown())
-        self.assertIn(("flush", FLUSH_TIMEOUT), self.steps.taken)
-
-    def test_second_signal(self) -> None:
-        """When the process ends, the next signal skips the drain."""
         self.consumers.unfinished = ["a"]
-        self.shutdown.prepare()
-        [process_ends] = self.reactor.triggers
-        process_ends()
         running = self.run_shutdown()
         self.reactor.pump([0.01] * 10)
         self.assertNoResult(running)
-        signal.raise_signal(signal.SIGTERM)
-        self.reactor.pump([0.01] * 2)
-        self.successResultOf(running)
-        self.assertIn(("flush", 0.0), self.steps.taken)
 
-    def test_a_stop_of_the_service_alone(self) -> None:
-        """The process goes on: its signals are left alone, and nothing waits for its end any longer."""
-        before = signal.getsignal(signal.SIGTERM)
-        self.shutdown.prepare()
-        self.successResultOf(self.run_shutdown())
-        self.assertEqual(self.reactor.triggers, [])
-        self.assertIs(signal.getsignal(signal.SIGTERM), before)
+    def test_hooks_are_waited_for(self) -> None:
+        """Nothing that they need has stopped before they have ended."""
+        self.hooks = Deferred()
+        running = self.run_shutdown()
+        self.reactor.pump([0.01] * 900)
+        self.assertEqual(self.steps.taken, ["drain", "close consumers", "hooks"])
+        self.hooks.callback(None)
+        self.reactor.advance(0.01)
+        self.successResultOf(running)
+
+    def test_hooks_that_take_too_long(self) -> None:
+        """They are cancelled after 10 seconds, or with the drain."""
+        for skip in (False, True):
+            self.setUp()
+            self.hooks = Deferred()
+            running = self.run_shutdown()
+            if skip:
+                self.shutdown.skip_drain()
+                self.reactor.pump([0.01])
+            else:
+                self.reactor.pump([0.01] * 998)
+                self.assertNoResult(running)
+                self.reactor.pump([0.01] * 3)
+            self.successResultOf(running)
+            self.assertIn(("flush", FLUSH_TIMEOUT), self.steps.taken)

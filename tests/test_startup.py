@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, Settings
@@ -20,11 +21,16 @@ class MemoryConnections:
     def __init__(self) -> None:
         self.steps: list[str] = []
 
+        self.connected: Deferred[None] = succeed(None)
+
     def use(self, server: object) -> None:
         self.steps.append(f"use {server}")
 
-    def start(self) -> None:
-        self.steps.append("start")
+    def start(self, connections: object = None) -> None:
+        self.steps.append(f"start {connections}" if connections else "start")
+
+    def when_connected(self, connections: object = None) -> Deferred[None]:
+        return self.connected
 
 
 class MemoryServer:
@@ -46,9 +52,17 @@ class StartupTests(SynchronousTestCase):
         self.connections: Any = MemoryConnections()
         self.server: Any = MemoryServer()
         self.steps = self.connections.steps
+        self.failed: list[Failure] = []
 
-    def startup(self, embedded: Any = None) -> Startup:
-        return Startup(self.connections, embedded, on_connecting=lambda: self.steps.append("on_connecting"))
+    def startup(self, embedded: Any = None, start_hooks: Any = None) -> Startup:
+        return Startup(
+            self.connections,
+            "publisher's",  # type: ignore[arg-type]
+            embedded,
+            start_hooks,
+            on_connecting=lambda: self.steps.append("on_connecting"),
+            on_failed=self.failed.append,
+        )
 
     def test_without_an_embedded_server(self) -> None:
         self.startup().begin()
@@ -63,9 +77,13 @@ class StartupTests(SynchronousTestCase):
 
     def test_an_embedded_server_that_fails(self) -> None:
         """The log says why, and nothing is connected."""
-        self.startup(self.server).begin()
+        startup = self.startup(self.server)
+        startup.begin()
+        ready = startup.ready()
         self.server.starting[0].errback(ConnectionLostError("no port"))
         self.assertEqual((self.steps, self.log.lines("error")), ([], ["The embedded server did not start: no port"]))
+        self.assertEqual([failure.type for failure in self.failed], [ConnectionLostError])
+        self.failureResultOf(ready, ConnectionLostError)
 
     def test_cancelled(self) -> None:
         """The service is stopped before the embedded server listens, or fails because of that."""
@@ -88,13 +106,76 @@ class StartupTests(SynchronousTestCase):
         startup.begin()
         self.assertEqual(self.steps, ["start", "on_connecting"] * 2)
 
+    def test_hooks(self) -> None:
+        """They run when the publisher is connected. All other connections start after them."""
+        self.connections.connected = Deferred()
+        hooks: Deferred[None] = Deferred()
+
+        def start_hooks() -> Deferred[None]:
+            self.steps.append("hooks")
+            return hooks
+
+        self.startup(start_hooks=start_hooks).begin()
+        self.assertEqual(self.steps, ["start publisher's"])
+        self.connections.connected.callback(None)
+        self.assertEqual(self.steps, ["start publisher's", "hooks"])
+        hooks.callback(None)
+        self.assertEqual(self.steps, ["start publisher's", "hooks", "start", "on_connecting"])
+
+    def test_hooks_that_fail(self) -> None:
+        """Nothing else starts, and the owner is told."""
+        hooks: Deferred[None] = Deferred()
+        startup = self.startup(start_hooks=lambda: hooks)
+        startup.begin()
+        ready = startup.ready()
+        hooks.errback(ValueError("no database"))
+        self.assertEqual([failure.type for failure in self.failed], [ValueError])
+        self.failureResultOf(ready, ValueError)
+        self.assertEqual(self.steps, ["start publisher's"])
+
+    def test_cancelled_during_hooks(self) -> None:
+        """The hooks are cancelled. That is no failure."""
+        startup = self.startup(start_hooks=lambda: Deferred(lambda _: self.steps.append("cancelled")))
+        startup.begin()
+        startup.cancel()
+        self.assertEqual(self.steps, ["start publisher's", "cancelled"])
+        self.assertEqual((self.failed, self.log.lines()), ([], []))
+
+    def test_ready(self) -> None:
+        """Before the start, during the start and after it; also when it starts again."""
+        startup = self.startup()
+        for _ in range(2):
+            self.connections.connected = Deferred()
+            early, cancelled = startup.ready(), startup.ready()
+            cancelled.cancel()
+            self.failureResultOf(cancelled, CancelledError)
+            startup.begin()
+            late = startup.ready()
+            self.assertNoResult(early)
+            self.assertNoResult(late)
+            self.connections.connected.callback(None)
+            for ready in (early, late, startup.ready()):
+                self.successResultOf(ready)
+            startup.cancel()
+            self.assertNoResult(startup.ready().addErrback(lambda _: None))
+
+    def test_not_ready(self) -> None:
+        """The service is stopped before it is connected."""
+        self.connections.connected = Deferred()
+        startup = self.startup()
+        startup.begin()
+        ready = startup.ready()
+        startup.cancel()
+        self.failureResultOf(ready, CancelledError)
+
 
 class PlanTests(SynchronousTestCase):
     """What the log says at the start."""
 
     def plan(self, settings: Settings, event_routes: EventRoutes | None = None, embedded: Any = None) -> list[str]:
         log = LogRecorder(self)
-        startup = Startup(Any, embedded, lambda: None)  # type: ignore[arg-type]
+        nothing: Any = None
+        startup = Startup(nothing, (), embedded, None, lambda: None, nothing)
         startup.log_plan(settings, Routing(settings, event_routes))
         return log.lines()
 

@@ -7,7 +7,7 @@ from threading import get_ident
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute import Event, EventRoutes
+from natsroute import Event, EventRoutes, RunningService, Settings
 from natsroute.errors import (
     HeaderError,
     PendingLimitError,
@@ -113,3 +113,26 @@ class RouteTesterTests(SynchronousTestCase):
         self.event_route("nats:a", thread=True)(lambda event: threads.append(get_ident()))
         self.successResultOf(self.made().deliver("a"))
         self.assertEqual(threads, [get_ident()])
+
+    def test_hooks(self) -> None:
+        """They run as in a service, and what they publish is recorded."""
+        steps: list[object] = []
+
+        @self.event_route.on_start
+        async def begin(service: RunningService) -> None:
+            await service.publish("up", {"name": service.settings.client_name})
+            await service.flush()
+            steps.append(service.ledger().publisher.confirmed)
+
+        self.event_route.on_stop(lambda service: service.publish("down", b"", msg_id="1"))
+        tester = RouteTester(self.event_route, Settings(client_name="me"))
+        self.successResultOf(tester.start())
+        self.assertEqual((tester.published, steps), ([Published("up", b'{"name":"me"}')], [1]))
+        self.successResultOf(tester.stop())
+        self.assertEqual(tester.published[1:], [Published("down", b"", headers={"Nats-Msg-Id": "1"})])
+
+    def test_a_hook_that_fails(self) -> None:
+        """The test sees its error."""
+        self.event_route.on_start(lambda service: service.publish("a b", b""))
+        self.failureResultOf(self.made().start(), SubjectError)
+        self.flushLoggedErrors(SubjectError)

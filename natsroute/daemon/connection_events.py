@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from natsroute.client.connection import Connection
 from natsroute.client.state import ConnectionEvent
 from natsroute.client.status import Change
@@ -11,6 +13,9 @@ from natsroute.routes.route import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER
 from natsroute.routes.runner import ConnectionRunner
 
 _NAMES = {ConnectionEvent.CONNECTED: CONNECTED, ConnectionEvent.DISCONNECTED: DISCONNECTED}
+
+#: Events that are kept while no routes may run: a server may be lost again and again in that time.
+MAX_HELD = 100
 
 
 class ConnectionEvents:
@@ -24,6 +29,7 @@ class ConnectionEvents:
     def __init__(self, connection: Connection, runner: ConnectionRunner) -> None:
         self._connection = connection
         self._runner = runner
+        self._held: deque[tuple[str, str, NatsrouteError | None]] | None = None
         connection.observe(self._on_change)
         connection.observe_errors(self._on_error)
 
@@ -31,6 +37,17 @@ class ConnectionEvents:
     def route_counters(self) -> list[RouteCounters]:
         """One for each route that has had an event."""
         return self._runner.route_counters
+
+    def hold(self) -> None:
+        """Run no routes before :meth:`release`. The last ``MAX_HELD`` events are kept for it."""
+        if self._held is None:
+            self._held = deque(maxlen=MAX_HELD)
+
+    def release(self) -> None:
+        """Undo :meth:`hold`: run the routes of the events that came since then."""
+        held, self._held = self._held or (), None
+        for event in held:
+            self._runner.fire(*event)
 
     def on_overflow(self, error: PendingLimitError) -> None:
         """More messages wait for the consumer's routes than may."""
@@ -40,7 +57,7 @@ class ConnectionEvents:
         if isinstance(change.reason, SlowConsumerError):
             self._fire(SLOW_CONSUMER, change.reason, change.server)
         if change.event in _NAMES:
-            self._runner.fire(_NAMES[change.event], str(change.server))
+            self._run(_NAMES[change.event], str(change.server))
         elif isinstance(change.reason, ServerError):
             self._fire(ERROR, change.reason, change.server)
 
@@ -48,4 +65,10 @@ class ConnectionEvents:
         self._fire(ERROR, error)
 
     def _fire(self, name: str, error: NatsrouteError, server: object = None) -> None:
-        self._runner.fire(name, str(server or self._connection.status().server or ""), error)
+        self._run(name, str(server or self._connection.status().server or ""), error)
+
+    def _run(self, name: str, server: str, error: NatsrouteError | None = None) -> None:
+        if self._held is None:
+            self._runner.fire(name, server, error)
+        else:
+            self._held.append((name, server, error))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -24,12 +26,15 @@ class ConnectionLog:
     Logs what happens to the connections of a service.
 
     A server that cannot be used is logged once for each cause, however many connections try it and however often.
+
+    :param prefix: returns what each line begins with.
     """
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, prefix: Callable[[], str] = lambda: "") -> None:
         self._clock = clock
+        self._prefix = prefix
         self._last_overflow: dict[str, float] = {}  # by the connection's name, when it was logged
         self._failures: dict[Server, str] = {}  # the cause that was logged last
         self._server_errors: dict[str, set[str]] = {}  # by the connection's name, those that were logged
@@ -52,7 +57,7 @@ class ConnectionLog:
         now = self._clock.seconds()
         if now - self._last_overflow.get(name, -OVERFLOW_INTERVAL) >= OVERFLOW_INTERVAL:
             self._last_overflow[name] = now
-            self.log.warn("{name}: {reason}", name=name, reason=error)
+            self.log.warn("{prefix}{name}: {reason}", prefix=self._prefix(), name=name, reason=error)
 
     def _on_change(self, name: str, connection: Connection, change: Change) -> None:
         if change.server is None:
@@ -63,23 +68,34 @@ class ConnectionLog:
             self._server_errors.pop(name, None)
             version = connection.info.version if connection.info else ""
             self.log.info(
-                "{name}: connected to {server} (nats-server {version})",
+                "{prefix}{name}: connected to {server} (nats-server {version})",
+                prefix=self._prefix(),
                 name=name,
                 server=server,
                 version=printable(version),
             )
         elif change.event is ConnectionEvent.LAME_DUCK:
             self.log.info(
-                "{name}: {server} shuts down soon (lame duck mode); moving to another server", name=name, server=server
+                "{prefix}{name}: {server} shuts down soon (lame duck mode); moving to another server",
+                prefix=self._prefix(),
+                name=name,
+                server=server,
             )
         elif change.event is ConnectionEvent.DISCONNECTED:
-            self.log.warn("{name}: lost {server}: {reason}; reconnecting", name=name, server=server, reason=reason)
+            self.log.warn(
+                "{prefix}{name}: lost {server}: {reason}; reconnecting",
+                prefix=self._prefix(),
+                name=name,
+                server=server,
+                reason=reason,
+            )
         elif self._failures.get(change.server) != reason:
             if len(self._failures) >= _MAX_SERVERS:  # a cluster may change its members for years
                 self._failures.clear()
             self._failures[change.server] = reason
             self.log.warn(
-                "Cannot use {server}: {reason}. natsroute keeps trying, and logs this cause only once",
+                "{prefix}Cannot use {server}: {reason}. natsroute keeps trying, and logs this cause only once",
+                prefix=self._prefix(),
                 server=server,
                 reason=reason,
             )
@@ -91,4 +107,10 @@ class ConnectionLog:
             return
         logged.add(error.text)
         more = ". Further errors are not logged until it reconnects" if len(logged) == MAX_SERVER_ERRORS else ""
-        self.log.error("{name}: the server says: {reason}{more}", name=name, reason=printable(error.text), more=more)
+        self.log.error(
+            "{prefix}{name}: the server says: {reason}{more}",
+            prefix=self._prefix(),
+            name=name,
+            reason=printable(error.text),
+            more=more,
+        )

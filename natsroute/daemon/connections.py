@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
 
 from natsroute.client.auth import CredentialsSource
 from natsroute.client.connection import Connection
@@ -39,6 +42,8 @@ class Connections:
                 with_autobahn(str(server))
         self._log = log
         self._pools: list[ServerPool] = []
+        self._purposes: list[str] = []
+        self._waiting: list[tuple[Sequence[Connection], Deferred[None]]] = []
 
     def new(self, purpose: str) -> Connection:
         """
@@ -66,20 +71,59 @@ class Connections:
         )
         self._log.watch(purpose, connection)
         self._pools.append(servers)
+        connection.observe(lambda change: self._tell_waiting())
+        self._purposes.append(purpose)
         self.all.append(connection)
         return connection
 
     @property
+    def named(self) -> list[tuple[str, Connection]]:
+        """Each connection, after what it is for."""
+        return list(zip(self._purposes, self.all))
+
+    @property
     def connected(self) -> bool:
         """Whether each of them is connected, and the server has its subscription."""
-        return all(connection.state.is_connected for connection in self.all)
+        return _connected(self.all)
 
     def use(self, server: Server) -> None:
         """Use this server instead of those of the settings."""
         for pool in self._pools:
             pool.use(server)
 
-    def start(self) -> None:
-        """Start all of them."""
-        for connection in self.all:
-            connection.startService()
+    def start(self, connections: Sequence[Connection] | None = None) -> None:
+        """
+        Start connections that do not run.
+
+        :param connections: which; None for all.
+        """
+        for connection in self.all if connections is None else connections:
+            if not connection.running:
+                connection.startService()
+
+    def when_connected(self, connections: Sequence[Connection] | None = None) -> Deferred[None]:
+        """
+        Wait for connections.
+
+        :param connections: which; None for all.
+        :return: fires when all of them are connected at the same time; never fails.
+        """
+        wanted = self.all if connections is None else connections
+        if _connected(wanted):
+            return succeed(None)
+        waiting: Deferred[None] = Deferred(self._forget)
+        self._waiting.append((wanted, waiting))
+        return waiting
+
+    def _tell_waiting(self) -> None:
+        for wanted, waiting in tuple(self._waiting):
+            if _connected(wanted):
+                self._forget(waiting)
+                waiting.callback(None)
+
+    def _forget(self, waiting: Deferred[None]) -> None:
+        self._waiting = [one for one in self._waiting if one[1] is not waiting]
+
+
+def _connected(connections: Sequence[Connection]) -> bool:
+    return all(connection.state.is_connected for connection in connections)

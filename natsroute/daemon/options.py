@@ -36,7 +36,7 @@ def makeService(options: Options) -> NatsrouteService:
     :raises SystemExit: a setting cannot work; the exit code is 1, and the message says what to do.
     """
     with _one_message_for_errors():
-        return NatsrouteService(options.settings)
+        return NatsrouteService(options.settings, owns_process=True)
 
 
 def service_from_environment(environment: Mapping[str, str] = os.environ) -> NatsrouteService:
@@ -46,7 +46,7 @@ def service_from_environment(environment: Mapping[str, str] = os.environ) -> Nat
     :raises SystemExit: as :func:`makeService`.
     """
     with _one_message_for_errors():
-        return NatsrouteService(Settings.from_environment(environment))
+        return NatsrouteService(Settings.from_environment(environment), owns_process=True)
 
 
 class CommandLine:

@@ -21,6 +21,8 @@ class Routing:
     :param event_routes: the routes of the program, or None.
     :raises SettingError: a file or the callback cannot be loaded, two routes have the same name, or there are both a
         callback and routes.
+
+    :ivar hooks: the hooks of the program, and then those of each file.
     """
 
     def __init__(self, settings: Settings, event_routes: EventRoutes | None) -> None:
@@ -29,7 +31,9 @@ class Routing:
             problem = "it is called instead of event routes, and the program has event routes"
             raise SettingError("event_callback", settings.event_callback, problem, "Leave one of them out")
         own = [] if event_routes is None else [event_routes]
-        self._table = RouteTable(load_routes(settings.event_routes, own))
+        routes = load_routes(settings.event_routes, own)
+        self.hooks = routes.hooks
+        self._table = RouteTable(routes)
 
     def for_entry(self, entry: QueueEntry) -> FindRoute:
         """A function that finds the route of a message of this ``subject_queue_group``."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred, succeed
+from twisted.application.service import IServiceCollection, Service
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from natsroute.client.auth import CredentialsSource
 from natsroute.client.connection import Connection
@@ -18,10 +19,14 @@ from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.consumer import Consumer, Consumers
 from natsroute.daemon.embedded import EmbeddedServer
+from natsroute.daemon.exit_code import ExitCode
+from natsroute.daemon.lifecycle import Lifecycle
 from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.report import account_lines, report_lines
 from natsroute.daemon.routing import Routing
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings import DEFAULT_NAME, Settings
 from natsroute.daemon.shutdown import Shutdown
+from natsroute.daemon.signals import OtherSignals, StopSignals
 from natsroute.daemon.startup import Startup
 from natsroute.daemon.threads import Threads
 from natsroute.errors import PendingLimitError, PermissionsError, ServerError, ServerLeftError
@@ -29,8 +34,10 @@ from natsroute.ledger import Ledger, RouteCounters
 from natsroute.publishing.publisher import Publisher, unique_ids
 from natsroute.publishing.worker import PublishWorker
 from natsroute.routes.event_routes import EventRoutes
+from natsroute.routes.hooks import HookRunner
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import ConnectionRunner, Runner, RunnerContext
+from natsroute.wire.headers import printable
 
 
 class NatsrouteService(Service):
@@ -42,9 +49,13 @@ class NatsrouteService(Service):
     :param credentials: called before each attempt to connect, for logins that change, instead of the login of the
         settings. It returns :class:`~natsroute.client.auth.Credentials`, or an awaitable of them.
     :param reactor: the global reactor if left out.
+    :param owns_process: the process has no other purpose than this service, as with ``twistd natsroute``. Then a start
+        that fails ends it with exit code 1, and SIGHUP, SIGUSR1 and SIGUSR2 do not. Otherwise the service only stops.
     :raises SettingError: a routes file or a callback cannot be loaded, a file of credentials or certificates cannot be
         used, or ``embedded_server`` is set and there is no nats-server.
 
+    :ivar name: ``client_name``. Several services of one parent with the same name get a number. Unless it is
+        ``natsroute``, log lines begin with it.
     :ivar settings: the settings.
     :ivar consumers: one for each ``subject_queue_group``.
     :ivar publisher: publishes for the routes and for the program.
@@ -54,7 +65,6 @@ class NatsrouteService(Service):
     """
 
     log = Logger()
-    name = "natsroute"
 
     def __init__(
         self,
@@ -63,12 +73,15 @@ class NatsrouteService(Service):
         *,
         credentials: CredentialsSource | None = None,
         reactor: Any = None,
+        owns_process: bool = False,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
+        self._exit_code = ExitCode(reactor) if owns_process else None
+        self.name = settings.client_name
         self.settings = settings
         self._reactor = reactor
-        self._connection_log = ConnectionLog(reactor)
+        self._connection_log = ConnectionLog(reactor, self._log_prefix)
         with settings.origins.in_errors():
             self._connections = Connections(reactor, settings, credentials, self._connection_log)
             self._embedded = EmbeddedServer(reactor) if settings.embedded_server else None
@@ -100,16 +113,29 @@ class NatsrouteService(Service):
         for entry in settings.subject_queue_group:
             self.consumers.add(self._consumer(entry))
 
-        self._startup = Startup(self._connections, self._embedded, on_connecting=self.consumers.resume)
+        self._hooks = HookRunner(self._routing.hooks, reactor, slow_after=settings.slow_route_warning)
+        self._startup = Startup(
+            self._connections,
+            publish_connections,
+            self._embedded,
+            (lambda: self._hooks.start(self)) if self._hooks.has_on_start else None,
+            on_connecting=self._on_connecting,
+            on_failed=self._on_failed,
+        )
         self._shutdown = Shutdown(
             reactor,
             self.consumers,
             settings.drain_timeout,
+            lambda: self._hooks.stop(self),
+            settings.hook_timeout,
             self.publisher.stop,
             publish_connections,
             [self._publish_threads, self._route_threads],
             self._embedded,
         )
+        self._lifecycle = Lifecycle(self._begin, self._end)
+        self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
+        self._other_signals = OtherSignals(reactor, self.log_report) if owns_process else None
 
     def _consumer(self, entry: QueueEntry) -> Consumer:
         purpose = f"consumer {entry}"
@@ -161,43 +187,112 @@ class NatsrouteService(Service):
             self.publisher.account(),
         )
 
+    def log_report(self) -> None:
+        """Log the ledger, the connections and the calls in flight, as SIGUSR2 does under ``twistd natsroute``."""
+        now = self._reactor.seconds()
+        for line in report_lines(self.ledger(), self._connections.named, self.in_flight, now):
+            self._log_line(line)
+
+    def ready(self) -> Deferred[None]:
+        """
+        Wait until the service can work: the ``on_start`` hooks have ended, and each connection is connected, with its
+        subscription at the server. Call this before or after :meth:`startService`.
+
+        :return: fires in the reactor's thread; at once if the service has been ready since its last start. Fails with
+            the reason if the start fails, such as the error of a hook, and with
+            :class:`~twisted.internet.defer.CancelledError` if the service is stopped first. Cancelling it only ends the
+            wait.
+        """
+        return self._startup.ready()
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Join a Twisted application or service; if it has a service of this name, with another name."""
+        collection, name, number = IServiceCollection(parent, parent), self.name, 1
+        while self.parent is None and _has_service(collection, self.name):
+            number += 1
+            self.name = f"{name}-{number}"
+        super().setServiceParent(parent)
+
     def startService(self) -> None:
+        """
+        Start. During a stop, the service starts when that is done.
+
+        :raises MisuseError: the service is running.
+        """
+        self._lifecycle.start()
         super().startService()
-        self._shutdown.prepare()
-        self.publisher.start()
-        self._publish_threads.startService()
-        self._route_threads.startService()
-        self._startup.log_plan(self.settings, self._routing)
-        self._startup.begin()
 
     def stopService(self) -> Deferred[None]:
         """
         Stop in order: take no new messages, wait up to ``drain_timeout`` seconds until those received are handled,
-        cancel the calls that are still running, wait up to 5 seconds for the server to confirm what was published, and
-        close the connections.
+        cancel the calls that are still running, run the ``on_stop`` hooks for up to ``hook_timeout`` seconds, wait up
+        to 5 seconds for the server to confirm what was published, and close the connections.
 
-        :return: fires in the reactor's thread when everything has stopped. To cancel it only ends the wait: the service
-            stops all the same.
+        :return: fires in the reactor's thread when everything has stopped; also if the service was stopping already. To
+            cancel it only ends the wait: the service stops all the same.
         """
-        if not self.running:
-            return succeed(None)
         super().stopService()
-        self._startup.cancel()
-        # A route may wait for this Deferred. When its call is cancelled, that must not cancel the stop.
-        stopped: Deferred[None] = Deferred()
-        Deferred.fromCoroutine(self._stop()).chainDeferred(stopped)
-        return stopped
+        return self._lifecycle.stop()
 
     def skip_drain(self) -> None:
-        """Stop waiting for messages to be handled and for confirmations, if the service is stopping."""
+        """
+        If the service is stopping, wait neither for messages to be handled nor for hooks. What was published is still
+        confirmed.
+        """
         self._shutdown.skip_drain()
+
+    def _begin(self) -> None:
+        self._shutdown.prepare()
+        self._stop_signals.install()
+        if self._other_signals is not None:
+            self._other_signals.install()
+        self.publisher.start()
+        self._publish_threads.startService()
+        self._route_threads.startService()
+        self._startup.log_plan(self.settings, self._routing, self._log_prefix())
+        if self._hooks.has_on_start:
+            for events in self._connection_events:
+                events.hold()
+        else:
+            self._hooks.start(self)  # no function runs; the on_stop hooks run at the stop
+        self._startup.begin()
+
+    def _on_connecting(self) -> None:
+        self.consumers.resume()
+        for events in self._connection_events:
+            events.release()
+
+    def _on_failed(self, _: Failure) -> None:
+        if self._exit_code is None:
+            self.stopService()
+        else:
+            self._exit_code.fail()
+
+    def _end(self) -> Deferred[None]:
+        self._startup.cancel()
+        return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
         await self._shutdown.run()
-        ledger = self.ledger()
-        for consumer in ledger.consumers:
-            self.log.info("Consumer {name}: {account}", name=consumer.name, account=str(consumer))
-        self.log.info("Publisher: {account}", account=str(ledger.publisher))
+        for line in account_lines(self.ledger()):
+            self._log_line(line)
+        if self._other_signals is not None and not self._stop_signals.process_ends:
+            self._other_signals.restore()
+        self._stop_signals.restore()
+
+    def _log_line(self, line: str) -> None:
+        self.log.info("{prefix}{line}", prefix=self._log_prefix(), line=line)
+
+    def _log_prefix(self) -> str:
+        return "" if self.name == DEFAULT_NAME else f"{printable(str(self.name))}: "
+
+
+def _has_service(collection: Any, name: object) -> bool:
+    try:
+        collection.getServiceNamed(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _join(connection: Connection, worker: PublishWorker) -> None:

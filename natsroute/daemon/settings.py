@@ -37,6 +37,7 @@ from natsroute.errors import SettingError
 from natsroute.publishing.options import PUBLISH_POLICIES, PublishLimits, PublishPolicy
 
 DEFAULT_URL = "nats://127.0.0.1:4222"
+DEFAULT_NAME = "natsroute"
 
 
 @attrs.frozen(kw_only=True)
@@ -125,7 +126,11 @@ class Settings:
     tls_first: bool = switch("1: start TLS before the server sends anything (the server's handshake_first).")
     num_publish_workers: int = count("Workers that publish. Each has its own connection.", 2)
     embedded_server: bool = flag("Start a nats-server on a free port of this machine, and stop it at the end.")
-    client_name: str = text("The name of our connections in the server's monitoring.", "natsroute")
+    client_name: str = text(
+        "The name of our connections in the server's monitoring, and of the service. Log lines begin with it if it is "
+        "set.",
+        DEFAULT_NAME,
+    )
     keep_url_order: bool = flag("Try the servers in the order given instead of a random one.")
     ignore_discovered_servers: bool = flag("Use only the servers of nats_url, not those that their cluster announces.")
     max_reconnect_attempts: int = count(
@@ -172,6 +177,9 @@ class Settings:
         "Seconds that a stop waits until received messages are handled. A second signal ends the wait.",
         30.0,
         minimum=0.0,
+    )
+    hook_timeout: float = seconds(
+        "Seconds that the on_stop hooks may take together. A second signal ends them, too.", 10.0, minimum=0.0
     )
     slow_route_warning: float = seconds("Seconds after which a route that is still running is logged.", 30.0)
 

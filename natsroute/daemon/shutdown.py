@@ -12,7 +12,6 @@ from twisted.logger import Logger
 
 from natsroute.client.connection import Connection
 from natsroute.daemon.consumer import Consumers
-from natsroute.daemon.signals import call_at_next_signal
 
 #: Seconds to wait for the server to confirm what was published.
 FLUSH_TIMEOUT = 5.0
@@ -22,9 +21,10 @@ _LOOK_AGAIN = 0.01
 
 class Shutdown:
     """
-    Ends a service in order: consumers first, then the publisher, then the rest.
+    Ends a service in order: consumers first, then the hooks, then the publisher, then the rest.
 
     :param consumers: the consumers, which are drained for up to ``drain_timeout`` seconds.
+    :param stop_hooks: runs the ``on_stop`` hooks, for up to ``hook_timeout`` seconds. Then they are cancelled.
     :param stop_publisher: called with the maximum seconds to wait for confirmations. Its Deferred fires when the
         publisher has stopped.
     :param publish_connections: the connections of the publisher.
@@ -39,6 +39,8 @@ class Shutdown:
         reactor: Any,
         consumers: Consumers,
         drain_timeout: float,
+        stop_hooks: Callable[[], Deferred[None]],
+        hook_timeout: float,
         stop_publisher: Callable[[float], Deferred[None]],
         publish_connections: Sequence[Connection],
         threads: Sequence[Service],
@@ -47,20 +49,20 @@ class Shutdown:
         self._reactor = reactor
         self._consumers = consumers
         self._drain_timeout = drain_timeout
+        self._stop_hooks = stop_hooks
+        self._hook_timeout = hook_timeout
         self._stop_publisher = stop_publisher
         self._publish_connections = publish_connections
         self._threads = threads
         self._embedded = embedded
         self._drain_skipped = False
-        self._trigger: Any = None
 
     def prepare(self) -> None:
-        """To be called at the start: from now on a second signal skips the drain."""
+        """To be called at the start: the next stop drains, whatever happened to the last one."""
         self._drain_skipped = False
-        self._trigger = self._reactor.addSystemEventTrigger("before", "shutdown", self._process_ends)
 
     def skip_drain(self) -> None:
-        """Stop waiting for messages to be handled, and do not wait for confirmations."""
+        """Wait neither for messages to be handled nor for hooks. What was published is still confirmed."""
         self._drain_skipped = True
 
     async def run(self) -> None:
@@ -68,14 +70,24 @@ class Shutdown:
         await deferLater(self._reactor, 0)  # a route may have asked for it, and a call that runs cannot be cancelled
         await self._drain()
         await self._consumers.close()
-        await self._stop_publisher(0.0 if self._drain_skipped else FLUSH_TIMEOUT)
+        await self._run_hooks()
+        await self._stop_publisher(FLUSH_TIMEOUT)
         await gatherResults([connection.stopService() for connection in self._publish_connections])
-        self._forget_trigger()
         if not self._consumers.is_cut_off:
             self._cut_off()  # connection events may have started calls since the drain
         await gatherResults([threads.stopService() for threads in self._threads])
         if self._embedded is not None:
             await self._embedded.stopService()
+
+    async def _run_hooks(self) -> None:
+        stopped = self._stop_hooks()
+        give_up = self._reactor.seconds() + self._hook_timeout
+        while not stopped.called:
+            if self._drain_skipped or self._reactor.seconds() >= give_up:
+                stopped.addErrback(lambda cancelled: None)
+                stopped.cancel()
+                return
+            await deferLater(self._reactor, _LOOK_AGAIN)
 
     async def _drain(self) -> None:
         """Wait until all that was received has been handled, or the time is over."""
@@ -97,13 +109,3 @@ class Shutdown:
                 subjects=", ".join(sorted(set(unfinished))[:10]),
             )
         self._consumers.cut_off()
-
-    def _process_ends(self) -> None:
-        """The whole process ends, not only this service."""
-        self._trigger = None
-        call_at_next_signal(self._reactor, self.skip_drain)
-
-    def _forget_trigger(self) -> None:
-        trigger, self._trigger = self._trigger, None
-        if trigger is not None:
-            self._reactor.removeSystemEventTrigger(trigger)

@@ -1,13 +1,15 @@
-"""The start of a service: what the log says of it, and when the connections start."""
+"""The start of a service: what the log says of it, and what starts when."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from natsroute._version import __version__
+from natsroute.client.connection import Connection
 from natsroute.client.servers import parse_url
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.embedded import EmbeddedServer
@@ -18,65 +20,126 @@ from natsroute.routes.route import PREFIX
 
 class Startup:
     """
-    Starts the connections of a service, once its embedded server listens if it has one.
+    Starts a service in order: the embedded server if it has one, the connections of the publisher, the hooks, and then
+    all other connections. So no message is received before the hooks have ended, and they can publish.
 
+    Without hooks, all connections start together.
+
+    :param publish_connections: those of ``connections`` that the publisher uses.
     :param embedded: the embedded server, or None.
-    :param on_connecting: called when the connections have been started.
+    :param start_hooks: runs the ``on_start`` hooks. None: there are none.
+    :param on_connecting: called when all connections have been started.
+    :param on_failed: called with the reason when the service cannot start. It is logged by then.
     """
 
     log = Logger()
 
     def __init__(
-        self, connections: Connections, embedded: EmbeddedServer | None, on_connecting: Callable[[], None]
+        self,
+        connections: Connections,
+        publish_connections: Sequence[Connection],
+        embedded: EmbeddedServer | None,
+        start_hooks: Callable[[], Deferred[None]] | None,
+        on_connecting: Callable[[], None],
+        on_failed: Callable[[Failure], object],
     ) -> None:
         self._connections = connections
+        self._publish_connections = publish_connections
         self._embedded = embedded
+        self._start_hooks = start_hooks
         self._on_connecting = on_connecting
-        self._cancelled = False
+        self._on_failed = on_failed
+        self._running: Deferred[None] = succeed(None)
+        self._waiting: list[Deferred[None]] = []
+        self._is_ready = False
 
     def begin(self) -> None:
-        """Start the embedded server, then the connections."""
-        self._cancelled = False
-        if self._embedded is None:
-            self._connect()
-        else:
-            self._embedded.start().addCallbacks(self._use_embedded, self._embedded_failed)
+        """Start everything."""
+        self._is_ready = False
+        self._running = Deferred.fromCoroutine(self._run())
+        self._running.addErrback(self._failed)
 
     def cancel(self) -> None:
-        """Do not start the connections, if they have not been started yet."""
-        self._cancelled = True
+        """Start nothing more. Who waits for :meth:`ready` waits no longer."""
+        self._is_ready = False
+        self._running.cancel()
+        self._tell_waiting(Failure(CancelledError("the service was stopped before it was ready")))
 
-    def log_plan(self, settings: Settings, routing: Routing) -> None:
-        """Log the version, the servers, the publish workers, and each consumer with its event routes."""
+    def ready(self) -> Deferred[None]:
+        """
+        Wait for the end of the start.
+
+        :return: fires when the hooks have succeeded and all connections are connected; at once if that has happened
+            since the last start. Fails with the reason if the service cannot start, and with ``CancelledError`` if it
+            is stopped first. Cancelling it only ends the wait.
+        """
+        if self._is_ready:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(waiting)
+        return waiting
+
+    async def _run(self) -> None:
+        if self._embedded is not None:
+            try:
+                url = await self._embedded.start()
+            except CancelledError:
+                raise
+            except Exception as error:
+                self.log.error("The embedded server did not start: {reason}", reason=str(error))
+                raise
+            self._connections.use(parse_url(url))
+        if self._start_hooks is not None:
+            self._connections.start(self._publish_connections)
+            await self._connections.when_connected(self._publish_connections)
+            await self._start_hooks()
+        self._connections.start()
+        self._on_connecting()
+        await self._connections.when_connected()
+        self._is_ready = True
+        self._tell_waiting(None)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is None:
+            self._tell_waiting(failure)
+            self._on_failed(failure)
+
+    def _tell_waiting(self, result: Failure | None) -> None:
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if result is None:
+                one.callback(None)
+            else:
+                one.errback(result)
+
+    def log_plan(self, settings: Settings, routing: Routing, prefix: str = "") -> None:
+        """
+        Log the version, the servers, the publish workers, and each consumer with its event routes.
+
+        :param prefix: what each line begins with.
+        """
         servers = "the embedded server" if self._embedded else ", ".join(map(str, settings.servers))
         self.log.info(
-            "natsroute {version}: NATS servers: {servers}; publish workers: {workers}",
+            "{prefix}natsroute {version}: NATS servers: {servers}; publish workers: {workers}",
+            prefix=prefix,
             version=__version__.public(),
             servers=servers,
             workers=settings.num_publish_workers,
         )
         if not settings.subject_queue_group:
-            self.log.warn("No subject_queue_group is set: nothing is consumed, natsroute only publishes")
+            self.log.warn(
+                "{prefix}No subject_queue_group is set: nothing is consumed, natsroute only publishes", prefix=prefix
+            )
         for entry in settings.subject_queue_group:
             routes = routing.names(entry)
             if routes:
-                self.log.info("Consumer {entry} -> {routes}", entry=str(entry), routes=", ".join(routes))
+                self.log.info(
+                    "{prefix}Consumer {entry} -> {routes}", prefix=prefix, entry=str(entry), routes=", ".join(routes)
+                )
             else:
                 self.log.warn(
-                    "Consumer {entry} has no event route: add one named {name!r}",
+                    "{prefix}Consumer {entry} has no event route: add one named {name!r}",
+                    prefix=prefix,
                     entry=str(entry),
                     name=PREFIX + entry.subject,
                 )
-
-    def _use_embedded(self, url: str) -> None:
-        self._connections.use(parse_url(url))
-        self._connect()
-
-    def _embedded_failed(self, failure: Failure) -> None:
-        if not self._cancelled:
-            self.log.error("The embedded server did not start: {reason}", reason=failure.getErrorMessage())
-
-    def _connect(self) -> None:
-        if not self._cancelled:
-            self._connections.start()
-            self._on_connecting()

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from natsroute.errors import RouteError
 from natsroute.routes.event import Middleware, RouteFunction
+from natsroute.routes.hooks import AnyHook, Hooks
 from natsroute.routes.middleware.dead_letter import dead_letter
 from natsroute.routes.middleware.retry import retry
 from natsroute.routes.middleware.timeout import timeout
@@ -35,13 +36,19 @@ class EventRoutes:
     If several routes match a message, the best one runs: the exact subject, else the most specific wildcard. Wildcards
     are compared token by token from the left; a word is better than ``*``, and ``*`` is better than ``>``.
 
+    :meth:`on_start` and :meth:`on_stop` decorate functions that run when the service starts and stops.
+
     :param middleware: goes around every route of this collection, the first outermost; see
         :mod:`natsroute.middleware`.
+
+    :ivar hooks: the functions that run at the start and at the stop, for each collection that this one is merged from.
     """
 
     def __init__(self, middleware: Iterable[Middleware] = ()) -> None:
         self._middleware = tuple(middleware)
         self._routes: dict[str, Route] = {}
+        self._own_hooks = Hooks()
+        self.hooks = [self._own_hooks]
 
     def __call__(
         self,
@@ -84,6 +91,30 @@ class EventRoutes:
 
         return decorate
 
+    def on_start(self, function: AnyHook) -> AnyHook:
+        """
+        Run the decorated function when the service starts, before the first message is handled.
+
+        It is called with the service, a :class:`~natsroute.RunningService`, and may publish. It may return a Deferred,
+        or be a coroutine function. If it fails, the service does not start. Several functions run one after the other.
+
+        :raises RouteError: it is not a function.
+        """
+        self._own_hooks.on_start.append(_checked_hook("on_start", function))
+        return function
+
+    def on_stop(self, function: AnyHook) -> AnyHook:
+        """
+        Run the decorated function when the service stops, after the last message has been handled. What it publishes is
+        confirmed before the service has stopped.
+
+        It is called like that of :meth:`on_start`. If it fails, that is logged. Several functions run in reverse order.
+
+        :raises RouteError: it is not a function.
+        """
+        self._own_hooks.on_stop.append(_checked_hook("on_stop", function))
+        return function
+
     def add(self, route: Route) -> None:
         """
         Add a route, as decoration does.
@@ -112,7 +143,14 @@ class EventRoutes:
         for collection in collections:
             for route in collection:
                 together.add(route)
+            together.hooks += collection.hooks
         return together
+
+
+def _checked_hook(decorator: str, function: AnyHook) -> AnyHook:
+    if not callable(function):
+        raise RouteError(f"{function!r} is not callable. Write @event_route.{decorator} above a function")
+    return function
 
 
 def _option_middleware(

@@ -5,17 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable
-from pathlib import Path
-
-from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import ROOT
 from tests.support.processes import alive
-from tests.support.waiting import TIMEOUT
+from tests.support.twistd import Twistd, TwistdTestCase
 
 ROUTES = """
 from natsroute import EventRoutes
@@ -39,68 +33,13 @@ async def begin(event):
 """
 
 
-class Twistd:
-    """A running ``twistd --nodaemon``, which prints to a file."""
-
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
-        self._output = folder / "output"
-        script = str(Path(sys.executable).with_name("twistd"))
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
-        with self._output.open("wb") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, script, "--nodaemon", "--pidfile=", *arguments],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env={**clean, "PYTHONPATH": str(ROOT), **environment},
-                start_new_session=True,
-            )
-
-    def output(self) -> str:
-        """All that it has printed so far."""
-        return self._output.read_text(encoding="utf-8")
-
-    def wait(self) -> int:
-        """Wait until it has ended; returns its exit code."""
-        return self.process.wait(TIMEOUT)
-
-    def kill(self) -> None:
-        """Kill it. The child guard in its group has to survive, so that it can end the embedded server."""
-        self.process.kill()
-        self.process.wait()
-
-
-class TwistdTestCase(SynchronousTestCase):
-    """A folder with a routes file, and programs that run there and end with the test."""
-
-    def setUp(self) -> None:
-        temporary = tempfile.TemporaryDirectory()
-        self.addCleanup(temporary.cleanup)
-        self.folder = Path(temporary.name)
-        (self.folder / "routes.py").write_text(ROUTES, encoding="utf-8")
-
-    def run_program(self, *arguments: str, **environment: str) -> Twistd:
-        program = Twistd(self.folder, *arguments, **environment)
-        self.addCleanup(program.kill)
-        return program
-
-    def until(self, condition: Callable[[], object], program: Twistd) -> None:
-        give_up = time.monotonic() + TIMEOUT
-        while not condition():
-            if time.monotonic() > give_up:
-                self.fail(f"did not happen within {TIMEOUT} s; the program printed:\n{program.output()}")
-            time.sleep(0.02)
-
-    def wait_for(self, text: str, program: Twistd) -> None:
-        self.until(lambda: text in program.output(), program)
-
-
 EMBEDDED = ("natsroute", "--embedded_server", "--subject_queue_group", "in:q", "--subject_queue_group", "out")
 
 
 class RunTests(TwistdTestCase):
     """From start to stop."""
+
+    files = {"routes.py": ROUTES}
 
     def server_pid(self, program: Twistd) -> int:
         """The process of the embedded nats-server: a child of the child guard."""
@@ -199,6 +138,8 @@ class RunTests(TwistdTestCase):
 
 class MistakeTests(TwistdTestCase):
     """Exit code 1 at once, with one message and no traceback."""
+
+    files = {"routes.py": ROUTES}
 
     def fails(self, *arguments: str, **environment: str) -> str:
         """Run it; returns its one message."""
