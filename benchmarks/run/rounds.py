@@ -48,7 +48,7 @@ class Selection:
 
 
 def print_progress(text: str) -> None:
-    """Print a line about the progress on standard error."""
+    """Print what has run so far, on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
