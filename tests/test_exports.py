@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 import subprocess
 import sys
@@ -88,13 +87,12 @@ class ExportsTests(SynchronousTestCase):
                 self.assertTrue(hasattr(import_module(module), name), f"{module}.{name}")
 
     def test_documented(self) -> None:
-        """Each class and function has a docstring of its own."""
+        """Each class and function has a docstring. A type alias, such as RouteFunction, cannot have one."""
         for module, names in PUBLIC.items():
             for name in names:
                 public = getattr(import_module(module), name)
-                # Python 3.10 takes an alias such as Callable[[int], int] for a type.
-                if get_origin(public) is None and (isinstance(public, type) or inspect.isfunction(public)):
-                    self.assertTrue((vars(public).get("__doc__") or public.__doc__ or "").strip(), name)
+                if callable(public) and get_origin(public) is None:
+                    self.assertTrue((public.__doc__ or "").strip(), name)
 
     def test_import_is_light(self) -> None:
         """No reactor is installed, and the WebSocket library is not imported before it is needed."""

@@ -96,17 +96,16 @@ def failed(event: Event) -> None:
         log.warn("{server}: {text}", server=event.server, text=event.error.text)
 
 
-@event_route("nats:wrong", key=5)  # type: ignore[arg-type]
-def not_a_key(event: Event) -> None:
-    """A key is a function."""
+def mistakes() -> None:
+    """Mistakes that mypy finds before natsroute does."""
 
+    @event_route("nats:key", key=5)  # type: ignore[arg-type]
+    def key_is_no_function(event: Event) -> None: ...
 
-@event_route("nats:wrong.too")  # type: ignore[type-var]
-def no_event() -> None:
-    """A route takes an event."""
+    @event_route("nats:no.event")  # type: ignore[type-var]
+    def no_event() -> None: ...
 
-
-EventRoutes(middleware=[deduplicate])  # type: ignore[list-item]
+    EventRoutes(middleware=[deduplicate])  # type: ignore[list-item]
 
 
 # -- the service, and tests ------------------------------------------------------------------------------------------
