@@ -55,7 +55,9 @@ TO_COME = {"jetstream", "services", "kamailio", "monitoring"}
 COMPOSITION_ROOT = "natsroute.daemon.service"
 
 #: The modules that make the settings. They import nothing else of ``daemon``.
-SETTINGS_MODULES = {f"natsroute.daemon.{name}" for name in ("settings", "fields", "sources", "contexts", "queue_entry")}
+SETTINGS_MODULES = {
+    f"natsroute.daemon.{name}" for name in ("settings", "fields", "sources", "contexts", "nearest", "queue_entry")
+}
 #: What they take from the packages above ``wire``: values that a setting becomes, and the parser of one of them.
 #: Nothing that connects, publishes or runs.
 SETTINGS_TAKE = {

@@ -57,7 +57,7 @@ class CredentialsSourceTests(SynchronousTestCase):
                 settings = Settings.from_environment({variable: path})
                 with settings.origins.in_errors():
                     error = self.assertRaises(SettingError, credentials_source, settings)
-                self.assertEqual((error.setting, error.value, error.origin), (name, path, variable))
+                self.assertEqual((error.setting, error.value, error.origin), (name, os.path.abspath(path), variable))
 
     def test_a_file_that_becomes_unusable(self) -> None:
         """The error of the next attempt to connect says the same."""

@@ -43,7 +43,10 @@ class KindTests(SynchronousTestCase):
             ("switch", 1, True),
             ("switch", "", False),
             ("colour", "green", "green"),
-            ("file", Path("a") / "b", str(Path("a", "b"))),
+            ("file", Path("a") / "b", str(Path("a", "b").absolute())),
+            ("file", "a/../b", str(Path.cwd() / "b")),
+            ("file", "/a", "/a"),
+            ("file", "", ""),
         ]:
             found = getattr(Sample(**{name: value}), name)
             self.assertEqual((found, type(found)), (expected, type(expected)), (name, value))
@@ -98,8 +101,10 @@ class RepeatableTests(SynchronousTestCase):
             self.assertEqual(fields.nats_urls(value), expected)
 
     def test_queue_entries(self) -> None:
-        """A comma separates in a single text."""
+        """A comma separates in each text."""
         for value, expected in [
+            (["a:q,b", "c"], (QueueEntry("a", "q"), QueueEntry("b"), QueueEntry("c"))),
+            ([QueueEntry("a,b")], (QueueEntry("a,b"),)),
             ("a:q, b", (QueueEntry("a", "q"), QueueEntry("b"))),
             (["a:q", QueueEntry("b")], (QueueEntry("a", "q"), QueueEntry("b"))),
             (QueueEntry("b"), (QueueEntry("b"),)),
@@ -107,9 +112,13 @@ class RepeatableTests(SynchronousTestCase):
             self.assertEqual(fields.queue_entries(value), expected)
 
     def test_route_files(self) -> None:
-        """A comma separates in text, and is part of a Path."""
-        self.assertEqual(fields.route_files("a.py, b"), ("a.py", "b"))
-        self.assertEqual(fields.route_files([Path("a,b.py"), "c,d"]), ("a,b.py", "c", "d"))
+        """A comma separates in text, and is part of a Path. Files get absolute paths, modules stay."""
+
+        def here(name: str) -> str:
+            return str(Path.cwd() / name)
+
+        self.assertEqual(fields.route_files("a.py, b"), (here("a.py"), "b"))
+        self.assertEqual(fields.route_files([Path("a,b.py"), "c,d", "./e/f"]), (here("a,b.py"), "c", "d", here("e/f")))
 
     def test_refused(self) -> None:
         bad: Any

@@ -63,6 +63,17 @@ class OptionsTests(_WithoutVariables):
         self.assertEqual(settings.subject_queue_group, (QueueEntry("Kamailio-World", "2021"),) * 2)
         self.assertEqual((settings.num_publish_workers, settings.event_callback), (3, "a:b"))
 
+    def test_commas(self) -> None:
+        """They separate the values of each repeatable setting, as in a variable."""
+        settings = self.parse(
+            *("--subject_queue_group", "a:q,b"), *("--event_routes", "c,d"), *("--nats_url", "nats://u:p,w@e,nats://f")
+        )
+        self.assertEqual(settings.subject_queue_group, (QueueEntry("a", "q"), QueueEntry("b")))
+        self.assertEqual(settings.event_routes, ("c", "d"))
+        self.assertEqual([server.host for server in settings.servers], ["e", "f"])
+        repeatable = [name for name, field in SETTING_FIELDS.items() if field.metadata["repeatable"]]
+        self.assertEqual(sorted(repeatable), ["event_routes", "nats_url", "subject_queue_group"])
+
     def test_dashes(self) -> None:
         settings = self.parse("--nats-url", "nats://a", "--subject-queue-group=a:q", "--keep-url-order")
         self.assertEqual((settings.servers[0].host, settings.keep_url_order), ("a", True))
@@ -86,7 +97,9 @@ class OptionsTests(_WithoutVariables):
             (["--num_publish_workers", "0"], "num_publish_workers = '0' (from --num_publish_workers): "),
             (["--num-publish-workers=0"], "num_publish_workers = '0' (from --num_publish_workers): "),
             (["--nats_url", "http://u:hunter2@a"], "'http://***@a' (from --nats_url): "),
-            (["--nats_ulr", "nats://a"], "--nats_ulr not recognized"),
+            (["--nats_ulr", "nats://a"], "option --nats_ulr not recognized. Did you mean --nats_url?"),
+            (["--nats-ulr=nats://a"], "option --nats-ulr not recognized. Did you mean --nats_url?"),
+            (["--zzz"], "option --zzz not recognized. 'twistd natsroute --help' lists all options"),
             (["--nats_url"], "requires argument"),
             (["start"], "Wrong number of arguments"),
         ]:
@@ -149,6 +162,7 @@ class MakeServiceTests(_WithoutVariables):
         options = Options()
         options.parseOptions(["--event_routes", "no_such_file.py"])
         ending = self.assertRaises(SystemExit, makeService, options)
-        self.assertIn("event_routes = 'no_such_file.py' (from --event_routes): there is no such file", str(ending.code))
+        path = os.path.abspath("no_such_file.py")
+        self.assertIn(f"event_routes = {path!r} (from --event_routes): there is no such file", str(ending.code))
         ending = self.assertRaises(SystemExit, service_from_environment, {"NATSROUTE_NUM_PUBLISH_WORKERS": "0"})
         self.assertIn("num_publish_workers", str(ending.code))

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.application.service import Application, IServiceCollection
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
 from natsroute.client.state import State
 from natsroute.daemon.options import CommandLine
-from natsroute.errors import PublisherStoppedError, SettingError
+from natsroute.errors import MisuseError, PublisherStoppedError, SettingError
 from natsroute.wire.frames import Address
+from tests.support.log_recorder import LogRecorder
 
 
 class Reactor(MemoryReactorClock):
@@ -92,3 +94,33 @@ class ServiceTests(SynchronousTestCase):
         one, other = self.service(subject_queue_group=["a"]), self.service(subject_queue_group=["a"])
         self.assertIsNot(one.in_flight, other.in_flight)
         self.assertEqual(set(one.connections) & set(other.connections), set())
+
+    def test_names(self) -> None:
+        """Each service of an application has its own, by which it is found, and its log lines begin with it."""
+        application = Application("x")
+        services = [self.service(), self.service(), self.service(client_name="me"), self.service(client_name="me")]
+        for service in services:
+            service.setServiceParent(application)
+        names = ["natsroute", "natsroute-2", "me", "me-2"]
+        collection: Any = IServiceCollection(application)
+        self.assertEqual([service.name for service in services], names)
+        self.assertEqual([collection.getServiceNamed(name) for name in names], services)
+        for service, prefix in zip(services, ["", "natsroute-2: ", "me: ", "me-2: "]):
+            log = LogRecorder(self)
+            service.log_report()
+            self.assertEqual(
+                log.lines()[0], f"{prefix}Publisher: 0 published = 0 confirmed + 0 failed + 0 dropped + 0 in progress"
+            )
+        services[0].setServiceParent(application)
+        self.assertEqual(services[0].name, "natsroute")
+
+    def test_started_twice(self) -> None:
+        """That is a mistake, and changes nothing."""
+        service = self.service()
+        service.startService()
+        self.assertRaises(MisuseError, service.startService)
+        stopped = service.stopService()
+        self.reactor.advance(0)
+        self.reactor.advance(0)
+        self.assertEqual((service.running, len(service.connections)), (0, 2))
+        stopped.addErrback(lambda _: None)

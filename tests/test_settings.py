@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,9 @@ from natsroute.daemon.settings import SETTING_FIELDS
 from natsroute.daemon.sources import ENVIRONMENT_PREFIX, Environment
 from natsroute.errors import SettingError
 from natsroute.publishing.options import PUBLISH_POLICIES
+
+#: The settings that are the path of a file.
+FILES = ("nkey_file", "creds_file", "tls_ca_file", "tls_cert_file", "tls_key_file")
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
@@ -135,7 +139,9 @@ class SettingsTests(SynchronousTestCase):
     def test_paths(self) -> None:
         """A setting that names a file accepts a Path."""
         taken = Settings(event_routes=Path("a,b.py"), tls="1", tls_ca_file=Path("ca.pem"))
-        self.assertEqual((taken.event_routes, taken.tls_ca_file), (("a,b.py",), "ca.pem"))
+        self.assertEqual(
+            (taken.event_routes, taken.tls_ca_file), ((str(Path("a,b.py").absolute()),), str(Path("ca.pem").absolute()))
+        )
 
     @quick
     @given(st.dictionaries(NAMES, VALUES, max_size=4))
@@ -221,6 +227,9 @@ class EnvironmentTests(SynchronousTestCase):
             for name, field in SETTING_FIELDS.items()
             if type(field.default) in kinds and name not in alone
         }
+        for name in FILES:
+            if name in chosen:
+                chosen[name] = os.path.abspath(chosen[name])
         chosen["tls"] = True
         chosen["pending_policy"] = data.draw(st.sampled_from(PENDING_POLICIES))
         chosen["publish_policy"] = data.draw(st.sampled_from(PUBLISH_POLICIES))
@@ -235,7 +244,7 @@ class EnvironmentTests(SynchronousTestCase):
     def test_an_unknown_variable(self) -> None:
         """A typing error is not ignored, and its value is not shown."""
         error = self.assertRaises(SettingError, Settings.from_environment, {"NATSROUTE_NATS_URLS": "nats://u:pw@a"})
-        self.assertIn("NATSROUTE_NATS_URL,", str(error))
+        self.assertIn("NATSROUTE_NATS_URL?", str(error))
         self.assertNotIn("pw", str(error))
 
 
@@ -278,7 +287,7 @@ class OriginTests(SynchronousTestCase):
             (
                 {"tls": "0"},
                 {"NATSROUTE_TLS_CA_FILE": "ca"},
-                "tls_ca_file = 'ca' (from NATSROUTE_TLS_CA_FILE): tls is 0 (from --tls).",
+                f"tls_ca_file = {os.path.abspath('ca')!r} (from NATSROUTE_TLS_CA_FILE): tls is 0 (from --tls).",
             ),
             (
                 {"nats_url": ["ws://a"]},
@@ -322,9 +331,23 @@ class LoginAndTlsTests(SynchronousTestCase):
 
     def test_files(self) -> None:
         settings = Settings(
-            tls="1", tls_ca_file="ca", tls_cert_file="c", tls_key_file="k", tls_expected_hostname="h", tls_first="1"
+            tls="1", tls_ca_file="ca", tls_cert_file="/c", tls_key_file="/k", tls_expected_hostname="h", tls_first="1"
         )
-        self.assertEqual(settings.client_tls, Tls("ca", "c", "k", "h", first=True))
+        self.assertEqual(settings.client_tls, Tls(os.path.abspath("ca"), "/c", "/k", "h", first=True))
+
+    def test_paths_are_absolute(self) -> None:
+        """From each source: twistd may change the directory before a file is read, or read again."""
+        for name in FILES:
+            given = {name: "a/b", **({"tls": "1"} if name.startswith("tls") else {})}
+            if name in ("tls_cert_file", "tls_key_file"):
+                given = {"tls": "1", "tls_cert_file": "a/b", "tls_key_file": "a/b"}
+            variables = {ENVIRONMENT_PREFIX + setting.upper(): value for setting, value in given.items()}
+            for taken in (
+                Settings(**given),  # type: ignore[arg-type]
+                Settings.load([CommandLine(given)], {}),
+                Settings.from_environment(variables),
+            ):
+                self.assertEqual(getattr(taken, name), os.path.abspath("a/b"))
 
     def test_secrets_are_not_shown(self) -> None:
         settings = Settings(user="u", password="hunter2", nats_url="nats://t0ken@a")

@@ -30,11 +30,42 @@ class EnvironmentTests(SynchronousTestCase):
         )
 
     def test_unknown(self) -> None:
-        """The error names the variable and those that exist, and not its value."""
+        """The error names the variable and the nearest that exists, and not its value."""
         error = self.assertRaises(SettingError, self.values, NATSROUTE_NATS_ULR="nats://u:hunter2@a")
         self.assertEqual(error.setting, "NATSROUTE_NATS_ULR")
-        self.assertIn("NATSROUTE_NATS_URL", error.remedy)
+        self.assertEqual(error.remedy, "Did you mean NATSROUTE_NATS_URL?")
         self.assertNotIn("hunter2", str(error))
+
+    def test_unlike_any_setting(self) -> None:
+        """The error says where all of them are listed."""
+        error = self.assertRaises(SettingError, self.values, NATSROUTE_ZZZ="x")
+        self.assertEqual(error.remedy, "'twistd natsroute --help' lists all settings")
+
+    def test_kubernetes(self) -> None:
+        """What Kubernetes tells each container of a Service named natsroute, or natsroute-web, is no setting."""
+        address = "10.0.0.1"
+        for name in ("NATSROUTE", "NATSROUTE_WEB"):
+            variables = {
+                f"{name}_SERVICE_HOST": address,
+                f"{name}_SERVICE_PORT": "80",
+                f"{name}_SERVICE_PORT_HTTP": "80",
+                f"{name}_SERVICE_PORT_HTTP_ALT": "8080",
+                f"{name}_PORT": f"tcp://{address}:80",
+                f"{name}_PORT_80_TCP": f"tcp://{address}:80",
+                f"{name}_PORT_80_TCP_PROTO": "tcp",
+                f"{name}_PORT_80_TCP_PORT": "80",
+                f"{name}_PORT_80_TCP_ADDR": address,
+                f"{name}_PORT_53_UDP": f"udp://{address}:53",
+                f"{name}_PORT_9_SCTP_ADDR": address,
+            }
+            self.assertEqual(self.values(NATSROUTE_USER="u", **variables), {"user": Given("u", "NATSROUTE_USER")})
+
+    def test_like_kubernetes(self) -> None:
+        """A setting wins. A variable that is named like these, with another value, is a mistake."""
+        found = Environment({"NATSROUTE_A_PORT": "tcp://10.0.0.1:80"}, ["a_port"]).values()
+        self.assertEqual(found["a_port"].value, "tcp://10.0.0.1:80")
+        for variable in ("NATSROUTE_PORT", "NATSROUTE_NATS_PORT", "NATSROUTE_SERVICE_PORT"):
+            self.assertRaises(SettingError, self.values, **{variable: "nats"})
 
     def test_unknown_and_empty(self) -> None:
         """An empty variable is not a setting either, if its name is wrong."""

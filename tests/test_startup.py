@@ -199,3 +199,11 @@ class PlanTests(SynchronousTestCase):
         self.assertIn(
             "Consumer a:q has no event route: add one named 'nats:a'", self.plan(Settings(subject_queue_group="a:q"))
         )
+
+    def test_subjects(self) -> None:
+        """Warnings about subjects; tests.test_subject_warnings has them all."""
+        event_route = EventRoutes()
+        event_route("nats:a")(lambda event: None)
+        event_route("nats:b")(lambda event: None)
+        plan = self.plan(Settings(subject_queue_group="a:q", client_name="me"), event_route)
+        self.assertEqual(plan[-1], "No subject_queue_group reaches these event routes: nats:b")

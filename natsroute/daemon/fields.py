@@ -9,6 +9,7 @@ converter in the class body, since that is where mypy takes the type from.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -93,8 +94,15 @@ def check_text(setting: str, value: object) -> str:
 
 
 def file_path(value: str | Path) -> str:
-    """A converter: the path of a file."""
-    return str(value) if isinstance(value, Path) else value
+    """A converter: the path of a file. It is made absolute: twistd changes the directory, with ``--rundir`` for one."""
+    if value == "" or not isinstance(value, (str, Path)):
+        return value  # is_text refuses what is not text
+    return os.path.abspath(value)
+
+
+def names_file(value: str) -> bool:
+    """Whether one of the ``event_routes`` is a file, and not a module."""
+    return value.endswith(".py") or os.sep in value
 
 
 def nats_urls(value: str | Iterable[str]) -> tuple[str, ...]:
@@ -111,27 +119,34 @@ def nats_urls(value: str | Iterable[str]) -> tuple[str, ...]:
 
 def queue_entries(value: str | QueueEntry | Iterable[str | QueueEntry]) -> tuple[QueueEntry, ...]:
     """
-    A converter: one ``subject_queue_group`` or several. A single text may hold several with commas between them.
+    A converter: one ``subject_queue_group`` or several. A text may hold several with commas between them, a
+    :class:`QueueEntry` may not.
 
     :raises SettingError: one is not a text, or malformed.
     """
-    entries = _split(value) if isinstance(value, str) else _several(value)
-    return tuple(
-        one if isinstance(one, QueueEntry) else QueueEntry.parse(check_text("subject_queue_group", one))
-        for one in entries
-    )
+    entries: list[QueueEntry] = []
+    for one in _several(value):
+        if isinstance(one, QueueEntry):
+            entries.append(one)
+        else:
+            entries += map(QueueEntry.parse, _split(check_text("subject_queue_group", one)))
+    return tuple(entries)
 
 
 def route_files(value: str | Path | Iterable[str | Path]) -> tuple[str, ...]:
     """
     A converter: one routes file or module, or several. A text may hold several with commas between them, a
-    :class:`~pathlib.Path` may not.
+    :class:`~pathlib.Path` may not. Files get absolute paths, as in :func:`file_path`.
 
     :raises SettingError: one is neither a text nor a path.
     """
     files: list[str] = []
     for one in _several(value):
-        files += [str(one)] if isinstance(one, Path) else _split(check_text("event_routes", one))
+        if isinstance(one, Path):
+            files.append(file_path(one))
+        else:
+            names = _split(check_text("event_routes", one))
+            files += [file_path(name) if names_file(name) else name for name in names]
     return tuple(files)
 
 

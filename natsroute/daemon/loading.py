@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from natsroute.daemon.fields import names_file
 from natsroute.errors import RouteError, SettingError
 from natsroute.routes.event import RouteFunction
 from natsroute.routes.event_routes import EventRoutes
@@ -70,7 +71,7 @@ def load_callback(name: str) -> RouteFunction:
 
 
 def _load(name: str) -> ModuleType:
-    if name.endswith(".py") or os.sep in name:
+    if names_file(name):
         path = Path(name)
         if not path.is_file():
             raise SettingError("event_routes", name, "there is no such file", "Name a Python file or a module")

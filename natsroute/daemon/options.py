@@ -14,6 +14,7 @@ from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from natsroute._version import __version__
+from natsroute.daemon.nearest import did_you_mean
 from natsroute.daemon.service import NatsrouteService
 from natsroute.daemon.settings import SETTING_FIELDS, Settings
 from natsroute.daemon.sources import ENVIRONMENT_PREFIX, Environment, Given
@@ -27,6 +28,22 @@ def _one_message_for_errors() -> Iterator[None]:
         yield
     except (UsageError, SettingError) as error:
         raise SystemExit(f"natsroute: {error}") from None
+
+
+@contextmanager
+def _did_you_mean() -> Iterator[None]:
+    """Where an unknown option is named, name the nearest one, too."""
+    try:
+        yield
+    except UsageError as error:
+        found = re.fullmatch(r"option --(\S+) not recognized", str(error))
+        if found is None:
+            raise
+        known = [f"--{name}" for name in SETTING_FIELDS]
+        remedy = did_you_mean(
+            "--" + found[1].replace("-", "_"), known, "'twistd natsroute --help' lists all options", prefix="--"
+        )
+        raise UsageError(f"option --{found[1]} not recognized. {remedy}") from None
 
 
 def makeService(options: Options) -> NatsrouteService:
@@ -87,7 +104,7 @@ class Options(TwistedOptions):
         super().__init__()
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        with _one_message_for_errors():
+        with _one_message_for_errors(), _did_you_mean():
             super().parseOptions([_with_dashes(option) for option in (sys.argv[1:] if options is None else options)])
 
     def getUsage(self, width: int | None = None) -> str:

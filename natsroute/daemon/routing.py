@@ -22,6 +22,7 @@ class Routing:
     :raises SettingError: a file or the callback cannot be loaded, two routes have the same name, or there are both a
         callback and routes.
 
+    :ivar all_names: the names of all routes.
     :ivar hooks: the hooks of the program, and then those of each file.
     """
 
@@ -33,6 +34,7 @@ class Routing:
         own = [] if event_routes is None else [event_routes]
         routes = load_routes(settings.event_routes, own)
         self.hooks = routes.hooks
+        self.all_names = [route.name for route in routes]
         self._table = RouteTable(routes)
 
     def for_entry(self, entry: QueueEntry) -> FindRoute:

@@ -9,6 +9,7 @@ setting, the first one wins.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -16,9 +17,22 @@ from typing import Protocol as Interface
 
 import attrs
 
+from natsroute.daemon.nearest import did_you_mean
 from natsroute.errors import SettingError
 
 ENVIRONMENT_PREFIX = "NATSROUTE_"
+
+#: The variables of a Service: how their names end, and what their values look like. The values matter because a name
+#: like NATSROUTE_NATS_PORT may also be a mistake.
+_OF_KUBERNETES = [
+    (re.compile(name), re.compile(value))
+    for name, value in (
+        (r"_SERVICE_HOST$", r".+"),
+        (r"_SERVICE_PORT(_\w+)?$", r"\d+"),
+        (r"_PORT(_\d+_(TCP|UDP|SCTP))?$", r"(tcp|udp|sctp)://.+"),
+        (r"_PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)$", r".+"),
+    )
+]
 
 #: Settings that belong together. Where one source gives a login or TLS, a file below it gives nothing of the kind.
 LOGIN = ("user", "password", "token", "nkey_file", "creds_file")
@@ -68,6 +82,9 @@ class Environment:
     """
     Variables named ``NATSROUTE_`` and the setting in capitals. An empty variable counts as absent.
 
+    Kubernetes gives each container variables for each Service. Those of a Service whose name begins with ``natsroute``
+    have the prefix, too, and are ignored.
+
     :param variables: all variables.
     :param known: the names of all settings.
     """
@@ -87,10 +104,16 @@ class Environment:
             if variable in self._settings:
                 if value:
                     found[self._settings[variable]] = Given(value, variable)
-            elif variable.startswith(ENVIRONMENT_PREFIX):
-                remedy = f"Use one of {', '.join(sorted(self._settings))}"
+            elif variable.startswith(ENVIRONMENT_PREFIX) and not _is_of_kubernetes(variable, value):
+                otherwise = "'twistd natsroute --help' lists all settings"
+                remedy = did_you_mean(variable, self._settings, otherwise, prefix=ENVIRONMENT_PREFIX)
                 raise SettingError(variable, "...", "there is no such setting", remedy)
         return found
+
+
+def _is_of_kubernetes(variable: str, value: str) -> bool:
+    """Whether Kubernetes sets this variable, for a Service of any name and its ports."""
+    return any(name.search(variable) and form.fullmatch(value) for name, form in _OF_KUBERNETES)
 
 
 def merged(sources: Iterable[Source]) -> dict[str, Given]:

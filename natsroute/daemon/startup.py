@@ -15,6 +15,7 @@ from natsroute.daemon.connections import Connections
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.settings import Settings
+from natsroute.daemon.subject_warnings import subject_warnings
 from natsroute.routes.route import PREFIX
 
 
@@ -143,3 +144,5 @@ class Startup:
                     entry=str(entry),
                     name=PREFIX + entry.subject,
                 )
+        for problem in subject_warnings(settings.subject_queue_group, routing.all_names):
+            self.log.warn("{prefix}{problem}", prefix=prefix, problem=problem)

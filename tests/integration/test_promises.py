@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from natsroute import Event, EventRoutes
+from twisted.application.service import MultiService
+
+from natsroute import Event, EventRoutes, NatsrouteService, Settings
 from tests.support.log_recorder import LogRecorder
 from tests.support.server_case import OneServerTestCase
 
@@ -40,3 +42,59 @@ class RouteTests(OneServerTestCase):
         await self.until(lambda: ended == [b"hello"])
         account = service.ledger().consumers[0]
         self.assertEqual((account.succeeded, account.failed, account.in_progress), (0, 1, 0))
+
+
+class OverlapTests(OneServerTestCase):
+    """The warnings at the start about subject_queue_groups that overlap"""
+
+    async def test_overlap(self) -> None:
+        """The server shares the messages of one group, whatever the subjects. Different groups get them twice."""
+        for entries, times in [
+            (["a.*:q", "a.b:q"], 1),
+            (["a.*:q", "a.b:r"], 2),
+            (["a.*:q", "a.b"], 2),
+            (["a.b", "a.b"], 2),
+        ]:
+            event_route, got = EventRoutes(), list[bytes]()
+            event_route("nats:a.b")(lambda event, got=got: got.append(event.data))
+            log = LogRecorder(self)
+            service = await self.connect_service(event_route, subject_queue_group=entries)
+            for number in range(20):
+                service.publish("a.b", b"%d" % number)
+            await service.flush()
+            await service.stopService()
+            self.assertEqual(len(got), 20 * times, entries)
+            self.assertEqual(len(log.matching("handled twice")), times - 1)
+            self.assertEqual(len(log.matching("goes to one of them")), 2 - times)
+
+
+class ApplicationTests(OneServerTestCase):
+    """docs/deployment.md"""
+
+    async def test_several_services(self) -> None:
+        """In one application they work, and their log lines differ."""
+        application, got = MultiService(), list[bytes]()
+        relay, show = EventRoutes(), EventRoutes()
+        relay("nats:in")(lambda event: event.publish("out", event.data))
+        show("nats:out")(lambda event: got.append(event.data))
+        log = LogRecorder(self)
+        services = [
+            NatsrouteService(Settings(nats_url=self.url, subject_queue_group=entry, **name), routes)
+            for entry, routes, name in (
+                ("in", relay, {}),
+                ("in:q", relay, {}),
+                ("out", show, {"client_name": "presence"}),
+            )
+        ]
+        for service in services:
+            service.setServiceParent(application)
+        application.startService()
+        self.addCleanup(application.stopService)
+        for service in services:
+            await service.ready()
+        await services[2].publish("in", b"hello")
+        await self.until(lambda: got == [b"hello"] * 2)
+        await application.stopService()
+        for name in ("", "natsroute-2: ", "presence: "):
+            self.assertEqual(len([line for line in log.lines() if line.startswith(f"{name}Publisher: ")]), 1)
+        self.assertEqual(len(log.matching("presence: consumer out: connected to")), 1)

@@ -73,6 +73,33 @@ class RunTests(TwistdTestCase):
             kill(program.process.pid, signal.SIGKILL)
             self.until(lambda server=server: not alive(server), program)
 
+    def test_relative_paths(self) -> None:
+        """They count from where the program was started, also if twistd changes the directory."""
+        (self.folder / "elsewhere").mkdir()
+        program = self.run_program("--rundir", "elsewhere", *EMBEDDED, "--event_routes", "routes.py")
+        self.wait_for("ARRIVED hello", program)
+        seed = self.folder / "seed"
+        seed.write_text("SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n", encoding="utf-8")
+        seed.chmod(0o600)
+        program = self.run_program(
+            "--rundir", "elsewhere", "natsroute", "--nkey_file", "seed", "--nats_url", "nats://127.0.0.1:1"
+        )
+        self.wait_for("Cannot use", program)
+        self.assertIn("refused", program.output())
+
+    def test_kubernetes(self) -> None:
+        """Variables of a Service named natsroute are no settings."""
+        program = self.run_program(
+            *EMBEDDED,
+            "--event_routes",
+            "routes.py",
+            NATSROUTE_SERVICE_HOST="10.0.0.1",
+            NATSROUTE_SERVICE_PORT_HTTP="80",
+            NATSROUTE_PORT="tcp://10.0.0.1:80",
+            NATSROUTE_PORT_80_TCP_ADDR="10.0.0.1",
+        )
+        self.wait_for("ARRIVED hello", program)
+
     def test_tac(self) -> None:
         """All settings come from the environment."""
         program = self.run_program(
@@ -160,9 +187,9 @@ class MistakeTests(TwistdTestCase):
             ("--subject_queue_group :g", r"subject_queue_group = ':g': .*empty.*Write SUBJECT:GROUP"),
             ("--subject_queue_group s:", r"subject_queue_group = 's:': .*empty.*Write SUBJECT:GROUP"),
             ("--num_publish_workers 0", r"num_publish_workers = '0': .*Give 1 or more"),
-            ("--event_routes missing.py", r"event_routes = 'missing.py': there is no such file"),
-            ("--event_routes bad.py", r"event_routes = 'bad.py': syntax error in line 1 of .*bad.py"),
-            ("--event_routes none.py", r"event_routes = 'none.py': there is no EventRoutes in it"),
+            ("--event_routes missing.py", r"event_routes = '/.*/missing.py': there is no such file"),
+            ("--event_routes bad.py", r"event_routes = '/.*/bad.py': syntax error in line 1 of .*bad.py"),
+            ("--event_routes none.py", r"event_routes = '/.*/none.py': there is no EventRoutes in it"),
             ("--event_routes routes.py --event_routes ./routes.py", r"two event routes 'nats:in'"),
             ("--event_callback os:sep", r"event_callback = 'os:sep': it cannot be called"),
             ("--event_callback nowhere:f", r"event_callback = 'nowhere:f': .*No module named 'nowhere'"),
@@ -172,8 +199,8 @@ class MistakeTests(TwistdTestCase):
             self.assertIn(f" (from {option}): ", error)
             self.assertRegex(error.replace(f" (from {option})", ""), message)
         self.assertRegex(self.fails("natsroute", "--subject_queue_group", "a b:g"), "white space")
-        error = self.fails("natsroute", "--no_such_option", "1")
-        self.assertRegex(error, r"option --no_such_option not recognized")
+        error = self.fails("natsroute", "--nats_ulr", "1")
+        self.assertRegex(error, r"option --nats_ulr not recognized. Did you mean --nats_url\?")
 
     def test_environment(self) -> None:
         tac = ("--python", str(ROOT / "natsroute.tac"))
