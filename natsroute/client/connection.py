@@ -322,7 +322,7 @@ class Connection(Service):
         if self._subscriptions.paused:
             protocol.pause()
         self._report(Change(ConnectionEvent.CONNECTED, server))
-        self._take_info(server, protocol.info)
+        self._on_info(server, protocol.info)
         reason = await protocol.closed
         self._let_go(protocol)
         self._servers.lost(server, self._reactor.seconds() - connected_at)
@@ -352,13 +352,13 @@ class Connection(Service):
             max_control_line=self._max_control_line,
             message_type=self._message_type,
             on_login=self._subscriptions.subscribe_at,
-            on_info=partial(self._take_info, server),
-            on_error=self._take_error,
+            on_info=partial(self._on_info, server),
+            on_error=self._on_error,
         )
 
     # -- what the server says -----------------------------------------------------------------------------------------
 
-    def _take_info(self, server: Server, info: Info) -> None:
+    def _on_info(self, server: Server, info: Info) -> None:
         protocol = self._connected
         if protocol is None:
             return
@@ -369,7 +369,7 @@ class Connection(Service):
             if self.state is State.LAME_DUCK:  # an observer may have stopped the connection
                 protocol.leave(reason)
 
-    def _take_error(self, error: ServerError) -> None:
+    def _on_error(self, error: ServerError) -> None:
         self._last_error = error
         if isinstance(error, PermissionsError):
             self._subscriptions.refuse(error)
