@@ -62,7 +62,7 @@ class KeyPairTests(SynchronousTestCase):
         self.assertEqual(key_pair(key.seed).public_key.decode(), key.public)
 
     def test_malformed(self) -> None:
-        """The error has the setting and the place that it is given, and not the seed."""
+        """The error names the setting and the file that it is given. It does not contain the seed."""
         for seed in ("", "SU", "SU" + "x" * 56, "s\u00fc" * 29, secret(Nkey().seed[:-1])):
             error = self.assertRaises(SettingError, key_pair, seed, "creds_file", "/a/file")
             self.assertEqual((error.setting, error.value), ("creds_file", "/a/file"))

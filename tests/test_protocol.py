@@ -37,7 +37,7 @@ class StateTests(ProtocolTestCase):
                 ProtocolState.AWAITING_INFO,
                 ProtocolState.LOGGING_IN,
                 ProtocolState.READY,
-                ProtocolState.LEAVING,
+                ProtocolState.LAME_DUCK,
                 ProtocolState.CLOSING,
                 ProtocolState.CLOSED,
             ],

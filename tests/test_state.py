@@ -49,11 +49,11 @@ starting TLS  lost      closed
 logging in    ready     ready
 logging in    close     closing
 logging in    lost      closed
-ready         leave     leaving
+ready         leave     lame duck
 ready         close     closing
 ready         lost      closed
-leaving       close     closing
-leaving       lost      closed
+lame duck     close     closing
+lame duck     lost      closed
 closing       lost      closed
 """
 
@@ -141,7 +141,7 @@ class ProtocolTests(TableTestCase):
     def test_questions(self) -> None:
         """Each state that is open is of the handshake, or behind it."""
         handshake = {ProtocolState.AWAITING_INFO, ProtocolState.STARTING_TLS, ProtocolState.LOGGING_IN}
-        established = {ProtocolState.READY, ProtocolState.LEAVING}
+        established = {ProtocolState.READY, ProtocolState.LAME_DUCK}
         self.assertEqual({state for state in ProtocolState if state.is_handshake}, handshake)
         self.assertEqual({state for state in ProtocolState if state.is_established}, established)
         self.assertEqual({state for state in ProtocolState if state.is_open}, handshake | established)

@@ -200,7 +200,7 @@ class RegistryTests(SynchronousTestCase):
         self.assertEqual(self.written, b"SUB a 1\r\nPING\r\n")
 
     def test_paused_by_two(self) -> None:
-        """Reading resumes when both have room again."""
+        """Reading resumes when neither has too many pending messages."""
         self.answers = [Deferred(), Deferred()]
         busy = list(self.answers)
         self.add(messages=0)
@@ -214,7 +214,7 @@ class RegistryTests(SynchronousTestCase):
         self.assertEqual((link.transport.producerState, self.subscriptions.paused), ("producing", False))
 
     def test_unsubscribed_while_paused(self) -> None:
-        """It no longer keeps reading from resuming."""
+        """Reading resumes."""
         self.answers = [Deferred()]
         subscription = self.add(messages=0)
         link = self.connect()

@@ -62,7 +62,8 @@ class Connection(Service):
     :param reactor: the clock, and what connects.
     :param servers: chooses the next server. Each connection needs a pool of its own.
     :param client_name: the name that the server's monitoring shows.
-    :param credentials: called before each attempt, for servers whose URL has no credentials.
+    :param credentials: called before each attempt to a server whose URL has no credentials. Returns the credentials, or
+        an awaitable of them.
     :param tls: files and options of TLS.
     :param require_tls: whether a server without TLS is refused, even if its URL does not ask for TLS.
     :param timing: timeouts, in seconds.
@@ -279,7 +280,7 @@ class Connection(Service):
             self._report(Change(ConnectionEvent.DISCONNECTED, server, fault))
 
     async def _connect(self, server: Server) -> NatsProtocol | None:
-        """Give a protocol that is ready; or None, after observers were told why there is none."""
+        """Connect and log in. Returns None if that failed, when the failure has been reported."""
         protocol: NatsProtocol | None = None
         try:
             if self._require_tls and server.scheme == "ws":

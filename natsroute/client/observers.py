@@ -1,4 +1,4 @@
-"""Callables that are told of something, each in turn."""
+"""Notifies several callables, one after the other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Observers(Generic[T]):
-    """Tells each observer the same, in the order in which they were added. One that raises does not stop the others."""
+    """Notifies each observer, in the order in which they were added. One that raises does not stop the others."""
 
     log = Logger()
 

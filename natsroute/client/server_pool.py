@@ -43,9 +43,9 @@ class Backoff:
         """Seconds to wait after ``refusals`` refused logins; at least one."""
         return self._doubled(self.login_wait, self.login_max_wait, refusals, chance)
 
-    def _doubled(self, first: float, most: float, times: int, chance: Callable[[], float]) -> float:
+    def _doubled(self, first: float, limit: float, times: int, chance: Callable[[], float]) -> float:
         # The exponent has a limit: it would overflow in an outage of weeks.
-        return min(first * 2.0 ** min(times - 1, 32), most) + self.jitter * chance()
+        return min(first * 2.0 ** min(times - 1, 32), limit) + self.jitter * chance()
 
 
 @attrs.define(eq=False)

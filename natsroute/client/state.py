@@ -28,7 +28,7 @@ class ConnectionEvent(enum.Enum):
     """
     What happens to a connection.
 
-    Observers are told of CONNECTED, LAME_DUCK, DISCONNECTED, CONNECT_FAILED and CLOSED, each in a
+    Observers are notified of CONNECTED, LAME_DUCK, DISCONNECTED, CONNECT_FAILED and CLOSED, each in a
     :class:`~natsroute.client.status.Change`.
     """
 
@@ -140,16 +140,16 @@ class ProtocolState(enum.Enum):
     How far a protocol is.
 
     AWAITING_INFO: the server has not said anything. STARTING_TLS: its INFO asks for TLS. LOGGING_IN: CONNECT and the
-    subscriptions are written, and not confirmed yet. READY: the handshake is done. LEAVING: the subscriptions are
-    ended, and what is on its way for them is still taken. CLOSING: this side has ended the connection. CLOSED: the
-    transport is gone.
+    subscriptions are written, and not confirmed yet. READY: the handshake is done. LAME_DUCK: it leaves the server: its
+    subscriptions are ended, and messages that are on their way are still taken. CLOSING: this side has ended the
+    connection. CLOSED: the transport is gone.
     """
 
     AWAITING_INFO = "awaiting INFO"
     STARTING_TLS = "starting TLS"
     LOGGING_IN = "logging in"
     READY = "ready"
-    LEAVING = "leaving"
+    LAME_DUCK = "lame duck"
     CLOSING = "closing"
     CLOSED = "closed"
 
@@ -170,7 +170,7 @@ class ProtocolState(enum.Enum):
     @cached_property
     def is_established(self) -> bool:
         """Whether the handshake is done, and the connection has not ended since."""
-        return self in (ProtocolState.READY, ProtocolState.LEAVING)
+        return self in (ProtocolState.READY, ProtocolState.LAME_DUCK)
 
     @cached_property
     def is_open(self) -> bool:
@@ -197,11 +197,11 @@ PROTOCOL_TRANSITIONS: Mapping[ProtocolState, Mapping[ProtocolEvent, ProtocolStat
         ProtocolEvent.LOST: ProtocolState.CLOSED,
     },
     ProtocolState.READY: {
-        ProtocolEvent.LEAVE: ProtocolState.LEAVING,
+        ProtocolEvent.LEAVE: ProtocolState.LAME_DUCK,
         ProtocolEvent.CLOSE: ProtocolState.CLOSING,
         ProtocolEvent.LOST: ProtocolState.CLOSED,
     },
-    ProtocolState.LEAVING: {
+    ProtocolState.LAME_DUCK: {
         ProtocolEvent.CLOSE: ProtocolState.CLOSING,
         ProtocolEvent.LOST: ProtocolState.CLOSED,
     },

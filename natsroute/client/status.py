@@ -12,7 +12,7 @@ from natsroute.errors import ServerError
 @attrs.frozen
 class Change:
     """
-    A change that the observers of a connection are told of.
+    A change that the observers of a connection are notified of.
 
     :ivar event: CONNECTED: a server has accepted the login and read the subscriptions. LAME_DUCK: the server shuts down
         soon, and the connection moves to another one. DISCONNECTED: a server that was connected is no longer.
