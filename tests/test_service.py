@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Application, IServiceCollection
+from twisted.internet.defer import CancelledError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -123,4 +124,19 @@ class ServiceTests(SynchronousTestCase):
         self.reactor.advance(0)
         self.reactor.advance(0)
         self.assertEqual((service.running, len(service.connections)), (0, 2))
+        stopped.addErrback(lambda _: None)
+
+    def test_ready_and_stopped(self) -> None:
+        """Whoever waits for a start that will not come waits no longer."""
+        service = self.service()
+        early = service.ready()
+        service.stopService()
+        self.failureResultOf(early, CancelledError)
+        service.startService()
+        stopped = service.stopService()
+        service.startService()
+        ready = service.ready()
+        self.assertNoResult(ready)
+        service.stopService()
+        self.failureResultOf(ready, CancelledError)
         stopped.addErrback(lambda _: None)

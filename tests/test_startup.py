@@ -130,7 +130,9 @@ class StartupTests(SynchronousTestCase):
         ready = startup.ready()
         hooks.errback(ValueError("no database"))
         self.assertEqual([failure.type for failure in self.failed], [ValueError])
-        self.failureResultOf(ready, ValueError)
+        startup.cancel()
+        for one in (ready, startup.ready(), startup.ready()):  # also who asks later learns it
+            self.failureResultOf(one, ValueError)
         self.assertEqual(self.steps, ["start publisher's"])
 
     def test_cancelled_during_hooks(self) -> None:

@@ -232,6 +232,7 @@ class NatsrouteService(Service):
             cancel it only ends the wait: the service stops all the same.
         """
         super().stopService()
+        self._startup.cancel()
         return self._lifecycle.stop()
 
     def skip_drain(self) -> None:
@@ -269,7 +270,6 @@ class NatsrouteService(Service):
             self._exit_code.fail()
 
     def _end(self) -> Deferred[None]:
-        self._startup.cancel()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:

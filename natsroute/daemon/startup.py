@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -53,10 +53,12 @@ class Startup:
         self._running: Deferred[None] = succeed(None)
         self._waiting: list[Deferred[None]] = []
         self._is_ready = False
+        self._failure: Failure | None = None
 
     def begin(self) -> None:
         """Start everything."""
         self._is_ready = False
+        self._failure = None
         self._running = Deferred.fromCoroutine(self._run())
         self._running.addErrback(self._failed)
 
@@ -76,6 +78,8 @@ class Startup:
         """
         if self._is_ready:
             return succeed(None)
+        if self._failure is not None:
+            return fail(self._failure)
         waiting: Deferred[None] = Deferred(self._waiting.remove)
         self._waiting.append(waiting)
         return waiting
@@ -102,6 +106,7 @@ class Startup:
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError) is None:
+            self._failure = failure
             self._tell_waiting(failure)
             self._on_failed(failure)
 
