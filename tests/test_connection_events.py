@@ -10,7 +10,7 @@ from natsroute import Event, EventRoutes
 from natsroute.client.connection import Connection
 from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import Server
-from natsroute.daemon.connection_events import ConnectionEvents
+from natsroute.daemon.connection_events import MAX_HELD, ConnectionEvents
 from natsroute.errors import AuthorizationError, PendingLimitError, ServerError, SlowConsumerError
 from natsroute.routes.calls import CallsInFlight
 from natsroute.routes.runner import ConnectionRunner, RunnerContext
@@ -100,3 +100,23 @@ class ConnectionEventsTests(SynchronousTestCase):
         self.network.link.shake_hands()
         [counters] = self.connection_events.route_counters
         self.assertEqual((counters.route, counters.succeeded), ("nats:connected", 1))
+
+    def test_hold(self) -> None:
+        """Events wait while on_start hooks run, the last hundred of them. Then their routes run in order."""
+        self.connection_events.hold()
+        self.network.link.shake_hands()
+        self.connection_events.hold()
+        self.assertEqual(self.events, [])
+        self.network.link.lose()
+        self.connection_events.release()
+        self.assertEqual([name for name, _, _ in self.events], ["nats:connected", "nats:disconnected"])
+        self.connection_events.release()
+        self.events.clear()
+        self.connection_events.hold()
+        errors = [PendingLimitError("a", "q", number, 1, "pause") for number in range(MAX_HELD + 1)]
+        for error in errors:
+            self.connection_events.on_overflow(error)
+        self.connection_events.release()
+        self.assertEqual([error for _, _, error in self.events], errors[1:])
+        self.connection_events.on_overflow(errors[0])
+        self.assertEqual(self.events[-1], ("nats:slow_consumer", "", errors[0]))

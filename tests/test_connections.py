@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
 from natsroute.client.auth import Credentials
 from natsroute.client.servers import Server
+from natsroute.client.state import ConnectionEvent, State
+from natsroute.client.status import Change
 from natsroute.daemon import connections
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connections import Connections
@@ -25,7 +28,9 @@ class MemoryConnection:
         self.options = options
         self.running = False
         self.observers: list[Callable[..., object]] = []
-        self.observe = self.observe_errors = self.observers.append
+        self.observe = self.observers.append
+        self.error_observers: list[Callable[..., object]] = []
+        self.observe_errors = self.error_observers.append
 
     def startService(self) -> None:
         self.running = True
@@ -52,7 +57,7 @@ class ConnectionsTests(SynchronousTestCase):
         self.assertEqual(built.all, both)
         self.assertEqual([one.options["client_name"] for one in both], ["me publish worker 1", "me consumer a:q"])
         self.assertIsNot(both[0].servers, both[1].servers)
-        self.assertEqual([len(one.observers) for one in both], [3, 3])
+        self.assertEqual([(len(one.observers), len(one.error_observers)) for one in both], [(2, 1)] * 2)
         for one in both:
             self.assertEqual((one.options["require_tls"], one.options["timing"].ping_interval), (True, 3.0))
             self.assertEqual(one.servers.next(0.0)[0], Server("b"))
@@ -86,6 +91,48 @@ class ConnectionsTests(SynchronousTestCase):
         built = self.connections()
         built.new("one")
         self.assertFalse(built.connected)
+
+    def test_some_first(self) -> None:
+        """Some are started before the others, and each once."""
+        built, both = self.memory_connections()
+        built.start(both[:1])
+        self.assertEqual([one.running for one in both], [True, False])
+        both[0].startService = None  # not called again
+        built.start()
+        self.assertEqual([one.running for one in both], [True, True])
+
+    def test_when_connected(self) -> None:
+        """It fires when all that it is about are connected at the same time."""
+        built, both = self.memory_connections()
+
+        def change(one: Any, state: State) -> None:
+            one.state = state
+            for observer in one.observers:
+                observer(Change(ConnectionEvent.CLOSED))
+
+        for one in both:
+            one.state = State.CLOSED
+        first, everything, cancelled = built.when_connected(both[:1]), built.when_connected(), built.when_connected()
+        cancelled.cancel()
+        self.failureResultOf(cancelled, CancelledError)
+        change(both[0], State.CONNECTED)
+        self.successResultOf(first)
+        change(both[0], State.WAITING)
+        change(both[1], State.CONNECTED)
+        self.assertNoResult(everything)
+        change(both[0], State.CONNECTED)
+        for fired in (everything, built.when_connected(), built.when_connected(both[1:])):
+            self.successResultOf(fired)
+        change(both[0], State.WAITING)
+        self.assertNoResult(built.when_connected())
+
+    def test_named(self) -> None:
+        """In the order in which they were built, also where two have the same purpose."""
+        built, both = self.memory_connections()
+        built.new("consumer a:q")
+        self.assertEqual([name for name, _ in built.named], ["publish worker 1", "consumer a:q", "consumer a:q"])
+        self.assertEqual([one for _, one in built.named], built.all)
+        self.assertEqual(built.all[:2], both)
 
     def test_what_cannot_be_used(self) -> None:
         """It is found before any connection is made."""

@@ -213,3 +213,30 @@ class ShutdownTests(OneServerTestCase):
         await self.until(lambda: log.matching("Publisher: "))
         self.assertEqual((ended, log.lines("critical")), ([b"1"], []))
         self.assert_exact(service, 0, 1, 0, 0)
+
+    async def test_skip_drain(self) -> None:
+        """It ends the wait for routes, and not the wait for confirmations."""
+        event_route, hanging = EventRoutes(), []
+
+        @event_route("nats:in")
+        async def hang(event: Event) -> None:
+            hanging.append(event)
+            await Deferred()
+
+        service = await self.connect_service(event_route, subject_queue_group=["in"], drain_timeout=60.0)
+        await service.publish("in", b"1")
+        await self.until(lambda: hanging)
+        log = LogRecorder(self)
+        stopping = service.stopService()
+        await deferLater(self.reactor, 0.1)
+        self.server.pause()
+        published = [service.publish("out", b"%d" % number) for number in range(100)]
+        before = self.reactor.seconds()
+        service.skip_drain()
+        self.reactor.callLater(0.5, self.server.resume)
+        await stopping
+        self.assertGreater(self.reactor.seconds() - before, 0.4)
+        self.assertLess(self.reactor.seconds() - before, 4.0)
+        await gatherResults(published)
+        self.assertEqual(service.publisher.account().confirmed, 101)
+        self.assertEqual(len(log.matching("not fully handled: 1; subjects: in")), 1)
