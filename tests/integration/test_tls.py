@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.task import deferLater
@@ -235,9 +236,10 @@ class TlsSettingsTests(TlsTestCase):
     """What is checked at the start."""
 
     def test_rules_of_the_nats_module(self) -> None:
+        path = str(Path("x").absolute())
         for settings, problem in (
-            ({"tls_ca_file": "x"}, "tls_ca_file = 'x': tls is 0"),
-            ({"tls_cert_file": "x", "tls_key_file": "y"}, "tls_cert_file = 'x': tls is 0"),
+            ({"tls_ca_file": "x"}, f"tls_ca_file = {path!r}: tls is 0"),
+            ({"tls_cert_file": "x", "tls_key_file": "y"}, f"tls_cert_file = {path!r}: tls is 0"),
             ({"tls_expected_hostname": "x"}, "tls_expected_hostname = 'x': tls is 0"),
             ({"tls_first": 1}, "tls is 0"),
             ({"tls": 1, "tls_cert_file": "x"}, "there is no tls_key_file"),
