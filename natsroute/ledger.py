@@ -36,6 +36,7 @@ class RouteCounters:
         service stopped are among them.
     :ivar retried: retries after a failed call.
     :ivar dead_lettered: of the failed calls, those whose message was published to a dead-letter subject.
+    :ivar not_dead_lettered: of the failed calls, those whose message should have been, and could not. The log says why.
     """
 
     route: str
@@ -45,6 +46,7 @@ class RouteCounters:
     failed: int = 0
     retried: int = 0
     dead_lettered: int = 0
+    not_dead_lettered: int = 0
 
     @property
     def in_progress(self) -> int:
@@ -102,6 +104,11 @@ class ConsumerAccount:
     def dead_lettered(self) -> int:
         """Of the failed messages, those that were published to a dead-letter subject."""
         return self.routes.dead_lettered
+
+    @property
+    def not_dead_lettered(self) -> int:
+        """Of the failed messages, those that could not be published to a dead-letter subject."""
+        return self.routes.not_dead_lettered
 
     @property
     def in_progress(self) -> int:

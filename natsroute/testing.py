@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import attrs
-from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from natsroute import payloads
@@ -30,6 +30,7 @@ from natsroute.publishing.publisher import check_policy, with_id
 from natsroute.routes.event import Event, EventContext, Publish, RouteFunction
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import HookRunner
+from natsroute.routes.results import call_deferred
 from natsroute.routes.route import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER, Route
 from natsroute.routes.table import RouteTable
 from natsroute.wire.encoder import encode_pub
@@ -140,7 +141,7 @@ class RouteTester:
         reply_to = None if reply is None else reply.encode("utf-8", "surrogateescape")
         context = self._context(route, queue_group)
         event = Event.of_message(context, Address(subject, 1), payloads.to_bytes(payload), block, reply_to)
-        return maybeDeferred(route.wrapped(self._call_here), event)
+        return call_deferred(route.wrapped(self._call_here), event)
 
     def connected(self, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:
         """Run ``nats:connected``. See :meth:`deliver` for the Deferred; the other connection events have the same."""
@@ -165,7 +166,7 @@ class RouteTester:
         if route is None:
             return fail(RouteError(f"there is no event route {name!r}"))
         event = Event.of_connection(self._context(route, None, server, error))
-        return maybeDeferred(route.wrapped(self._call_here), event)
+        return call_deferred(route.wrapped(self._call_here), event)
 
     def _context(
         self, route: Route, queue_group: str | None, server: str | None = None, error: NatsrouteError | None = None
@@ -174,7 +175,7 @@ class RouteTester:
 
     def _call_here(self, function: RouteFunction, event: Event) -> Deferred[object]:
         """Call a function that production calls in a thread."""
-        return maybeDeferred(function, event)
+        return call_deferred(function, event)
 
     def _publish(
         self,

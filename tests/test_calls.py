@@ -78,6 +78,40 @@ class CallsTests(CallsTestCase):
         self.assertIs(self.call(lambda event: sys.exit(1), an_event()), None)
         self.assertEqual((self.counters.failed, len(self.flushLoggedErrors(SystemExit))), (1, 1))
 
+    def test_sys_exit_without_an_error(self) -> None:
+        """It ends the call well, as in KEMI."""
+
+        async def leaving(event: Event) -> None:
+            sys.exit()
+
+        routes: list[Any] = [lambda event: sys.exit(), lambda event: sys.exit(0), leaving]
+        for route in routes:
+            self.assertIs(self.call(route, an_event()), None)
+        self.assertEqual((self.counts(), self.log.events), ((3, 0, 0), []))
+
+    def test_errors_that_are_not_exceptions(self) -> None:
+        """They are about the call, like any other. Only signals end the process, and those raise nothing here."""
+        for error in (GeneratorExit, KeyboardInterrupt, BaseException):
+
+            def raising(event: Event, error: type[BaseException] = error) -> None:
+                raise error
+
+            async def raising_later(event: Event, error: type[BaseException] = error) -> None:
+                raise error
+
+            routes: list[Any] = [raising, raising_later, lambda event, error=error: fail(error())]
+            for route in routes:
+                self.assertIs(self.call(route, an_event()), None)
+            self.assertEqual(len(self.flushLoggedErrors(error)), 3)
+        self.assertEqual(self.counts(), (0, 9, 0))
+
+    def test_a_result_that_has_not_run(self) -> None:
+        """The call fails: counting it as succeeded would hide that the route does nothing."""
+        self.assertIs(self.call(lambda event: (number for number in [1]), an_event()), None)
+        self.assertEqual(self.counts(), (0, 1, 0))
+        [line] = self.log.lines("error")
+        self.assertIn("failed on a message to 'a.b': it returned an object of type generator, which has not run", line)
+
     def test_cancelled_errors(self) -> None:
         """If nobody cancelled the call, they are errors like any other. asyncio's is not an Exception."""
         for error in (CancelledError, asyncio.CancelledError):

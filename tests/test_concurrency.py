@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute import Event
+from natsroute import Event, EventRoutes
 from natsroute.ledger import RouteCounters
 from natsroute.routes.calls import Calls
 from natsroute.routes.concurrency import BACKLOG_PER_KEY, KeyedCalls, calls_of
 from natsroute.routes.event import EventContext
 from natsroute.routes.in_flight import CallsInFlight
+from natsroute.routes.middleware.retry import retry
 from natsroute.routes.route import Route
 from natsroute.wire.frames import Address
 
@@ -38,7 +39,7 @@ class ConcurrencyTestCase(SynchronousTestCase):
         return self.calls_of(Route("nats:a", self.route, **options))
 
     def calls_of(self, route: Route) -> Calls:
-        return calls_of(route, route.function, self.counters, self.in_flight)
+        return calls_of(route, lambda function, event: maybeDeferred(function, event), self.counters, self.in_flight)
 
     def call(self, calls: Calls, data: bytes) -> Deferred[None] | None:
         self.counters.routed += 1
@@ -169,6 +170,60 @@ class KeyedTests(ConcurrencyTestCase):
             self.assertIs(self.call(calls, b"x"), None)
         self.assertEqual((self.started, self.counters.failed), ([], 3))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, asyncio.CancelledError, TypeError)), 3)
+
+    def test_a_key_function_that_fails_is_an_error_of_the_route(self) -> None:
+        """It passes through the middleware: here it is tried again, and then has a dead letter."""
+        published: list[Any] = []
+
+        def publish(*message: Any, **how: Any) -> Deferred[None]:
+            published.append(message)
+            return succeed(None)
+
+        keys: list[Any] = [ZeroDivisionError(), ZeroDivisionError(), ZeroDivisionError(), ZeroDivisionError(), "key"]
+
+        def key(event: Event) -> str:
+            result = keys.pop(0)
+            if isinstance(result, Exception):
+                raise result
+            return str(result)
+
+        clock = Clock()
+        self.context = EventContext(publish, clock, self.counters)
+        event_route = EventRoutes()
+        event_route("nats:a", key=key, retries=1, dead_letter="dead", concurrency=2)(self.route)
+        [route] = event_route
+        calls = self.calls_of(route)
+        self.assertIs(self.call(calls, b"1"), None)
+        clock.advance(0.1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual((self.started, self.counters.failed, self.counters.dead_lettered), ([], 1, 1))
+        self.assertEqual(published[0][:2], ("dead", b"1"))
+        self.assertEqual(published[0][3]["Natsroute-Error"], "ZeroDivisionError: ")
+        self.assertIs(self.call(calls, b"2"), None)
+        clock.advance(0.1)
+        self.assertEqual(self.started, [b"2"], "the key was found at the second attempt")
+
+    def test_calls_without_a_key_are_limited_too(self) -> None:
+        """While one is tried again, it takes the place of a key."""
+        clock = Clock()
+        self.context = EventContext(lambda *message, **how: Deferred(), clock, self.counters)
+        calls = self.calls(key=lambda event: 1 // 0, concurrency=2, middleware=(retry(1),))
+        self.assertIs(self.call(calls, b"1"), None)
+        full = self.call(calls, b"2")
+        assert full is not None
+        self.assertNoResult(full)
+        clock.advance(0.1)
+        self.successResultOf(full)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
+    def test_a_key_function_that_raises_anything(self) -> None:
+        """Also what is not an Exception."""
+
+        def key(event: Event) -> str:
+            raise GeneratorExit
+
+        self.assertIs(self.call(self.calls(key=key), b"x"), None)
+        self.assertEqual((self.counters.failed, len(self.flushLoggedErrors(GeneratorExit))), (1, 1))
 
 
 class StopTests(ConcurrencyTestCase):

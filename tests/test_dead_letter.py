@@ -12,7 +12,8 @@ from natsroute import Event
 from natsroute.errors import DecodeError, PayloadTooLargeError, PublishBufferFullError, RouteError
 from natsroute.ledger import RouteCounters
 from natsroute.routes.event import EventContext
-from natsroute.routes.middleware.dead_letter import DEAD_LETTER_HEADERS, dead_letter
+from natsroute.routes.middleware.dead_letter import BARE_REPLY, DEAD_LETTER_HEADERS, dead_letter
+from natsroute.routes.middleware.deduplicate import deduplicate
 from natsroute.testing import Published
 from natsroute.wire.frames import Address
 from tests.support.log_recorder import LogRecorder
@@ -120,6 +121,76 @@ class DeadLetterTests(MiddlewareTestCase):
         self.failureResultOf(tester.deliver("a", headers={"A": "b"}), ValueError)
         self.assertEqual([sorted(headers) for headers in sent][1], sorted(DEAD_LETTER_HEADERS))
         self.assertEqual(self.counters.dead_lettered, 1)
+
+    def test_headers_give_way(self) -> None:
+        """Step by step, until the dead letter is within the server's max_payload."""
+        sent: list[Any] = []
+
+        def publish(subject: str, data: bytes, reply: str | None, headers: Any, **how: Any) -> Deferred[None]:
+            sent.append((reply, sorted(headers or ())))
+            return fail(PayloadTooLargeError(2, 1)) if headers else succeed(None)
+
+        self.results = [ValueError()]
+        tester = self.make(dead_letter="dead")
+        self.patch(tester, "_publish", publish)
+        self.failureResultOf(tester.deliver("a", headers={"A": "b"}), ValueError)
+        self.assertEqual(
+            sent,
+            [
+                (None, sorted(["A", *DEAD_LETTER_HEADERS])),
+                (None, sorted(DEAD_LETTER_HEADERS)),
+                (None, ["Natsroute-Attempts", "Natsroute-Route", "Natsroute-Subject"]),
+                (None, ["Natsroute-Route"]),
+                (BARE_REPLY, []),
+            ],
+        )
+        self.assertEqual((self.counters.dead_lettered, self.counters.not_dead_lettered), (1, 0))
+
+    def test_a_dead_letter_without_headers(self) -> None:
+        """It is known by its reply subject, and not dead-lettered again."""
+        self.results = [ValueError()]
+        tester = self.make(dead_letter="dead")
+        self.failureResultOf(tester.deliver("a", reply=BARE_REPLY), ValueError)
+        self.assertEqual((tester.published, self.counters.not_dead_lettered), ([], 1))
+
+    def test_much_too_large(self) -> None:
+        """A message that the server does not take even without headers is counted and logged."""
+        log = LogRecorder(self)
+        self.results = [ValueError()]
+        tester = self.make(dead_letter="dead")
+        self.patch(tester, "_publish", lambda *message, **how: fail(PayloadTooLargeError(2, 1)))
+        self.failureResultOf(tester.deliver("a"), ValueError)
+        self.assertEqual((self.counters.dead_lettered, self.counters.not_dead_lettered), (0, 1))
+        [line] = log.lines("error")
+        self.assertIn("was not published: the message has 2 bytes; the server's max_payload is 1", line)
+
+    def test_an_error_without_a_text(self) -> None:
+        """It is named by its type."""
+
+        class NoTextError(Exception):
+            def __str__(self) -> str:
+                raise ZeroDivisionError
+
+        self.results = [NoTextError()]
+        tester = self.make(dead_letter="dead")
+        self.failureResultOf(tester.deliver("a"), NoTextError)
+        [letter] = tester.published
+        assert letter.headers is not None
+        self.assertEqual(letter.headers["Natsroute-Error"], "NoTextError")
+
+    def test_errors_that_are_not_exceptions(self) -> None:
+        for error in (GeneratorExit(), KeyboardInterrupt(), SystemExit(1)):
+            self.results = [error]
+            tester = self.make(dead_letter="dead")
+            self.failureResultOf(tester.deliver("a"), type(error))
+            self.assertEqual(len(tester.published), 1)
+
+    def test_middleware_that_fails(self) -> None:
+        """Whatever fails, the message has its dead letter: here the key of deduplicate()."""
+        tester = self.make(deduplicate(key=lambda event: 1 // 0), dead_letter="dead")
+        ended = tester.deliver("a")
+        self.failureResultOf(ended, ZeroDivisionError)
+        self.assertEqual(len(tester.published), 1)
 
     def test_a_connection_event(self) -> None:
         """There is no message that could be published."""

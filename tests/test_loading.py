@@ -85,6 +85,10 @@ class RoutesTests(LoadingTestCase):
             ("exits.py", "raise SystemExit(3)\n", "SystemExit: 3"),
             ("twice.py", ROUTES.format(name="a") + ROUTES[ROUTES.index("@") :].format(name="a"), "two event routes"),
             ("name.py", ROUTES.format(name="a b"), "white space"),
+            ("line.py", "from natsroute.middleware import retry\n\nretry(0)\n", "(line 3 of"),
+            ("option.py", ROUTES.format(name="a").replace('"nats:a"', '"nats:a", timeout=0'), "(line 5 of"),
+            ("uncalled.py", ROUTES.format(name="a").replace('("nats:a")', ""), "Write @event_route('nats:SUBJECT')"),
+            ("parameters.py", ROUTES.format(name="a").replace("(event)", "()"), "(line 5 of"),
         ]:
             path = self.write(name, text)
             error = self.assertRaises(SettingError, load_routes, [path])
@@ -119,6 +123,8 @@ class CallbackTests(LoadingTestCase):
             ("no_such_module:f", "No module named"),
             ("os:no_such_function", "there is no 'no_such_function' in os"),
             ("os:sep", "cannot be called"),
+            ("shutil:copyfile", "it is called with one argument, the event"),
+            ("os:walk", "is a generator function"),
         ]:
             error = self.assertRaises(SettingError, load_callback, name)
             self.assertEqual((error.setting, error.value), ("event_callback", name))

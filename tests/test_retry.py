@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
@@ -10,7 +11,7 @@ from natsroute.errors import DecodeError, RouteError, RouteTimeoutError
 from natsroute.middleware import retry, timeout
 from natsroute.testing import RouteTester
 from tests.support.log_recorder import LogRecorder
-from tests.support.route_cases import MiddlewareTestCase
+from tests.support.route_cases import MiddlewareTestCase, an_event
 
 
 class RetryTests(MiddlewareTestCase):
@@ -71,7 +72,14 @@ class RetryTests(MiddlewareTestCase):
             inner.cancel()
             await inner
 
-        for own in (waiting(), CancelledError(), asyncio.CancelledError(), fail(asyncio.CancelledError())):
+        for own in (
+            waiting(),
+            CancelledError(),
+            asyncio.CancelledError(),
+            fail(asyncio.CancelledError()),
+            GeneratorExit(),
+            SystemExit(1),
+        ):
             self.results = [own, succeed(5)]
             tester = self.make(retries=1)
             ended = tester.deliver("a")
@@ -127,13 +135,13 @@ class RetryTests(MiddlewareTestCase):
         self.assertEqual(self.successResultOf(ended), 5)
 
     def test_within_a_timeout(self) -> None:
-        """A timeout around all attempts ends them, without a dead letter."""
+        """A timeout around all attempts ends them. The dead letter is outside of it."""
         self.results = [Deferred()]
         tester = self.make(timeout(5.0), retries=3, dead_letter="dead")
         ended = tester.deliver("a")
         tester.clock.advance(5)
         self.failureResultOf(ended, RouteTimeoutError)
-        self.assert_no_retry(tester)
+        self.assertEqual((len(self.events), tester.clock.getDelayedCalls(), len(tester.published)), (1, [], 1))
 
     def test_after_a_timeout(self) -> None:
         """Each attempt has its own timeout."""
@@ -143,6 +151,35 @@ class RetryTests(MiddlewareTestCase):
         tester.clock.advance(5)
         tester.clock.advance(0.1)
         self.successResultOf(ended)
+
+    def test_sys_exit(self) -> None:
+        """Without an error code it ends the call, which has not failed."""
+        self.results = [SystemExit(), SystemExit(0)]
+        tester = self.make(retries=3, dead_letter="dead")
+        self.failureResultOf(tester.deliver("a"), SystemExit)
+        self.assert_no_retry(tester)
+
+    def test_an_error_without_a_text(self) -> None:
+        """The log names its type."""
+
+        class NoTextError(Exception):
+            def __str__(self) -> str:
+                raise ZeroDivisionError
+
+        log = LogRecorder(self)
+        self.results = [NoTextError()]
+        self.make(retries=1).deliver("a")
+        [line] = log.lines("warn")
+        self.assertIn("attempt 1 on a message to 'a' failed: NoTextError; retrying in 0.1 s", line)
+
+    def test_a_coroutine_that_nobody_holds(self) -> None:
+        """Python closes it. That is not an error of the call, which is not repeated."""
+        running: Deferred[None] = Deferred()
+        self.results = [running]
+        call: Any = retry(3)(self.route)(an_event())
+        call.send(None)
+        call.close()
+        self.assertEqual(len(self.events), 1)
 
     def test_arguments(self) -> None:
         """Each mistake is named."""

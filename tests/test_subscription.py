@@ -84,6 +84,23 @@ class SubscriptionTests(SynchronousTestCase):
         self.assertEqual(self.got, [b"1", b"2"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
+    def test_a_receiver_that_raises_anything(self) -> None:
+        """What is not an Exception is logged as well, and the messages behind it are not lost."""
+
+        def raising(msg: Msg) -> Deferred[None]:
+            self.got.append(msg.data)
+            if msg.data == b"1":
+                return busy
+            raise GeneratorExit
+
+        busy: Deferred[None] = Deferred()
+        subscription = Subscription(self.owner, 1, "a", None, raising, PendingLimits())
+        self.deliver(subscription, b"1", b"2", b"3")
+        busy.callback(None)
+        self.deliver(subscription, b"4", b"5")
+        self.assertEqual(self.got, [b"1", b"2", b"3", b"4", b"5"])
+        self.assertEqual(len(self.flushLoggedErrors(GeneratorExit)), 4)
+
     def test_many_deferreds_that_have_fired(self) -> None:
         """They do not deepen the stack."""
         busy: Deferred[None] = Deferred()

@@ -126,7 +126,7 @@ class Subscription:
         # The same as _hand_over(), without the call: nearly every message comes this way.
         try:
             busy = self._on_msg(msg)
-        except Exception:
+        except BaseException:  # the rest of the chunk must not be lost
             self._receiver_raised(msg)
             return
         if busy is not None:
@@ -207,7 +207,7 @@ class Subscription:
     def _hand_over(self, msg: Msg) -> None:
         try:
             busy = self._on_msg(msg)
-        except Exception:
+        except BaseException:  # the rest of the chunk must not be lost
             self._receiver_raised(msg)
             return
         if busy is not None:

@@ -15,6 +15,9 @@ from natsroute.daemon.fields import names_file
 from natsroute.errors import RouteError, SettingError
 from natsroute.routes.event import RouteFunction
 from natsroute.routes.event_routes import EventRoutes
+from natsroute.routes.signatures import check_function
+
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
 def load_routes(names: Sequence[str], own: Iterable[EventRoutes] = ()) -> EventRoutes:
@@ -67,6 +70,10 @@ def load_callback(name: str) -> RouteFunction:
             raise SettingError("event_callback", name, f"there is no {path!r} in {module_name}", remedy) from None
     if not callable(found):
         raise SettingError("event_callback", name, "it cannot be called", "Name a function")
+    try:
+        check_function(found, "the event")
+    except RouteError as error:
+        raise SettingError("event_callback", name, str(error), "Fix the function") from None
     return found
 
 
@@ -106,6 +113,12 @@ def _guarded(setting: str, name: str, load: Callable[[], ModuleType]) -> ModuleT
         problem = f"syntax error in line {error.lineno} of {error.filename}: {error.msg}"
         raise SettingError(setting, name, problem, "Fix that line") from None
     except (Exception, SystemExit) as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
+        where = _own_line(error)
         problem = f"{type(error).__name__}: {error} (line {where.lineno} of {where.filename})"
         raise SettingError(setting, name, problem, "Fix the error, so that the code can be imported") from None
+
+
+def _own_line(error: BaseException) -> traceback.FrameSummary:
+    """The last line of an error's traceback that is not natsroute's: the mistake of a decoration is in the program."""
+    lines = traceback.extract_tb(error.__traceback__)
+    return next((line for line in reversed(lines) if not line.filename.startswith(_PACKAGE)), lines[-1])

@@ -8,11 +8,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from natsroute.errors import DecodeError, RouteTimeoutError
+from natsroute.errors import DecodeError, RouteError, RouteTimeoutError
 from natsroute.ledger import RouteCounters
 from natsroute.routes.event import Event, RouteFunction
 from natsroute.routes.in_flight import Call, CallsInFlight
-from natsroute.routes.results import ROUTE_ERRORS, as_deferred
+from natsroute.routes.results import as_deferred
+from natsroute.routes.route_errors import is_exit
 
 
 class Calls:
@@ -34,7 +35,8 @@ class Calls:
 
     def call(self, event: Event) -> Deferred[None] | None:
         """
-        Call the function. Its errors end here.
+        Call the function. Its errors end here, KeyboardInterrupt and GeneratorExit too: what a function raises is about
+        its call. Signals end the process, and Twisted handles those without raising anything.
 
         :return: None if the next message may come at once, else a Deferred that fires with None when it may: when this
             call has ended, well or not. (Most calls end at once, and a Deferred for each would cost as much as
@@ -42,7 +44,7 @@ class Calls:
         """
         try:
             result = self._function(event)
-        except (*ROUTE_ERRORS, SystemExit):
+        except BaseException:
             self._fail(event, Failure())
             return None
         if result is None or (ending := as_deferred(result)) is None:
@@ -77,10 +79,13 @@ class Calls:
         return self._in_flight.end(call)
 
     def _fail(self, event: Event, failure: Failure) -> None:
-        """Count and log a failed call."""
+        """Count and log a failed call; or a call that ended with ``sys.exit()``, which has not failed."""
+        if is_exit(failure.value):
+            self.counters.succeeded += 1
+            return
         self.counters.failed += 1
-        if failure.check(DecodeError, RouteTimeoutError):
-            # The message is at fault, or time ran out: a traceback would say nothing about the code.
+        if failure.check(DecodeError, RouteTimeoutError, RouteError):
+            # A traceback would say nothing about the code, or there is none.
             self.log.error(
                 "Event route {route} failed on a message to {subject!r}: {reason}",
                 route=event.name,

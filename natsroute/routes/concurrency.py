@@ -12,28 +12,28 @@ from collections import deque
 from collections.abc import Hashable, Iterator
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from natsroute.ledger import RouteCounters
 from natsroute.routes.calls import Calls
 from natsroute.routes.event import Event, RouteFunction
 from natsroute.routes.in_flight import CallsInFlight
-from natsroute.routes.results import ROUTE_ERRORS
-from natsroute.routes.route import KeyFunction, Route
+from natsroute.routes.route import CallInThread, KeyFunction, Route
 
 #: Messages that may wait behind running keys, for each key that may run. Enough to keep all keys busy when traffic is
 #: uneven; few enough that the backlog stays in the subscription, which counts and limits it.
 BACKLOG_PER_KEY = 16
 
 
-def calls_of(route: Route, function: RouteFunction, counters: RouteCounters, in_flight: CallsInFlight) -> Calls:
+def calls_of(route: Route, call_in_thread: CallInThread, counters: RouteCounters, in_flight: CallsInFlight) -> Calls:
     """
-    The calls of a route, with the concurrency that it asks for.
+    The calls of a route, with its middleware around them and with the concurrency that it asks for.
 
-    :param function: the route's function, wrapped.
+    :param call_in_thread: runs the route's function if it blocks.
     """
+    function = route.wrapped(call_in_thread)
     if route.key is not None:
-        return KeyedCalls(function, counters, in_flight, route.key, route.concurrency)
+        without_key = Calls(route.wrapped_with_key(call_in_thread), counters, in_flight)
+        return KeyedCalls(function, counters, in_flight, route.key, route.concurrency, without_key)
     if route.concurrency > 1:
         return ParallelCalls(function, counters, in_flight, route.concurrency)
     return Calls(function, counters, in_flight)
@@ -96,8 +96,10 @@ class KeyedCalls(_LimitedCalls):
     """
     Messages with the same key one after the other, up to N keys at once.
 
-    :param key: returns the key of an event. If it fails, the event counts as failed.
+    :param key: returns the key of an event.
     :param concurrency: N.
+    :param without_key: called with an event whose key cannot be had. It calls the key function again, inside the
+        route's middleware, so that the error passes through retries and dead letter as an error of the route does.
     """
 
     def __init__(
@@ -107,10 +109,12 @@ class KeyedCalls(_LimitedCalls):
         in_flight: CallsInFlight,
         key: KeyFunction,
         concurrency: int,
+        without_key: Calls,
     ) -> None:
         super().__init__(function, counters, in_flight)
         self._key = key
         self._concurrency = concurrency
+        self._without_key = without_key
         self._queues: dict[Hashable, deque[Event]] = {}  # for each running key, the events that wait behind it
         in_flight.add_queue(self._queued)
 
@@ -119,9 +123,9 @@ class KeyedCalls(_LimitedCalls):
         try:
             key = self._key(event)
             queue = self._queues.get(key)
-        except ROUTE_ERRORS:
-            self._fail(event, Failure())
-            return None
+        except BaseException:  # whatever it is, it is about this event
+            self._follow(object(), self._without_key.call(event))
+            return self._wait_if_at_limit()
         if queue is None:
             self._run(key, event)
         else:
@@ -131,7 +135,9 @@ class KeyedCalls(_LimitedCalls):
 
     def _run(self, key: Hashable, event: Event) -> bool:
         """Call the function, and return whether the key is still running."""
-        ended = Calls.call(self, event)  # as above
+        return self._follow(key, Calls.call(self, event))  # as above
+
+    def _follow(self, key: Hashable, ended: Deferred[None] | None) -> bool:
         if ended is None:
             return False
         self._queues.setdefault(key, deque())

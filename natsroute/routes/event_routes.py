@@ -12,6 +12,7 @@ from natsroute.routes.middleware.dead_letter import dead_letter
 from natsroute.routes.middleware.retry import retry
 from natsroute.routes.middleware.timeout import timeout
 from natsroute.routes.route import PREFIX, KeyFunction, Route
+from natsroute.routes.signatures import AtCallersLine, check_function
 
 #: How many keys run at once when a route has a ``key`` and no ``concurrency``.
 DEFAULT_KEY_CONCURRENCY = 64
@@ -78,11 +79,19 @@ class EventRoutes:
         :param timeout: seconds. A call that takes longer is cancelled and fails.
         :param retries: how many calls may follow one that failed: 0.1 s later, 0.2 s later and so on up to 10 s.
         :param dead_letter: the subject that a message is published to when its last call has failed.
-        :param middleware: goes around this route: inside the middleware of the collection, outside timeout, retries
-            and dead letter.
+        :param middleware: goes around this route: inside ``dead_letter`` and the middleware of the collection, outside
+            ``retries`` and ``timeout``.
         :raises RouteError: the name or an option is not valid, or another route has the name.
         """
-        around = (*self._middleware, *middleware, *_option_middleware(name, timeout, retries, dead_letter))
+        with AtCallersLine():
+            if not isinstance(name, str):
+                raise RouteError(f"{name!r} is not the name of an event route. Write @event_route('nats:SUBJECT')")
+            around = (
+                *_dead_letter_middleware(name, dead_letter),
+                *self._middleware,
+                *middleware,
+                *_option_middleware(name, timeout, retries),
+            )
 
         def decorate(function: _AnyFunction) -> _AnyFunction:
             limit = concurrency if concurrency is not None else (1 if key is None else DEFAULT_KEY_CONCURRENCY)
@@ -121,9 +130,10 @@ class EventRoutes:
 
         :raises RouteError: the route is not valid, or another one has its name.
         """
-        route.check()
-        if route.name in self._routes:
-            raise RouteError(f"there are two event routes {route.name!r}. Remove one of them")
+        with AtCallersLine():
+            route.check()
+            if route.name in self._routes:
+                raise RouteError(f"there are two event routes {route.name!r}. Remove one of them")
         self._routes[route.name] = route
 
     def __iter__(self) -> Iterator[Route]:
@@ -148,20 +158,28 @@ class EventRoutes:
 
 
 def _checked_hook(decorator: str, function: AnyHook) -> AnyHook:
-    if not callable(function):
-        raise RouteError(f"{function!r} is not callable. Write @event_route.{decorator} above a function")
+    with AtCallersLine():
+        if not callable(function):
+            raise RouteError(f"{function!r} is not callable. Write @event_route.{decorator} above a function")
+        check_function(function, "the service")
     return function
 
 
-def _option_middleware(
-    name: str, seconds: float | None, retries: int, dead_letter_subject: str | None
-) -> Iterator[Middleware]:
-    """The middleware that a route's options stand for, the outermost first."""
+def _dead_letter_middleware(name: str, subject: str | None) -> Iterator[Middleware]:
+    """Outermost, so that a message has its dead letter whatever fails: the function, or middleware around it."""
+    if subject is None:
+        return
     try:
-        if dead_letter_subject is not None:
-            yield dead_letter(dead_letter_subject)
-            if name == PREFIX + dead_letter_subject:
-                raise RouteError(f"dead_letter = {dead_letter_subject!r}: the route would get its own dead letters")
+        yield dead_letter(subject)
+        if name == PREFIX + subject:
+            raise RouteError(f"dead_letter = {subject!r}: the route would get its own dead letters")
+    except RouteError as error:
+        raise RouteError(f"event route {name!r}: {error}") from None
+
+
+def _option_middleware(name: str, seconds: float | None, retries: int) -> Iterator[Middleware]:
+    """The middleware that other options of a route stand for, the outermost first."""
+    try:
         if retries:
             yield retry(retries)
         if seconds is not None:

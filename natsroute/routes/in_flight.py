@@ -138,7 +138,7 @@ class CallsInFlight:
     def _cancel(self, call: Call) -> None:
         try:
             call.ending.cancel()
-        except Exception:  # the canceller of a Deferred is the program's own code
+        except BaseException:  # the canceller of a Deferred is the program's own code
             self.log.failure("Event route {route} could not be cancelled", route=call.event.name)
 
     def _log_slow_calls(self) -> None:

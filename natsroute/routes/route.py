@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
@@ -11,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from natsroute.errors import RouteError, SubjectError
 from natsroute.routes.event import Event, Middleware, RouteFunction
+from natsroute.routes.signatures import check_function, is_coroutine_function
 from natsroute.wire.subjects import check_pattern
 
 PREFIX = "nats:"
@@ -52,8 +52,21 @@ class Route:
 
     def wrapped(self, call_in_thread: CallInThread) -> RouteFunction:
         """The function with all middleware around it; in a thread, if the route asks for one."""
-        function = partial(call_in_thread, self.function) if self.thread else self.function
-        return _compose(function, self.middleware)
+        return _compose(self._inner(call_in_thread), self.middleware)
+
+    def wrapped_with_key(self, call_in_thread: CallInThread) -> RouteFunction:
+        """The same, with a call of the key function innermost: its errors are errors of the route."""
+        key, function = self.key, self._inner(call_in_thread)
+        assert key is not None
+
+        def with_key(event: Event) -> object:
+            hash(key(event))
+            return function(event)
+
+        return _compose(with_key, self.middleware)
+
+    def _inner(self, call_in_thread: CallInThread) -> RouteFunction:
+        return partial(call_in_thread, self.function) if self.thread else self.function
 
     def check(self) -> None:
         """
@@ -67,20 +80,23 @@ class Route:
             raise RouteError(f"event route {self.name!r}: {error}") from None
 
     def _check(self) -> None:
-        if not self.name.startswith(PREFIX):
+        if not isinstance(self.name, str) or not self.name.startswith(PREFIX):
             raise RouteError("a name must be 'nats:' and a subject")
         check_pattern(self.pattern)
-        if not callable(self.function):
-            raise RouteError(f"{self.function!r} is not callable")
+        check_function(self.function, "the event")
         if type(self.concurrency) is not int or self.concurrency < 1:
             raise RouteError(f"concurrency = {self.concurrency!r}; it must be an integer of at least 1")
-        if self.key is not None and not callable(self.key):
-            raise RouteError(f"key = {self.key!r} is not callable")
+        if self.key is not None:
+            if not callable(self.key):
+                raise RouteError(f"key = {self.key!r} is not callable")
+            if is_coroutine_function(self.key):
+                raise RouteError("key is a coroutine function; it must return the key at once")
+            check_function(self.key, "the event")
         try:
             _compose(self.function, self.middleware)
         except Exception as error:  # such as deduplicate instead of deduplicate()
             raise RouteError(f"its middleware cannot be used: {error}") from None
-        if self.thread and inspect.iscoroutinefunction(self.function):
+        if self.thread and is_coroutine_function(self.function):
             raise RouteError("a coroutine function runs on the reactor, not in a thread")
 
 

@@ -142,7 +142,7 @@ class Runner:
         """All messages to a route, whatever their subject, share its concurrency and its counters."""
         if route.name not in self._active:
             context, counters = self._context, RouteCounters(route.name)
-            calls = calls_of(route, route.wrapped(context.call_in_thread), counters, context.in_flight)
+            calls = calls_of(route, context.call_in_thread, counters, context.in_flight)
             event_context = EventContext(context.publish, context.clock, counters, self._queue_group)
             self._active[route.name] = _ActiveRoute(calls.call, event_context)
         return self._active[route.name]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 
 from natsroute.errors import DecodeError, RouteError
 from natsroute.routes.event import Event, RouteFunction
+from natsroute.routes.results import call_deferred
+from natsroute.routes.route_errors import is_exit
 
 
 class CancellableCall(Deferred[object]):
@@ -21,13 +23,20 @@ class CancellableCall(Deferred[object]):
     def __init__(self, function: RouteFunction, event: Event) -> None:
         super().__init__()
         self.cancelled = False
-        self.addCallback(partial(maybeDeferred, function))
+        self.addCallback(partial(call_deferred, function))
         self.callback(event)
 
     def cancel(self) -> None:
         """Cancel what the function returned."""
         self.cancelled = True
         super().cancel()
+
+    def ends_with(self, error: BaseException) -> bool:
+        """
+        Whether nothing follows an error that ``await`` has raised: the call was cancelled from outside, it ended with
+        ``sys.exit()``, or the error is not about the call but ends the coroutine that waits for it.
+        """
+        return self.cancelled or bool(self.paused) or is_exit(error)
 
 
 def readable_headers(event: Event) -> dict[str, list[str]]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 from twisted.logger import Logger
 
 from natsroute.errors import NatsrouteError, PayloadTooLargeError, RouteError, SubjectError
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.middleware.base import CancellableCall, readable_headers
-from natsroute.routes.results import ROUTE_ERRORS
-from natsroute.wire.headers import printable
+from natsroute.routes.route_errors import describe
+from natsroute.wire.headers import HeaderValues, printable
 from natsroute.wire.subjects import check_subject
 
 #: The headers of a dead letter.
 DEAD_LETTER_HEADERS = ("Natsroute-Route", "Natsroute-Subject", "Natsroute-Error", "Natsroute-Attempts")
 
-_MAX_VALUE = 500  # characters of a header: an error can quote the whole payload
+#: The reply subject of a dead letter without headers. It takes nothing of ``max_payload``, and marks the dead letter.
+BARE_REPLY = "_NATSROUTE.DEAD_LETTER"
+
+_MAX_VALUE = 500  # characters of a header
 
 _log = Logger()
 
@@ -26,10 +29,13 @@ def dead_letter(subject: str) -> Middleware:
     Publish the payload of a message whose call failed, with headers that name route, subject, error and attempts.
 
     The message's own headers are sent with it, except those that begin with ``Nats-``, which a stream would obey. If
-    the dead letter would be too large, it is published without them.
+    the dead letter would be larger than the server's ``max_payload``, headers give way: first the message's own, then
+    the error, then all but the route, then that too. Without headers, a dead letter has the reply subject
+    ``_NATSROUTE.DEAD_LETTER`` to tell it by.
 
     The call counts as failed all the same. It counts as dead-lettered when the server has the dead letter; until then
-    the message is in progress. A message that is a dead letter itself is not published again, because two routes could
+    the message is in progress. If it cannot be published, the call counts as not dead-lettered, and the log says why.
+    A message that is a dead letter itself is not published again, because two routes could
     send it back and forth for ever. A call that was cancelled from outside, or that was for a connection event, has no
     dead letter.
 
@@ -46,8 +52,8 @@ def dead_letter(subject: str) -> Middleware:
             call = CancellableCall(function, event)
             try:
                 return await call
-            except ROUTE_ERRORS as error:
-                if not call.cancelled and event.server is None:
+            except BaseException as error:
+                if not call.ends_with(error) and event.server is None:
                     await _publish(event, subject, error)
                 raise
 
@@ -57,25 +63,42 @@ def dead_letter(subject: str) -> Middleware:
 
 
 async def _publish(event: Event, subject: str, error: BaseException) -> None:
-    """Publish the dead letter of a message, or log why there is none."""
+    """Publish the dead letter of a message, or count it and log why there is none."""
     own = readable_headers(event)
-    if DEAD_LETTER_HEADERS[0] in own:
+    if DEAD_LETTER_HEADERS[0] in own or event.reply == BARE_REPLY:
+        event.counters.not_dead_lettered += 1
         _log.error("Event route {route} failed on a dead letter, which is not dead-lettered again", route=event.name)
         return
     own = {name: values for name, values in own.items() if not name.startswith("Nats-")}
-    texts = (event.name, event.subject, f"{type(error).__name__}: {error}", str(event.attempts))
-    headers: dict[str, Any] = {name: printable(text[:_MAX_VALUE]) for name, text in zip(DEAD_LETTER_HEADERS, texts)}
-    try:
+    texts = (event.name, event.subject, describe(error), str(event.attempts))
+    headers = {name: printable(text[:_MAX_VALUE]) for name, text in zip(DEAD_LETTER_HEADERS, texts)}
+    problem: BaseException | None = None
+    for fewer in _fewer_and_fewer(own, headers):
         try:
-            await event.publish(subject, event.data, None, {**own, **headers}, policy="keep")
-        except PayloadTooLargeError:
-            await event.publish(subject, event.data, None, headers, policy="keep")
-    except NatsrouteError as problem:
-        _log.error(
-            "Event route {route}: the dead letter of a message to {subject!r} was not published: {reason}",
-            route=event.name,
-            subject=event.subject,
-            reason=problem,
-        )
-    else:
-        event.counters.dead_lettered += 1
+            await event.publish(subject, event.data, None if fewer else BARE_REPLY, fewer or None, policy="keep")
+        except PayloadTooLargeError as too_large:
+            problem = too_large
+        except NatsrouteError as other:
+            problem = other
+            break
+        else:
+            event.counters.dead_lettered += 1
+            return
+    event.counters.not_dead_lettered += 1
+    _log.error(
+        "Event route {route}: the dead letter of a message to {subject!r} was not published: {reason}",
+        route=event.name,
+        subject=event.subject,
+        reason=problem,
+    )
+
+
+def _fewer_and_fewer(own: HeaderValues, headers: dict[str, str]) -> Iterator[HeaderValues]:
+    """The headers of a dead letter, and what is left of them each time that they are too large."""
+    route, subject, _, attempts = DEAD_LETTER_HEADERS
+    if own:
+        yield {**own, **headers}
+    yield headers
+    yield {name: headers[name] for name in (route, subject, attempts)}
+    yield {route: headers[route]}
+    yield {}

@@ -7,12 +7,14 @@ from collections.abc import Callable, Hashable
 from typing import TypeAlias
 from weakref import ref
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.middleware.base import check_positive
 from natsroute.routes.middleware.per_clock import PerClock
+from natsroute.routes.results import call_deferred
+from natsroute.routes.route_errors import is_exit
 from natsroute.wire.headers import MESSAGE_ID
 
 #: For each key that was seen, when its first call began; the oldest first.
@@ -45,14 +47,14 @@ def deduplicate(
     memories: PerClock[_Seen] = PerClock(OrderedDict)
 
     def forget(failure: Failure, seen: _Seen, identity: Hashable, began: float) -> Failure:
-        if seen.get(identity) == began:
+        if seen.get(identity) == began and not is_exit(failure.value):
             del seen[identity]
         return failure
 
     def around(function: RouteFunction) -> RouteFunction:
         def once(event: Event) -> Deferred[object] | None:
             if event.server is not None:
-                return maybeDeferred(function, event)
+                return call_deferred(function, event)
             clock = event.clock
             seen, now = memories[ref(clock)], clock.seconds()
             while seen and next(iter(seen.values())) + seconds <= now:
@@ -63,7 +65,7 @@ def deduplicate(
             seen[identity] = now
             if len(seen) > max_messages:
                 seen.popitem(last=False)
-            return maybeDeferred(function, event).addErrback(forget, seen, identity, now)
+            return call_deferred(function, event).addErrback(forget, seen, identity, now)
 
         return once
 

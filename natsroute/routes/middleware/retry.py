@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from natsroute.errors import DecodeError, RouteError
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.middleware.base import CancellableCall, check_positive
-from natsroute.routes.results import ROUTE_ERRORS
+from natsroute.routes.route_errors import describe
 
 _log = Logger()
 
@@ -41,19 +41,18 @@ def retry(retries: int, wait: float = 0.1, max_wait: float = 10.0) -> Middleware
                     return await call
                 except DecodeError:
                     raise
-                except ROUTE_ERRORS as error:
-                    if attempt > retries or call.cancelled:
+                except BaseException as error:
+                    if attempt > retries or call.ends_with(error):
                         raise
                     pause = min(max_wait, wait * 2.0 ** (attempt - 1))
                     event.counters.retried += 1
                     _log.warn(
-                        "Event route {route}: attempt {attempt} on a message to {subject!r} failed: {kind}: {reason}; "
+                        "Event route {route}: attempt {attempt} on a message to {subject!r} failed: {reason}; "
                         "retrying in {pause:.3g} s",
                         route=event.name,
                         attempt=attempt,
                         subject=event.subject,
-                        kind=type(error).__name__,
-                        reason=error,
+                        reason=describe(error),
                         pause=pause,
                     )
                 await deferLater(event.clock, pause)

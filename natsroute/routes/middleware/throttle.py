@@ -5,12 +5,12 @@ from __future__ import annotations
 from weakref import ref
 
 import attrs
-from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import deferLater
 
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.middleware.base import check_positive
 from natsroute.routes.middleware.per_clock import PerClock
+from natsroute.routes.results import call_deferred
 
 
 @attrs.define
@@ -44,7 +44,7 @@ def throttle(limit: int, seconds: float = 1.0) -> Middleware:
             clock = event.clock
             schedule, now = schedules[ref(clock)], clock.seconds()
             pause, schedule.next_start = schedule.next_start - now, max(now, schedule.next_start) + interval
-            return function(event) if pause <= 0 else deferLater(clock, pause, maybeDeferred, function, event)
+            return function(event) if pause <= 0 else deferLater(clock, pause, call_deferred, function, event)
 
         return throttled
 
