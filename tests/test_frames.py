@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
+import time
 from typing import Any
 
+import attrs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -238,6 +242,29 @@ class MsgTests(SynchronousTestCase):
         """The control line decides what is a header, not the bytes."""
         msg = Msg(Address("a", 7), b"NATS/1.0\r\n\r\n")
         self.assertEqual((msg.data, dict(msg.headers)), (b"NATS/1.0\r\n\r\n", {}))
+
+    def test_headers_are_parsed_once(self) -> None:
+        """A program that reads 100,000 headers name by name does not parse the block 100,000 times."""
+        block = b"NATS/1.0\r\n%b\r\n\r\n" % b"\r\n".join(b"N%d: %d" % (n, n) for n in range(100_000))
+        msg = Msg(Address("a", 1), b"", block)
+        started = time.thread_time()
+        total = sum(int(msg.headers[name]) for name in msg.headers)
+        self.assertLess(time.thread_time() - started, 5)  # it takes 0.1 s; parsed each time, more than an hour
+        self.assertEqual(total, sum(range(100_000)))
+        self.assertTrue(msg.headers is msg.headers)
+
+    def test_a_copy_has_the_headers_of_its_own_block(self) -> None:
+        """Headers that were parsed are not kept for another block."""
+        msg = Msg(Address("a", 1), b"x", b"NATS/1.0\r\nA: b\r\n\r\n", b"r")
+        for parsed in (False, True):
+            if parsed:
+                self.assertEqual(msg.headers["A"], "b")
+            for copied in (copy.copy(msg), copy.deepcopy(msg), pickle.loads(pickle.dumps(msg)), attrs.evolve(msg)):
+                self.assertEqual((copied.data, copied.reply, copied.headers["A"]), (b"x", "r", "b"))
+                copied.header_block = b"NATS/1.0\r\nA: c\r\n\r\n"
+                self.assertEqual((copied.headers["A"], msg.headers["A"] if parsed else "b"), ("c", "b"))
+            changed = attrs.evolve(msg, header_block=b"")
+            self.assertEqual(dict(changed.headers), {})
 
     def test_bad_headers(self) -> None:
         """The payload can still be read."""

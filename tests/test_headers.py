@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import DecodeError, HeaderError
-from natsroute.wire.headers import Headers, encode_headers, parse_headers
+from natsroute.wire.headers import MAX_HEADER_LINES, Headers, _line_prefix, encode_headers, parse_headers
 from tests.fuzz.properties import headers_survive
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
@@ -103,6 +103,34 @@ class ParseTests(SynchronousTestCase):
         for line in (b" 503%ba\nb" % (b" " * 1500), white_space + b"x", b" 503\v" + white_space + b"x"):
             self.assertRaises(DecodeError, parse_headers, b"NATS/1.0%b\r\n\r\n" % line)
         self.assertLess(time.thread_time() - started, 2)  # it takes milliseconds; with backtracking, many seconds
+
+    def test_many_names_are_cheap(self) -> None:
+        """The time grows with the length of the block, not faster."""
+        started = time.thread_time()
+        for names in (8_000, 100_000):
+            block = b"NATS/1.0\r\n%b\r\n" % b"".join(b"N%d: v\r\n" % number for number in range(names))
+            headers = parse_headers(block)
+            self.assertEqual((len(headers), headers[f"N{names - 1}"]), (names, "v"))
+            self.assertEqual(encode_headers(headers), block)
+        self.assertLess(time.thread_time() - started, 5)  # it takes 0.2 s
+
+    def test_more_lines_than_may_be(self) -> None:
+        """A block of 64 MiB could have 16 million lines, which would take many seconds and gigabytes."""
+        block = b"NATS/1.0\r\n%b\r\n" % (b"A:\r\n" * MAX_HEADER_LINES)
+        self.assertEqual(len(parse_headers(block).get_all("A")), MAX_HEADER_LINES)
+        more = b"NATS/1.0\r\n%b\r\n" % (b"A:\r\n" * (16 * 1024 * 1024))
+        started = time.thread_time()
+        error = self.assertRaises(DecodeError, parse_headers, more)
+        self.assertLess(time.thread_time() - started, 2)
+        self.assertEqual(str(error), "16777216 header lines; natsroute reads at most 131072 of a message")
+
+    def test_long_names_are_not_remembered(self) -> None:
+        """A route that sends received headers on keeps none of their names, which a publisher chooses."""
+        before = _line_prefix.cache_info().misses
+        name = "N" * 5000
+        self.assertEqual(encode_headers({name: "v"}), b"NATS/1.0\r\n%b: v\r\n\r\n" % name.encode())
+        self.assertEqual(_line_prefix.cache_info().misses, before)
+        self.assertRaises(HeaderError, encode_headers, {name + ":": "v"})
 
     def test_malformed_blocks(self) -> None:
         for block in (

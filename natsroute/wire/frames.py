@@ -50,7 +50,7 @@ class Address:
     sid: int
 
 
-@attrs.define(eq=False, weakref_slot=False)
+@attrs.define(eq=False, weakref_slot=False, getstate_setstate=False)
 class Msg:
     """
     A message.
@@ -65,6 +65,8 @@ class Msg:
     data: bytes
     header_block: bytes = b""
     reply_to: bytes | None = None
+    # A header block and its headers, once they were parsed. It is not set before, because most messages never need it.
+    _parsed: tuple[bytes, Headers] = attrs.field(init=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -85,11 +87,17 @@ class Msg:
     @property
     def headers(self) -> Headers:
         """
-        The headers; empty for a message without headers. They are parsed again at each access.
+        The headers; empty for a message without headers. They are parsed when they are first needed, and kept.
 
         :raises DecodeError: the header block is malformed.
         """
-        return parse_headers(self.header_block) if self.header_block else Headers()
+        block = self.header_block
+        parsed: tuple[bytes, Headers] | None = getattr(self, "_parsed", None)
+        if parsed is not None and parsed[0] is block:  # a program may have set another block
+            return parsed[1]
+        headers = parse_headers(block) if block else Headers()
+        self._parsed = block, headers
+        return headers
 
 
 def _list_of_strings(value: Any) -> bool:

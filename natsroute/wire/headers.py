@@ -18,6 +18,10 @@ HeaderValues = Mapping[str, "str | Sequence[str]"]
 #: The header by which a JetStream stream detects duplicates.
 MESSAGE_ID = "Nats-Msg-Id"
 
+#: Header lines that are read of one message. A header block may have 64 MiB, and so 16 million lines, which would keep
+#: the reactor for many seconds.
+MAX_HEADER_LINES = 128 * 1024
+
 _VERSION = b"NATS/1.0"
 _NAME = re.compile(r"[!-9;-~]+")  # printable ASCII without the colon
 # The only surrogates that can be written are surrogate escapes, which stand for bytes that are not UTF-8.
@@ -25,6 +29,8 @@ _VALUE = re.compile(r"[^\r\n\ud800-\udc7f\udd00-\udfff]*")
 # This must not backtrack: any publisher can send a megabyte of white space.
 _STATUS = re.compile(r"[ \t]+([1-5][0-9]{2})(?:[ \t](.*))?")
 _WHITE_SPACE = " \t"
+# A route may publish the headers that it received, and their names may have a megabyte each.
+_MAX_CACHED_NAME = 256
 
 
 def printable(text: str) -> str:
@@ -73,9 +79,13 @@ def parse_headers(block: bytes) -> Headers:
 
     :param block: the block from ``NATS/1.0`` to the empty line, inclusive. Bytes that are not UTF-8 become surrogate
         escapes, so that nothing is lost.
-    :raises DecodeError: the block is malformed. This is no :class:`~natsroute.errors.ProtocolError`, since any
-        publisher can send such a block: the message is bad, not the connection.
+    :raises DecodeError: the block is malformed, or has more than ``MAX_HEADER_LINES`` header lines. This is no
+        :class:`~natsroute.errors.ProtocolError`, since any publisher can send such a block: the message is bad, not
+        the connection.
     """
+    count = block.count(b"\n") - 2  # without the first and the last line
+    if count > MAX_HEADER_LINES:
+        raise DecodeError(f"{count} header lines; natsroute reads at most {MAX_HEADER_LINES} of a message")
     lines = block.decode("utf-8", "surrogateescape").split("\r\n")
     first, fields, ending = lines[0], lines[1:-2], lines[-2:]
     line_ends = len(lines) - 1
@@ -83,7 +93,7 @@ def parse_headers(block: bytes) -> Headers:
         not first.startswith("NATS/1.0")
         or ending != ["", ""]
         or block.count(b"\r") != line_ends  # some readers would take a lone CR or LF for a line end
-        or block.count(b"\n") != line_ends
+        or count + 2 != line_ends
     ):
         raise DecodeError(f"not a NATS/1.0 header block: {block[:100]!r}")
     status, description = _parse_status(first[len(_VERSION) :], block)
@@ -114,7 +124,8 @@ def encode_headers(headers: HeaderValues) -> bytes:
     """
     lines = [_VERSION]
     for name, values in headers.items():
-        prefix = _line_prefix(name)
+        cached = type(name) is str and len(name) <= _MAX_CACHED_NAME
+        prefix = _line_prefix(name) if cached else _line_prefix.__wrapped__(name)
         if type(values) is str:
             lines.append(prefix + _encoded(name, values))
             continue
