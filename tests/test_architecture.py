@@ -61,7 +61,7 @@ SETTINGS_MODULES = {
 #: What they take from the packages above ``wire``: values that a setting becomes, and the parser of one of them.
 #: Nothing that connects, publishes or runs.
 SETTINGS_TAKE = {
-    "natsroute.client.options": {"Timing"},
+    "natsroute.client.options": {"InboundLimits", "Timing"},
     "natsroute.client.server_pool": {"Backoff"},
     "natsroute.client.servers": {"Server", "parse_url"},
     "natsroute.client.subscription": {"PendingLimits", "PendingPolicy", "PENDING_POLICIES"},

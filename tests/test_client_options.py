@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.client.options import Security, Timing
+from natsroute.client.options import InboundLimits, Security, Timing
 from natsroute.client.transport.tls import Tls
 
 
@@ -18,6 +18,9 @@ class OptionsTests(SynchronousTestCase):
     def test_security(self) -> None:
         """By default TLS is the server's choice."""
         self.assertEqual(Security(), Security(Tls(), required=False, name="", by_transport=False))
+
+    def test_inbound_limits(self) -> None:
+        self.assertEqual(InboundLimits(), InboundLimits(4096, 64 * 1024 * 1024))
 
     def test_frozen(self) -> None:
         for options in (Timing(), Security()):

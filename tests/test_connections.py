@@ -53,13 +53,16 @@ class ConnectionsTests(SynchronousTestCase):
 
     def test_new(self) -> None:
         """Each has its purpose in its name, a pool of servers of its own, and the log watches it."""
-        built, both = self.memory_connections(client_name="me", nats_url="nats://b", tls=True, ping_interval=3)
+        built, both = self.memory_connections(
+            client_name="me", nats_url="nats://b", tls=True, ping_interval=3, max_inbound_payload=5
+        )
         self.assertEqual(built.all, both)
         self.assertEqual([one.options["client_name"] for one in both], ["me publish worker 1", "me consumer a:q"])
         self.assertIsNot(both[0].servers, both[1].servers)
         self.assertEqual([(len(one.observers), len(one.error_observers)) for one in both], [(2, 1)] * 2)
         for one in both:
             self.assertEqual((one.options["require_tls"], one.options["timing"].ping_interval), (True, 3.0))
+            self.assertEqual(one.options["inbound_limits"].payload, 5)
             self.assertEqual(one.servers.next(0.0)[0], Server("b"))
 
     def test_credentials(self) -> None:

@@ -260,7 +260,7 @@ def written(field: attrs.Attribute[Any]) -> str:
     if isinstance(value, float):
         return f"{value:,g} s"
     if isinstance(value, int):
-        return f"{value >> 20} MiB" if field.name.endswith("_bytes") else f"{value:,}"
+        return f"{value >> 20} MiB" if field.name.endswith(("_bytes", "_payload")) else f"{value:,}"
     return f"`{value}`"
 
 

@@ -15,8 +15,14 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import ProtocolError
-from natsroute.wire.frames import DEFAULT_MAX_PAYLOAD, Address, Err, Frame, Info, Msg, Signal
-from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, MAX_INFO_LINE, MESSAGE_LINE_ALLOWANCE, Parser
+from natsroute.wire.frames import Address, Err, Frame, Info, Msg, Signal
+from natsroute.wire.parser import (
+    DEFAULT_MAX_CONTROL_LINE,
+    DEFAULT_MAX_INBOUND_PAYLOAD,
+    MAX_INFO_LINE,
+    MESSAGE_LINE_ALLOWANCE,
+    Parser,
+)
 from tests.fuzz.properties import any_cut_reads_the_same
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
@@ -215,10 +221,10 @@ class MalformedTests(SynchronousTestCase):
             *(b"MSG a 1 2\r\nhix\n", b"MSG a 1 2\r\nhi\rx", b"MSG a 1 0\r\n", b"HMSG a 1 18 18\r\n" + BLOCK + b"x\n"),
         )
 
-    def test_message_above_max_payload(self) -> None:
-        size = DEFAULT_MAX_PAYLOAD + 1
+    def test_message_above_max_inbound_payload(self) -> None:
+        size = DEFAULT_MAX_INBOUND_PAYLOAD + 1
         self.assert_malformed(
-            f"above max_payload, {DEFAULT_MAX_PAYLOAD} bytes",
+            f"above max_inbound_payload, {DEFAULT_MAX_INBOUND_PAYLOAD} bytes",
             *(b"MSG a 1 %d\r\n" % size, b"MSG a 1 r %d\r\n" % size, b"MSG a 1 %b\r\n" % (b"9" * 19)),
             *(b"HMSG a 1 12 %d\r\n" % (12 + size), b"HMSG a 1 %d %d\r\n" % (size, size)),
         )
@@ -303,11 +309,10 @@ class LineLimitTests(SynchronousTestCase):
 
 
 class PayloadLimitTests(SynchronousTestCase):
-    """``max_payload`` is checked against the announced size, before the payload arrives."""
+    """``max_inbound_payload`` is checked against the announced size, before the payload arrives."""
 
     def test_payload_at_the_limit(self) -> None:
-        parser = Parser()
-        parser.max_payload = 100
+        parser = Parser(max_inbound_payload=100)
         payload = b"x" * 100
         frames, error = read(
             [b"MSG a 1 100\r\n%b\r\n" % payload, b"HMSG a 1 100 200\r\n%b%b\r\n" % (payload, payload)], parser
@@ -317,33 +322,21 @@ class PayloadLimitTests(SynchronousTestCase):
 
     def test_one_byte_above(self) -> None:
         for line in (b"MSG a 1 101\r\n", b"HMSG a 1 12 113\r\n", b"HMSG a 1 101 101\r\n"):
-            parser = Parser()
-            parser.max_payload = 100
-            frames, error = read([line], parser)
+            frames, error = read([line], Parser(max_inbound_payload=100))
             self.assertEqual(frames, [])
-            self.assertIn("above max_payload, 100 bytes", str(error))
+            self.assertIn("above max_inbound_payload, 100 bytes", str(error))
 
     def test_default(self) -> None:
-        self.assertEqual(Parser().max_payload, DEFAULT_MAX_PAYLOAD)
-        payload = bytes(DEFAULT_MAX_PAYLOAD)
+        payload = bytes(DEFAULT_MAX_INBOUND_PAYLOAD)
         frames, error = read([b"MSG a 1 %d\r\n%b\r\n" % (len(payload), payload)])
         self.assertEqual((frames, error), ([("a", 1, None, b"", payload)], None))
 
-    def test_a_lower_limit_applies_to_remembered_lines(self) -> None:
-        """Also within one chunk, after an INFO."""
-        parser = Parser()
+    def test_max_payload_of_info_is_no_limit(self) -> None:
+        """It limits what we publish."""
         msg = b"MSG a 1 2\r\nhi\r\n"
-        frames: list[Any] = []
-
-        def feed() -> None:
-            for frame in parser.feed(msg + b'INFO {"max_payload":1}\r\n' + msg):
-                frames.append(seen(frame))
-                if isinstance(frame, Info):
-                    parser.max_payload = frame.max_payload
-
-        error = self.assertRaises(ProtocolError, feed)
-        self.assertIn("above max_payload, 1 bytes", str(error))
-        self.assertEqual(frames, [("a", 1, None, b"", b"hi"), Info(max_payload=1)])
+        seen_msg = ("a", 1, None, b"", b"hi")
+        frames, error = read([msg + b'INFO {"max_payload":1}\r\n' + msg])
+        self.assertEqual((frames, error), ([seen_msg, Info(max_payload=1), seen_msg], None))
 
 
 class MemoryTests(SynchronousTestCase):
@@ -394,7 +387,6 @@ class MemoryTests(SynchronousTestCase):
     def test_a_large_payload_is_joined_once(self) -> None:
         size, step = 8 * 1024 * 1024, 64 * 1024
         parser = Parser()
-        parser.max_payload = size
         stream = b"MSG a 1 %d\r\n%b\r\n" % (size, bytes(size))
         chunks = [stream[i : i + step] for i in range(0, len(stream), step)]
         joins = 0

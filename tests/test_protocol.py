@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from natsroute.client.options import Security, Timing
+from natsroute.client.options import InboundLimits, Security, Timing
 from natsroute.client.state import ProtocolState, TransitionError
 from natsroute.errors import (
     ConnectionLostError,
@@ -128,10 +128,22 @@ class MessageTests(ProtocolTestCase):
         link.lose()
         self.assertIn("JUNK", str(self.successResultOf(link.protocol.closed)))
 
-    def test_max_payload_of_info(self) -> None:
+    def test_a_message_above_max_payload(self) -> None:
+        """It was published at a server of the cluster that accepts more. Ours passes it on, whatever its own limit."""
         link = self.connected()
-        link.receive(b"MSG a 1 1025\r\n")
+        link.receive(b"MSG a 1 1025\r\n%b\r\nMSG a 1 2\r\nhi\r\n" % bytes(1025))
+        self.assertEqual([len(msg.data) for msg in self.messages], [1025, 2])
+        self.assertEqual(link.protocol.info.max_payload, 1024)
+        self.assertFalse(link.transport.aborted)
+
+    def test_max_inbound_payload(self) -> None:
+        link = self.connected(inbound_limits=InboundLimits(payload=100))
+        link.receive(b"MSG a 1 100\r\n%b\r\n" % bytes(100))
+        self.assertEqual((len(self.messages), link.transport.aborted), (1, False))
+        link.receive(b"MSG a 1 101\r\n")
         self.assertTrue(link.transport.aborted)
+        link.lose()
+        self.assertIn("above max_inbound_payload, 100 bytes", str(self.successResultOf(link.protocol.closed)))
 
     def test_a_later_info(self) -> None:
         link = self.connected()

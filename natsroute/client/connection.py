@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from natsroute._version import __version__
 from natsroute.client.auth import Credentials, CredentialsSource, ask_for_credentials
 from natsroute.client.observers import Observers
-from natsroute.client.options import Security, Timing
+from natsroute.client.options import InboundLimits, Security, Timing
 from natsroute.client.protocol import NatsFactory, NatsProtocol
 from natsroute.client.server_pool import ServerPool
 from natsroute.client.servers import Server
@@ -44,7 +44,6 @@ from natsroute.errors import (
     TlsError,
 )
 from natsroute.wire.frames import Info, Msg
-from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE
 
 
 class EndpointFor(Interface):
@@ -67,7 +66,7 @@ class Connection(Service):
     :param tls: files and options of TLS.
     :param require_tls: whether a server without TLS is refused, even if its URL does not ask for TLS.
     :param timing: timeouts, in seconds.
-    :param max_control_line: bytes that a line from the server may have.
+    :param inbound_limits: how much a server may send at once.
     :param message_type: the class of the messages: Msg, or a subclass of it.
     :param endpoint_for: makes the endpoint of a server; the default tries all addresses of its name.
 
@@ -86,7 +85,7 @@ class Connection(Service):
         tls: Tls = Tls(),
         require_tls: bool = False,
         timing: Timing = Timing(),
-        max_control_line: int = DEFAULT_MAX_CONTROL_LINE,
+        inbound_limits: InboundLimits = InboundLimits(),
         message_type: type[Msg] = Msg,
         endpoint_for: EndpointFor | None = None,
     ) -> None:
@@ -98,7 +97,7 @@ class Connection(Service):
         self._tls = tls
         self._require_tls = require_tls
         self._timing = timing
-        self._max_control_line = max_control_line
+        self._inbound_limits = inbound_limits
         self._message_type = message_type
         self._endpoint_for = endpoint_for or partial(endpoint_for_server, reactor, tls)
         self._observers: Observers[Change] = Observers()
@@ -350,7 +349,7 @@ class Connection(Service):
             credentials=credentials,
             security=Security(self._tls, self._require_tls or server.secure, server.name, by_transport=server.web),
             timing=self._timing,
-            max_control_line=self._max_control_line,
+            inbound_limits=self._inbound_limits,
             message_type=self._message_type,
             on_login=self._subscriptions.subscribe_at,
             on_info=partial(self._on_info, server),

@@ -1,10 +1,11 @@
-"""Options of a connection: its timeouts, and how secure it must be."""
+"""Options of a connection: its timeouts, how secure it must be, and how much a server may send at once."""
 
 from __future__ import annotations
 
 import attrs
 
 from natsroute.client.transport.tls import Tls
+from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, DEFAULT_MAX_INBOUND_PAYLOAD
 
 
 @attrs.frozen
@@ -39,3 +40,17 @@ class Security:
     required: bool = False
     name: str = ""
     by_transport: bool = False
+
+
+@attrs.frozen
+class InboundLimits:
+    """
+    How much a server may send at once. The connection is closed if it sends more.
+
+    :ivar control_line: bytes of a line.
+    :ivar payload: bytes of a payload, and of a header block. The ``max_payload`` of the server limits what we publish,
+        and not what it sends: other servers of its cluster may accept more.
+    """
+
+    control_line: int = DEFAULT_MAX_CONTROL_LINE
+    payload: int = DEFAULT_MAX_INBOUND_PAYLOAD

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from natsroute.client.auth import Credentials
 from natsroute.client.handshake import Handshake
-from natsroute.client.options import Security, Timing
+from natsroute.client.options import InboundLimits, Security, Timing
 from natsroute.client.pings import Pings
 from natsroute.client.state import ProtocolEvent, ProtocolState
 from natsroute.client.transport.flow_control import FlowControl
@@ -36,7 +36,7 @@ from natsroute.errors import (
 from natsroute.wire import encoder
 from natsroute.wire.frames import Err, Frame, Info, Msg, Signal
 from natsroute.wire.headers import HeaderValues, encode_headers
-from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, Parser
+from natsroute.wire.parser import Parser
 
 #: Called with each message of a subscription.
 OnMessage = Callable[[Any], object]
@@ -87,7 +87,7 @@ class NatsProtocol(Protocol):
         credentials: Credentials = Credentials(),
         security: Security = Security(),
         timing: Timing = Timing(),
-        max_control_line: int = DEFAULT_MAX_CONTROL_LINE,
+        inbound_limits: InboundLimits = InboundLimits(),
         message_type: type[Msg] = Msg,
         on_login: Callable[[NatsProtocol], object] = lambda protocol: None,
         on_info: Callable[[Info], object] = lambda info: None,
@@ -108,7 +108,11 @@ class NatsProtocol(Protocol):
         self._on_info = on_info
         self._on_error = on_error
         self._on_msg: dict[int, OnMessage] = {}  # by sid
-        self._parser = Parser(max_control_line=max_control_line, message_type=message_type)
+        self._parser = Parser(
+            max_control_line=inbound_limits.control_line,
+            max_inbound_payload=inbound_limits.payload,
+            message_type=message_type,
+        )
         self._tls: TlsSession | None = None
         self._flow = FlowControl(clock)
         self._write_timeout = WriteTimeout(clock, timing.write_timeout, self._end)
@@ -324,7 +328,6 @@ class NatsProtocol(Protocol):
 
     def _info_received(self, info: Info, frames: Generator[Frame, None, None]) -> None:
         self.info = info
-        self._parser.max_payload = info.max_payload
         if self.state.is_established:
             self._on_info(info)
         elif self.state is ProtocolState.AWAITING_INFO:

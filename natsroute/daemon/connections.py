@@ -67,6 +67,7 @@ class Connections:
             tls=self._tls,
             require_tls=settings.require_tls,
             timing=settings.timing,
+            inbound_limits=settings.inbound_limits,
             message_type=Event,
         )
         self._log.watch(purpose, connection)

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from natsroute.client.options import Timing
+from natsroute.client.options import InboundLimits, Timing
 from natsroute.client.server_pool import Backoff
 from natsroute.client.servers import Server, parse_url
 from natsroute.client.subscription import PENDING_POLICIES, PendingLimits, PendingPolicy
@@ -35,6 +35,7 @@ from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.sources import TLS, Arguments, Environment, Origins, Source, merged
 from natsroute.errors import SettingError
 from natsroute.publishing.options import PUBLISH_POLICIES, PublishLimits, PublishPolicy
+from natsroute.wire.parser import DEFAULT_MAX_INBOUND_PAYLOAD
 
 DEFAULT_URL = "nats://127.0.0.1:4222"
 DEFAULT_NAME = "natsroute"
@@ -151,6 +152,10 @@ class Settings:
     write_timeout: float = seconds("Close a connection if the server reads nothing for this many seconds.", 60.0)
     ping_interval: float = seconds("Seconds between our pings.", 120.0)
     max_pings_outstanding: int = count("Unanswered pings after which a connection counts as dead.", 2)
+    max_inbound_payload: int = count(
+        "Bytes that the payload of a received message may have. A connection that brings more is closed.",
+        DEFAULT_MAX_INBOUND_PAYLOAD,
+    )
     pending_max_messages: int = count("Messages that may wait for a slow route.", 65_536)
     pending_max_bytes: int = count("Bytes that may wait for a slow route.", 32 * 1024 * 1024)
     pending_policy: PendingPolicy = choice(
@@ -294,6 +299,11 @@ class Settings:
     def timing(self) -> Timing:
         """The timeouts of a connection."""
         return Timing(self.connect_timeout, self.ping_interval, self.max_pings_outstanding, self.write_timeout)
+
+    @property
+    def inbound_limits(self) -> InboundLimits:
+        """How much a server may send at once."""
+        return InboundLimits(payload=self.max_inbound_payload)
 
     @property
     def pending_limits(self) -> PendingLimits:

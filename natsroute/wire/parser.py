@@ -6,8 +6,8 @@ when it needs more bytes. A malformed frame raises :class:`~natsroute.errors.Pro
 were yielded. Then the parser is unusable, since nobody can say where the next frame begins.
 
 Memory is bounded. The limit of a line is ``max_control_line``; that of INFO, which grows with the cluster, is
-``MAX_INFO_LINE``, and that of -ERR is ``ERR_LINE_FACTOR`` times as high. The limit of a payload is ``max_payload``, and
-so is that of a header block.
+``MAX_INFO_LINE``, and that of -ERR is ``ERR_LINE_FACTOR`` times as high. The limit of a payload is
+``max_inbound_payload``, and so is that of a header block.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from collections.abc import Generator
 from typing import TypeVar
 
 from natsroute.errors import ProtocolError
-from natsroute.wire.frames import DEFAULT_MAX_PAYLOAD, Address, Err, Frame, Info, Msg, Signal
+from natsroute.wire.frames import Address, Err, Frame, Info, Msg, Signal
 
 #: Bytes of a control line without its line end: the default of nats-server.
 DEFAULT_MAX_CONTROL_LINE = 4096
+#: Bytes of a payload: the highest ``max_payload`` that nats-server allows. That of our own server is no limit
+#: to what it sends us, because other servers of its cluster may accept more.
+DEFAULT_MAX_INBOUND_PAYLOAD = 64 * 1024 * 1024
 #: Bytes of an INFO line, enough for 1,000 addresses of a cluster.
 MAX_INFO_LINE = 64 * 1024
 #: Bytes that a message line may have above ``max_control_line``. A server limits the arguments that publishers write,
@@ -55,34 +58,28 @@ class Parser:
 
     :param max_control_line: the maximum length of a line in bytes, except for INFO and -ERR. Message lines may have
         ``MESSAGE_LINE_ALLOWANCE`` bytes more.
+    :param max_inbound_payload: the maximum size of a payload in bytes, and of a header block. The two count separately,
+        since servers may add headers.
     :param message_type: the class of messages. A receiver that needs more than a Msg passes a subclass, and does not
         have to wrap each message.
     """
 
-    def __init__(self, *, max_control_line: int = DEFAULT_MAX_CONTROL_LINE, message_type: type[Msg] = Msg) -> None:
+    def __init__(
+        self,
+        *,
+        max_control_line: int = DEFAULT_MAX_CONTROL_LINE,
+        max_inbound_payload: int = DEFAULT_MAX_INBOUND_PAYLOAD,
+        message_type: type[Msg] = Msg,
+    ) -> None:
         self._message_type = message_type
         self._max_control_line = max_control_line
-        self._max_payload = DEFAULT_MAX_PAYLOAD
+        self._max_inbound_payload = max_inbound_payload
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._wanted = 0  # bytes that the unfinished frame needs, so that a large payload is joined once
         self._lines: dict[bytes, _Line] = {}
         self._addresses: dict[bytes, Address] = {}  # by "MSG SUBJECT SID"
         self._sizes: dict[bytes, int] = {}  # by the last word of a line, including CR LF, which then needs no check
-
-    @property
-    def max_payload(self) -> int:
-        """
-        The maximum size of a payload in bytes, and of a header block. The two count separately, since servers may add
-        headers.
-        """
-        return self._max_payload
-
-    @max_payload.setter
-    def max_payload(self, size: int) -> None:
-        self._max_payload = size
-        self._lines.clear()
-        self._sizes.clear()
 
     @property
     def buffered(self) -> int:
@@ -212,11 +209,11 @@ class Parser:
         header_size = _number(words[-2], text) if with_headers else 0
         if header_size > size:
             raise ProtocolError("a header longer than its message", text)
-        max_payload = self._max_payload
-        if size - header_size > max_payload or header_size > max_payload:
-            raise ProtocolError(f"a message above max_payload, {max_payload} bytes", text)
+        limit = self._max_inbound_payload
+        if size - header_size > limit or header_size > limit:
+            raise ProtocolError(f"a message above max_inbound_payload, {limit} bytes", text)
         address = Address(words[1].decode("utf-8", "surrogateescape"), sid)
-        if words[0] in (b"MSG", b"HMSG") and len(text) <= _MAX_CACHED_LENGTH and size <= max_payload:
+        if words[0] in (b"MSG", b"HMSG") and len(text) <= _MAX_CACHED_LENGTH and size <= limit:
             _put(self._addresses, b"%b %b %b" % (words[0], words[1], words[2]), address, _MAX_CACHED_PARTS)
             _put(self._sizes, words[-1] + b"\r\n", size, _MAX_CACHED_PARTS)
             if with_headers:

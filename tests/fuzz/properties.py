@@ -23,7 +23,7 @@ from natsroute.errors import (
     server_error,
 )
 from natsroute.wire.encoder import encode_pub
-from natsroute.wire.frames import Frame, Info, Msg
+from natsroute.wire.frames import Frame, Msg
 from natsroute.wire.headers import encode_headers, parse_headers
 from natsroute.wire.parser import ERR_LINE_FACTOR, MAX_INFO_LINE, MESSAGE_LINE_ALLOWANCE, Parser
 from natsroute.wire.subjects import check_pattern, check_queue_group, check_subject
@@ -66,20 +66,17 @@ def _read(stream: bytes, positions: list[int], *, forgetful: bool = False) -> li
 
     :param forgetful: whether the parser forgets before each piece what it remembers of earlier lines.
     """
-    parser = Parser(max_control_line=MAX_CONTROL_LINE)
-    parser.max_payload = MAX_PAYLOAD
+    parser = Parser(max_control_line=MAX_CONTROL_LINE, max_inbound_payload=MAX_PAYLOAD)
     frames: list[Any] = []
     start = 0
     try:
         for stop in positions:
             if forgetful:
-                parser.max_payload = parser.max_payload
-            for frame in parser.feed(stream[start:stop]):
-                if isinstance(frame, Info):
-                    parser.max_payload = frame.max_payload
-                frames.append(_seen(frame))
+                for remembered in (parser._lines, parser._sizes, parser._addresses):
+                    remembered.clear()
+            frames += map(_seen, parser.feed(stream[start:stop]))
             kept = parser.buffered
-            assert kept <= _most_kept(stream[stop - kept : stop], parser.max_payload), f"{kept} bytes are kept"
+            assert kept <= _most_kept(stream[stop - kept : stop], MAX_PAYLOAD), f"{kept} bytes are kept"
             start = stop
     except ProtocolError as error:
         ending = error

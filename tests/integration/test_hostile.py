@@ -128,7 +128,7 @@ class BeforeHandshakeTests(HostileTestCase):
                 Case("INFO with 1e999", "INFO's port is not of type int", _sends(b'INFO {"port":1e999}\r\n')),
                 Case(
                     "a huge max_payload",
-                    "above max_payload, 67108864",
+                    "above max_inbound_payload, 67108864",
                     _sends(info(max_payload=10**1_000) + b"MSG a 1 99999999999\r\n"),
                 ),
             ]
@@ -169,7 +169,7 @@ class AfterHandshakeTests(HostileTestCase):
                 Case(name, problem, _sends_after_handshake(data), after_handshake=True)
                 for name, problem, data in [
                     ("MSG of -5 bytes", "not a number", b"MSG a 1 -5\r\n"),
-                    ("MSG of 93 GiB", "above max_payload", b"MSG a 1 99999999999\r\n"),
+                    ("MSG of 93 GiB", "above max_inbound_payload", b"MSG a 1 99999999999\r\n"),
                     ("HMSG with a header of -5 bytes", "not a number", b"HMSG a 1 -5 10\r\n"),
                     ("HMSG of -5 bytes", "not a number", b"HMSG a 1 5 -5\r\n"),
                     ("HMSG with more header than message", "a header longer than", b"HMSG a 1 500 10\r\n"),

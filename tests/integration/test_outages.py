@@ -181,7 +181,7 @@ class NoNatsServerTests(ServerTestCase):
             (b"INFO {\r\n", "INFO is not JSON"),
             (INFO + b"MSG a 1 -5\r\n", "not a number"),
             (INFO + b"HMSG a 1 10 5\r\nxxxxx\r\n", "a header longer than its message"),
-            (INFO + b"MSG a 1 99999999\r\n", "above max_payload"),
+            (INFO + b"MSG a 1 99999999\r\n", "above max_inbound_payload"),
             (b"PONG\r\n" + INFO, "a PONG without a PING"),
             (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n", "CR LF"),
             (b'INFO {"tls_required":true}\r\n', "no PONG within 0.2 s, after TLS began"),
