@@ -26,7 +26,7 @@ from natsroute import payloads
 from natsroute.daemon.settings import Settings
 from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError, SlowConsumerError
 from natsroute.ledger import Ledger, PublisherAccount, RouteCounters
-from natsroute.publishing.publisher import check_policy, with_id
+from natsroute.publishing.outlet import check_policy, with_id
 from natsroute.routes.event import Event, EventContext, Publish, RouteFunction
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import HookRunner

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.errors import PayloadTooLargeError, PermissionsError, server_error
+from natsroute.errors import HeaderError, PayloadTooLargeError
 from natsroute.publishing.batches import (
+    NO_HEADERS,
     Batch,
     Command,
-    Message,
     Messages,
+    ServerLimits,
     Unserialised,
-    WrittenBatches,
-    permitted,
     resendable,
     sendable,
 )
@@ -36,21 +38,15 @@ def unresendable() -> Confirmation:
     return confirmation
 
 
-def refusal(subject: str) -> PermissionsError:
-    """What the server answers to a message to this subject."""
-    error = server_error(f'Permissions Violation for Publish to "{subject}"')
-    assert isinstance(error, PermissionsError)
-    return error
-
-
 class UnserialisedTests(SynchronousTestCase):
     """A payload that is serialised in the pool."""
 
     def test_serialise(self) -> None:
-        command = Unserialised("a", lambda: encode_pub("a", b"m"))
-        self.assertEqual((command.result, len(command)), (None, 0))
+        command = Unserialised("a", lambda: encode_pub("a", b"m"), 5)
+        self.assertEqual((command.result, len(command), command.growth), (None, 5, 0))
         command.serialise()
-        self.assertEqual((command.result, len(command)), (encode_pub("a", b"m"), len(encode_pub("a", b"m"))))
+        growth = len(encode_pub("a", b"m")) - 5
+        self.assertEqual((command.result, len(command), command.growth), (encode_pub("a", b"m"), 5, growth))
 
     def test_a_factory_that_raises(self) -> None:
         """Whatever it raises, even SystemExit, is the result."""
@@ -62,7 +58,7 @@ class UnserialisedTests(SynchronousTestCase):
             command = Unserialised("a", factory)
             command.serialise()
             assert isinstance(command.result, Failure)
-            self.assertEqual((command.result.type, len(command)), (error, 0))
+            self.assertEqual((command.result.type, len(command), command.growth), (error, 0, 0))
 
 
 class MessagesTests(SynchronousTestCase):
@@ -108,6 +104,71 @@ class MessagesTests(SynchronousTestCase):
         self.assertTrue(messages.all_resendable)
 
 
+class SerialiseTests(SynchronousTestCase):
+    """Payload functions are called while there is space."""
+
+    def messages(self) -> Messages:
+        """Three payload functions of 13 bytes each, behind a message of bytes and before another."""
+        functions = [Unserialised("a", partial(encode_pub, "a", b"%d" % number)) for number in range(3)]
+        return messages_of(encode_pub("b", b"0"), *functions, encode_pub("c", b"0"))
+
+    def test_space(self) -> None:
+        size = len(encode_pub("a", b"1"))
+        for space, called in ((-5, 1), (0, 1), (size - 1, 1), (size, 1), (size + 1, 2), (3 * size, 3), (99, 3)):
+            messages = self.messages()
+            messages.serialise(space)
+            results = [command.result for command in messages.unserialised]
+            self.assertEqual([result is not None for result in results], [number < called for number in range(3)])
+
+    def test_take_unserialised(self) -> None:
+        """The rest begins with the first that is unserialised, whatever follows it."""
+        messages = self.messages()
+        whole = list(messages)
+        functions = list(messages.unserialised)
+        messages.serialise(1)
+        rest = messages.take_unserialised()
+        self.assertEqual((list(messages), list(rest)), (whole[:2], whole[2:]))
+        self.assertEqual((messages.unserialised, rest.unserialised), (functions[:1], functions[1:]))
+        self.assertEqual((rest.since, rest.all_resendable), (7.0, True))
+        rest.add(unresendable(), encode_pub("a", b"9"))
+        self.assertFalse(rest.take_unserialised().all_resendable)
+        messages = self.messages()
+        messages.serialise(99)
+        self.assertEqual((list(messages.take_unserialised()), len(list(messages))), ([], 5))
+
+    def test_take_cancelled(self) -> None:
+        messages = self.messages()
+        self.assertEqual(messages.take_cancelled(), [])
+        whole = list(messages)
+        for at in (1, 4):
+            confirmation = messages.confirmations[at]
+            assert confirmation is not None
+            confirmation.cancel()
+            self.failureResultOf(confirmation, CancelledError)
+        messages.confirmations[0] = None
+        self.assertEqual(messages.take_cancelled(), [whole[1], whole[4]])
+        self.assertEqual(list(messages), [(None, whole[0][1]), whole[2], whole[3]])
+        self.assertEqual((len(messages.unserialised), messages.since), (2, 7.0))
+
+
+class BatchTests(SynchronousTestCase):
+    """Batch.parts()"""
+
+    def test_parts(self) -> None:
+        batch = messages_of(*(encode_pub("a", b"%d" % number) for number in range(5))).to_batch()
+        batch.losses = 3
+        parts = batch.parts(2)
+        self.assertEqual([message for part in parts for message in part], list(batch))
+        self.assertEqual([len(part.confirmations) for part in parts], [2, 2, 1])
+        self.assertEqual({(part.since, part.all_resendable, part.losses) for part in parts}, {(7.0, True, 3)})
+
+    def test_parts_without_deferreds(self) -> None:
+        """Messages that were confirmed already have none."""
+        data = encode_pub("a", b"1") + encode_pub("b", b"2")
+        parts = Batch([], data).parts(1)
+        self.assertEqual([(part.confirmations, part.data) for part in parts], [([], data[:12]), ([], data[12:])])
+
+
 class FilterTestCase(SynchronousTestCase):
     """Records the messages that a filter fails."""
 
@@ -119,7 +180,7 @@ class FilterTestCase(SynchronousTestCase):
 
     def assert_failed(self, messages: Messages | Batch, **errors: type[BaseException]) -> None:
         """These failed, by their position, with these errors; no others did."""
-        expected = [(messages.confirmations[int(position[1:])], error) for position, error in errors.items()]
+        expected = [(messages.confirmations[int(position.strip("_"))], error) for position, error in errors.items()]
         self.assertEqual(self.failed, expected)
 
 
@@ -134,11 +195,28 @@ class FilterTests(FilterTestCase):
         serialised.serialise()
         raised.serialise()
         messages = messages_of(encode_pub("a", b"12"), serialised, raised, encode_pub("a", b"123"), unserialised)
-        passed = sendable(messages, 2, self.record_failure)
+        passed = sendable(messages, ServerLimits(2, headers=True), self.record_failure)
         self.assertEqual(passed.commands, [encode_pub("a", b"12"), encode_pub("a", b"m"), unserialised])
         self.assertEqual(passed.confirmations, [messages.confirmations[at] for at in (0, 1, 4)])
         self.assertEqual((passed.unserialised, passed.since), ([unserialised], 7.0))
         self.assert_failed(messages, _2=ZeroDivisionError, _3=PayloadTooLargeError)
+
+    def test_headers(self) -> None:
+        """A server without headers gets none; with headers, they count for max_payload."""
+        messages = messages_of(encode_pub("a", b"1"), encode_pub("HPUB", b"2"), encode_pub("a", b"3", None, b"N\r\n"))
+        passed = sendable(messages, ServerLimits(4, headers=False), self.record_failure)
+        self.assertEqual(passed.commands, messages.commands[:2])
+        self.assertEqual(len(sendable(messages, ServerLimits(4, headers=True), self.record_failure).commands), 3)
+        sendable(messages, ServerLimits(3, headers=True), self.record_failure)
+        self.assert_failed(messages, _2=HeaderError, _2_=PayloadTooLargeError)
+
+    def test_stricter_limits(self) -> None:
+        limits = ServerLimits(5, headers=True)
+        for payload, headers, is_stricter in ((5, True, False), (4, True, True), (6, False, True), (6, True, False)):
+            self.assertIs(ServerLimits(payload, headers=headers).is_stricter_than(limits), is_stricter)
+        self.assertFalse(limits.is_stricter_than(ServerLimits(5, headers=False)))
+        problem = ServerLimits(5, headers=False).problem(encode_pub("a", b"3", None, b"N\r\n"))
+        self.assertEqual(str(problem), NO_HEADERS)
 
     def test_resendable(self) -> None:
         batch = messages_of(encode_pub("a", b"1")).to_batch()
@@ -147,84 +225,3 @@ class FilterTests(FilterTestCase):
         messages.add(unresendable(), encode_pub("a", b"2"))
         left = resendable(messages.to_batch())
         self.assertEqual((left.data, left.since, left.all_resendable), (encode_pub("a", b"1"), 7.0, True))
-
-    def test_permitted(self) -> None:
-        """The server may refuse a reply subject, too."""
-        batch = messages_of(*(encode_pub(*message) for message in (("a", b""), ("b", b""), ("c", b"", "b")))).to_batch()
-        self.assertEqual(permitted(batch, {"b": refusal("b")}, self.record_failure).data, encode_pub("a", b""))
-        self.assert_failed(batch, _1=PermissionsError, _2=PermissionsError)
-
-
-class WrittenBatchesTests(FilterTestCase):
-    """Batches on the link, and those for the next link."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.written = WrittenBatches()
-
-    def write(self, *commands: bytes) -> Batch:
-        batch = messages_of(*commands).to_batch()
-        self.written.add(batch)
-        return batch
-
-    def test_confirm(self) -> None:
-        """In order; an abandoned batch is not confirmed."""
-        first, second = self.write(encode_pub("a", b"1")), self.write(encode_pub("a", b"2"))
-        self.assertIsNone(self.written.confirm(second, self.record_failure))
-        self.assertIs(self.written.confirm(first, self.record_failure), first)
-        self.assertEqual(list(self.written), [second])
-        self.written.clear()
-        self.assertIsNone(self.written.confirm(second, self.record_failure))
-
-    def test_refused(self) -> None:
-        """A refusal is for the oldest batch alone, and is forgotten with its PONG."""
-        self.written.refused(refusal("a"))  # nothing was written, so it is not for us
-        batches = [self.write(encode_pub("a", b"1"), encode_pub("b", b"1")) for _ in range(2)]
-        self.written.refused(refusal("a"))
-        confirmed = self.written.confirm(batches[0], self.record_failure)
-        assert confirmed is not None
-        self.assertEqual(confirmed.data, encode_pub("b", b"1"))
-        self.assert_failed(batches[0], _0=PermissionsError)
-        self.assertIs(self.written.confirm(batches[1], self.record_failure), batches[1])
-
-    def test_refusals_are_bounded(self) -> None:
-        """By the number of messages, since a server can send any number of errors."""
-        batch = self.write(encode_pub("b", b"1"))
-        self.written.refused(refusal("a"))
-        self.written.refused(refusal("b"))
-        self.assertIs(type(self.written.confirm(batch, self.record_failure)), Batch)
-        self.assertEqual(self.failed, [])
-
-    def test_link_lost(self) -> None:
-        """First what was just confirmed, then what is unconfirmed; what may not be sent again is taken out."""
-        messages = messages_of(encode_pub("a", b"2"))
-        once = unresendable()
-        messages.add(once, encode_pub("a", b"3"))
-        self.written.add(messages.to_batch())
-        last = self.write(encode_pub("a", b"4"))
-        self.written.refused(refusal("a"))
-        expected: list[Message] = [(once, encode_pub("a", b"3"))]
-        self.assertEqual(self.written.link_lost([Batch([], encode_pub("a", b"1"))]), expected)
-        self.assertEqual(list(self.written.unconfirmed), [])
-        to_resend = self.written.take_to_resend()
-        self.assertEqual([batch.data for batch in to_resend], [encode_pub("a", b"%d" % number) for number in (1, 2, 4)])
-        self.assertIs(to_resend[2], last)
-        self.assertEqual(self.written.take_to_resend(), [])
-        self.written.add(last)
-        self.assertIs(self.written.confirm(last, self.record_failure), last, "a refusal before the outage is forgotten")
-
-    def test_limit_payload(self) -> None:
-        """A message that was confirmed already does not fail."""
-        confirmed = Batch([], encode_pub("a", b"123") + encode_pub("a", b"12"))
-        batch = self.write(encode_pub("a", b"123"), encode_pub("a", b"12"))
-        self.written.link_lost([confirmed])
-        self.written.limit_payload(2, self.record_failure)
-        self.assertEqual([batch.data for batch in self.written.take_to_resend()], [encode_pub("a", b"12")] * 2)
-        self.assert_failed(batch, _0=PayloadTooLargeError)
-
-    def test_a_cleared_batch_waits_for_its_pong(self) -> None:
-        first, second = self.write(encode_pub("a", b"1")), self.write(encode_pub("a", b"2"))
-        first.clear()
-        self.assertIs(self.written.confirm(first, self.record_failure), first)
-        self.assertEqual((list(first), first.data), ([], b""))
-        self.assertIs(self.written.confirm(second, self.record_failure), second)

@@ -16,6 +16,7 @@ from natsroute.publishing.confirmation import (
     Confirmation,
     UnhandledFailureLog,
     confirm_all,
+    new_confirmation_class,
     without_abandoned,
 )
 from tests.support.log_recorder import LogRecorder
@@ -55,6 +56,25 @@ class FailureTests(SynchronousTestCase):
         del before
         gc.collect()
         self.assertEqual([failure.type for failure in self.unhandled], [ZeroDivisionError] * 3)
+
+
+class CancelTests(SynchronousTestCase):
+    """The publisher learns that one of its Deferreds is cancelled."""
+
+    def test_cancel(self) -> None:
+        """Once, and before it fails; not when it has fired."""
+        seen: list[bool] = []
+        new = new_confirmation_class(lambda: seen.append(confirmation.called))
+        confirmation = new()
+        confirmation.cancel()
+        confirmation.cancel()
+        self.assertEqual(seen, [False])
+        self.failureResultOf(confirmation, CancelledError)
+        fired = new()
+        confirm_all([fired])
+        fired.cancel()
+        self.assertEqual(seen, [False])
+        self.assertIsInstance(fired, Confirmation)
 
 
 class WithoutAbandonedTests(SynchronousTestCase):
@@ -169,28 +189,49 @@ class UnhandledFailureLogTests(SynchronousTestCase):
 
     def add(self, error: Exception, times: int = 1) -> None:
         for _ in range(times):
-            self.unhandled.add(Failure(error))
+            self.unhandled.add(Failure(error), "a")
 
     def test_many(self) -> None:
         """The first is logged at once; the others are counted, and logged after the interval or at the end."""
         self.add(SubjectError("subject 'a b'"), 1000)
         self.add(PayloadError("no JSON"))
-        self.assertEqual(self.log.lines("error"), ["Not published: subject 'a b'", "Not published: no JSON"])
+        self.assertEqual(
+            self.log.lines("error"),
+            ["Not published: message to a: subject 'a b'", "Not published: message to a: no JSON"],
+        )
         self.clock.advance(LOG_INTERVAL)
         self.add(SubjectError("subject 'c d'"), 5)
         self.assertEqual(
             self.log.lines("error")[2:],
-            ["Not published: subject 'c d' (999 more failures of this type since the last line)"],
+            ["Not published: message to a: subject 'c d' (999 more failures of this type since the last line)"],
         )
         self.unhandled.log_rest()
         self.unhandled.log_rest()
         self.assertEqual(self.log.lines("error")[3:], ["Not published: 4 more messages, SubjectError"])
+
+    def test_the_routes_of_a_subject(self) -> None:
+        """A line names the route that published, or all routes that publish to the subject."""
+        for route, subject in (("nats:x", "a"), ("nats:y", "a"), ("nats:y", "a"), ("", "a"), ("nats:z", "b")):
+            self.unhandled.publishes(route, subject)
+        self.assertEqual(self.unhandled.describe("a"), "a from nats:x or nats:y")
+        self.assertEqual(self.unhandled.describe("a", "nats:x"), "a from nats:x")
+        self.assertEqual(self.unhandled.describe("c"), "c")
+        self.assertEqual(self.unhandled.describe("a\n" + "b" * 500), "a?" + "b" * 198)
+        self.unhandled.add(Failure(PayloadError("no JSON")), "b")
+        self.assertEqual(self.log.lines("error"), ["Not published: message to b from nats:z: no JSON"])
+
+    def test_the_routes_are_bounded(self) -> None:
+        for number in range(8192):
+            self.unhandled.publishes("nats:x", f"s{number}")
+        self.assertEqual(self.unhandled.describe("s0"), "s0 from nats:x")
+        self.unhandled.publishes("nats:x", "t")
+        self.assertEqual((self.unhandled.describe("s0"), self.unhandled.describe("t")), ("s0", "t from nats:x"))
 
     def test_an_error_of_a_payload_function(self) -> None:
         """It is logged with its traceback, since the function has to be fixed."""
         try:
             raise ZeroDivisionError
         except ZeroDivisionError:
-            self.unhandled.add(Failure())
+            self.unhandled.add(Failure(), "a")
         [failure] = self.flushLoggedErrors(ZeroDivisionError)
         self.assertIn("test_an_error_of_a_payload_function", failure.getTraceback())

@@ -225,6 +225,17 @@ class StateTests(ConnectionTestCase):
         )
         self.assertEqual(seen, [(ConnectionEvent.CONNECTED, State.CONNECTED), (ConnectionEvent.CLOSED, State.CLOSED)])
 
+    def test_observe_info(self) -> None:
+        """The first INFO after CONNECTED, and each later one, while it is in use."""
+        connection = self.connection()
+        seen: list[tuple[int, int | None]] = []
+        connection.observe_info(lambda info: seen.append((info.max_payload, connection.max_payload)))
+        self.connected(connection)
+        self.network.link.receive(info(max_payload=512))
+        connection.stopService()
+        self.network.link.receive(info(max_payload=256))
+        self.assertEqual(seen, [(1024, 1024), (512, 512)])
+
     def test_waiting_after_a_loss(self) -> None:
         connection = self.connection()
         self.connected(connection)

@@ -116,13 +116,36 @@ class StopTests(ConnectionTestCase):
     """stopService()"""
 
     def test_started_while_closing(self) -> None:
+        """It starts when it is closed. Another start is a mistake; a stop takes the start back."""
+        for stopped_again in (False, True):
+            connection = self.connection()
+            self.connected(connection)
+            stopped = connection.stopService()
+            connection.startService()
+            self.assertIs(connection.state, State.RESTARTING)
+            self.assertRaises(MisuseError, connection.startService)
+            if stopped_again:
+                second = connection.stopService()
+                self.assertNoResult(second)
+            self.network.link.lose()
+            self.successResultOf(stopped)
+            if stopped_again:
+                self.successResultOf(second)
+                self.assertIs(connection.state, State.CLOSED)
+                connection.startService()
+            self.accept()
+            self.assertIs(connection.state, State.CONNECTED)
+            self.assertTrue(connection.running)
+
+    def test_started_while_closing_and_by_an_observer(self) -> None:
+        """It starts once."""
         connection = self.connection()
+        connection.observe(lambda change: connection.startService() if change.event is ConnectionEvent.CLOSED else None)
         self.connected(connection)
-        stopped = connection.stopService()
-        self.assertRaises(MisuseError, connection.startService)
+        connection.stopService()
+        connection.startService()
         self.network.link.lose()
-        self.successResultOf(stopped)
-        self.connected(connection)
+        self.accept()
         self.assertIs(connection.state, State.CONNECTED)
 
     def test_stopped_twice(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 import weakref
 from collections.abc import Hashable
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from natsroute import Event
 from natsroute.errors import RouteError
 from natsroute.middleware import deduplicate
+from natsroute.routes.middleware.deduplicate import message_id
+from natsroute.wire.frames import Address
 from tests.support.route_cases import MiddlewareTestCase
 
 
@@ -28,6 +31,38 @@ class DeduplicateTests(MiddlewareTestCase):
         ]:
             self.successResultOf(tester.deliver("a", payload, headers=headers))
         self.assertEqual([event.data for event in self.events], [b"1", b"1", b"2"])
+
+    def test_memory(self) -> None:
+        """Payloads and long keys are not kept, only hashes of them."""
+        for options in ({}, {"key": lambda event: event.data}, {"key": lambda event: event.text()}):
+            tester = self.make(deduplicate(**options))
+            self.events.clear()
+            tracemalloc.start()
+            try:
+                for number in [*range(20), 0, 1]:
+                    tester.deliver("a", b"%d" % number * 100_000)
+                handled = len(self.events)
+                self.events.clear()
+                gc.collect()
+                held, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            self.assertEqual(handled, 20)
+            self.assertLess(held, 1_000_000)
+
+    def test_subject_and_payload(self) -> None:
+        """Their bytes cannot be moved from one to the other, and are all looked at."""
+        messages = [("ab", b"c"), ("a", b"bc"), ("a", b"b" * 65), ("ab", b"b" * 64), ("a", b""), ("\udcff", b"")]
+        ids = {message_id(Event(Address(subject, 1), data)) for subject, data in messages for _ in range(2)}
+        self.assertEqual(len(ids), len(messages))
+
+    def test_long_strings_and_bytes(self) -> None:
+        """They differ, as in a dict."""
+        keys: list[Hashable] = ["x" * 100, b"x" * 100, "x" * 100]
+        tester = self.make(deduplicate(key=lambda event: keys[len(event.data)]))
+        for number in range(3):
+            tester.deliver("a", b"." * number)
+        self.assertEqual(len(self.events), 2)
 
     def test_seconds(self) -> None:
         tester = self.make(deduplicate(key=lambda event: 1, seconds=10))

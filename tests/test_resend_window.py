@@ -7,6 +7,23 @@ from natsroute.publishing.options import PublishLimits
 from tests.support.memory_publisher import PublisherTestCase
 
 
+class AgeTests(PublisherTestCase):
+    """Messages that were confirmed are not sent again when they are older than ``publish_max_age``."""
+
+    limits = PublishLimits(resend_window=0.25, max_age=60.0)
+
+    def test_a_long_outage(self) -> None:
+        for outage, sent in ((59.0, b"PUB a 1\r\nx\r\n"), (60.0, b"")):
+            self.setUp()
+            self.publisher.publish("a", b"x")
+            self.turn()
+            self.pong()
+            self.disconnect()
+            self.clock.advance(outage)
+            self.connect()
+            self.assertEqual(self.link.sent(), sent)
+
+
 class ResendWindowTests(PublisherTestCase):
     """A server that is killed may have confirmed messages that it had not yet passed on."""
 
@@ -35,8 +52,7 @@ class ResendWindowTests(PublisherTestCase):
     def test_a_clean_disconnect(self) -> None:
         """A server that we left has passed on all that it confirmed."""
         self.confirm("a")
-        self.link.max_payload = None
-        self.worker.disconnected(cleanly=True)
+        self.disconnect(cleanly=True)
         self.connect()
         self.assertEqual(self.link.sent(), b"")
 
@@ -79,9 +95,39 @@ class ResendWindowTests(PublisherTestCase):
             self.connect()
             self.assertEqual(self.link.sent(), b"PUB a 1\r\nx\r\n")
         self.pong()
+        self.clock.advance(0.25)
+        self.clock.advance(0)
         self.disconnect()
         self.connect()
         self.assertEqual(self.link.sent(), b"")
+
+    def test_killed_again_after_the_confirmation(self) -> None:
+        """The window begins again when a message that was sent again is confirmed."""
+        self.confirm("a")
+        for _ in range(3):
+            self.disconnect()
+            self.clock.advance(0.2)
+            self.connect()
+            self.assertEqual(self.link.sent(), b"PUB a 1\r\nx\r\n")
+            self.pong()
+            self.clock.advance(0.2)
+        self.assertEqual(self.counts(), (1, 1, 3, 0))
+        self.clock.advance(0.1)
+        self.disconnect()
+        self.connect()
+        self.assertEqual(self.link.sent(), b"")
+
+    def test_stopped(self) -> None:
+        """Nothing from before a stop is sent after it, whether the connection ended before or after the stop."""
+        for lost_before in (True, False):
+            self.confirm("a")
+            if lost_before:
+                self.disconnect()
+            self.successResultOf(self.publisher.stop(5.0))
+            self.publisher.start()
+            self.disconnect()
+            self.connect()
+            self.assertEqual(self.link.sent(), b"")
 
     def test_bounded(self) -> None:
         """The window holds at most a quarter of the bytes that the worker may hold."""
@@ -117,7 +163,7 @@ class ResendWindowTests(PublisherTestCase):
         """The link takes nothing more, but written messages are still confirmed."""
         last = self.publisher.publish("a", b"x")
         self.turn()
-        self.link.max_payload = None
+        self.link.info = None
         stopped = self.publisher.stop(5.0)
         self.assertNoResult(stopped)
         self.pong()

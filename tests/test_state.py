@@ -35,7 +35,10 @@ draining     stop           closing
 lame duck    drained        lame duck
 lame duck    disconnected   waiting
 lame duck    stop           closing
+closing      start          restarting
 closing      closed         closed
+restarting   stop           closing
+restarting   closed         closed
 """
 
 PROTOCOL = """
@@ -115,7 +118,7 @@ class ConnectionTests(TableTestCase):
         self.assertEqual(
             {state for state in State if state.has_server}, {State.CONNECTED, State.DRAINING, State.LAME_DUCK}
         )
-        self.assertEqual({state for state in State if state.is_ending}, {State.CLOSING, State.CLOSED})
+        self.assertEqual({state for state in State if state.is_ending}, {State.CLOSING, State.RESTARTING, State.CLOSED})
 
     def test_a_server_is_lost_where_there_is_one(self) -> None:
         """DISCONNECTED and CONNECT_FAILED never compete."""

@@ -9,13 +9,17 @@ from twisted.python.failure import Failure
 
 from natsroute.errors import (
     ConnectionLostError,
+    PayloadTooLargeError,
+    PayloadViolationError,
     PublishBufferFullError,
     PublishDroppedError,
     PublishExpiredError,
+    ServerProtocolError,
     SettingError,
 )
 from natsroute.ledger import PublisherAccount
 from natsroute.publishing.options import PublishLimits
+from natsroute.wire.frames import Info
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_publisher import PublisherTestCase
 
@@ -97,6 +101,100 @@ class FailAndResendWindowTests(PublisherTestCase):
         self.assertEqual(self.counts(), (2, 2, 1, 0))
 
 
+class LimitsTests(PublisherTestCase):
+    """What a server announces while it is connected, and what it closes the connection for."""
+
+    def announce(self, max_payload: int, *, headers: bool = True) -> None:
+        self.link.info = Info(max_payload=max_payload, headers=headers)
+        self.worker.limits_changed()
+
+    def test_a_lower_max_payload(self) -> None:
+        """Messages that are not written fail at once, and later ones when they are published."""
+        written, gathered = self.publisher.publish("a", b"x" * 101), self.publisher.publish("a", b"x" * 101)
+        self.turn()
+        waiting = self.publisher.publish("a", b"x" * 101)
+        self.announce(100)
+        self.failureResultOf(waiting, PayloadTooLargeError)
+        self.failureResultOf(self.publisher.publish("a", b"x" * 101), PayloadTooLargeError)
+        self.assertNoResult(written)
+        self.pong()
+        self.successResultOf(written)
+        self.successResultOf(gathered)
+        self.announce(200)
+        self.publisher.publish("a", b"x" * 101)
+        self.assertEqual(len(self.turn()), 101 + len(b"PUB a 101\r\n\r\n"))
+
+    def test_queued(self) -> None:
+        """Also behind a function in the pool."""
+        self.publisher.publish("a", lambda: b"x")
+        self.turn()
+        queued = self.publisher.publish("a", b"x" * 101)
+        self.turn()
+        self.announce(100)
+        self.failureResultOf(queued, PayloadTooLargeError)
+        self.pool.run_next()
+        self.assertEqual(self.turn(), b"PUB a 1\r\nx\r\n")
+
+    def test_announced_when_the_message_was_written(self) -> None:
+        """The server closes the connection; then only the message that is too large fails, and nothing twice."""
+        large, small = self.publisher.publish("a", b"x" * 101), self.publisher.publish("a", b"x")
+        self.turn()
+        self.announce(100)
+        self.assertNoResult(large)
+        self.disconnect(PayloadViolationError("Maximum Payload Violation"))
+        self.failureResultOf(large, PayloadTooLargeError)
+        self.connect()
+        self.assertEqual(self.link.sent(), b"PUB a 1\r\nx\r\n")
+        self.pong()
+        self.successResultOf(small)
+        self.assertEqual(self.counts(), (2, 1, 1, 1))
+
+    def test_without_a_connection(self) -> None:
+        """The limits of the last server stay."""
+        self.announce(100)
+        self.disconnect()
+        self.worker.limits_changed()
+        self.failureResultOf(self.publisher.publish("a", b"x" * 101), PayloadTooLargeError)
+
+    def test_a_message_that_the_server_does_not_take(self) -> None:
+        """It fails with what the server said; the others are confirmed, and new ones wait meanwhile."""
+        error = ServerProtocolError("maximum control line exceeded")
+        waits = [self.publisher.publish(subject, b"") for subject in ("a", "bad", "c")]
+        self.clock.advance(0)
+        later = self.publisher.publish("d", b"")
+        self.clock.advance(0)
+        connections = 1
+        while self.link.pings:
+            if b"bad" in self.link.written[0]:
+                self.link.written.clear()
+                self.disconnect(error)
+                self.connect()
+                connections += 1
+            else:
+                self.link.written.pop(0)
+                self.pong()
+        self.assertEqual(connections, 6)
+        self.assertIs(self.failureResultOf(waits[1], ServerProtocolError).value, error)
+        for wait in (waits[0], waits[2], later):
+            self.successResultOf(wait)
+        self.assertEqual(self.worker._written.holds_back, False)
+
+    def test_new_messages_wait_behind_a_suspect(self) -> None:
+        waits = [self.publisher.publish("a", b"")]
+        self.turn()
+        for _ in range(3):
+            self.disconnect()
+            self.connect()
+        self.link.sent()
+        waits.append(self.publisher.publish("b", b""))
+        self.assertEqual(self.turn(), b"")
+        self.pong()
+        self.assertEqual(self.link.sent(), b"PUB b 0\r\n\r\n")
+        self.pong()
+        for wait in waits:
+            self.successResultOf(wait)
+
+
 class DropTests(PublisherTestCase):
     """The policy ``drop``: a message is dropped when the buffer is more than half full."""
 
@@ -130,7 +228,10 @@ class DropTests(PublisherTestCase):
         gc.collect()
         self.assertEqual(
             log.lines("error"),
-            ["Not published: the buffer of the publish worker is more than half full, and the policy is 'drop'"],
+            [
+                "Not published: message to a: the buffer of the publish worker is more than half full, and the policy "
+                "is 'drop'"
+            ],
         )
 
 

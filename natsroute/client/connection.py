@@ -102,6 +102,7 @@ class Connection(Service):
         self._endpoint_for = endpoint_for or partial(endpoint_for_server, reactor, tls)
         self._observers: Observers[Change] = Observers()
         self._error_observers: Observers[ServerError] = Observers()
+        self._info_observers: Observers[Info] = Observers()
         self._subscriptions = Subscriptions()
         self._totals = Totals()
         self._last_error: ServerError | None = None
@@ -144,6 +145,10 @@ class Connection(Service):
         :param on_error: called with each error. An exception is logged.
         """
         self._error_observers.add(on_error)
+
+    def observe_info(self, on_info: Callable[[Info], object]) -> None:
+        """Call ``on_info`` with each INFO of a connected server from now on, the first one after CONNECTED."""
+        self._info_observers.add(on_info)
 
     def subscribe(
         self,
@@ -216,18 +221,20 @@ class Connection(Service):
 
     def startService(self) -> None:
         """
-        Connect, and connect again whenever the connection is lost.
+        Connect, and connect again whenever the connection is lost. During a stop, start when it is done.
 
-        :raises MisuseError: the connection is running, or has not finished closing.
+        :raises MisuseError: the connection is running, or will start again.
         """
-        if self.state is State.CLOSING:
-            raise MisuseError("the connection is still closing: wait for stopService()'s Deferred")
-        if self.state is not State.CLOSED:
+        if self.state not in (State.CLOSED, State.CLOSING):
             raise MisuseError("the connection is already running")
         super().startService()
+        self._start()
+
+    def _start(self) -> None:
         self._advance(ConnectionEvent.START)
-        self._subscriptions.restart()
-        self._life = Deferred.fromCoroutine(self._live())
+        if self.state is State.WAITING:
+            self._subscriptions.restart()
+            self._life = Deferred.fromCoroutine(self._live())
 
     def stopService(self) -> Deferred[None]:
         """
@@ -236,12 +243,11 @@ class Connection(Service):
         :return: fires when it is closed. Cancelling it does not undo the stop.
         """
         super().stopService()
-        if not self.state.is_ending:
+        was_ending = self.state.is_ending
+        if self.state not in (State.CLOSING, State.CLOSED):
             self._advance(ConnectionEvent.STOP)
-            if self._protocol is not None:
-                self._protocol.close()
-            else:
-                self._life.cancel()
+        if not was_ending:
+            (self._life.cancel if self._protocol is None else self._protocol.close)()
         stopped: Deferred[None] = Deferred()
         self._life.addBoth(lambda _: stopped.callback(None))
         return stopped
@@ -266,7 +272,10 @@ class Connection(Service):
                     await self._end_after(fault, server)
         except CancelledError:
             pass  # stopped without a server
+        starts_again = self.state is State.RESTARTING
         self._report(Change(ConnectionEvent.CLOSED))
+        if starts_again and self.state is State.CLOSED:  # an observer may have started it already
+            self._start()
 
     async def _end_after(self, fault: Exception, server: Server) -> None:
         """Close what is open; another attempt follows, whatever the fault was."""
@@ -362,6 +371,7 @@ class Connection(Service):
         protocol = self._connected
         if protocol is None:
             return
+        self._info_observers.notify(info)
         self._servers.announced(info.connect_urls, server)
         if info.ldm and self._servers.has_other_than(server):
             reason = ServerLeftError("the server shuts down soon (lame duck mode)")

@@ -51,7 +51,7 @@ class State(enum.Enum):
     CLOSED: it has not been started, or it has been stopped. WAITING: it waits before the next attempt. CONNECTING: it
     reaches a server, logs in and subscribes. CONNECTED: a server has confirmed its subscriptions. DRAINING: the same,
     and it ends its subscriptions. LAME_DUCK: it leaves a server that shuts down. CLOSING: it was stopped, and its TCP
-    connection has not ended yet.
+    connection has not ended yet. RESTARTING: the same, and it starts again when the TCP connection has ended.
     """
 
     CLOSED = "closed"
@@ -61,6 +61,7 @@ class State(enum.Enum):
     DRAINING = "draining"
     LAME_DUCK = "lame duck"
     CLOSING = "closing"
+    RESTARTING = "restarting"
 
     def after(self, event: ConnectionEvent) -> State:
         """
@@ -83,8 +84,8 @@ class State(enum.Enum):
 
     @cached_property
     def is_ending(self) -> bool:
-        """Whether it was stopped: no attempt follows."""
-        return self in (State.CLOSING, State.CLOSED)
+        """Whether it was stopped: no attempt follows, unless it starts again."""
+        return self in (State.CLOSING, State.RESTARTING, State.CLOSED)
 
 
 #: What leads from one state of a connection to another.
@@ -119,6 +120,11 @@ TRANSITIONS: Mapping[State, Mapping[ConnectionEvent, State]] = {
         ConnectionEvent.STOP: State.CLOSING,
     },
     State.CLOSING: {
+        ConnectionEvent.START: State.RESTARTING,
+        ConnectionEvent.CLOSED: State.CLOSED,
+    },
+    State.RESTARTING: {
+        ConnectionEvent.STOP: State.CLOSING,
         ConnectionEvent.CLOSED: State.CLOSED,
     },
 }

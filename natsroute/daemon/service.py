@@ -29,9 +29,10 @@ from natsroute.daemon.shutdown import Shutdown
 from natsroute.daemon.signals import OtherSignals, StopSignals
 from natsroute.daemon.startup import Startup
 from natsroute.daemon.threads import Threads
-from natsroute.errors import PendingLimitError, PermissionsError, ServerError, ServerLeftError
+from natsroute.errors import PendingLimitError, ServerLeftError
 from natsroute.ledger import Ledger, RouteCounters
-from natsroute.publishing.publisher import Publisher, unique_ids
+from natsroute.publishing.outlet import unique_ids
+from natsroute.publishing.publisher import Publisher
 from natsroute.publishing.worker import PublishWorker
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import HookRunner
@@ -59,7 +60,7 @@ class NatsrouteService(Service):
     :ivar settings: the settings.
     :ivar consumers: one for each ``subject_queue_group``.
     :ivar publisher: publishes for the routes and for the program.
-    :ivar publish: publishes a message: :meth:`Publisher.publish <natsroute.publishing.publisher.Publisher.publish>`.
+    :ivar publish: publishes a message: :meth:`Outlet.publish <natsroute.publishing.outlet.Outlet.publish>`.
     :ivar nats_publish: the same, under the name of Kamailio's function.
     :ivar in_flight: the calls of event routes that have not ended.
     """
@@ -105,7 +106,13 @@ class NatsrouteService(Service):
         )
         # Bound once: a method that passes the call on would add a fifth to the cost of publishing bytes.
         self.publish = self.nats_publish = self.publisher.publish
-        self._runner_context = RunnerContext(self.publish, reactor, self._route_threads.run, self.in_flight)
+        self._runner_context = RunnerContext(
+            self.publish,
+            reactor,
+            self._route_threads.run,
+            self.in_flight,
+            publish_for=self.publisher.publish_for,
+        )
         self._connection_events: list[ConnectionEvents] = []
         for connection, worker in zip(publish_connections, self.publisher.workers):
             _join(connection, worker)
@@ -302,11 +309,10 @@ def _join(connection: Connection, worker: PublishWorker) -> None:
         if change.event is ConnectionEvent.CONNECTED:
             worker.connected()
         elif change.event is ConnectionEvent.DISCONNECTED:
-            worker.disconnected(cleanly=isinstance(change.reason, ServerLeftError))
-
-    def on_error(error: ServerError) -> None:
-        if isinstance(error, PermissionsError):
-            worker.refused(error)
+            worker.disconnected(change.reason, cleanly=isinstance(change.reason, ServerLeftError))
+        elif change.event is ConnectionEvent.CLOSED:
+            worker.disconnected(cleanly=True)
 
     connection.observe(on_change)
-    connection.observe_errors(on_error)
+    connection.observe_errors(worker.refused)
+    connection.observe_info(lambda info: worker.limits_changed())

@@ -7,16 +7,18 @@ Thousands are on their way at any moment, so they are kept in few objects: :clas
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import attrs
 from twisted.python.failure import Failure
 
-from natsroute.errors import PayloadTooLargeError, PermissionsError
+from natsroute.errors import HeaderError, PayloadTooLargeError
 from natsroute.publishing.confirmation import Confirmation, without_abandoned
 from natsroute.wire.encoder import read_pub, split_pubs
+
+#: The error text for a message with headers.
+NO_HEADERS = "the server does not support headers: see no_header_support in its configuration"
 
 
 class Unserialised:
@@ -26,14 +28,16 @@ class Unserialised:
     :ivar subject: the subject of its message.
     :ivar result: the command, or what was raised; None until :meth:`serialise` has run.
     :param factory: gives the command.
+    :param size: bytes of the command without its payload.
     """
 
-    __slots__ = ("_factory", "result", "subject")
+    __slots__ = ("_factory", "_size", "result", "subject")
 
-    def __init__(self, subject: str, factory: Callable[[], bytes]) -> None:
+    def __init__(self, subject: str, factory: Callable[[], bytes], size: int = 0) -> None:
         self.subject = subject
         self.result: bytes | Failure | None = None
         self._factory = factory
+        self._size = size
 
     def serialise(self) -> None:
         """Call the factory. Runs in a thread of the pool."""
@@ -42,9 +46,14 @@ class Unserialised:
         except BaseException:
             self.result = Failure()
 
+    @property
+    def growth(self) -> int:
+        """Bytes that the result has more than the command without its payload."""
+        return len(self.result) - self._size if isinstance(self.result, bytes) else 0
+
     def __len__(self) -> int:
-        """Bytes of the command; 0 if there is none yet."""
-        return len(self.result) if isinstance(self.result, bytes) else 0
+        """Bytes of the command without its payload."""
+        return self._size
 
 
 #: A ``PUB`` or ``HPUB`` with its payload.
@@ -100,10 +109,8 @@ class Messages:
         """Remove and return the messages that may not be sent again."""
         if self.all_resendable:
             return []
-        resendable, others = _split_resendable(self)
-        self.confirmations, self.commands = resendable.confirmations, resendable.commands
-        self.unserialised = resendable.unserialised
-        self.all_resendable = True
+        resendable, others = split_resendable(self)
+        self._become(resendable)
         return others
 
     def drop_abandoned(self) -> None:
@@ -111,10 +118,44 @@ class Messages:
         if self.all_resendable:  # otherwise the Deferred is needed to know whether its message may
             self.confirmations = without_abandoned(self.confirmations)
 
-    def serialise(self) -> None:
-        """Serialise what is unserialised. Runs in a thread of the pool."""
+    def take_cancelled(self) -> list[Message]:
+        """Remove and return the messages whose Deferreds were cancelled."""
+        cancelled = [message for message in self if message[0] is not None and message[0].called]
+        if cancelled:
+            kept = Messages(self.since)
+            for confirmation, command in self:
+                if confirmation is None or not confirmation.called:
+                    kept.add(confirmation, command)
+            self._become(kept)
+        return cancelled
+
+    def serialise(self, space: int) -> None:
+        """
+        Serialise what is unserialised, until the space is used up; at least one. Runs in a thread of the pool.
+
+        :param space: bytes.
+        """
         for command in self.unserialised:
             command.serialise()
+            space -= command.growth
+            if space <= 0:
+                return
+
+    def take_unserialised(self) -> Messages:
+        """Remove and return the messages from the first one on that is unserialised still."""
+        rest = Messages(self.since)
+        number = next((at for at, one in enumerate(self.unserialised) if one.result is None), None)
+        if number is not None:
+            position = self.commands.index(self.unserialised[number])
+            rest.confirmations, self.confirmations = self.confirmations[position:], self.confirmations[:position]
+            rest.commands, self.commands = self.commands[position:], self.commands[:position]
+            rest.unserialised, self.unserialised = self.unserialised[number:], self.unserialised[:number]
+            rest.all_resendable = self.all_resendable
+        return rest
+
+    def _become(self, others: Messages) -> None:
+        self.confirmations, self.commands = others.confirmations, others.commands
+        self.unserialised, self.all_resendable = others.unserialised, others.all_resendable
 
     def to_batch(self) -> Batch:
         """The batch to write. All commands must be bytes."""
@@ -131,102 +172,33 @@ class Batch:
     :ivar data: their commands, joined.
     :ivar since: when the first was published, on the reactor's clock.
     :ivar all_resendable: whether all of them may be sent again.
+    :ivar losses: how many connections ended while this was the oldest unconfirmed batch.
     """
 
     confirmations: list[Confirmation | None]
     data: bytes
     since: float = 0.0
     all_resendable: bool = True
+    losses: int = 0
 
     def __iter__(self) -> Iterator[tuple[Confirmation | None, bytes]]:
         return zip(self.confirmations, split_pubs(self.data))
 
+    def parts(self, size: int) -> list[Batch]:
+        """
+        Divide it. All messages must be resendable.
+
+        :param size: messages of each part.
+        """
+        commands = list(split_pubs(self.data))
+        return [
+            Batch(self.confirmations[at : at + size], b"".join(commands[at : at + size]), self.since, True, self.losses)
+            for at in range(0, len(commands), size)
+        ]
+
     def clear(self) -> None:
         """Forget messages that have failed. The batch stays in line, since its PONG may still come."""
         self.confirmations, self.data = [], b""
-
-
-class WrittenBatches:
-    """
-    Batches that were written and are not confirmed, and what the server refused of them.
-
-    :ivar unconfirmed: those on the current connection, the oldest first.
-    """
-
-    __slots__ = ("_permission_errors", "_to_resend", "unconfirmed")
-
-    def __init__(self) -> None:
-        self.unconfirmed: deque[Batch] = deque()
-        self._to_resend: list[Batch] = []  # what earlier connections did not confirm
-        self._permission_errors: dict[str, PermissionsError] = {}  # of the oldest unconfirmed batch, by subject
-
-    def __iter__(self) -> Iterator[Batch]:
-        """The oldest first."""
-        yield from self._to_resend
-        yield from self.unconfirmed
-
-    def add(self, batch: Batch) -> None:
-        """A batch was written."""
-        self.unconfirmed.append(batch)
-
-    def refused(self, error: PermissionsError) -> None:
-        """
-        The server refused a subject. It answers in order, so the subject is one of the oldest unconfirmed batch, whose
-        PONG comes next.
-        """
-        if error.operation not in ("publish", "reply") or not self.unconfirmed:
-            return
-        if len(self._permission_errors) < len(self.unconfirmed[0].confirmations):  # a batch cannot have more
-            self._permission_errors[error.subject] = error
-
-    def confirm(self, batch: Batch, fail: Fail) -> Batch | None:
-        """
-        The PONG of a batch arrived.
-
-        :return: the batch without the messages that the server refused; None if it was abandoned meanwhile.
-        """
-        if not self.unconfirmed or self.unconfirmed[0] is not batch:
-            return None
-        self.unconfirmed.popleft()
-        if not self._permission_errors:
-            return batch
-        errors, self._permission_errors = self._permission_errors, {}
-        return permitted(batch, errors, fail)
-
-    def link_lost(self, just_confirmed: list[Batch]) -> list[Message]:
-        """
-        The connection ended: what is unconfirmed is to be sent again.
-
-        :param just_confirmed: to be sent again, too.
-        :return: the messages that may not be sent again.
-        """
-        self._to_resend += just_confirmed
-        unresendable: list[Message] = []
-        for batch in self.unconfirmed:
-            if batch.all_resendable:
-                self._to_resend.append(batch)
-            else:
-                resendable, others = _split_resendable(batch)
-                self._to_resend.append(resendable.to_batch())
-                unresendable += others
-        self.unconfirmed.clear()
-        self._permission_errors.clear()
-        return unresendable
-
-    def limit_payload(self, max_payload: int, fail: Fail) -> None:
-        """Remove what the next server would not accept, before it is sent again."""
-        self._to_resend = [_resendable_within(batch, max_payload, fail) for batch in self._to_resend]
-
-    def take_to_resend(self) -> list[Batch]:
-        """Remove and return the batches to write again, the oldest first."""
-        to_resend, self._to_resend = self._to_resend, []
-        return to_resend
-
-    def clear(self) -> None:
-        """Forget all batches."""
-        self.unconfirmed.clear()
-        self._to_resend.clear()
-        self._permission_errors.clear()
 
 
 def _is_resendable(confirmation: Confirmation | None) -> bool:
@@ -236,7 +208,7 @@ def _is_resendable(confirmation: Confirmation | None) -> bool:
 # -- filters: each keeps the order of the messages that it lets pass --------------------------------------------------
 
 
-def _split_resendable(messages: Messages | Batch) -> tuple[Messages, list[Message]]:
+def split_resendable(messages: Messages | Batch) -> tuple[Messages, list[Message]]:
     """Those that may be sent again, and those that may not."""
     resendable = Messages(messages.since)
     others: list[Message] = []
@@ -248,8 +220,34 @@ def _split_resendable(messages: Messages | Batch) -> tuple[Messages, list[Messag
     return resendable, others
 
 
-def sendable(messages: Messages | Batch, max_payload: int, fail: Fail) -> Messages:
-    """Those that the server accepts, serialised unless the pool has yet to do it; the others fail."""
+@attrs.frozen
+class ServerLimits:
+    """
+    Which messages a server takes.
+
+    :ivar max_payload: bytes of headers and payload.
+    :ivar headers: whether it supports headers.
+    """
+
+    max_payload: int
+    headers: bool
+
+    def problem(self, command: bytes) -> Exception | None:
+        """Why the server would close the connection if this was sent; None if it would not."""
+        size = read_pub(command).size
+        if size > self.max_payload:
+            return PayloadTooLargeError(size, self.max_payload)
+        if not self.headers and command.startswith(b"HPUB"):
+            return HeaderError(NO_HEADERS)
+        return None
+
+    def is_stricter_than(self, other: ServerLimits) -> bool:
+        """Whether messages that the other takes are refused."""
+        return self.max_payload < other.max_payload or self.headers < other.headers
+
+
+def sendable(messages: Messages | Batch, limits: ServerLimits, fail: Fail) -> Messages:
+    """Those that the server takes, serialised unless the pool has yet to do it; the others fail."""
     passed = Messages(messages.since)
     for confirmation, command in messages:
         if type(command) is Unserialised and command.result is not None:
@@ -257,8 +255,8 @@ def sendable(messages: Messages | Batch, max_payload: int, fail: Fail) -> Messag
                 fail(confirmation, command, command.result)
                 continue
             command = command.result
-        if type(command) is bytes and (size := read_pub(command).size) > max_payload:
-            fail(confirmation, command, PayloadTooLargeError(size, max_payload))
+        if type(command) is bytes and (problem := limits.problem(command)) is not None:
+            fail(confirmation, command, problem)
         else:
             passed.add(confirmation, command)
     return passed
@@ -266,28 +264,15 @@ def sendable(messages: Messages | Batch, max_payload: int, fail: Fail) -> Messag
 
 def resendable(batch: Batch) -> Batch:
     """Those of a batch that may be sent again."""
-    return batch if batch.all_resendable else _split_resendable(batch)[0].to_batch()
+    return batch if batch.all_resendable else split_resendable(batch)[0].to_batch()
 
 
-def _resendable_within(batch: Batch, max_payload: int, fail: Fail) -> Batch:
-    """Those of a batch that the server accepts; the others fail, unless they were confirmed already."""
+def resendable_within(batch: Batch, limits: ServerLimits, fail: Fail) -> Batch:
+    """Those of a batch that the server takes; the others fail, unless they were confirmed already."""
     if batch.confirmations:
-        return sendable(batch, max_payload, fail).to_batch()
-    commands = (command for command in split_pubs(batch.data) if read_pub(command).size <= max_payload)
-    return Batch([], b"".join(commands))
-
-
-def permitted(batch: Batch, errors: Mapping[str, PermissionsError], fail: Fail) -> Batch:
-    """
-    Those that the server did not refuse; the others fail.
-
-    :param errors: by the refused subject, which may be the reply subject of a message.
-    """
-    passed = Messages(batch.since)
-    for confirmation, command in batch:
-        error = next((errors[name] for name in read_pub(command).subjects if name in errors), None)
-        if error is None:
-            passed.add(confirmation, command)
-        else:
-            fail(confirmation, command, error)
-    return passed.to_batch()
+        passed = sendable(batch, limits, fail).to_batch()
+    else:
+        commands = (command for command in split_pubs(batch.data) if limits.problem(command) is None)
+        passed = Batch([], b"".join(commands), batch.since)
+    passed.losses = batch.losses
+    return passed

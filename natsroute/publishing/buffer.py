@@ -6,6 +6,7 @@ because they failed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -28,7 +29,7 @@ class Buffer:
     call for each message is too expensive there.
 
     :ivar messages: messages held.
-    :ivar bytes: bytes of their commands; a payload that is not serialised yet counts 0.
+    :ivar bytes: bytes of their commands; a payload that is not serialised yet counts 0, its headers do.
     :ivar high_water_messages: the high-water mark in messages, half of the bound.
     :ivar high_water_bytes: the high-water mark in bytes, likewise.
     :param on_high_water: see :meth:`signal_high_water`.
@@ -61,6 +62,11 @@ class Buffer:
     def is_exceeded(self) -> bool:
         """Whether the newest message is one too many."""
         return self.messages > self._limits.messages or self.bytes > self._limits.bytes
+
+    @property
+    def free(self) -> int:
+        """Bytes that fit in; negative if there are too many already."""
+        return self._limits.bytes - self.bytes
 
     def full_error(self, size: int) -> PublishBufferFullError:
         """
@@ -114,14 +120,20 @@ class Failures:
         self.failed = self.dropped = 0
         self._buffer = buffer
         self._unhandled = unhandled
-        self._to_fire: list[tuple[Confirmation | None, Exception | Failure, Callable[[Failure], None]]] = []
+        self._to_fire: list[tuple[Confirmation | None, Command, Exception | Failure, bool]] = []
 
     def drop(self, confirmation: Confirmation, command: Command) -> None:
         """Drop the newest message; its Deferred fails at once."""
         self.dropped += 1
         self._buffer.release(1, len(command))
         error = PublishDroppedError("the buffer of the publish worker is more than half full, and the policy is 'drop'")
-        confirmation.fail(Failure(error), self._unhandled.add)
+        confirmation.fail(Failure(error), partial(self._unhandled.add, subject=_subject_of(command)))
+
+    def withdraw(self, messages: Iterable[Message]) -> None:
+        """Count messages whose Deferreds were cancelled before they were written."""
+        for _, command in messages:
+            self.failed += 1
+            self._buffer.release(1, len(command))
 
     def add(
         self,
@@ -137,9 +149,8 @@ class Failures:
         :param logged: whether the failure has been logged already.
         """
         self.failed += 1
-        # The buffer counts an unserialised command only after the pool has returned it.
-        self._buffer.release(1, len(command) if type(command) is bytes else 0)
-        self._to_fire.append((confirmation, error, _ignore if logged else self._unhandled.add))
+        self._buffer.release(1, len(command))
+        self._to_fire.append((confirmation, command, error, logged))
 
     def add_all(self, messages: Iterable[Message], make_error: Callable[[], Exception]) -> None:
         """
@@ -152,7 +163,7 @@ class Failures:
         for confirmation, command in messages:
             count += 1
             if len(subjects) < _MAX_SUBJECTS:
-                subjects.add(_subject_of(command))
+                subjects.add(self._unhandled.describe(_subject_of(command)))
             self.add(confirmation, command, make_error(), logged=True)
         if count:
             self.log.error(
@@ -167,7 +178,8 @@ class Failures:
         if not self._to_fire:
             return
         to_fire, self._to_fire = self._to_fire, []
-        for confirmation, error, on_unhandled in to_fire:
+        for confirmation, command, error, logged in to_fire:
+            on_unhandled = _ignore if logged else partial(self._unhandled.add, subject=_subject_of(command))
             if confirmation is None:
                 on_unhandled(error if isinstance(error, Failure) else Failure(error))
             else:

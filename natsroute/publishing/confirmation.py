@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from natsroute.errors import NatsrouteError
+from natsroute.wire.headers import printable
 
 _new_deferred = vars(Deferred())
 #: The attribute in which this version of Twisted keeps the callbacks (25.5 renamed it). None if a new Deferred has
@@ -38,6 +39,10 @@ class Confirmation(Deferred[None]):
     has_callbacks = _CALLBACKS is None
     resendable = True
 
+    @staticmethod
+    def _on_cancel() -> None:
+        """See :func:`new_confirmation_class`."""
+
     if _CALLBACKS is not None:
         _canceller = None
         # Class attributes replace the attributes of a new Deferred, and __getattr__ creates the list of callbacks when
@@ -51,6 +56,12 @@ class Confirmation(Deferred[None]):
             callbacks: list[Any] = []
             setattr(self, name, callbacks)
             return callbacks
+
+    def cancel(self) -> None:
+        """Fail with :class:`~twisted.internet.defer.CancelledError`, unless it has fired."""
+        if not self.called:
+            self._on_cancel()
+        super().cancel()
 
     def fail(self, reason: Failure | Exception, on_unhandled: Callable[[Failure], object]) -> None:
         """
@@ -67,6 +78,16 @@ class Confirmation(Deferred[None]):
             failure.cleanFailure()
             self.called = True
             self.result = debug_info.failResult = failure
+
+
+def new_confirmation_class(on_cancel: Callable[[], None]) -> type[Confirmation]:
+    """
+    The class of the Deferreds of one publisher.
+
+    :param on_cancel: called when one of them is cancelled, shortly before it fails. It belongs to the class because an
+        attribute of each Deferred would cost each publish time.
+    """
+    return type("Confirmation", (Confirmation,), {"_on_cancel": staticmethod(on_cancel)})
 
 
 class _UnhandledFailure(DebugInfo):
@@ -126,6 +147,9 @@ def without_abandoned(confirmations: list[Confirmation | None]) -> list[Confirma
 
 #: Seconds in which failures of one type are logged once.
 LOG_INTERVAL = 60.0
+#: Subjects whose routes are remembered, and characters of a subject in the log.
+_MAX_SUBJECTS = 8192
+_MAX_SUBJECT_LENGTH = 200
 
 
 class UnhandledFailureLog:
@@ -142,9 +166,28 @@ class UnhandledFailureLog:
         self._clock = clock
         self._logged_at: dict[type[BaseException], float] = {}
         self._not_logged: dict[type[BaseException], int] = {}
+        self._routes: dict[str, set[str]] = {}  # by the subject that they publish to
 
-    def add(self, failure: Failure) -> None:
-        """Log or count a failure. The garbage collector may call this in any thread."""
+    def publishes(self, route: str, subject: str) -> None:
+        """Remember that a route publishes to a subject. A message does not carry its route, as that costs time."""
+        if not route:
+            return
+        if len(self._routes) >= _MAX_SUBJECTS:
+            self._routes.clear()
+        self._routes.setdefault(subject, set()).add(route)
+
+    def describe(self, subject: str, route: str = "") -> str:
+        """
+        Name a message in the log: its subject, and the route that published it.
+
+        :param route: the route if it is known; otherwise all routes that publish to this subject are named.
+        """
+        routes = {route} if route else self._routes.get(subject, ())
+        source = f" from {' or '.join(sorted(routes))}" if routes else ""
+        return printable(str(subject)[:_MAX_SUBJECT_LENGTH]) + source
+
+    def add(self, failure: Failure, subject: str, route: str = "") -> None:
+        """Log or count the failure of a message. The garbage collector may call this in any thread."""
         kind = failure.type
         assert kind is not None
         now = self._clock.seconds()
@@ -154,10 +197,16 @@ class UnhandledFailureLog:
         self._logged_at[kind] = now
         count = self._not_logged.pop(kind, 0)
         more = f" ({count} more failures of this type since the last line)" if count else ""
+        to = self.describe(subject, route)
         if failure.check(NatsrouteError):
-            self.log.error("Not published: {reason}{more}", reason=failure.getErrorMessage(), more=more)
+            self.log.error(
+                "Not published: message to {to}: {reason}{more}",
+                to=to,
+                reason=failure.getErrorMessage(),
+                more=more,
+            )
         else:  # the user's payload function raised it, and the traceback shows where
-            self.log.failure("Not published{more}", failure=failure, more=more)
+            self.log.failure("Not published: message to {to}{more}", failure=failure, to=to, more=more)
 
     def log_rest(self) -> None:
         """Log how many failures were counted since the last line of their type. For the end."""

@@ -9,6 +9,8 @@ from typing import Protocol as Interface
 import attrs
 from twisted.internet.defer import Deferred
 
+from natsroute.wire.frames import Info
+
 
 class Link(Interface):
     """What a publish worker needs from its connection."""
@@ -16,6 +18,10 @@ class Link(Interface):
     @property
     def max_payload(self) -> int | None:
         """Bytes of headers and payload that the connected server accepts; None without a connection."""
+
+    @property
+    def info(self) -> Info | None:
+        """The last INFO of the connected server; None without a connection."""
 
     def write_and_ping(self, data: bytes, messages: int) -> Deferred[None]:
         """
@@ -39,14 +45,17 @@ PUBLISH_POLICIES: tuple[PublishPolicy, ...] = get_args(PublishPolicy)
 @attrs.frozen
 class PublishLimits:
     """
-    How much one publish worker holds, and for how long.
+    How much one publish worker holds, and for how long. What other threads have published, and the reactor thread has
+    not taken yet, has bounds of the same size.
 
     :ivar messages: messages that are not confirmed yet.
-    :ivar bytes: bytes of these messages on the wire.
+    :ivar bytes: bytes of these messages on the wire. A callable counts from the moment when it has returned; no further
+        one is called while there is no space, so a single payload at most is held in excess.
     :ivar max_age: seconds after which an unconfirmed message fails; 0: never.
     :ivar policy: the policy of messages that are published without one.
     :ivar resend_window: seconds. Messages that were confirmed at most this long before the connection was lost are sent
-        again, because a server that is killed may have confirmed messages that it had not yet passed on.
+        again, because a server that is killed may have confirmed messages that it had not yet passed on. None of them
+        is sent when it is older than ``max_age``.
     """
 
     messages: int = 65_536

@@ -22,7 +22,7 @@ class ResendWindow:
         self._clock = clock
         self._window = window
         self._max_bytes = max_bytes
-        self._confirmed: deque[tuple[float, bytes]] = deque()  # when a batch was confirmed, and its commands
+        self._confirmed: deque[tuple[float, Batch]] = deque()  # each batch, and when it was confirmed
         self._bytes = 0
         self._timer: IDelayedCall | None = None
 
@@ -31,7 +31,9 @@ class ResendWindow:
         if not self._window:
             return
         data = resendable(batch).data
-        self._confirmed.append((self._clock.seconds(), data))
+        if not data:
+            return
+        self._confirmed.append((self._clock.seconds(), Batch([], data, batch.since)))
         self._bytes += len(data)
         while self._bytes > self._max_bytes:
             self._forget_oldest()
@@ -40,13 +42,14 @@ class ResendWindow:
 
     def take(self) -> list[Batch]:
         """Remove and return the batches of the window, to be sent again."""
-        self.stop()
-        confirmed, self._confirmed = self._confirmed, deque()
-        self._bytes = 0
-        return [Batch([], data) for _, data in confirmed if data]
+        confirmed = [batch for _, batch in self._confirmed]
+        self.clear()
+        return confirmed
 
-    def stop(self) -> None:
-        """Cancel the timer."""
+    def clear(self) -> None:
+        """Forget all batches."""
+        self._confirmed.clear()
+        self._bytes = 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -65,4 +68,4 @@ class ResendWindow:
             self._timer = self._clock.callLater(max(0.0, left), self._window_ended)
 
     def _forget_oldest(self) -> None:
-        self._bytes -= len(self._confirmed.popleft()[1])
+        self._bytes -= len(self._confirmed.popleft()[1].data)

@@ -6,14 +6,15 @@ everything before it, and the Deferreds of the batch fire. Batches that were not
 sent again, first and in order, without the messages whose policy is ``fail``. Messages that are older than ``max_age``
 fail.
 
-The thread pool serialises payloads that may block or take long (callables, and objects that become JSON), a batch at a
-time. A batch of bytes does not go through the pool.
+The thread pool calls the payloads that are callables, one after the other, and as many at a time as have space in the
+buffer. A batch without them does not go through the pool.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -21,23 +22,25 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from natsroute.errors import (
     ConnectionLostError,
     PayloadTooLargeError,
-    PermissionsError,
+    PayloadViolationError,
     PublisherStoppedError,
     PublishExpiredError,
+    ServerError,
 )
 from natsroute.ledger import PublisherAccount
 from natsroute.publishing.batches import (
     Batch,
     Command,
     Messages,
+    ServerLimits,
     Unserialised,
-    WrittenBatches,
     sendable,
 )
 from natsroute.publishing.buffer import Buffer, Failures
 from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog, confirm_all
 from natsroute.publishing.options import Link, PublishLimits, RunInPool
 from natsroute.publishing.resend_window import ResendWindow
+from natsroute.publishing.written_batches import WrittenBatches
 from natsroute.wire.encoder import split_pubs
 from natsroute.wire.frames import MAX_PAYLOAD_LIMIT
 
@@ -49,9 +52,12 @@ class PublishWorker:
     """
     Publishes over one link.
 
-    A message goes from ``_gathered`` to ``_queued``, to ``_serialising`` if it needs the pool, and to ``_written``.
+    A message is gathered, then queued, then serialised if it needs the pool, and then written.
 
-    Its owner calls :meth:`connected`, :meth:`disconnected` and :meth:`refused`. All methods run in the reactor thread.
+    Its owner calls :meth:`connected`, :meth:`disconnected`, :meth:`limits_changed` and :meth:`refused`. All methods run
+    in the reactor thread.
+
+    :ivar limits: those of the server, or of the last one without a connection.
 
     :param unhandled: logs failures that nobody handles.
     :param on_high_water: called when the buffer is more than half full.
@@ -74,7 +80,8 @@ class PublishWorker:
         self._max_age = limits.max_age
         # The messages of a batch expire together, so their ages must not differ much.
         self._max_age_difference = limits.max_age / 20 or float("inf")
-        self._max_payload = MAX_PAYLOAD_LIMIT  # until a server announces its own
+        self.limits = ServerLimits(MAX_PAYLOAD_LIMIT, headers=True)  # until a server announces its own
+        self._max_payload = self.limits.max_payload  # for add()
         self._buffer = Buffer(limits, on_high_water, on_low_water)
         self._failures = Failures(self._buffer, unhandled)
         self._confirmed = self._resent = 0
@@ -86,8 +93,10 @@ class PublishWorker:
         self._next_flush: IDelayedCall | None = None
         self._next_expiry: IDelayedCall | None = None
         self._is_sparse = False  # the last batch was of one message
+        self._has_cancelled = False  # a Deferred was cancelled since the last look
+        self._has_cancelled_serialising = False
         self._flush_waiters: deque[tuple[float, Deferred[None]]] = deque()  # with the time of the call
-        self._drained: Deferred[None] | None = None
+        self._drain_waiters: list[Deferred[None]] = []
 
     def account(self) -> PublisherAccount:
         """What became of the messages of this worker."""
@@ -159,37 +168,44 @@ class PublishWorker:
 
     def connected(self) -> None:
         """The link has a connection: send again what was not confirmed, then send what is queued."""
-        self._use_max_payload(self._link.max_payload or MAX_PAYLOAD_LIMIT)
-        for batch in self._written.take_to_resend():
-            self._resent += sum(1 for _ in split_pubs(batch.data))
-            self._write(batch)
-        self._send()
+        if self._written.unconfirmed:  # on a connection whose end was not reported, as when the link was stopped
+            self.disconnected()
+        self.limits_changed()
+        if self._max_age:
+            self._written.forget_confirmed(self._clock.seconds() - self._max_age)
+        self._go_on()
         self._after_change()
 
-    def _use_max_payload(self, max_payload: int) -> None:
-        """Fail messages above a lower limit, since the server would close the connection because of them."""
-        is_lower, self._max_payload = max_payload < self._max_payload, max_payload
-        if is_lower:
-            fail = self._failures.add
-            self._written.limit_payload(max_payload, fail)
-            self._queued = deque(sendable(messages, max_payload, fail) for messages in self._queued)
-            self._gathered = sendable(self._gathered, max_payload, fail)
+    def limits_changed(self) -> None:
+        """The server has announced its limits. Messages fail for which it would close the connection."""
+        earlier, info = self.limits, self._link.info
+        if info is not None:
+            self.limits = ServerLimits(info.max_payload, info.headers)
+            self._max_payload = info.max_payload
+        if self.limits.is_stricter_than(earlier):
+            self._written.limit(self.limits, self._failures.add)
+            self._queued = deque(sendable(messages, self.limits, self._failures.add) for messages in self._queued)
+            self._gathered = sendable(self._gathered, self.limits, self._failures.add)
+            self._after_change()
 
-    def disconnected(self, *, cleanly: bool = False) -> None:
+    def disconnected(self, reason: Exception | None = None, *, cleanly: bool = False) -> None:
         """
         The connection ended: what it did not confirm is sent first over the next one.
 
+        :param reason: why; None if we ended it. If it ends over the same message again and again, that fails with this.
         :param cleanly: whether we left the server, which then has passed on all that it confirmed.
         """
         just_confirmed = self._resend_window.take()
-        unresendable = self._written.link_lost([] if cleanly else just_confirmed)
+        unresendable = self._written.link_lost([] if cleanly else just_confirmed, reason, self._failures.add)
+        if isinstance(reason, PayloadViolationError):
+            self._written.limit(self.limits, self._failures.add)  # it may have announced them when we had written
         for messages in (*self._queued, self._gathered):
             unresendable += messages.take_unresendable()
         self._failures.add_all(unresendable, lambda: ConnectionLostError(_LOST))
         self._after_change()
 
-    def refused(self, error: PermissionsError) -> None:
-        """The server refused a subject of the oldest unconfirmed batch. Messages to it fail when the PONG arrives."""
+    def refused(self, error: ServerError) -> None:
+        """The server sent an error. If it is about a message, that fails when the PONG of its batch arrives."""
         self._written.refused(error)
 
     # -- the end ----------------------------------------------------------------------------------------------------
@@ -207,8 +223,8 @@ class PublishWorker:
     def drain(self) -> Deferred[None]:
         """Fires when each message is confirmed or has failed. No message may be added after this call."""
         drained: Deferred[None] = Deferred()
-        self._drained = drained
-        self._finish_drain(drained)
+        self._drain_waiters.append(drained)
+        self._finish_drain()
         return drained
 
     def abandon(self) -> None:
@@ -239,34 +255,55 @@ class PublishWorker:
         self._send()
 
     def _send(self) -> None:
+        """Write what is queued, or give it to the pool."""
+        if self._has_cancelled:
+            self._withdraw_cancelled()
         while self._queued and not self._serialising.commands and self._link.max_payload is not None:
-            messages = self._queued.popleft()
+            if self._written.holds_back:
+                return
+            messages = self._queued[0]
             if messages.unserialised:
+                space = self._buffer.free
+                if space <= 0 and self._written.unconfirmed:
+                    return  # the next confirmation makes space
                 self._serialising = messages
-                self._run_in_pool(messages.serialise).addBoth(self._serialised, messages)
+                self._queued.popleft()
+                self._run_in_pool(partial(messages.serialise, space)).addBoth(self._serialised, messages)
             else:
+                self._queued.popleft()
                 self._write(messages.to_batch())
 
     def _serialised(self, _: object, messages: Messages) -> None:
         if self._serialising is not messages:
             return  # they expired or were abandoned meanwhile
         self._serialising = Messages()
-        self._buffer.grow(sum(len(command) for command in messages.unserialised))
-        messages = sendable(messages, self._max_payload, self._failures.add)
+        self._buffer.grow(sum(command.growth for command in messages.unserialised))
+        rest = messages.take_unserialised()
+        messages = sendable(messages, self.limits, self._failures.add)
+        if self._has_cancelled_serialising:
+            self._has_cancelled_serialising = False
+            for part in (messages, rest):
+                self._failures.withdraw(part.take_cancelled())
+        self._queued.extendleft(part for part in (rest, messages) if part.commands)
         if self._link.max_payload is None:
-            self._failures.add_all(messages.take_unresendable(), lambda: ConnectionLostError(_NOT_CONNECTED))
-            self._queued.appendleft(messages)
-        else:
-            self._write(messages.to_batch())
+            unresendable = messages.take_unresendable() + rest.take_unresendable()
+            self._failures.add_all(unresendable, lambda: ConnectionLostError(_NOT_CONNECTED))
         self._send()
         self._after_change()
+
+    def _go_on(self) -> None:
+        """Write what is to be sent again, then what is queued."""
+        while self._link.max_payload is not None and (batch := self._written.next_to_resend()) is not None:
+            self._resent += sum(1 for _ in split_pubs(batch.data))
+            self._write(batch)
+        self._send()
 
     def _write(self, batch: Batch) -> None:
         if not batch.data:
             return
         self._written.add(batch)
         self._is_sparse = len(batch.confirmations) <= 1
-        # The errback does nothing: when the connection is lost, disconnected() is called too.
+        # When the connection is lost, disconnected() is called too.
         pong = self._link.write_and_ping(batch.data, len(batch.confirmations))
         pong.addCallbacks(self._confirm, lambda lost: None, callbackArgs=(batch,))
 
@@ -274,11 +311,29 @@ class PublishWorker:
         confirmed = self._written.confirm(batch, self._failures.add)
         if confirmed is None:
             return
-        if confirmed.confirmations:
+        if confirmed.data:
             self._resend_window.add(confirmed)
+        if confirmed.confirmations:
             self._confirmed += len(confirmed.confirmations)
             self._buffer.release(len(confirmed.confirmations), len(confirmed.data))
             confirm_all(confirmed.confirmations)
+        if self._queued or self._written.has_to_resend:
+            self._go_on()
+        self._after_change()
+
+    # -- cancelling -------------------------------------------------------------------------------------------------
+
+    def cancelled(self) -> None:
+        """A Deferred is cancelled. Its message is withdrawn if it is not written yet."""
+        if not self._has_cancelled:
+            self._has_cancelled = True
+            self._clock.callLater(0, self._withdraw_cancelled)
+
+    def _withdraw_cancelled(self) -> None:
+        self._has_cancelled = False
+        self._has_cancelled_serialising = bool(self._serialising.commands)  # a thread works on these
+        for messages in (*self._queued, self._gathered):
+            self._failures.withdraw(messages.take_cancelled())
         self._after_change()
 
     # -- age --------------------------------------------------------------------------------------------------------
@@ -317,8 +372,8 @@ class PublishWorker:
         self._buffer.signal_low_water()
         if self._flush_waiters:
             self._fire_flushed()
-        if self._drained is not None:
-            self._finish_drain(self._drained)
+        if self._drain_waiters:
+            self._finish_drain()
 
     def _fire_flushed(self) -> None:
         while self._flush_waiters:
@@ -328,15 +383,18 @@ class PublishWorker:
             self._flush_waiters.popleft()
             flushed.callback(None)
 
-    def _finish_drain(self, drained: Deferred[None]) -> None:
+    def _finish_drain(self) -> None:
         if self._buffer.messages and self._link.max_payload is None and not self._written.unconfirmed:
             # No server is there to confirm. abandon() calls this method again, with nothing left. (While we leave a
             # server, the link takes nothing, but what was written is still confirmed.)
             self.abandon()
         elif not self._buffer.messages:
-            self._drained = None
-            self._resend_window.stop()
+            drained, self._drain_waiters = self._drain_waiters, []
+            # What is left are batches without messages, whose PONGs may never come, and confirmed messages.
+            self._written.clear()
+            self._resend_window.clear()
             if self._next_expiry is not None:
                 self._next_expiry.cancel()
                 self._next_expiry = None
-            drained.callback(None)
+            for waiter in drained:
+                waiter.callback(None)

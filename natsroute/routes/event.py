@@ -18,7 +18,7 @@ from natsroute.wire.headers import HeaderValues
 
 
 class Publish(Interface):
-    """Publishes a message; see :meth:`natsroute.publishing.publisher.Publisher.publish`."""
+    """Publishes a message; see :meth:`natsroute.publishing.outlet.Outlet.publish`."""
 
     def __call__(
         self,
@@ -160,7 +160,7 @@ class Event(Msg):
         msg_id: str | None = None,
     ) -> Deferred[None]:
         """
-        Publish a message; see :meth:`natsroute.publishing.publisher.Publisher.publish` for the arguments and errors.
+        Publish a message; see :meth:`natsroute.publishing.outlet.Outlet.publish` for the arguments and errors.
 
         It may be called from any thread.
 

@@ -63,6 +63,7 @@ class RunnerContext:
     :ivar call_in_thread: runs functions that block.
     :ivar in_flight: keeps the calls that do not end at once.
     :ivar unrouted: warns of messages that no route matches.
+    :ivar publish_for: gives the ``publish`` of the route with this name, for all routes; instead of ``publish``.
     """
 
     publish: Publish
@@ -70,6 +71,11 @@ class RunnerContext:
     call_in_thread: CallInThread
     in_flight: CallsInFlight
     unrouted: UnroutedMessages = attrs.Factory(UnroutedMessages)
+    publish_for: Callable[[str], Publish] | None = None
+
+    def publish_of(self, route: str) -> Publish:
+        """What publishes for one route."""
+        return self.publish if self.publish_for is None else self.publish_for(route)
 
 
 @attrs.frozen
@@ -143,7 +149,7 @@ class Runner:
         if route.name not in self._active:
             context, counters = self._context, RouteCounters(route.name)
             calls = calls_of(route, context.call_in_thread, counters, context.in_flight)
-            event_context = EventContext(context.publish, context.clock, counters, self._queue_group)
+            event_context = EventContext(context.publish_of(route.name), context.clock, counters, self._queue_group)
             self._active[route.name] = _ActiveRoute(calls.call, event_context)
         return self._active[route.name]
 
@@ -187,7 +193,14 @@ class ConnectionRunner:
             return
         context = self._context
         event = Event.of_connection(
-            EventContext(context.publish, context.clock, calls.counters, self._queue_group, server, error)
+            EventContext(
+                context.publish_of(calls.counters.route),
+                context.clock,
+                calls.counters,
+                self._queue_group,
+                server,
+                error,
+            )
         )
         calls.enqueue()
         self._last.addCallback(lambda _: calls.call_queued(event))

@@ -9,18 +9,23 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.errors import ConnectionLostError
+from natsroute.errors import ConnectionLostError, ServerError, server_error
 from natsroute.publishing.options import PublishLimits
 from natsroute.publishing.publisher import Publisher
+from natsroute.wire.frames import Info
 
 
 class MemoryLink:
     """A link that records what is written; the test fires the Deferreds in ``pings``."""
 
     def __init__(self) -> None:
-        self.max_payload: int | None = None
+        self.info: Info | None = None
         self.written: list[bytes] = []
         self.pings: list[Deferred[None]] = []
+
+    @property
+    def max_payload(self) -> int | None:
+        return None if self.info is None else self.info.max_payload
 
     def write_and_ping(self, data: bytes, messages: int) -> Deferred[None]:
         self.written.append(data)
@@ -64,7 +69,15 @@ class PublisherTestCase(SynchronousTestCase):
         self.link = self.links[0]
         self.from_thread: list[tuple[Any, ...]] = []
         self.marks: list[str] = []
-        self.publisher = Publisher(
+        self.publisher = self.new_publisher()
+        self.publisher.start()
+        self.worker = self.publisher.workers[0]
+        for index in range(self.workers):
+            self.connect(index)
+
+    def new_publisher(self) -> Publisher:
+        """A publisher that is not started."""
+        return Publisher(
             self.links,
             self.clock,
             run_in_pool=self.pool,
@@ -73,21 +86,23 @@ class PublisherTestCase(SynchronousTestCase):
             on_high_water=lambda: self.marks.append("high"),
             on_low_water=lambda: self.marks.append("low"),
         )
-        self.publisher.start()
-        self.worker = self.publisher.workers[0]
-        for index in range(self.workers):
-            self.connect(index)
 
-    def connect(self, index: int = 0, max_payload: int = 1024) -> None:
-        self.links[index].max_payload = max_payload
+    def refuse(self, text: str) -> ServerError:
+        """The server sends an error to the first worker."""
+        error = server_error(text)
+        self.worker.refused(error)
+        return error
+
+    def connect(self, index: int = 0, max_payload: int = 1024, *, headers: bool = True) -> None:
+        self.links[index].info = Info(max_payload=max_payload, headers=headers)
         self.publisher.workers[index].connected()
 
-    def disconnect(self) -> None:
-        self.link.max_payload = None
+    def disconnect(self, reason: Exception | None = ConnectionLostError("cut"), *, cleanly: bool = False) -> None:
+        self.link.info = None
         pings, self.link.pings = self.link.pings, []
         for ping in pings:
             ping.errback(ConnectionLostError("cut"))
-        self.worker.disconnected()
+        self.worker.disconnected(reason, cleanly=cleanly)
 
     def turn(self) -> bytes:
         """Run one turn of the reactor; gives what the first worker has written."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from hashlib import blake2b
 from typing import TypeAlias
 from weakref import ref
 
@@ -21,9 +22,30 @@ from natsroute.wire.headers import MESSAGE_ID
 _Seen: TypeAlias = "OrderedDict[Hashable, float]"
 
 
+#: Bytes or characters above which a hash is remembered instead of an identity: of payloads, it would be too much.
+_MAX_IDENTITY = 64
+
+
 def message_id(event: Event) -> Hashable:
-    """What identifies a message: its ``Nats-Msg-Id``, or subject and payload if it has none."""
-    return event.headers.get(MESSAGE_ID) or (event.subject, event.data)
+    """What identifies a message: its ``Nats-Msg-Id``, or a hash of subject and payload if it has none."""
+    return event.headers.get(MESSAGE_ID) or _hash(event.subject.encode("utf-8", "surrogateescape"), event.data)
+
+
+def _hash(*parts: bytes) -> bytes:
+    """A hash that nobody can find two messages for."""
+    state = blake2b(digest_size=32)
+    for part in parts:
+        state.update(b"%d:%b" % (len(part), part))
+    return state.digest()
+
+
+def _short(identity: Hashable) -> Hashable:
+    """The identity, or a hash of it if it is long."""
+    if isinstance(identity, (bytes, str)) and len(identity) > _MAX_IDENTITY:
+        if isinstance(identity, str):
+            return _hash(b"str", identity.encode("utf-8", "surrogatepass"))
+        return _hash(b"bytes", identity)
+    return identity
 
 
 def deduplicate(
@@ -37,7 +59,7 @@ def deduplicate(
 
     Routes with the same middleware object share what it has seen. Connection events are never skipped.
 
-    :param key: returns the same value for messages that are the same.
+    :param key: returns the same value for messages that are the same. Of long bytes and strings, a hash is remembered.
     :param seconds: how long a message is remembered, from the beginning of its call.
     :param max_messages: how many are remembered. Above that, the oldest is forgotten.
     :raises RouteError: ``seconds`` or ``max_messages`` is not a number above 0.
@@ -59,7 +81,7 @@ def deduplicate(
             seen, now = memories[ref(clock)], clock.seconds()
             while seen and next(iter(seen.values())) + seconds <= now:
                 seen.popitem(last=False)
-            identity = key(event)
+            identity = _short(key(event))
             if identity in seen:
                 return None
             seen[identity] = now

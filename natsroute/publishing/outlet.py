@@ -1,0 +1,278 @@
+"""``publish()``: from its arguments to a command, which a worker takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import count
+from secrets import token_hex
+from threading import get_ident
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from natsroute import payloads
+from natsroute.errors import HeaderError, NatsrouteError, PublisherStoppedError, SettingError, SubjectError
+from natsroute.publishing.batches import NO_HEADERS, Command, Unserialised
+from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog
+from natsroute.publishing.options import PUBLISH_POLICIES
+from natsroute.publishing.thread_queue import ThreadQueue
+from natsroute.publishing.worker import PublishWorker
+from natsroute.wire.encoder import encode_pub, pub_template
+from natsroute.wire.headers import MESSAGE_ID, HeaderValues, encode_headers
+
+#: Subjects for which an outlet remembers the template and the worker.
+_MAX_TARGETS = 8192
+
+
+def unique_ids() -> Iterator[str]:
+    """Message IDs that are unique among all processes. Several threads may use one iterator."""
+    return map(f"{token_hex(8)}{{:x}}".format, count())
+
+
+def with_id(headers: HeaderValues | None, msg_id: str) -> HeaderValues:
+    """A copy of the headers, with this message ID."""
+    return {**(headers or {}), MESSAGE_ID: msg_id}
+
+
+def check_policy(policy: str) -> None:
+    """
+    Refuse an unknown policy.
+
+    :raises SettingError: the policy is unknown.
+    """
+    if policy not in PUBLISH_POLICIES:
+        raise SettingError("policy", policy, "there is no such policy", f"Use one of {', '.join(PUBLISH_POLICIES)}")
+
+
+class Outlet:
+    """
+    Publishes for one event route, or for the program.
+
+    :param route: the name of the event route, for the log; empty for the program.
+    :param workers: all workers of the publisher.
+    :param new_confirmation: makes the Deferred of a message.
+    :param message_ids: gives the ``Nats-Msg-Id`` of messages that are published without one; None: they get none.
+
+    :ivar rejected: messages that failed before a worker had them.
+    """
+
+    def __init__(
+        self,
+        route: str,
+        workers: Sequence[PublishWorker],
+        new_confirmation: Callable[[], Confirmation],
+        thread_queue: ThreadQueue,
+        unhandled: UnhandledFailureLog,
+        policy: str,
+        message_ids: Iterator[str] | None,
+    ) -> None:
+        self.rejected = 0
+        self._route = route
+        self._workers = workers
+        self._new_confirmation = new_confirmation
+        self._thread_queue = thread_queue
+        self._unhandled = unhandled
+        self._policy = policy
+        self._message_ids = message_ids
+        self._reactor_thread: int | None = None
+        self._is_open = True
+        self._targets: dict[str, tuple[bytes, PublishWorker]] = {}  # by subject, see _target()
+
+    def open(self, reactor_thread: int | None) -> None:
+        """
+        Accept messages.
+
+        :param reactor_thread: its ident; None if it is not known yet, so that messages of any thread are queued.
+        """
+        self._reactor_thread = reactor_thread
+        self._is_open = True
+
+    def close(self) -> None:
+        """Accept no more messages."""
+        self._is_open = False
+        self._targets.clear()
+
+    def publish(
+        self,
+        subject: str,
+        payload: object,
+        reply: str | None = None,
+        headers: HeaderValues | None = None,
+        *,
+        policy: str | None = None,
+        msg_id: str | None = None,
+    ) -> Deferred[None]:
+        """
+        Publish a message. Messages to one subject are sent in the order of the calls.
+
+        Call this from any thread; the Deferred always fires in the reactor thread. To wait in another thread, use
+        ``blockingCallFromThread(reactor, event.publish, subject, payload)``.
+
+        Before the first start of the publisher, the message waits until there is a connection. After a stop, it fails
+        until the next start.
+
+        :param payload: bytes are sent as they are, a string as UTF-8, anything else as JSON. A callable is called in
+            the thread pool, and returns the payload. Everything but a callable is encoded before this returns, and may
+            be changed afterwards.
+        :param reply: the subject for answers.
+        :param headers: NATS headers, each with one value or several (NATS ADR-4).
+        :param policy: ``"keep"``, ``"fail"`` or ``"drop"``, instead of the default of the publisher. See
+            :data:`natsroute.publishing.options.PublishPolicy`.
+        :param msg_id: the header ``Nats-Msg-Id``, by which a stream detects a message that was sent twice.
+
+        :return: fires with None when the server has the message. Cancelling it, in the reactor thread, withdraws a
+            message that is not written yet. If it is written, its Deferred fails, and the message is sent. It fails
+            with
+
+            - :class:`~natsroute.errors.SubjectError`, :class:`~natsroute.errors.HeaderError` or
+              :class:`~natsroute.errors.PayloadError` if the message cannot be encoded, or an argument is of a wrong
+              type,
+            - :class:`~natsroute.errors.SettingError` if there is no such policy,
+            - :class:`~natsroute.errors.PayloadTooLargeError` if it is above the server's ``max_payload``,
+            - :class:`~natsroute.errors.HeaderError` if it has headers, and the server does not support them,
+            - :class:`~natsroute.errors.PermissionsError` if the server refuses the subject or the reply subject,
+            - :class:`~natsroute.errors.PublishBufferFullError` if the worker, or the queue of messages from other
+              threads, holds too many messages or bytes,
+            - :class:`~natsroute.errors.PublishExpiredError` if it was not confirmed in time,
+            - :class:`~natsroute.errors.ConnectionLostError` with the policy ``fail``,
+            - :class:`~natsroute.errors.PublishDroppedError` with the policy ``drop``,
+            - :class:`~natsroute.errors.PublisherStoppedError` if the publisher stopped first,
+            - :class:`~natsroute.errors.PublishError` or :class:`~natsroute.errors.ServerError` if the server closed the
+              connection each time that it got the message; the error says why,
+            - whatever a callable payload raises.
+        """
+        confirmation = self._new_confirmation()
+        if get_ident() != self._reactor_thread:
+            self._publish_from_thread(confirmation, subject, payload, reply, headers, policy, msg_id)
+            return confirmation
+        command: Command
+        try:
+            template, worker = self._targets.get(subject) or self._target(subject)
+            if type(payload) is bytes and headers is None and msg_id is None is self._message_ids:
+                size = len(payload)
+                command = template % (size, payload) if reply is None else encode_pub(subject, payload, reply)
+            else:
+                command, size = self._command(worker, subject, payload, reply, headers, msg_id)
+            if policy is None:
+                policy = self._policy
+            else:
+                check_policy(policy)
+        except Exception as error:
+            self._fail(confirmation, subject, Failure(_named(error, subject, reply, headers)))
+            return confirmation
+        worker.add(confirmation, command, size, policy)
+        return confirmation
+
+    #: The name that the function has in a Kamailio script.
+    nats_publish = publish
+
+    def _target(self, subject: str) -> tuple[bytes, PublishWorker]:
+        """The template of commands to this subject, and the worker that publishes them."""
+        self._check_open(subject)
+        target = pub_template(subject), self._worker_for(subject)
+        if len(self._targets) >= _MAX_TARGETS:
+            self._targets.clear()
+        self._targets[subject] = target
+        self._unhandled.publishes(self._route, subject)
+        return target
+
+    def _check_open(self, subject: str) -> None:
+        if not self._is_open:
+            raise PublisherStoppedError(f"the message to {subject} was not sent: the publisher stops, or has stopped")
+
+    def _worker_for(self, subject: str) -> PublishWorker:
+        return self._workers[hash(subject) % len(self._workers)]
+
+    def _command(
+        self,
+        worker: PublishWorker,
+        subject: str,
+        payload: object,
+        reply: str | None,
+        headers: HeaderValues | None,
+        msg_id: str | None,
+    ) -> tuple[Command, int]:
+        """The command, and the bytes that ``max_payload`` limits; 0 if it is unserialised."""
+        if msg_id is not None:
+            headers = with_id(headers, msg_id)
+        elif self._message_ids is not None:
+            headers = {MESSAGE_ID: next(self._message_ids), **(headers or {})}
+        block = encode_headers(headers) if headers else b""
+        if block and not worker.limits.headers:
+            raise HeaderError(NO_HEADERS)
+        if type(payload) is not bytes:
+            if callable(payload):
+                empty = encode_pub(subject, b"", reply, block)  # what is invalid fails at once, not in the pool
+                return Unserialised(subject, partial(_serialise, subject, payload, reply, block), len(empty)), 0
+            payload = payloads.to_bytes(payload)
+        return encode_pub(subject, payload, reply, block), len(payload) + len(block)
+
+    def _fail(self, confirmation: Confirmation, subject: str, failure: Failure) -> None:
+        self.rejected += 1
+        confirmation.fail(failure, partial(self._unhandled.add, subject=subject, route=self._route))
+
+    # -- other threads ----------------------------------------------------------------------------------------------
+
+    def _publish_from_thread(
+        self,
+        confirmation: Confirmation,
+        subject: str,
+        payload: object,
+        reply: str | None,
+        headers: HeaderValues | None,
+        policy: str | None,
+        msg_id: str | None,
+    ) -> None:
+        """Encode the message in this thread, and let the reactor thread do the rest."""
+        confirmation.has_callbacks = True  # this thread may add one at any moment
+        try:
+            pub_template(subject)
+            worker = self._worker_for(subject)
+            command, size = self._command(worker, subject, payload, reply, headers, msg_id)
+            if policy is None:
+                policy = self._policy
+            check_policy(policy)
+            self._thread_queue.put(
+                len(command), self._add_from_thread, confirmation, subject, worker, command, size, policy
+            )
+        except Exception as error:
+            failure = Failure(_named(error, subject, reply, headers))
+            failure.cleanFailure()
+            self._thread_queue.put_failure(self._fail, confirmation, subject, failure)
+
+    def _add_from_thread(
+        self,
+        confirmation: Confirmation,
+        subject: str,
+        worker: PublishWorker,
+        command: Command,
+        size: int,
+        policy: str,
+    ) -> None:
+        if confirmation.called:  # cancelled
+            self.rejected += 1
+            return
+        try:
+            self._target(subject)  # checks that the outlet is open, and remembers the route
+        except NatsrouteError:
+            self._fail(confirmation, subject, Failure())
+        else:
+            worker.add(confirmation, command, size, policy)
+
+
+def _named(error: Exception, subject: object, reply: object, headers: object) -> Exception:
+    """An error that names the argument, if the error comes from an argument of a wrong type."""
+    if isinstance(error, NatsrouteError):
+        return error
+    if not isinstance(subject, str):
+        return SubjectError(f"subject: it must be a string, not {type(subject).__name__}")
+    if not isinstance(reply, (str, type(None))):
+        return SubjectError(f"reply: it must be a string or None, not {type(reply).__name__}")
+    if headers is not None and not hasattr(headers, "items"):
+        return HeaderError(f"headers: they must be a mapping or None, not {type(headers).__name__}")
+    return error
+
+
+def _serialise(subject: str, payload: Callable[[], object], reply: str | None, block: bytes) -> bytes:
+    return encode_pub(subject, payloads.to_bytes(payload()), reply, block)

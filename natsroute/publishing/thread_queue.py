@@ -1,0 +1,63 @@
+"""Messages on their way from other threads into the reactor thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from threading import Lock
+
+from natsroute.errors import PublishBufferFullError
+from natsroute.publishing.options import PublishLimits
+
+
+class ThreadQueue:
+    """
+    A bounded queue of calls, from any thread into the reactor thread. The order is kept.
+
+    :param limits: how many messages and bytes it holds.
+    :param call_from_thread: the reactor's ``callFromThread``.
+    """
+
+    def __init__(self, limits: PublishLimits, call_from_thread: Callable[..., object]) -> None:
+        self._limits = limits
+        self._call_from_thread = call_from_thread
+        self._lock = Lock()
+        self._calls: deque[tuple[int, int, Callable[[], object]]] = deque()
+        self._messages = self._bytes = 0
+
+    def put(self, size: int, function: Callable[..., object], *arguments: object) -> None:
+        """
+        Call a function in the reactor thread, soon. Runs in any thread.
+
+        :param size: bytes that the call counts for.
+        :raises PublishBufferFullError: too many calls or bytes wait. The function is not called.
+        """
+        with self._lock:
+            limits, messages, bytes_held = self._limits, self._messages, self._bytes
+            if messages >= limits.messages or bytes_held + size > limits.bytes:
+                raise PublishBufferFullError(
+                    messages=messages, max_messages=limits.messages, bytes=bytes_held, max_bytes=limits.bytes
+                )
+            self._append(1, size, partial(function, *arguments))
+
+    def put_failure(self, function: Callable[..., object], *arguments: object) -> None:
+        """Likewise, for a message that has failed: it has no payload, so it counts for nothing."""
+        with self._lock:
+            self._append(0, 0, partial(function, *arguments))
+
+    def _append(self, messages: int, size: int, call: Callable[[], object]) -> None:
+        self._messages += messages
+        self._bytes += size
+        self._calls.append((messages, size, call))
+        if len(self._calls) == 1:
+            self._call_from_thread(self.run_all)
+
+    def run_all(self) -> None:
+        """Make all calls that wait. Runs in the reactor thread."""
+        while self._calls:
+            with self._lock:
+                messages, size, call = self._calls.popleft()
+                self._messages -= messages
+                self._bytes -= size
+            call()

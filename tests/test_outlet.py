@@ -1,0 +1,63 @@
+"""natsroute.publishing.outlet: message ids and targets; tests.test_publisher has the rest."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.errors import SettingError
+from natsroute.publishing import outlet as outlet_module
+from natsroute.publishing.outlet import check_policy, unique_ids, with_id
+from tests.support.memory_publisher import PublisherTestCase
+
+
+class MessageIdTests(SynchronousTestCase):
+    """Ids that nobody else has."""
+
+    def test_unique(self) -> None:
+        """In one process, and among processes."""
+        ids = unique_ids()
+        some = [next(ids) for _ in range(20)] + [next(unique_ids())]
+        self.assertEqual(len(set(some)), 21)
+        self.assertEqual({len(one) for one in some}, {17, 18})
+
+    def test_threads(self) -> None:
+        """Several threads may take ids at the same time."""
+        ids = unique_ids()
+        taken: list[str] = []
+        threads = [Thread(target=lambda: taken.extend(next(ids) for _ in range(5000))) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(set(taken)), 20_000)
+
+    def test_with_id(self) -> None:
+        """The headers of the caller are not changed."""
+        headers = {"N": "v"}
+        self.assertEqual(with_id(headers, "1"), {"N": "v", "Nats-Msg-Id": "1"})
+        self.assertEqual((with_id(None, "1"), headers), ({"Nats-Msg-Id": "1"}, {"N": "v"}))
+
+
+class PolicyTests(SynchronousTestCase):
+    """check_policy()"""
+
+    def test_check_policy(self) -> None:
+        for policy in ("keep", "fail", "drop"):
+            check_policy(policy)
+        self.assertRaises(SettingError, check_policy, "hope")
+
+
+class TargetTests(PublisherTestCase):
+    """The subjects that an outlet remembers."""
+
+    def test_bounded(self) -> None:
+        self.patch(outlet_module, "_MAX_TARGETS", 3)
+        outlet = self.publisher._outlets[""]
+        sizes = []
+        for number in range(7):
+            self.publisher.publish(f"s{number % 4}", b"")
+            sizes.append(len(outlet._targets))
+        self.assertEqual(sizes, [1, 2, 3, 1, 2, 3, 1])
+        self.assertEqual(self.turn().count(b"PUB"), 7)

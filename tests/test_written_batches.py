@@ -1,0 +1,396 @@
+"""natsroute.publishing.written_batches"""
+
+from __future__ import annotations
+
+from natsroute.errors import (
+    AuthenticationExpiredError,
+    ConnectionLimitError,
+    ConnectionLostError,
+    HeaderError,
+    PayloadTooLargeError,
+    PermissionsError,
+    PublishError,
+    ServerError,
+    ServerLeftError,
+    ServerProtocolError,
+    ServerShutdownError,
+    SlowConsumerError,
+    StaleConnectionError,
+    SubscriptionLimitError,
+    server_error,
+)
+from natsroute.publishing.batches import Batch, Message, ServerLimits
+from natsroute.publishing.written_batches import MAX_LOSSES, WrittenBatches, attribute
+from natsroute.wire.encoder import encode_pub
+from tests.test_batches import FilterTestCase, messages_of, unresendable
+
+CUT = ConnectionLostError("cut")
+
+
+def refusal(subject: str, operation: str = "Publish to") -> PermissionsError:
+    """What the server answers to a message to this subject."""
+    error = server_error(f'Permissions Violation for {operation} "{subject}"')
+    assert isinstance(error, PermissionsError)
+    return error
+
+
+def commands(*numbers: int) -> list[bytes]:
+    """A command for each number."""
+    return [encode_pub(f"s{number}", b"") for number in numbers]
+
+
+class WrittenTestCase(FilterTestCase):
+    """Batches on a link."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.written = WrittenBatches()
+
+    def write(self, *commands: bytes) -> Batch:
+        batch = messages_of(*commands).to_batch()
+        self.written.add(batch)
+        return batch
+
+    def lose(self, reason: Exception | None = CUT) -> list[Message]:
+        return self.written.link_lost([], reason, self.record_failure)
+
+    def resend(self) -> list[bytes]:
+        """Write again what may be written now."""
+        sent = []
+        while (batch := self.written.next_to_resend()) is not None:
+            self.written.add(batch)
+            sent.append(batch.data)
+        return sent
+
+    def confirm_oldest(self) -> Batch | None:
+        return self.written.confirm(self.written.unconfirmed[0], self.record_failure)
+
+
+class ConfirmTests(WrittenTestCase):
+    """PONGs, and refusals before them."""
+
+    def test_confirm(self) -> None:
+        """In order; an abandoned batch is not confirmed."""
+        first, second = self.write(*commands(1)), self.write(*commands(2))
+        self.assertIsNone(self.written.confirm(second, self.record_failure))
+        self.assertIs(self.written.confirm(first, self.record_failure), first)
+        self.assertEqual(list(self.written), [second])
+        self.written.clear()
+        self.assertIsNone(self.written.confirm(second, self.record_failure))
+
+    def test_refused(self) -> None:
+        """A refusal is for the oldest batch alone, and is forgotten with its PONG."""
+        self.written.refused(refusal("s1"))  # nothing was written, so it is not for us
+        batches = [self.write(*commands(1, 2)) for _ in range(2)]
+        self.written.refused(refusal("s1"))
+        confirmed = self.written.confirm(batches[0], self.record_failure)
+        assert confirmed is not None
+        self.assertEqual((confirmed.data, confirmed.since), (commands(2)[0], 7.0))
+        self.assert_failed(batches[0], _0=PermissionsError)
+        self.assertIs(self.written.confirm(batches[1], self.record_failure), batches[1])
+        self.assertFalse(self.written.has_to_resend)
+
+    def test_another_subject(self) -> None:
+        """Each message is sent again in a batch of its own, before what waits; the one at fault fails then."""
+        batch, next_batch = self.write(*commands(1, 2, 3)), self.write(*commands(4))
+        self.written.refused(refusal("mapped"))
+        confirmed = self.written.confirm(batch, self.record_failure)
+        assert confirmed is not None
+        self.assertEqual((confirmed.confirmations, confirmed.data, self.failed), ([], b"", []))
+        self.assertTrue(self.written.holds_back)
+        self.assertEqual(self.resend(), commands(1, 2, 3))
+        self.assertFalse(self.written.holds_back)
+        self.assertIs(self.confirm_oldest(), next_batch)
+        self.assertIsNotNone(self.confirm_oldest())
+        self.written.refused(refusal("mapped"))
+        confirmed = self.confirm_oldest()
+        assert confirmed is not None
+        self.assertEqual((confirmed.confirmations, confirmed.data), ([], b""))
+        self.assert_failed(batch, _1=PermissionsError)
+        confirmed = self.confirm_oldest()
+        assert confirmed is not None
+        self.assertEqual(confirmed.confirmations, [batch.confirmations[2]])
+        self.assertEqual((len(self.failed), self.written.has_to_resend, list(self.written)), (1, False, []))
+
+    def test_another_subject_and_the_policy_fail(self) -> None:
+        """A message that may not be sent again fails."""
+        messages = messages_of(*commands(1))
+        messages.add(unresendable(), commands(2)[0])
+        batch = messages.to_batch()
+        self.written.add(batch)
+        self.written.refused(refusal("mapped"))
+        self.written.confirm(batch, self.record_failure)
+        self.assert_failed(batch, _1=PublishError)
+        self.assertEqual(self.resend(), commands(1))
+
+    def test_errors_about_something_else(self) -> None:
+        """Of a subscription, or of a kind that ends the connection: no message is refused."""
+        batch = self.write(*commands(1))
+        for error in (
+            refusal("s1", "Subscription to"),
+            SubscriptionLimitError("maximum subscriptions exceeded"),
+            StaleConnectionError("Stale Connection"),
+        ):
+            self.written.refused(error)
+        self.assertIs(self.confirm_oldest(), batch)
+
+    def test_an_unknown_error(self) -> None:
+        """Nothing of the batch is confirmed."""
+        self.write(*commands(1, 2))
+        self.written.refused(ServerError("Something New"))
+        confirmed = self.confirm_oldest()
+        assert confirmed is not None
+        self.assertEqual(confirmed.confirmations, [])
+        self.assertEqual(self.resend(), commands(1, 2))
+
+    def test_an_error_of_an_abandoned_batch(self) -> None:
+        """It is not taken for one of the next batch."""
+        abandoned = self.write(*commands(1))
+        self.written.clear()
+        batch = self.write(*commands(2))
+        self.written.refused(refusal("s1"))
+        self.assertIsNone(self.written.confirm(abandoned, self.record_failure))
+        self.assertIs(self.confirm_oldest(), batch)
+
+    def test_an_error_of_an_expired_batch(self) -> None:
+        expired, batch = self.write(*commands(1)), self.write(*commands(1))
+        expired.clear()
+        self.written.refused(refusal("s1"))
+        self.assertIs(self.confirm_oldest(), expired)
+        self.assertIs(self.confirm_oldest(), batch)
+
+    def test_errors_are_bounded(self) -> None:
+        """By the number of messages, since a server can send any number of errors."""
+        self.write(*commands(1, 2))
+        for _ in range(10):
+            self.written.refused(refusal("s1"))
+        self.assertEqual(len(self.written._errors), 3)
+
+    def test_a_cleared_batch_waits_for_its_pong(self) -> None:
+        first, second = self.write(*commands(1)), self.write(*commands(2))
+        first.clear()
+        self.assertIs(self.confirm_oldest(), first)
+        self.assertEqual((list(first), first.data), ([], b""))
+        self.assertIs(self.confirm_oldest(), second)
+
+
+class AttributeTests(FilterTestCase):
+    """attribute(): which messages errors are about."""
+
+    def attribute(self, batch: Batch, *errors: ServerError) -> list[int] | None:
+        found = attribute(batch, list(errors))
+        return None if found is None else sorted(found)
+
+    def test_subjects_and_reply_subjects(self) -> None:
+        """The subject of a message is no reply subject, and the other way round."""
+        batch = messages_of(
+            encode_pub("a", b""), encode_pub("b", b"", "a"), encode_pub("a", b""), encode_pub("c", b"", "r")
+        ).to_batch()
+        reply = refusal("r", "Publish with Reply of")
+        self.assertEqual(self.attribute(batch, refusal("a"), refusal("a")), [0, 2])
+        self.assertEqual(self.attribute(batch, reply), [3])
+        self.assertEqual(self.attribute(batch, refusal("a"), reply, refusal("a")), [0, 2, 3])
+        self.assertIsNone(self.attribute(batch, refusal("r")))
+        self.assertIsNone(self.attribute(batch, refusal("a", "Publish with Reply of"), reply, reply))
+
+    def test_a_different_number(self) -> None:
+        """With a mapping, some messages to a subject may be refused, or others under its name."""
+        batch = messages_of(encode_pub("a", b""), encode_pub("a", b""), encode_pub("b", b"")).to_batch()
+        self.assertIsNone(self.attribute(batch, refusal("a")))
+        self.assertIsNone(self.attribute(batch, refusal("a"), refusal("a"), refusal("a")))
+        self.assertIsNone(self.attribute(batch, refusal("b"), refusal("x")))
+        self.assertIsNone(self.attribute(batch, refusal("b"), ServerError("?")))
+
+    def test_the_error_of_each(self) -> None:
+        batch = messages_of(encode_pub("a", b""), encode_pub("b", b"")).to_batch()
+        errors = [refusal("b"), refusal("a")]
+        self.assertEqual(attribute(batch, [*errors]), {0: errors[1], 1: errors[0]})
+
+    def test_a_single_message(self) -> None:
+        """Whatever the error names."""
+        batch = messages_of(encode_pub("a", b"")).to_batch()
+        for error in (refusal("x"), ServerError("?")):
+            self.assertEqual(attribute(batch, [error]), {0: error})
+
+
+class LinkLostTests(WrittenTestCase):
+    """What is unconfirmed is sent again."""
+
+    def test_order(self) -> None:
+        """First what was just confirmed, then what is unconfirmed; what may not be sent again is taken out."""
+        messages = messages_of(*commands(2))
+        once = unresendable()
+        messages.add(once, commands(3)[0])
+        self.written.add(messages.to_batch())
+        last = self.write(*commands(4))
+        self.written.refused(refusal("s2"))
+        expected: list[Message] = [(once, commands(3)[0])]
+        just_confirmed = [Batch([], commands(1)[0])]
+        self.assertEqual(self.written.link_lost(just_confirmed, CUT, self.record_failure), expected)
+        self.assertEqual(list(self.written.unconfirmed), [])
+        self.assertEqual(self.resend(), commands(1, 2, 4))
+        self.assertIsNone(self.written.next_to_resend())
+        self.written.clear()
+        self.written.add(last)
+        self.assertIs(self.confirm_oldest(), last, "a refusal before the outage is forgotten")
+
+    def test_before_what_waits(self) -> None:
+        """Unconfirmed batches are older than those that wait to be sent again."""
+        self.write(*commands(1, 2))
+        self.written.refused(refusal("mapped"))
+        self.confirm_oldest()
+        batch = self.written.next_to_resend()
+        assert batch is not None
+        self.written.add(batch)
+        self.lose()
+        self.assertEqual(self.resend(), commands(1, 2))
+
+    def test_the_oldest_first(self) -> None:
+        """Iteration, also when some wait to be sent again."""
+        self.write(*commands(1, 2))
+        self.written.refused(refusal("mapped"))
+        self.confirm_oldest()
+        batch = self.written.next_to_resend()
+        assert batch is not None
+        self.written.add(batch)
+        self.assertEqual([batch.data for batch in self.written], commands(1, 2))
+
+    def test_limit(self) -> None:
+        """A message that was confirmed already does not fail."""
+        confirmed = Batch([], encode_pub("a", b"123") + encode_pub("a", b"12"))
+        batch = self.write(encode_pub("a", b"123"), encode_pub("a", b"12"), encode_pub("a", b"", None, b"N"))
+        self.written.link_lost([confirmed], CUT, self.record_failure)
+        self.written.limit(ServerLimits(2, headers=False), self.record_failure)
+        self.assertEqual([batch.losses for batch in self.written], [0, 1])
+        self.assertEqual(self.resend(), [encode_pub("a", b"12")] * 2)
+        self.assert_failed(batch, _0=PayloadTooLargeError, _2=HeaderError)
+
+    def test_forget_confirmed(self) -> None:
+        """By its age; what is unconfirmed stays."""
+        self.write(*commands(3))
+        batches = [Batch([], commands(1)[0], 5.0), Batch([], commands(2)[0], 5.1)]
+        self.written.link_lost(batches, CUT, self.record_failure)
+        self.written.forget_confirmed(5.0)
+        self.assertEqual(self.resend(), commands(2, 3))
+
+
+class SuspectTests(WrittenTestCase):
+    """A message over which the server ends the connection is found, and the others are confirmed."""
+
+    def run_until_quiet(self, bad: bytes, reason: Exception) -> int:
+        """A server that ends the connection at one command, and answers everything else; gives the connections."""
+        for connection in range(100):
+            self.resend()
+            while self.written.unconfirmed:
+                if bad in self.written.unconfirmed[0].data:
+                    break
+                confirmed = self.confirm_oldest()
+                assert confirmed is not None
+                self.confirmed += confirmed.confirmations
+                self.resend()
+            else:
+                return connection
+            self.lose(reason)
+        raise AssertionError("it never ends")
+
+    def test_the_one_at_fault(self) -> None:
+        """Wherever it is, it fails with what the server said; all others are confirmed, in order."""
+        error = ServerProtocolError("maximum control line exceeded")
+        for fault in range(9):
+            self.setUp()
+            self.confirmed: list[object] = []
+            batches = [self.write(*commands(*range(8))), self.write(*commands(8))]
+            everybody = [confirmation for batch in batches for confirmation in batch.confirmations]
+            connections = self.run_until_quiet(commands(fault)[0], error)
+            self.assertEqual(self.failed, [(everybody[fault], ServerProtocolError)])
+            self.assertEqual(self.confirmed, everybody[:fault] + everybody[fault + 1 :])
+            self.assertEqual(connections, 4 if fault == 8 else 6)
+
+    def test_a_server_that_does_not_say_why(self) -> None:
+        """Then a single message has more chances, since it may have been an accident."""
+        self.confirmed = []
+        batch = self.write(*commands(1))
+        self.assertEqual(self.run_until_quiet(commands(1)[0], CUT), 2 * MAX_LOSSES)
+        self.assert_failed(batch, _0=PublishError)
+
+    def test_the_error_names_the_reason(self) -> None:
+        errors: list[Exception] = []
+        batch = self.write(*commands(1))
+        batch.losses = 2 * MAX_LOSSES - 1
+        self.written.link_lost([], CUT, lambda confirmation, command, error: errors.append(error))  # type: ignore[arg-type]
+        self.assertEqual(
+            str(errors[0]),
+            "the connection ended 6 times when this message was sent, the last 3 times while no other was on its way: "
+            "cut",
+        )
+
+    def test_alone(self) -> None:
+        """From the third loss on, each half is written alone, and new messages wait."""
+        self.write(*commands(1, 2, 3))
+        for _ in range(MAX_LOSSES - 1):
+            self.lose()
+            self.assertEqual(self.resend(), [b"".join(commands(1, 2, 3))])
+            self.assertFalse(self.written.holds_back)
+        self.write(*commands(4))
+        self.lose()
+        self.assertTrue(self.written.holds_back)
+        for expected in (b"".join(commands(1, 2)), commands(3)[0]):
+            self.assertEqual(self.resend(), [expected])
+            self.assertTrue(self.written.holds_back)
+            self.assertIsNotNone(self.confirm_oldest())
+        self.assertEqual(self.resend(), commands(4))
+        self.assertFalse(self.written.holds_back)
+
+    def test_a_suspect_waits_for_others(self) -> None:
+        """It is written when everything before it is confirmed."""
+        just_confirmed = [Batch([], commands(1)[0])]
+        self.write(*commands(2)).losses = MAX_LOSSES - 1
+        self.written.link_lost(just_confirmed, CUT, self.record_failure)
+        self.assertEqual(self.resend(), commands(1))
+        self.confirm_oldest()
+        self.assertEqual(self.resend(), commands(2))
+
+    def test_reasons_that_are_not_counted(self) -> None:
+        """We ended the connection, or the server ended it for something else than a message."""
+        batch = self.write(*commands(1))
+        batch.losses = MAX_LOSSES
+        for reason in (
+            None,
+            ServerLeftError("lame duck"),
+            AuthenticationExpiredError("x"),
+            ConnectionLimitError("x"),
+            ServerShutdownError("x"),
+            SlowConsumerError("x"),
+            StaleConnectionError("x"),
+        ):
+            self.lose(reason)
+            self.assertEqual((batch.losses, self.resend(), self.failed), (MAX_LOSSES, commands(1), []))
+
+    def test_only_the_oldest_is_counted(self) -> None:
+        first, second = self.write(*commands(1)), self.write(*commands(2))
+        self.lose()
+        self.assertEqual((first.losses, second.losses), (1, 0))
+
+    def test_an_expired_batch(self) -> None:
+        """Nobody is to blame if the oldest batch has no messages any more."""
+        expired, second = self.write(*commands(1)), self.write(*commands(2))
+        expired.clear()
+        self.lose()
+        self.assertEqual((expired.losses, second.losses, self.resend()), (0, 0, commands(2)))
+
+    def test_an_unresendable_message(self) -> None:
+        """The losses of the others stay counted when it is taken out."""
+        messages = messages_of(*commands(1))
+        messages.add(unresendable(), commands(2)[0])
+        batch = messages.to_batch()
+        batch.losses = 1
+        self.written.add(batch)
+        self.assertEqual(len(self.lose()), 1)
+        self.assertEqual([batch.losses for batch in self.written], [2])
+
+    def test_a_message_that_was_confirmed(self) -> None:
+        """Nothing fails, and it is not sent again."""
+        self.confirmed = []
+        self.written.add(Batch([], b"".join(commands(1, 2))))
+        self.run_until_quiet(commands(2)[0], ServerProtocolError("x"))
+        self.assertEqual((self.failed, list(self.written)), ([], []))
