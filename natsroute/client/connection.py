@@ -228,11 +228,8 @@ class Connection(Service):
         if self.state not in (State.CLOSED, State.CLOSING):
             raise MisuseError("the connection is already running")
         super().startService()
-        self._start()
-
-    def _start(self) -> None:
         self._advance(ConnectionEvent.START)
-        if self.state is State.WAITING:
+        if self.state is State.WAITING:  # not RESTARTING
             self._subscriptions.restart()
             self._life = Deferred.fromCoroutine(self._live())
 
@@ -244,7 +241,7 @@ class Connection(Service):
         """
         super().stopService()
         was_ending = self.state.is_ending
-        if self.state not in (State.CLOSING, State.CLOSED):
+        if not was_ending or self.state is State.RESTARTING:
             self._advance(ConnectionEvent.STOP)
         if not was_ending:
             (self._life.cancel if self._protocol is None else self._protocol.close)()
@@ -273,9 +270,9 @@ class Connection(Service):
         except CancelledError:
             pass  # stopped without a server
         starts_again = self.state is State.RESTARTING
-        self._report(Change(ConnectionEvent.CLOSED))
-        if starts_again and self.state is State.CLOSED:  # an observer may have started it already
-            self._start()
+        self._report(Change(ConnectionEvent.CLOSED))  # an observer may start it
+        if starts_again and self.state is State.CLOSED:
+            self.startService()
 
     async def _end_after(self, fault: Exception, server: Server) -> None:
         """Close what is open; another attempt follows, whatever the fault was."""
