@@ -227,9 +227,10 @@ class Connection(Service):
         """
         if self.state not in (State.CLOSED, State.CLOSING):
             raise MisuseError("the connection is already running")
+        is_closed = self.state is State.CLOSED
         super().startService()
         self._advance(ConnectionEvent.START)
-        if self.state is State.WAITING:  # not RESTARTING
+        if is_closed:
             self._subscriptions.restart()
             self._life = Deferred.fromCoroutine(self._live())
 
