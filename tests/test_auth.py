@@ -6,9 +6,7 @@ import base64
 from typing import Any
 
 import nkeys
-from twisted.internet import defer
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client import auth
@@ -79,11 +77,10 @@ class SourceTests(SynchronousTestCase):
     """ask_for_credentials()"""
 
     def setUp(self) -> None:
-        self.clock = Clock()
         self.credentials = Credentials(user="u", password="p")
 
     def ask(self, source: Any) -> Deferred[Credentials]:
-        return Deferred.fromCoroutine(ask_for_credentials(source, self.clock, 2.0))
+        return Deferred.fromCoroutine(ask_for_credentials(source))
 
     def test_what_a_source_may_return(self) -> None:
         """Credentials, a Deferred or a coroutine."""
@@ -93,21 +90,11 @@ class SourceTests(SynchronousTestCase):
 
         for source in (lambda: self.credentials, lambda: succeed(self.credentials), coroutine):
             self.assertIs(self.successResultOf(self.ask(source)), self.credentials)
-            self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_something_else(self) -> None:
         """The error names its type only, since it may hold a password."""
         error = self.failureResultOf(self.ask(lambda: {"password": "hunter2"}), MisuseError).value
         self.assertEqual(str(error), "the credentials function returned a dict instead of Credentials")
-
-    def test_timeout(self) -> None:
-        cancelled: list[object] = []
-        asked = self.ask(lambda: Deferred(cancelled.append))
-        self.clock.advance(1.9)
-        self.assertNoResult(asked)
-        self.clock.advance(0.2)
-        self.failureResultOf(asked, defer.TimeoutError)
-        self.assertEqual(len(cancelled), 1)
 
     def test_an_exception(self) -> None:
         """It is the caller's."""

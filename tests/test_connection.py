@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -130,6 +131,32 @@ class LifeTests(ConnectionTestCase):
         self.accept()
         self.assertEqual(self.changes[-1], Change(ConnectionEvent.CONNECTED, B))
 
+    def test_a_name_that_is_looked_up_without_an_end(self) -> None:
+        """The next server follows, and the cause is reported."""
+        connection = self.connection(A, B)
+        self.network.unresolved = {"nats://a:4222"}
+        connection.startService()
+        self.clock.advance(0)
+        self.clock.advance(2.0)
+        self.assertEqual(str(self.changes[0].reason), "no TCP connection within 2.0 s")
+        self.accept()
+        self.assertEqual(self.changes[-1], Change(ConnectionEvent.CONNECTED, B))
+
+    def test_stopped_in_a_look_up_without_an_end(self) -> None:
+        connection = self.connection()
+        self.network.unresolved = {"nats://a:4222"}
+        connection.startService()
+        self.clock.advance(0)
+        self.successResultOf(connection.stopService())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_credentials_function_that_exits(self) -> None:
+        """It fails the attempt, and others follow."""
+        connection = self.connection(credentials=sys.exit)
+        connection.startService()
+        self.clock.pump([0.0, 2.0])
+        self.assertEqual([event for event, _ in self.events()], [ConnectionEvent.CONNECT_FAILED] * 2)
+
     def test_stopped_while_waiting(self) -> None:
         connection = self.connection()
         self.network.refusing = {"nats://a:4222"}
@@ -144,7 +171,7 @@ class LifeTests(ConnectionTestCase):
         connection.startService()
         self.clock.advance(0)
         stopped = connection.stopService()
-        self.assertTrue(self.network.link.transport.disconnecting)
+        self.assertTrue(self.network.link.transport.aborted)
         self.assertNoResult(stopped)
         self.network.link.lose()
         self.successResultOf(stopped)

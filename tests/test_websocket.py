@@ -10,7 +10,8 @@ from twisted.internet.defer import CancelledError, fail
 from twisted.internet.error import ConnectError, ConnectionAborted
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.client.protocol import NatsFactory, NatsProtocol
+from natsroute.client.attempt import NatsFactory
+from natsroute.client.protocol import NatsProtocol
 from natsroute.errors import SettingError
 from tests.support.memory_network import info
 from tests.support.memory_websocket import CLOSE, WebSocketTestCase, frame, frames

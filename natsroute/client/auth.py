@@ -9,7 +9,6 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IReactorTime
 
 from natsroute.errors import MisuseError, SettingError
 
@@ -58,17 +57,15 @@ class Credentials:
 CredentialsSource = Callable[[], "Credentials | Awaitable[Credentials]"]
 
 
-async def ask_for_credentials(source: CredentialsSource, clock: IReactorTime, timeout: float) -> Credentials:
+async def ask_for_credentials(source: CredentialsSource) -> Credentials:
     """
     Call a source, and wait for its credentials.
 
-    :param timeout: seconds to wait for a Deferred or a coroutine. It is cancelled when they are over.
     :raises MisuseError: the source returns something else.
-    :raises twisted.internet.defer.TimeoutError: the seconds are over.
     """
     given: Any = source()
     if isinstance(given, Deferred) or inspect.iscoroutine(given):
-        given = await ensureDeferred(given).addTimeout(timeout, clock)
+        given = await ensureDeferred(given)
     if not isinstance(given, Credentials):  # only its type is named, because it may hold a password
         raise MisuseError(f"the credentials function returned a {type(given).__name__} instead of Credentials")
     return given

@@ -15,15 +15,16 @@ from typing import Protocol as Interface
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from natsroute._version import __version__
-from natsroute.client.auth import Credentials, CredentialsSource, ask_for_credentials
+from natsroute.client.attempt import Attempt
+from natsroute.client.auth import Credentials, CredentialsSource
 from natsroute.client.observers import Observers
 from natsroute.client.options import InboundLimits, Security, Timing
-from natsroute.client.protocol import NatsFactory, NatsProtocol
+from natsroute.client.protocol import NatsProtocol
 from natsroute.client.server_pool import ServerPool
 from natsroute.client.servers import Server
 from natsroute.client.state import ConnectionEvent, State
@@ -107,7 +108,8 @@ class Connection(Service):
         self._totals = Totals()
         self._last_error: ServerError | None = None
         self._server: Server | None = None  # the one that is connected
-        self._protocol: NatsProtocol | None = None  # of the connected server, or of the attempt to connect
+        self._protocol: NatsProtocol | None = None  # of the connected server
+        self._attempt: Attempt | None = None
         self._life: Deferred[None] = succeed(None)
 
     # -- for its users ------------------------------------------------------------------------------------------------
@@ -236,7 +238,7 @@ class Connection(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Close the connection; what was written still goes out.
+        Close the connection; what was written still goes out. An attempt to connect is given up at once.
 
         :return: fires when it is closed. Cancelling it does not undo the stop.
         """
@@ -245,7 +247,10 @@ class Connection(Service):
         if not was_ending or self.state is State.RESTARTING:
             self._advance(ConnectionEvent.STOP)
         if not was_ending:
-            (self._life.cancel if self._protocol is None else self._protocol.close)()
+            if self._protocol is not None:
+                self._protocol.close()
+            else:
+                (self._life.cancel if self._attempt is None else self._attempt.give_up)()
         stopped: Deferred[None] = Deferred()
         self._life.addBoth(lambda _: stopped.callback(None))
         return stopped
@@ -278,7 +283,9 @@ class Connection(Service):
     async def _end_after(self, fault: Exception, server: Server) -> None:
         """Close what is open; another attempt follows, whatever the fault was."""
         if self._protocol is not None:
-            await self._close(self._protocol)
+            protocol = self._protocol
+            protocol.close()
+            await protocol.closed
         self._servers.failed(server, self._reactor.seconds())
         if self.state is State.CONNECTING:
             self._report(Change(ConnectionEvent.CONNECT_FAILED, server, fault))
@@ -287,24 +294,20 @@ class Connection(Service):
 
     async def _connect(self, server: Server) -> NatsProtocol | None:
         """Connect and log in. Returns None if that failed, when the failure has been reported."""
-        protocol: NatsProtocol | None = None
+        login = server.credentials
+        self._attempt = Attempt(
+            self._reactor,
+            self._timing.connect_timeout,
+            credentials=self._credentials if login is None else lambda: login,
+            connect=partial(self._reach, server),
+            build=partial(self._build_protocol, server),
+        )
         try:
             if self._require_tls and server.scheme == "ws":
                 raise TlsError("TLS is required, and a ws:// server has none. Nothing was sent to it")
-            credentials = await self._credentials_for(server)
-            endpoint = self._endpoint_for(server, self._timing.connect_timeout)
-            factory = NatsFactory(lambda: self._build_protocol(server, credentials))
-            protocol = await endpoint.connect(factory)  # type: ignore[assignment]
-            assert protocol is not None
-            self._protocol = protocol
-            self._totals.opened(protocol)
-            await protocol.ready
-            if self.state.is_ending:  # stopped where nothing could be cancelled, as in the credentials function
-                raise CancelledError
+            return await self._attempt.start()
         except Exception as error:
-            # An endpoint may fail with any exception, and another attempt follows after each.
-            if protocol is not None:
-                await self._close(protocol)
+            # A step of an attempt may fail with any exception, and another attempt follows after each.
             if self.state.is_ending:
                 raise CancelledError from None
             refused = isinstance(error, AuthorizationError)
@@ -313,17 +316,17 @@ class Connection(Service):
                 self._last_error = error
             self._report(Change(ConnectionEvent.CONNECT_FAILED, server, attempt_error(error)))
             return None
-        return protocol
+        finally:
+            self._attempt = None
 
-    async def _credentials_for(self, server: Server) -> Credentials:
-        if server.credentials is not None:
-            return server.credentials
-        return await ask_for_credentials(self._credentials, self._reactor, self._timing.connect_timeout)
+    def _reach(self, server: Server, factory: IProtocolFactory) -> Deferred[Any]:
+        return self._endpoint_for(server, self._timing.connect_timeout).connect(factory)
 
     async def _serve(self, server: Server, protocol: NatsProtocol) -> None:
         """Use a protocol that is ready until it ends."""
         connected_at = self._reactor.seconds()
         self._server = server
+        self._protocol = protocol
         self._servers.succeeded(server)
         self._totals.connected()
         if self._subscriptions.paused:
@@ -331,25 +334,20 @@ class Connection(Service):
         self._report(Change(ConnectionEvent.CONNECTED, server))
         self._on_info(server, protocol.info)
         reason = await protocol.closed
-        self._let_go(protocol)
         self._servers.lost(server, self._reactor.seconds() - connected_at)
         if self.state.has_server:
             self._report(Change(ConnectionEvent.DISCONNECTED, server, reason))
 
-    async def _close(self, protocol: NatsProtocol) -> None:
-        protocol.close()
-        await protocol.closed
-        self._let_go(protocol)
-
-    def _let_go(self, protocol: NatsProtocol) -> None:
+    def _let_go(self, reason: Exception, protocol: NatsProtocol) -> Exception:
         """A protocol has ended."""
         if self._protocol is protocol:
             self._protocol = self._server = None
         self._totals.closed(protocol)
         self._subscriptions.protocol_ended(protocol)
+        return reason
 
     def _build_protocol(self, server: Server, credentials: Credentials) -> NatsProtocol:
-        return NatsProtocol(
+        protocol = NatsProtocol(
             self._reactor,
             name=self._client_name,
             version=__version__.public(),
@@ -362,6 +360,9 @@ class Connection(Service):
             on_info=partial(self._on_info, server),
             on_error=self._on_error,
         )
+        self._totals.opened(protocol)
+        protocol.closed.addCallback(self._let_go, protocol)
+        return protocol
 
     # -- what the server says -----------------------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ class Timing:
     """
     The timeouts of a connection, in seconds.
 
-    :ivar connect_timeout: for TCP, and again for the handshake.
+    :ivar connect_timeout: for one attempt to connect: credentials, name resolution, TCP, WebSocket, TLS and the NATS
+        handshake together.
     :ivar ping_interval: between two PINGs of ours.
     :ivar max_pings_outstanding: how many PINGs may be unanswered; with one more the connection is given up.
     :ivar write_timeout: for data that the socket does not take. The connection is given up if none of it is sent in

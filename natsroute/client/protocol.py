@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITLSTransport
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from natsroute.client.auth import Credentials
@@ -234,11 +234,27 @@ class NatsProtocol(Protocol):
         """
         self._end(ConnectionLostError("this side closed the connection"), abort=False)
 
+    def abort(self) -> None:
+        """Close the connection at once, even if data waits to be sent."""
+        self._end(ConnectionLostError("this side closed the connection"))
+
+    def time_out(self) -> None:
+        """Abort a handshake that takes too long; the error says what is missing."""
+        within = f"within {self._connect_timeout} s"
+        if not self.state.is_handshake:
+            return
+        if self.state is not ProtocolState.AWAITING_INFO:
+            self._end(HandshakeError(f"no PONG {within}" + (", after TLS began" if self._tls is not None else "")))
+        elif self._tls is not None:
+            self._end(TlsError(f"no answer to TLS {within}. Check tls_first, and handshake_first in the server"))
+        else:
+            self._end(HandshakeError(f"no INFO {within}. If the server has handshake_first, set tls_first"))
+
     # -- Twisted's side -----------------------------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
-        self._timer = self._clock.callLater(self._connect_timeout, self._handshake_timed_out)
+        self._timer = self._clock.callLater(self._connect_timeout, self.time_out)
         if self._handshake.begins_with_tls:
             try:
                 self._start_tls()
@@ -315,15 +331,6 @@ class NatsProtocol(Protocol):
         self._write_timeout.watch(self.transport)
         self.ready.callback(self.info)
 
-    def _handshake_timed_out(self) -> None:
-        within = f"within {self._connect_timeout} s"
-        if self.state is not ProtocolState.AWAITING_INFO:
-            self._end(HandshakeError(f"no PONG {within}" + (", after TLS began" if self._tls is not None else "")))
-        elif self._tls is not None:
-            self._end(TlsError(f"no answer to TLS {within}. Check tls_first, and handshake_first in the server"))
-        else:
-            self._end(HandshakeError(f"no INFO {within}. If the server has handshake_first, set tls_first"))
-
     # -- what the server says -----------------------------------------------------------------------------------------
 
     def _info_received(self, info: Info, frames: Generator[Frame, None, None]) -> None:
@@ -383,16 +390,3 @@ class NatsProtocol(Protocol):
         self._pings.stop()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-
-
-class NatsFactory(Factory):
-    """
-    Builds the :class:`NatsProtocol` of an attempt.
-
-    :param build: makes a protocol that has no transport yet.
-    """
-
-    noisy = False
-
-    def __init__(self, build: Callable[[], NatsProtocol]) -> None:
-        self.protocol = build

@@ -137,7 +137,9 @@ class Settings:
     max_reconnect_attempts: int = count(
         "Failed attempts after which a server is no longer tried, unless it is the last one. 0: never.", 0, minimum=0
     )
-    connect_timeout: float = seconds("Seconds to wait for TCP, and again for the NATS handshake.", 2.0)
+    connect_timeout: float = seconds(
+        "Seconds for one attempt to connect, from name resolution to the end of the NATS handshake.", 2.0
+    )
     reconnect_wait: float = seconds(
         "Seconds to wait before all servers are tried again. Doubles with each round. The first attempt is immediate.",
         2.0,

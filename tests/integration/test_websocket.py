@@ -17,7 +17,8 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import NoResource
 from twisted.web.server import Site
 
-from natsroute.client.protocol import NatsFactory, NatsProtocol
+from natsroute.client.attempt import NatsFactory
+from natsroute.client.protocol import NatsProtocol
 from natsroute.client.transport.websocket import WebSocketEndpoint
 from natsroute.client.transport.websocket_socket import HAS_AUTOBAHN
 from natsroute.errors import HandshakeError

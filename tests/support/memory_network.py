@@ -90,6 +90,8 @@ class MemoryEndpoint:
         self._network.asked.append(str(self._server))
         if str(self._server) in self._network.refusing:
             return fail(error.ConnectionRefusedError())
+        if str(self._server) in self._network.unresolved:
+            return Deferred(lambda _: None).addBoth(lambda _: Deferred())
         protocol = factory.buildProtocol(None)
         self._network.links.append(Link(protocol))
         made: Deferred[Any] = Deferred()
@@ -103,6 +105,7 @@ class MemoryNetwork:
 
     :ivar asked: the URLs of all attempts.
     :ivar refusing: URLs of the servers that refuse.
+    :ivar unresolved: URLs of the servers whose names are looked up without an end. A look-up cannot be cancelled.
     :ivar links: the accepted connections.
     """
 
@@ -110,6 +113,7 @@ class MemoryNetwork:
         self.clock = Clock()
         self.asked: list[str] = []
         self.refusing: set[str] = set()
+        self.unresolved: set[str] = set()
         self.links: list[Link] = []
 
     def endpoint_for(self, server: Server, timeout: float) -> IStreamClientEndpoint:

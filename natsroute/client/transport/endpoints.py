@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 (the resolver needs it, and after chroot() it cannot be imported any more)
 import errno
 from typing import Any
 
@@ -25,7 +26,7 @@ def endpoint_for_server(reactor: Any, tls: Tls, server: Server, timeout: float) 
 
     With ``tls://`` and ``nats://`` the endpoint does not start TLS: the protocol does, when it has the server's INFO.
 
-    :param timeout: seconds for TCP, and again for the WebSocket handshake.
+    :param timeout: seconds for each address, and for the WebSocket handshake.
     :raises SettingError: the server needs an extra that is not installed, or a TLS file cannot be used.
     """
     endpoint: IStreamClientEndpoint = HostnameEndpoint(reactor, server.host, server.port, timeout)

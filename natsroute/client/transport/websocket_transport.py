@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import NoProtocol
 from twisted.internet.interfaces import (
     IConsumer,
@@ -24,6 +24,7 @@ from zope.interface import implementer
 from natsroute.errors import HandshakeError
 
 _NORMAL_CLOSURE = 1000
+_NO_RESPONSE = "no response to the WebSocket handshake"
 
 
 @implementer(ITransport, IConsumer, IPushProducer)
@@ -36,7 +37,7 @@ class WebSocketTransport:
 
     :ivar opened: a Deferred that fires with the protocol when the server has accepted the WebSocket. Fails with
         :class:`~natsroute.errors.HandshakeError` if the server does not accept it, or with the failure of the endpoint
-        below. Cancelling it aborts the attempt.
+        below. Cancelling it aborts the attempt. The CancelledError has a text if TCP was connected.
     :ivar disconnecting: whether it is closing: no more data is written or delivered.
     """
 
@@ -63,6 +64,7 @@ class WebSocketTransport:
         self.disconnecting = True
         if self._socket is not None:
             self.abortConnection()
+            self.opened.errback(CancelledError(_NO_RESPONSE))
         elif self._connecting is not None:
             self._connecting.cancel()
 
@@ -71,7 +73,7 @@ class WebSocketTransport:
     def on_connected(self, socket: Any) -> None:
         """TCP is connected, and the opening handshake begins."""
         self._socket = socket
-        problem = f"no response to the WebSocket handshake within {self._timeout} s"
+        problem = f"{_NO_RESPONSE} within {self._timeout} s"
         self._timer = self._clock.callLater(self._timeout, lambda: self.on_error(HandshakeError(problem)))
 
     def on_open(self) -> None:
