@@ -49,6 +49,20 @@ class CallsTests(CallsTestCase):
         self.successResultOf(ended)
         self.assertEqual(self.counts(), (1, 0, 0))
 
+    def test_a_coroutine_that_returns_a_deferred(self) -> None:
+        """The call ends when that fires."""
+        waiting: Deferred[None] = Deferred()
+
+        async def route(event: Event) -> Deferred[None]:
+            return waiting
+
+        ended = self.call(route, an_event())
+        self.assertEqual(self.counts(), (0, 0, 1))
+        waiting.callback(None)
+        assert ended is not None
+        self.successResultOf(ended)
+        self.assertEqual(self.counts(), (1, 0, 0))
+
     def test_a_coroutine_that_ends_at_once(self) -> None:
         async def route(event: Event) -> None:
             pass

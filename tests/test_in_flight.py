@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar, copy_context
 
 from twisted.internet.defer import CancelledError, Deferred
 
 from natsroute import Event
 from tests.support.route_cases import CallsTestCase, an_event
+
+variable: ContextVar[str] = ContextVar("variable", default="unset")
 
 
 class SlowCallsTests(CallsTestCase):
@@ -57,6 +60,61 @@ class QueueTests(CallsTestCase):
         self.assertEqual((self.in_flight.idle, self.in_flight.unfinished), (False, ["a.1"]))
         waiting.callback(None)
         self.assertEqual((self.in_flight.idle, self.in_flight.unfinished), (True, []))
+
+
+class ContextTests(CallsTestCase):
+    """contextvars: a call does not run in the context of whatever ended the one before."""
+
+    def test_the_next_call(self) -> None:
+        waiting: Deferred[None] = Deferred()
+        seen: list[str] = []
+
+        def route(event: Event) -> None:
+            seen.append(variable.get())
+
+        async def async_route(event: Event) -> None:
+            seen.append(variable.get())
+
+        ended = self.call(lambda event: waiting, an_event())
+        assert ended is not None
+        ended.addCallback(lambda _: [self.call(route, an_event()), self.call(async_route, an_event())])
+
+        def fire() -> None:
+            variable.set("of another call")
+            waiting.callback(None)
+
+        copy_context().run(fire)
+        self.assertEqual(seen, ["unset", "unset"])
+
+    def test_a_coroutine(self) -> None:
+        """It has a context of its own, whatever the current one is."""
+        seen: list[str] = []
+
+        async def route(event: Event) -> None:
+            seen.append(variable.get())
+            variable.set("of a call")
+
+        def call() -> None:
+            variable.set("of the caller")
+            self.call(route, an_event())
+            self.call(route, an_event())
+
+        copy_context().run(call)
+        self.assertEqual(seen, ["unset", "unset"])
+
+    def test_after_a_stop(self) -> None:
+        seen: list[str] = []
+        ended = self.call(lambda event: Deferred(), an_event())
+        assert ended is not None
+        self.in_flight.stop()
+        ended.addCallback(lambda _: seen.append(variable.get()))
+
+        def start() -> None:
+            variable.set("of another")
+            self.in_flight.start()
+
+        copy_context().run(start)
+        self.assertEqual(seen, ["unset"])
 
 
 class StopTests(CallsTestCase):

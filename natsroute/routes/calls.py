@@ -12,8 +12,8 @@ from natsroute.errors import DecodeError, RouteError, RouteTimeoutError
 from natsroute.ledger import RouteCounters
 from natsroute.routes.event import Event, RouteFunction
 from natsroute.routes.in_flight import Call, CallsInFlight
-from natsroute.routes.results import as_deferred
-from natsroute.routes.route_errors import is_exit
+from natsroute.routes.results import PLAIN_TYPES, as_deferred
+from natsroute.routes.route_errors import NEEDS_ASYNCIO, is_exit, needs_asyncio
 
 
 class Calls:
@@ -47,15 +47,17 @@ class Calls:
         except BaseException:
             self._fail(event, Failure())
             return None
-        if result is None or (ending := as_deferred(result)) is None:
+        if result is None or type(result) in PLAIN_TYPES:
             self.counters.succeeded += 1
             return None
-        call = self._in_flight.new_call(event, ending)
-        ended = ending.addCallbacks(self._succeeded, self._failed, callbackArgs=(call,), errbackArgs=(call,))
-        if call.ended:
+        in_flight = self._in_flight
+        ending = in_flight.context.copy().run(as_deferred, result)
+        if ending is None:
+            self.counters.succeeded += 1
             return None
-        self._in_flight.add(call)
-        return ended
+        call = in_flight.new_call(event, ending)
+        ending.addCallbacks(self._succeeded, self._failed, callbackArgs=(call,), errbackArgs=(call,))
+        return None if call.ended else in_flight.add(call)
 
     def enqueue(self) -> None:
         """Count an event that is given to the route and waits for its turn. :meth:`call_queued` ends the wait."""
@@ -67,16 +69,16 @@ class Calls:
         self.counters.waiting -= 1
         return self.call(event)
 
-    def _succeeded(self, result: object, call: Call) -> Deferred[None] | None:
+    def _succeeded(self, result: object, call: Call) -> None:
         self.counters.succeeded += 1
-        return self._in_flight.end(call)
+        self._in_flight.end(call)
 
-    def _failed(self, failure: Failure, call: Call) -> Deferred[None] | None:
+    def _failed(self, failure: Failure, call: Call) -> None:
         if call.cancelled and failure.check(CancelledError, asyncio.CancelledError):
             self.counters.failed += 1
         else:
             self._fail(call.event, failure)
-        return self._in_flight.end(call)
+        self._in_flight.end(call)
 
     def _fail(self, event: Event, failure: Failure) -> None:
         """Count and log a failed call; or a call that ended with ``sys.exit()``, which has not failed."""
@@ -93,8 +95,10 @@ class Calls:
                 reason=failure.getErrorMessage(),
             )
         else:
+            advice = f". {NEEDS_ASYNCIO}" if needs_asyncio(failure.value) else ""
             self.log.failure(
-                "Event route {route} failed on a message to {subject!r}",
+                "Event route {route} failed on a message to {subject!r}{advice}",
+                advice=advice,
                 failure=failure,
                 route=event.name,
                 subject=event.subject,

@@ -7,6 +7,7 @@ A call that ends at once never appears here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -27,6 +28,7 @@ class Call:
     :ivar ended: whether it has ended.
     :ivar slow_logged: whether the log has said that it is slow.
     :ivar cancelled: whether :meth:`CallsInFlight.stop` cancelled it.
+    :ivar next_may_come: fires when the call has ended and another may follow; None if the call ended at once.
     """
 
     event: Event
@@ -35,6 +37,7 @@ class Call:
     ended: bool = False
     slow_logged: bool = False
     cancelled: bool = False
+    next_may_come: Deferred[None] | None = None
 
 
 class CallsInFlight:
@@ -46,6 +49,8 @@ class CallsInFlight:
 
     :ivar running: the calls that have not ended.
     :ivar stopped: whether :meth:`stop` was called. No call should begin then.
+    :ivar context: the context (contextvars) that this object was created in. Each coroutine runs in a copy of it, and
+        so does what follows a call: otherwise that would run in the context of whatever ended the call.
     """
 
     log = Logger()
@@ -53,6 +58,7 @@ class CallsInFlight:
     def __init__(self, clock: IReactorTime, *, slow_after: float = 30.0) -> None:
         self.running: set[Call] = set()
         self.stopped = False
+        self.context = copy_context()
         self._queues: list[Callable[[], Iterable[Event]]] = []
         self._fire_at_start: list[Deferred[None]] = []  # one for each call that ended after stop()
         self._clock = clock
@@ -92,32 +98,35 @@ class CallsInFlight:
         """
         return Call(event, ending, self._clock.seconds())
 
-    def add(self, call: Call) -> None:
-        """Keep a call that has not ended."""
+    def add(self, call: Call) -> Deferred[None]:
+        """
+        Keep a call that has not ended.
+
+        :return: fires with None when it has, and another call may follow it.
+        """
+        call.next_may_come = Deferred()
         self.running.add(call)
         if self._slow_check is None:
             self._slow_check = self._clock.callLater(self._slow_after, self._log_slow_calls)
+        return call.next_may_come
 
-    def end(self, call: Call) -> Deferred[None] | None:
-        """
-        Forget a call that has ended, well or not.
-
-        :return: None, or, after :meth:`stop`, a Deferred that fires at :meth:`start`: nothing may follow the call
-            before that.
-        """
+    def end(self, call: Call) -> None:
+        """Forget a call that has ended, well or not. Another may follow it now, or after :meth:`stop`, at the start."""
         call.ended = True
         self.running.discard(call)
-        if not self.stopped:
-            return None
-        self._fire_at_start.append(Deferred())
-        return self._fire_at_start[-1]
+        if call.next_may_come is None:
+            return
+        if self.stopped:
+            self._fire_at_start.append(call.next_may_come)
+        else:
+            self.context.copy().run(call.next_may_come.callback, None)
 
     def start(self) -> None:
         """Undo :meth:`stop`: what waits behind the calls that ended since then may begin."""
         self.stopped = False
         ended, self._fire_at_start = self._fire_at_start, []
         for deferred in ended:
-            deferred.callback(None)
+            self.context.copy().run(deferred.callback, None)
 
     def stop(self) -> None:
         """

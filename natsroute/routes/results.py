@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+from asyncio import _get_running_loop as running_loop  # get_running_loop() raises if there is none
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from natsroute.errors import RouteError
+from natsroute.routes.asyncio_call import AsyncioCall
 from natsroute.routes.event import Event, RouteFunction
+from natsroute.routes.route_errors import NEEDS_ASYNCIO
 
-# Nothing to wait for. The types are compared first, because most calls end here.
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict})
+#: Types of results that there is nothing to wait for. They are compared first, because most calls end there.
+PLAIN_TYPES = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict})
 
 
 def as_deferred(result: object) -> Deferred[Any] | None:
     """
     What a route's function returned, as a Deferred that fires when the call ends.
 
+    A coroutine begins to run, in a copy of the current context. If asyncio's loop is running, it runs as a Task.
+
     The Deferred fails with :class:`~natsroute.errors.RouteError` if the function returned something that has not run
     and that natsroute does not run: a generator, or another kind of awaitable.
 
     :return: None if there is nothing to wait for.
     """
-    if type(result) in _PLAIN:
+    if type(result) in PLAIN_TYPES:
         return None
     if isinstance(result, Deferred):
         return result
     if inspect.iscoroutine(result):
-        return Deferred.fromCoroutine(result)
+        loop = running_loop()
+        if loop is not None:
+            return AsyncioCall(result, loop).ended
+        return Deferred.fromCoroutine(result).addCallback(_wait_for)
+    if asyncio.isfuture(result):
+        if running_loop() is None:
+            result.cancel()
+            return fail(RouteError(f"it returned a Future or Task. {NEEDS_ASYNCIO}"))
+        return Deferred.fromFuture(result)
     if inspect.isgenerator(result) or inspect.isasyncgen(result) or inspect.isawaitable(result):
         return fail(
             RouteError(
@@ -38,6 +52,11 @@ def as_deferred(result: object) -> Deferred[Any] | None:
             )
         )
     return None
+
+
+def _wait_for(result: object) -> object:
+    """A coroutine may return a Deferred. As the result of a callback, Twisted waits for it."""
+    return result
 
 
 def call_deferred(function: RouteFunction, event: Event) -> Deferred[Any]:

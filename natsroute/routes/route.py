@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from natsroute.errors import RouteError, SubjectError
 from natsroute.routes.event import Event, Middleware, RouteFunction
+from natsroute.routes.results import PLAIN_TYPES, as_deferred
 from natsroute.routes.signatures import check_function, is_coroutine_function
 from natsroute.wire.subjects import check_pattern
 
@@ -106,8 +107,28 @@ def _compose(function: RouteFunction, middleware: Sequence[Middleware]) -> Route
 
     :raises RouteError: a middleware returned something that is not callable.
     """
+    started = False
     for around in reversed(middleware):
-        function = around(function)
+        function = around(function if started and not is_coroutine_function(function) else _started(function))
+        started = True
         if not callable(function):
             raise RouteError(f"middleware {around!r} returned {function!r}, which is not callable")
     return function
+
+
+def _started(function: RouteFunction) -> RouteFunction:
+    """
+    The same function, but its coroutines run when it returns them, and what it returns is a Deferred.
+
+    Middleware need not know how a coroutine is run: ``await`` and ``maybeDeferred()`` would do it in a way that leaves
+    asyncio out.
+    """
+
+    def started(event: Event) -> object:
+        result = function(event)
+        if type(result) in PLAIN_TYPES:
+            return result
+        ending = as_deferred(result)
+        return result if ending is None else ending
+
+    return started

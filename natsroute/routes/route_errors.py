@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from asyncio import _get_running_loop as running_loop
+
 from natsroute.wire.headers import printable
 
 #: Characters of an error's text that a header or a line of the log has: an error can quote a whole payload.
 MAX_TEXT = 500
+
+#: What to do when a route uses asyncio under another reactor.
+NEEDS_ASYNCIO = "asyncio needs its own reactor: twistd --reactor asyncio natsroute"
+
+# What asyncio says when its loop is not running.
+_NO_LOOP = ("no running event loop", "await wasn't used with future", "There is no current event loop")
+
+
+def needs_asyncio(error: BaseException | None) -> bool:
+    """Whether an error says that a route uses asyncio under another reactor."""
+    return type(error) is RuntimeError and running_loop() is None and str(error).startswith(_NO_LOOP)
 
 
 def is_exit(error: BaseException | None) -> bool:
@@ -25,6 +38,7 @@ def describe(error: BaseException) -> str:
     """
     name = type(error).__name__
     try:
-        return f"{name}: {printable(str(error)[:MAX_TEXT])}"
+        text = f"{name}: {printable(str(error)[:MAX_TEXT])}"
+        return f"{text}. {NEEDS_ASYNCIO}" if needs_asyncio(error) else text
     except BaseException:  # even an exit: this is the text of an error, and ends nothing
         return name
