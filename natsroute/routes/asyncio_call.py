@@ -15,55 +15,51 @@ from twisted.python.failure import Failure
 _AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
-class AsyncioCall:
+class AsyncioCall(Deferred[Any]):
     """
     A coroutine that runs as a Task of asyncio, so that ``asyncio.timeout()``, TaskGroups and libraries work in it.
 
-    Its errors never reach the loop, not even SystemExit, which would end it.
+    A Deferred that fires with the coroutine's result, or fails with what it raised. Its errors never reach the loop,
+    not even SystemExit, which would end it.
 
     :param coroutine: awaits Futures, Deferreds, and other coroutines.
     :param loop: asyncio's loop, which is running.
-
-    :ivar ended: fires with the coroutine's result, or fails with what it raised. Cancelling it cancels what the
-        coroutine awaits: a Deferred then fails with Twisted's CancelledError, a Future with that of asyncio. As under
-        other reactors, the Deferred fires when the coroutine has ended, which may ignore that.
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
         self._coroutine = coroutine
         self._loop = loop
-        self._has_begun = self._has_ended = False
+        self._has_begun = False
         self._awaited: Deferred[Any] | None = None
-        self._ending = self.ended = self._new_ending()
         self._task: asyncio.Task[None] = asyncio.Task(self._run(), loop=loop, **_AT_ONCE)
         if not self._has_begun:
             self._task.add_done_callback(self._task_done)
 
-    def _new_ending(self) -> Deferred[Any]:
-        ending: Deferred[Any] = Deferred()
-        return ending.addErrback(self._on_error)
-
-    def _on_error(self, failure: Failure) -> Failure | Deferred[Any]:
-        if self._has_ended:
-            return failure
-        self._ending = self._new_ending()  # cancelled from outside: the coroutine decides how it ends
-        if self._awaited is not None:
+    def cancel(self) -> None:
+        """
+        Cancel what the coroutine awaits: a Deferred then fails with Twisted's CancelledError, a Future with that of
+        asyncio. The coroutine decides how it ends, and when.
+        """
+        if self.called:
+            super().cancel()
+        elif self._awaited is not None:
             self._awaited.cancel()
         else:
             self._task.cancel()
-        return self._ending
 
     async def _run(self) -> None:
         self._has_begun = True
         self._end(await self._drive())
 
     def _end(self, result: object) -> None:
-        self._has_ended = True
         if isinstance(result, Deferred):  # a coroutine may return one, to be waited for
-            self._ending.callback(None)
-            self._ending.addCallback(lambda _: result)
+            self._awaited = result
+            result.addCallbacks(self.callback, self.errback)
+        elif isinstance(result, Failure):
+            self.errback(result)
         else:
-            self._ending.callback(result)
+            self.callback(result)
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         if not self._has_begun:  # cancelled before its first turn

@@ -51,10 +51,13 @@ class Calls:
             self.counters.succeeded += 1
             return None
         in_flight = self._in_flight
-        ending = in_flight.context.copy().run(as_deferred, result)
-        if ending is None:
+        if isinstance(result, Deferred):
+            ending = result
+        elif (started := in_flight.context.copy().run(as_deferred, result)) is None:
             self.counters.succeeded += 1
             return None
+        else:
+            ending = started
         call = in_flight.new_call(event, ending)
         ending.addCallbacks(self._succeeded, self._failed, callbackArgs=(call,), errbackArgs=(call,))
         return None if call.ended else in_flight.add(call)

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from natsroute.errors import RouteError
 from natsroute.routes.asyncio_call import AsyncioCall
+from natsroute.routes.coroutine_call import start_coroutine
 from natsroute.routes.event import Event, RouteFunction
 from natsroute.routes.route_errors import NEEDS_ASYNCIO
 
@@ -36,9 +37,7 @@ def as_deferred(result: object) -> Deferred[Any] | None:
         return result
     if inspect.iscoroutine(result):
         loop = running_loop()
-        if loop is not None:
-            return AsyncioCall(result, loop).ended
-        return Deferred.fromCoroutine(result).addCallback(_wait_for)
+        return start_coroutine(result) if loop is None else AsyncioCall(result, loop)
     if asyncio.isfuture(result):
         if running_loop() is None:
             result.cancel()
@@ -52,11 +51,6 @@ def as_deferred(result: object) -> Deferred[Any] | None:
             )
         )
     return None
-
-
-def _wait_for(result: object) -> object:
-    """A coroutine may return a Deferred. As the result of a callback, Twisted waits for it."""
-    return result
 
 
 def call_deferred(function: RouteFunction, event: Event) -> Deferred[Any]:
