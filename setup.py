@@ -21,6 +21,7 @@ FUZZ_MARKER = (
 )
 TEST = [
     *EMBEDDED,
+    *JSON,  # the tests compare it with the standard library
     *TLS,
     *NKEYS,
     *WEBSOCKET,
@@ -32,7 +33,6 @@ TEST = [
 ]
 DEV = [
     *TEST,
-    *JSON,
     f"atheris>=3.0; {FUZZ_MARKER}",
     "faststream[nats]>=0.5",
     "matplotlib>=3.8",
