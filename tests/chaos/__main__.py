@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import traceback
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,21 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
-from tests.chaos import blocked_route, mixed, restarts
+from tests.chaos import blocked_route, mixed, payload_limits, restarts, subject_mapping
 from tests.chaos.comparison import Comparison
 from tests.chaos.markdown import reasons, table
-from tests.chaos.outages import Outage, plan_outages
+from tests.chaos.outages import Outage, plan_outages, seconds_of
+from tests.chaos.outcome import Outcome
 from tests.chaos.peers import NATSROUTE, PEERS, Peer
 from tests.chaos.publishers import NatsroutePublisher
 from tests.support.nats_server import server_version
+
+#: The runs that a seed and a time describe, and what each is.
+TIMED: dict[str, tuple[Callable[[Any, Path, int, float], Awaitable[Outcome]], str]] = {
+    "mixed": (mixed.run, "all kinds of trouble in one run, and a stop under load"),
+    "subject-mapping": (subject_mapping.run, "an account maps subjects, and refuses them under their new names"),
+    "payload-limits": (payload_limits.run, "a cluster whose nodes differ in max_payload"),
+}
 
 
 def _arguments() -> argparse.Namespace:
@@ -37,6 +46,7 @@ def _arguments() -> argparse.Namespace:
     ]:
         run = runs.add_parser(name, help=what)
         run.add_argument("--restarts", type=int, default=100, help="default: 100")
+        run.add_argument("--kills", type=int, default=1, help="kills at each restart, in quick succession; default: 1")
         run.add_argument("--rate", type=float, default=5_000.0, help="messages a second; default: 5,000")
         run.add_argument(
             "--uptime",
@@ -46,8 +56,9 @@ def _arguments() -> argparse.Namespace:
             metavar=("MIN", "MAX"),
             help=f"seconds that nats-server runs between two kills; default: {minimum} to {maximum}",
         )
-    run = runs.add_parser("mixed", help="all kinds of trouble in one run, and a stop under load")
-    run.add_argument("--seconds", type=float, default=120.0, help="default: 120")
+    for name, (_, what) in TIMED.items():
+        run = runs.add_parser(name, help=what)
+        run.add_argument("--seconds", type=float, default=120.0, help="default: 120")
     for run in runs.choices.values():
         run.add_argument("--seed", type=int, default=1, help="default: 1")
     run = runs.add_parser("blocked-route", help="a route blocks while much more arrives than natsroute may hold")
@@ -76,7 +87,7 @@ async def _publish(
 
 
 async def _restarts(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
-    outages = plan_outages(arguments.seed, arguments.restarts, tuple(arguments.uptime))
+    outages = plan_outages(arguments.seed, arguments.restarts, tuple(arguments.uptime), arguments.kills)
     peers = PEERS if arguments.run == "compare" else (NATSROUTE,)
     comparisons: dict[str, Comparison | str] = {}
     violations: list[str] = []
@@ -86,16 +97,17 @@ async def _restarts(reactor: Any, folder: Path, arguments: argparse.Namespace) -
         violations += found[1]
     versions = dict.fromkeys(filter(None, (peer.find_version() for peer in peers)))
     print(
-        f"{arguments.rate:,.0f} messages a second for {outages[-1].at:,.0f} s, in which nats-server is killed with "
-        f"SIGKILL and started again {len(outages)} times (seed {arguments.seed}). {', '.join(versions)}; "
+        f"{arguments.rate:,.0f} messages a second for {seconds_of(outages):,.0f} s, in which nats-server is killed "
+        f"with SIGKILL and started again {len(outages)} times (seed {arguments.seed}). {', '.join(versions)}; "
         f"nats-server {server_version()}.\n"
     )
     print(table(comparisons), *[f"- {line}" for line in reasons(comparisons)], sep="\n")
     return violations
 
 
-async def _mixed(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
-    outcome = await mixed.run(reactor, folder / "mixed", arguments.seed, arguments.seconds)
+async def _timed(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
+    run, _ = TIMED[arguments.run]
+    outcome = await run(reactor, folder / arguments.run, arguments.seed, arguments.seconds)
     print(f"seed {arguments.seed}, {arguments.seconds:.0f} s", *_lines(outcome.figures), sep="\n")
     return outcome.violations
 
@@ -127,7 +139,12 @@ def _lines(figures: dict[str, object]) -> list[str]:
     return [f"- {name}: {figure}" for name, figure in figures.items()]
 
 
-RUNS = {"restarts": _restarts, "compare": _restarts, "mixed": _mixed, "blocked-route": _blocked_route}
+RUNS = {
+    "restarts": _restarts,
+    "compare": _restarts,
+    **dict.fromkeys(TIMED, _timed),
+    "blocked-route": _blocked_route,
+}
 
 
 async def _main(reactor: Any) -> None:

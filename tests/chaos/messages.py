@@ -20,9 +20,9 @@ def subject_of(number: int) -> str:
     return f"chaos.{number % SUBJECTS}"
 
 
-def payload_of(number: int) -> bytes:
+def payload_of(number: int, size: int = SIZE) -> bytes:
     """The payload of the message with that number: the number, padded with spaces."""
-    return (b"%d" % number).ljust(SIZE)
+    return (b"%d" % number).ljust(size)
 
 
 class Pace:

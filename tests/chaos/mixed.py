@@ -19,6 +19,7 @@ from twisted.internet.task import deferLater
 from natsroute.client.subscription import PendingPolicy
 from tests.chaos.busy_routes import BusyRoutes, ServiceTotals
 from tests.chaos.comparison import Comparison, compare
+from tests.chaos.outcome import Outcome
 from tests.chaos.proxy import Flow, ProxiedConnection
 from tests.chaos.publishers import NatsroutePublisher
 from tests.chaos.testbed import Testbed, module_command
@@ -34,19 +35,6 @@ MAX_PENDING = 50
 
 #: Messages of the largest burst that natsroute publishes.
 MAX_BURST = 3_000
-
-
-@attrs.frozen
-class Outcome:
-    """
-    What a run gave.
-
-    :ivar violations: what must not happen; empty if all is well.
-    :ivar figures: what happened, for people to read.
-    """
-
-    violations: list[str]
-    figures: dict[str, object]
 
 
 class Actions:

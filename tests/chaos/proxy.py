@@ -26,16 +26,19 @@ class Proxy(Factory):
     :ivar target: the server's port. A change has an effect on new connections.
     :ivar connections: the connections through it, the oldest first.
     :ivar refused: the number of connections that it has refused.
+
+    :param latency: seconds by which it delays all bytes of new connections, in each direction.
     """
 
     noisy = False
 
-    def __init__(self, reactor: Any, target: int) -> None:
+    def __init__(self, reactor: Any, target: int, *, latency: float = 0.0) -> None:
         self.port = 0
         self.target = target
         self.connections: list[ProxiedConnection] = []
         self.refused = 0
         self.reactor = reactor
+        self.latency = latency
         self._open = True
         self._listening: Any = None
 
@@ -88,6 +91,8 @@ class ProxiedConnection:
         self.client, self.server = _Socket(self), _Socket(self)
         self.to_server = self.client.flow = Flow(proxy.reactor, self.client, self.server)
         self.to_client = self.server.flow = Flow(proxy.reactor, self.server, self.client)
+        for flow in self.flows:
+            flow.delay = proxy.latency
         self._proxy = proxy
         self._connector: Any = None
 

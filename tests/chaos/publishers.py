@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from typing import Protocol as Interface
@@ -20,7 +21,7 @@ from twisted.python.failure import Failure
 from natsroute import EventRoutes, NatsrouteService, Settings
 from tests.chaos.comparison import SENT
 from tests.chaos.ledger_auditor import LedgerAuditor
-from tests.chaos.messages import Pace, payload_of, subject_of
+from tests.chaos.messages import SIZE, Pace, payload_of, subject_of
 from tests.chaos.testbed import Testbed, module_command
 from tests.support import ROOT
 from tests.support.kamailio import MAX_STARTS, PUBLISH_WORKERS, START_TIMEOUT, Kamailio
@@ -65,14 +66,23 @@ class NatsroutePublisher:
     :ivar service: once started.
     :ivar auditor: checks the service's ledger all the time; once started.
 
+    :param sizes: bytes of the payloads, which follow one another.
     :param settings: more settings than :data:`QUICK`.
     """
 
-    def __init__(self, rate: float, event_routes: EventRoutes | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        rate: float,
+        event_routes: EventRoutes | None = None,
+        *,
+        sizes: Sequence[int] = (SIZE,),
+        **settings: Any,
+    ) -> None:
         self.outcomes: dict[int, str] = {}
         self._pace = Pace(rate)
         self._publishing: LoopingCall | None = None
         self._event_routes = event_routes
+        self._sizes = sizes
         self._settings = {**QUICK, **settings}
 
     @property
@@ -110,7 +120,7 @@ class NatsroutePublisher:
 
     def _publish(self) -> None:
         for number in self._pace.due(self._reactor.seconds()):
-            ended = self.service.publish(subject_of(number), payload_of(number))
+            ended = self.service.publish(subject_of(number), payload_of(number, self._sizes[number % len(self._sizes)]))
             ended.addBoth(partial(self._ended, number))
 
     def _ended(self, number: int, result: Failure | None) -> None:

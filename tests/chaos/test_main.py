@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from twisted.trial.unittest import TestCase
 
+from tests.chaos.__main__ import RUNS
 from tests.support import ROOT
 from tests.support.program import Program
 
@@ -37,5 +38,5 @@ class CommandTests(TestCase):
         """It lists the runs."""
         status, printed = await self.run_command("--help")
         self.assertEqual(status, 0)
-        for run in ("restarts", "compare", "mixed", "blocked-route"):
+        for run in RUNS:
             self.assertIn(run, "\n".join(printed))

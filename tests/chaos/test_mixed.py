@@ -10,6 +10,7 @@ from twisted.trial.unittest import TestCase
 from natsroute.client.subscription import PendingPolicy
 from tests.chaos import mixed
 from tests.chaos.busy_routes import PlannedError
+from tests.chaos.outcome import Outcome
 
 SEED = int(os.environ.get("NATSROUTE_CHAOS_SEED", "1"))
 SECONDS = 12.0
@@ -22,7 +23,7 @@ class MixedTests(TestCase):
 
     timeout = 120
 
-    async def run_with(self, pending_policy: PendingPolicy) -> mixed.Outcome:
+    async def run_with(self, pending_policy: PendingPolicy) -> Outcome:
         from twisted.internet import reactor
 
         folder = Path(self.mktemp()).absolute()

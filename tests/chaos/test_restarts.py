@@ -11,7 +11,7 @@ from twisted.trial.unittest import SkipTest, TestCase
 
 from tests.chaos import restarts
 from tests.chaos.markdown import table
-from tests.chaos.outages import plan_outages
+from tests.chaos.outages import plan_outages, seconds_of
 from tests.chaos.peers import KAMAILIO, NATS_PY, NATS_PY_RARE_FLUSH, Peer
 from tests.chaos.publishers import NatsroutePublisher
 from tests.support.kamailio import REQUIRE
@@ -32,13 +32,24 @@ class RestartTests(TestCase):
 
     async def test_natsroute(self) -> None:
         """Nothing confirmed is lost, nothing is out of order, every Deferred fires, and the ledger adds up."""
+        await self.check_natsroute(8, kills=1)
+
+    async def test_natsroute_with_two_kills(self) -> None:
+        """The second kill comes soon after the first: what was sent again is lost again."""
+        await self.check_natsroute(4, kills=2)
+
+    async def test_natsroute_with_six_kills(self) -> None:
+        await self.check_natsroute(2, kills=6)
+
+    async def check_natsroute(self, rounds: int, *, kills: int) -> None:
+        """A run in which nothing goes wrong."""
         publisher = NatsroutePublisher(RATE)
-        outages = plan_outages(SEED, 8, (0.3, 1.2))
+        outages = plan_outages(SEED, rounds, (0.3, 1.2), kills)
         found = await restarts.run(self.reactor, Path(self.mktemp()).absolute(), publisher, outages)
         self.assertEqual(found.violations, [], f"seed {SEED}")
         self.assertEqual(publisher.auditor.differences, [], f"seed {SEED}")
         self.assertEqual((found.failed, found.sent), (0, found.published), f"seed {SEED}: {found.reasons}")
-        self.assertGreater(found.published, RATE * outages[-1].at * 0.9)
+        self.assertGreater(found.published, RATE * seconds_of(outages) * 0.9)
         resent = publisher.service.ledger().publisher.resent
         self.assertGreater(resent, 0)
         self.assertLessEqual(found.repeated, resent)

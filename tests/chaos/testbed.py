@@ -68,10 +68,11 @@ class Testbed:
     :ivar folder: for the files of the run.
 
     :param config: the configuration of nats-server.
+    :param server: a nats-server that is running, for a run that has more than one; None for a new one.
     """
 
-    def __init__(self, reactor: Any, folder: Path, config: str = "") -> None:
-        self.server = NatsServer(reactor, config)
+    def __init__(self, reactor: Any, folder: Path, config: str = "", *, server: NatsServer | None = None) -> None:
+        self.server = server or NatsServer(reactor, config)
         self.folder = folder
         self.restarts = 0
         self.reactor = reactor
@@ -80,7 +81,8 @@ class Testbed:
     async def start(self) -> None:
         """Start server, subscriber and proxy."""
         self._stops.append(self.server.stop)
-        await self.server.start()
+        if not self.server.running:
+            await self.server.start()
         self.subscriber = Subscriber(self.reactor, self.server.url, self.folder / "sightings")
         self._stops.append(self.subscriber.stop)
         await self.subscriber.subscribed(1)
@@ -120,8 +122,7 @@ class Testbed:
         return await self.subscriber.sightings()
 
     async def play(self, outages: list[Outage]) -> None:
-        """One outage after the other, each at its time, counted from now."""
-        began = self.reactor.seconds()
+        """One outage after the other."""
         for outage in outages:
-            await deferLater(self.reactor, max(0.0, began + outage.at - self.reactor.seconds()))
+            await deferLater(self.reactor, outage.uptime)
             await self.restart(outage.duration)

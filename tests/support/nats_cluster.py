@@ -14,19 +14,20 @@ from tests.support.plain_client import PlainClient
 
 
 async def start_cluster(
-    reactor: Any, count: int = 3, extra_config: str = "", *, websocket: str | None = None
+    reactor: Any, count: int = 3, extra_config: str | Sequence[str] = "", *, websocket: str | None = None
 ) -> list[NatsServer]:
     """
     Start nats-servers that form one cluster.
 
-    :param extra_config: more configuration for each. It must not ask for TLS before INFO (``handshake_first``), since
-        INFO shows when the cluster is complete.
+    :param extra_config: more configuration for all of them, or for each its own. It must not ask for TLS before INFO
+        (``handshake_first``), since INFO shows when the cluster is complete.
     :param websocket: see :class:`~tests.support.nats_server.NatsServer`.
     :return: the servers, when each of them announces all of them to its clients.
     """
+    configs = [extra_config] * count if isinstance(extra_config, str) else extra_config
     servers = [
-        NatsServer(reactor, extra_config, websocket=websocket, cluster="cluster", name=f"server-{number}")
-        for number in range(count)
+        NatsServer(reactor, config, websocket=websocket, cluster="cluster", name=f"server-{number}")
+        for number, config in enumerate(configs)
     ]
     first, *others = servers
     try:

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from natsroute.daemon.nats_server import ServerProcess, find_nats_server, server_command
+from tests.support.waiting import until
 
 #: Seconds that a start may take. The machine may be busy.
 START_TIMEOUT = 30.0
@@ -73,6 +74,7 @@ class NatsServer:
         self._cluster = cluster
         self._name = name
         self._process: ServerProcess | None = None
+        self._folder = ""
 
     @property
     def url(self) -> str:
@@ -114,6 +116,18 @@ class NatsServer:
         self.port = process.log.ports["client"]
         self.websocket_port = process.log.ports.get("websocket", -1)
         self.cluster_port = process.log.ports.get("route", -1)
+
+    async def reload(self, config: str) -> None:
+        """
+        Let it read another configuration while it runs.
+
+        :raises AssertionError: it refused the configuration.
+        """
+        self.config = config
+        Path(self._folder, "nats-server.conf").write_text(self._whole_config(), "utf-8")
+        begin = len(self.log)
+        self._signal(signal.SIGHUP)
+        await until(lambda: any("Reloaded server configuration" in line for line in self.log[begin:]), self._reactor)
 
     async def restart(self) -> None:
         """Stop it, if it is running, and start it on the same ports."""
@@ -168,6 +182,7 @@ class NatsServer:
 
     def _spawn(self) -> ServerProcess:
         folder = tempfile.TemporaryDirectory(prefix="nats-server-")
+        self._folder = folder.name
         path = Path(folder.name, "nats-server.conf")
         path.write_text(self._whole_config(), "utf-8")
         process = ServerProcess(
