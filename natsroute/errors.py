@@ -43,9 +43,18 @@ from __future__ import annotations
 
 import re
 
+from natsroute.text import printable
+
 
 class NatsrouteError(Exception):
-    """The base class of all errors of natsroute. Catch it to catch them all."""
+    """
+    The base class of all errors of natsroute. Catch it to catch them all.
+
+    Its text is safe to show: escaped, and of bounded length. Its attributes have everything as it was received.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class MisuseError(NatsrouteError):
@@ -72,7 +81,7 @@ class SettingError(MisuseError, ValueError):
 
     def __init__(self, setting: str, value: object, problem: str, remedy: str, *, origin: str = "") -> None:
         source = f" (from {origin})" if origin else ""
-        super().__init__(f"{setting} = {value!r}{source}: {problem}. {remedy}")
+        super().__init__(f"{setting} = {printable(repr(value), 200)}{source}: {problem}. {remedy}")
         self.setting = setting
         self.value = value
         self.problem = problem

@@ -24,27 +24,29 @@ from tests.support.tree import DOCUMENT, tree, written
 #: The packages and modules in natsroute, from the bottom to the top, and what each may import in addition to itself:
 #: packages, or single modules of packages. ``natsroute`` is the ``__init__.py`` of natsroute.
 MAY_IMPORT: dict[str, set[str]] = {
-    "errors": set(),
+    "text": set(),
+    "log": {"text"},
+    "errors": {"text"},
     "_version": set(),
     "ledger": set(),
     "payloads": {"errors"},
-    "wire": {"errors"},
-    "client": {"errors", "wire", "_version"},
+    "wire": {"errors", "text"},
+    "client": {"errors", "text", "log", "wire", "_version"},
     "jetstream": {"errors", "wire", "client"},
-    "publishing": {"errors", "wire", "payloads", "ledger"},
-    "routes": {"errors", "wire", "payloads", "ledger"},
+    "publishing": {"errors", "text", "log", "wire", "payloads", "ledger"},
+    "routes": {"errors", "text", "log", "wire", "payloads", "ledger"},
     "middleware": {"routes"},
     "services": {"errors", "wire", "payloads", "ledger", "routes"},
     "kamailio": {"errors", "payloads", "routes"},
     "monitoring": {"errors", "ledger", "client.status", "routes.event"},
     "daemon": {
-        "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream", "publishing", "routes", "middleware",
-        "services", "kamailio", "monitoring",
+        "text", "log", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream", "publishing",
+        "routes", "middleware", "services", "kamailio", "monitoring",
     },
     "natsroute": {"_version", "client.auth", "routes", "daemon"},
     "testing": {
-        "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream", "publishing", "routes", "middleware",
-        "services", "kamailio", "monitoring", "daemon", "natsroute",
+        "text", "log", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream", "publishing",
+        "routes", "middleware", "services", "kamailio", "monitoring", "daemon", "natsroute",
     },
 }  # fmt: skip
 
@@ -70,7 +72,7 @@ SETTINGS_TAKE = {
 }
 
 #: What does not use Twisted: values and bytes.
-WITHOUT_TWISTED = {"errors", "_version", "ledger", "payloads", "wire"}
+WITHOUT_TWISTED = {"text", "errors", "_version", "ledger", "payloads", "wire"}
 
 #: Files of natsroute that may have more lines than :data:`MAX_LINES`, and why.
 LONG_FILES: dict[str, str] = {}
@@ -104,6 +106,18 @@ def circle(graph: Mapping[str, set[str]]) -> list[str]:
         found: list[str] = error.args[1]
         return found[::-1]
     return []
+
+
+def formats_that_vary(source: str) -> list[str]:
+    """The calls of a logger in a source text whose first argument is not a constant."""
+    levels = {"debug", "info", "warn", "error", "critical", "failure", "emit"}
+    return [
+        ast.get_source_segment(source, call) or ""
+        for call in ast.walk(ast.parse(source))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in levels
+        if getattr(call.func.value, "attr", getattr(call.func.value, "id", "")) in {"log", "_log"}
+        if not (call.args and isinstance(call.args[0], ast.Constant))
+    ]
 
 
 class PackageTests(SynchronousTestCase):
@@ -239,6 +253,35 @@ class FileTests(SynchronousTestCase):
         """No file is too long without a reason; a file that is shorter again leaves the list."""
         lengths = {module: len(path.read_text("utf-8").splitlines()) for module, path in modules("natsroute").items()}
         self.assertEqual({module for module, length in lengths.items() if length > MAX_LINES}, set(LONG_FILES))
+
+
+class LogTests(SynchronousTestCase):
+    """What was received reaches the log only through :mod:`natsroute.log`, which makes it safe to show."""
+
+    def test_one_logger(self) -> None:
+        """No other module imports a logger."""
+        for module, path in modules("natsroute").items():
+            loggers = {
+                found.module
+                for found in imports(path)
+                if found.module.startswith(("twisted.logger", "twisted.python.log", "logging"))
+                or (found.module, found.name) in {("twisted", "logger"), ("twisted.python", "log")}
+            }
+            if module == "natsroute.daemon.exit_code":
+                loggers.discard("logging")  # for its shutdown()
+            if module != "natsroute.log":
+                self.assertEqual(loggers, set(), f"{module}: import Logger from natsroute.log")
+
+    def test_formats_are_constant(self) -> None:
+        """A text that was received is a field, never a part of the format, which would read its braces."""
+        for module, path in modules("natsroute").items():
+            self.assertEqual(formats_that_vary(path.read_text("utf-8")), [], module)
+
+    def test_sees_a_format_that_varies(self) -> None:
+        source = 'self.log.info("x" "y")\n_log.warn(f"{x}")\nlog.error("a" + x)\nother.info(x)\nself._log.failure(x, y)'
+        self.assertEqual(
+            formats_that_vary(source), ['_log.warn(f"{x}")', 'log.error("a" + x)', "self._log.failure(x, y)"]
+        )
 
 
 class ContributingTests(SynchronousTestCase):

@@ -121,5 +121,8 @@ class ConnectionLogTests(SynchronousTestCase):
         self.network.link.receive(b"-ERR 'a\x1b]0;b\x07'\r\n")
         self.assertEqual(
             self.log.lines(),
-            ["worker: connected to nats://a:4222 (nats-server 1?[31m?)", "worker: the server says: a?]0;b?"],
+            [
+                "worker: connected to nats://a:4222 (nats-server 1\\x1b[31m\\ud800)",
+                "worker: the server says: a\\x1b]0;b\\x07",
+            ],
         )

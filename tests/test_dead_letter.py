@@ -34,7 +34,7 @@ class DeadLetterTests(MiddlewareTestCase):
         added = {
             "Natsroute-Route": "nats:a",
             "Natsroute-Subject": "a",
-            "Natsroute-Error": "ValueError: bad??news",
+            "Natsroute-Error": r"ValueError: bad\r\nnews",
             "Natsroute-Attempts": "2",
         }
         headers = {"Call-ID": ["1", "2"], **added}

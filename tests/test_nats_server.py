@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.daemon import child_guard, nats_server
 from natsroute.daemon.nats_server import (
+    MAX_LINE,
     LogLine,
     ServerLog,
     ServerProcess,
@@ -82,6 +83,13 @@ class ServerLogTests(SynchronousTestCase):
         for pieces in cuts:
             log, lines = self.read(*pieces)
             self.assertEqual((log.pid, log.ports, log.ready, lines), (4711, PORTS, True, expected))
+
+    def test_a_long_line(self) -> None:
+        """It is cut, and takes no more memory than that."""
+        pieces = [b"x" * 100_000] * 500
+        log, lines = self.read(*pieces, b"\nshort\n" + b"y" * 100_000 + b"\n")
+        self.assertEqual([line.text for line in lines], ["x" * MAX_LINE, "short", "y" * MAX_LINE])
+        self.assertEqual(log.last_error, "y" * MAX_LINE)
 
     def test_ready(self) -> None:
         """Not before it says so."""

@@ -27,10 +27,10 @@ class DescribeTests(SynchronousTestCase):
     """The text of an error for a header or the log."""
 
     def test_type_and_text(self) -> None:
-        self.assertEqual(describe(ValueError("a\x1b\u2028b")), "ValueError: a??b")
+        self.assertEqual(describe(ValueError("a\x1b\u2028b")), r"ValueError: a\x1b\u2028b")
 
     def test_a_long_text(self) -> None:
-        self.assertEqual(len(describe(ValueError("x" * 10_000))), len("ValueError: ") + MAX_TEXT)
+        self.assertEqual(describe(ValueError("x" * 10_000)), f"ValueError: {'x' * MAX_TEXT}... (10000 characters)")
 
     def test_no_text(self) -> None:
         for problem in (ZeroDivisionError, KeyboardInterrupt):

@@ -157,7 +157,7 @@ class EndTests(WebSocketTestCase):
             self.lose()
             (lost,) = self.protocol.lost
             self.assertIsInstance(lost.value, ConnectionLostError)
-            self.assertEqual(str(lost.value), "the server closed the WebSocket: 1008 Authentication? Failure")
+            self.assertEqual(str(lost.value), r"the server closed the WebSocket: 1008 Authentication\x1b Failure")
             self.assertEqual((self.protocol.received, self.clock.getDelayedCalls()), ([], []))
 
     def test_tcp_ends(self) -> None:

@@ -17,7 +17,6 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 
 from natsroute._version import __version__
 from natsroute.client.attempt import Attempt
@@ -44,6 +43,7 @@ from natsroute.errors import (
     ServerLeftError,
     TlsError,
 )
+from natsroute.log import Logger
 from natsroute.wire.frames import Info, Msg
 
 

@@ -10,10 +10,9 @@ import re
 import stat
 from pathlib import Path
 
-from twisted.logger import Logger
-
 from natsroute.client.auth import Credentials, key_pair
 from natsroute.errors import SettingError
+from natsroute.log import Logger
 
 _log = Logger()
 

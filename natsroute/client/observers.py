@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from twisted.logger import Logger
+from natsroute.log import Logger
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from typing import Protocol as Interface
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from natsroute.errors import PendingLimitError, PermissionsError
+from natsroute.log import Logger
 from natsroute.wire.frames import Msg
 
 #: What happens when more messages are pending than the limits allow: reading pauses until half of them are handled, or

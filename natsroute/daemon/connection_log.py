@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from natsroute.client.connection import Connection
 from natsroute.client.servers import Server
 from natsroute.client.state import ConnectionEvent
 from natsroute.client.status import Change
 from natsroute.errors import PendingLimitError, ServerError
-from natsroute.wire.headers import printable
+from natsroute.log import Logger
+from natsroute.text import printable
 
 #: Different errors of a server that are logged for one connection, each once, until it reconnects.
 MAX_SERVER_ERRORS = 10

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorProcess
-from twisted.logger import Logger
 
 from natsroute.daemon.nats_server import LogLine, ServerLog, ServerProcess, server_command
+from natsroute.log import Logger
 
 
 class EmbeddedServer(Service):

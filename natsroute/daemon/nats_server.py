@@ -22,6 +22,9 @@ from twisted.python.failure import Failure
 from natsroute.daemon.child_guard import guarded
 from natsroute.errors import ConnectionLostError, SettingError
 
+#: Bytes of a line that are read: nats-server logs what clients send.
+MAX_LINE = 64 * 1024
+
 # [pid] date time [INF] text
 _LINE = re.compile(r"\[(?P<pid>\d+)\] .*?\[(?P<level>[A-Z]{3})\] (?P<text>.*)")
 # "Listening for client connections on 127.0.0.1:4222", "Starting http monitor on 127.0.0.1:8222"
@@ -95,10 +98,19 @@ class ServerLog:
         Read the next bytes of the log.
 
         :param data: UTF-8, cut anywhere.
-        :return: the lines that these bytes complete.
+        :return: the lines that these bytes complete, each cut after ``MAX_LINE`` bytes.
         """
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        return [self._read(line.decode("utf-8", "replace").rstrip("\r")) for line in lines]
+        first, *more = data.split(b"\n")
+        lines = []
+        self._extend(first)
+        for part in more:
+            lines.append(self._read(self._rest.decode("utf-8", "replace").rstrip("\r")))
+            self._rest = b""
+            self._extend(part)
+        return lines
+
+    def _extend(self, part: bytes) -> None:
+        self._rest += part[: MAX_LINE - len(self._rest)]
 
     def _read(self, text: str) -> LogLine:
         found = _LINE.match(text)

@@ -7,7 +7,6 @@ from typing import Any
 
 from twisted.application.service import IServiceCollection, Service
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from natsroute.client.auth import CredentialsSource
@@ -31,6 +30,7 @@ from natsroute.daemon.startup import Startup
 from natsroute.daemon.threads import Threads
 from natsroute.errors import PendingLimitError, ServerLeftError
 from natsroute.ledger import Ledger, RouteCounters
+from natsroute.log import Logger
 from natsroute.publishing.outlet import unique_ids
 from natsroute.publishing.publisher import Publisher
 from natsroute.publishing.worker import PublishWorker
@@ -38,7 +38,7 @@ from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import HookRunner
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import ConnectionRunner, Runner, RunnerContext
-from natsroute.wire.headers import printable
+from natsroute.text import printable
 
 
 class NatsrouteService(Service):

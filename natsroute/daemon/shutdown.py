@@ -8,10 +8,10 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 
 from natsroute.client.connection import Connection
 from natsroute.daemon.consumer import Consumers
+from natsroute.log import Logger
 
 #: Seconds to wait for the server to confirm what was published.
 FLUSH_TIMEOUT = 5.0

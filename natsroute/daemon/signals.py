@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from twisted.logger import Logger
+from natsroute.log import Logger
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from natsroute._version import __version__
@@ -16,6 +15,7 @@ from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.settings import Settings
 from natsroute.daemon.subject_warnings import subject_warnings
+from natsroute.log import Logger
 from natsroute.routes.route import PREFIX
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from natsroute.errors import PublishBufferFullError, PublishDroppedError
+from natsroute.log import Logger
 from natsroute.publishing.batches import Command, Message, Unserialised
 from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog
 from natsroute.publishing.options import PublishLimits

@@ -14,11 +14,11 @@ from typing import Any
 
 from twisted.internet.defer import DebugInfo, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from natsroute.errors import NatsrouteError
-from natsroute.wire.headers import printable
+from natsroute.log import Logger
+from natsroute.text import printable
 
 _new_deferred = vars(Deferred())
 #: The attribute in which this version of Twisted keeps the callbacks (25.5 renamed it). None if a new Deferred has
@@ -184,7 +184,7 @@ class UnhandledFailureLog:
         """
         routes = {route} if route else self._routes.get(subject, ())
         source = f" from {' or '.join(sorted(routes))}" if routes else ""
-        return printable(str(subject)[:_MAX_SUBJECT_LENGTH]) + source
+        return printable(str(subject), _MAX_SUBJECT_LENGTH) + source
 
     def add(self, failure: Failure, subject: str, route: str = "") -> None:
         """Log or count the failure of a message. The garbage collector may call this in any thread."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from natsroute.errors import DecodeError, RouteError, RouteTimeoutError
 from natsroute.ledger import RouteCounters
+from natsroute.log import Logger
 from natsroute.routes.event import Event, RouteFunction
 from natsroute.routes.in_flight import Call, CallsInFlight
 from natsroute.routes.results import PLAIN_TYPES, as_deferred

@@ -9,10 +9,10 @@ from typing import Protocol as Interface
 import attrs
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from natsroute.ledger import Ledger
+from natsroute.log import Logger
 from natsroute.routes.event import Publish
 from natsroute.routes.results import as_deferred
 

@@ -12,8 +12,8 @@ from contextvars import copy_context
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 
+from natsroute.log import Logger
 from natsroute.routes.event import Event
 
 

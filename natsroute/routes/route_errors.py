@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import _get_running_loop as running_loop
 
-from natsroute.wire.headers import printable
+from natsroute.text import printable
 
 #: Characters of an error's text that a header or a line of the log has: an error can quote a whole payload.
 MAX_TEXT = 500
@@ -38,7 +38,7 @@ def describe(error: BaseException) -> str:
     """
     name = type(error).__name__
     try:
-        text = f"{name}: {printable(str(error)[:MAX_TEXT])}"
+        text = f"{name}: {printable(str(error), MAX_TEXT)}"
         return f"{text}. {NEEDS_ASYNCIO}" if needs_asyncio(error) else text
     except BaseException:  # even an exit: this is the text of an error, and ends nothing
         return name

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from natsroute.errors import NatsrouteError
 from natsroute.ledger import RouteCounters
+from natsroute.log import Logger
 from natsroute.routes.calls import Calls
 from natsroute.routes.concurrency import calls_of
 from natsroute.routes.event import Event, EventContext, Publish

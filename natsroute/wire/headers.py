@@ -33,11 +33,6 @@ _WHITE_SPACE = " \t"
 _MAX_CACHED_NAME = 256
 
 
-def printable(text: str) -> str:
-    """Replace characters that are not printable by question marks, for use in a header or in the log."""
-    return "".join(char if char.isprintable() else "?" for char in text)
-
-
 class Headers(Mapping[str, str]):
     """
     The headers of a received message: a mapping from each name to its first value.

@@ -22,6 +22,7 @@ from natsroute.errors import (
     SubjectError,
     server_error,
 )
+from natsroute.text import printable
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.frames import Frame, Msg
 from natsroute.wire.headers import encode_headers, parse_headers
@@ -170,7 +171,7 @@ def passed_on(command: bytes, sid: int) -> bytes:
 def errors_keep_their_words(text: str) -> None:
     """An ``-ERR`` becomes an error with the text of the server. A refused name in it can be encoded."""
     error = server_error(text)
-    assert (error.text, str(error)) == (text, text)
+    assert (error.text, str(error)) == (text, printable(text))
     if isinstance(error, PermissionsError):
         for name in (error.subject, error.queue_group or ""):
             _bytes(name)

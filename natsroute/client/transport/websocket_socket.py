@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from natsroute.client.transport.websocket_transport import WebSocketTransport
 from natsroute.errors import ConnectionLostError, HandshakeError, ProtocolError
+from natsroute.text import printable
 
 try:
     import txaio  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -92,7 +93,9 @@ if HAS_AUTOBAHN:
             self._refused(_refusal(self.data) or reason)
 
         def _refused(self, problem: str) -> None:
-            self._above.on_error(HandshakeError(f"the server did not accept the WebSocket: {_printable(problem)}"))
+            self._above.on_error(
+                HandshakeError(f"the server did not accept the WebSocket: {printable(problem, _MAX_PROBLEM)}")
+            )
 
         def onOpen(self) -> None:
             self._above.on_open()
@@ -122,9 +125,11 @@ if HAS_AUTOBAHN:
             if ours:
                 self._above.on_close_answered()
             else:
-                said = _printable(f"{self.remoteCloseCode or ''} {self.remoteCloseReason or ''}".strip())
+                said = f"{self.remoteCloseCode or ''} {self.remoteCloseReason or ''}".strip()
                 self._above.on_closing(
-                    ConnectionLostError(f"the server closed the WebSocket: {said or 'no reason given'}")
+                    ConnectionLostError(
+                        f"the server closed the WebSocket: {printable(said, _MAX_PROBLEM) or 'no reason given'}"
+                    )
                 )
             return None
 
@@ -150,7 +155,3 @@ def _refusal(response: bytes) -> str:
     is_text = "text/plain" in head.lower() or "content-type" not in head.lower()
     explanation = body.strip().partition("\n")[0] if is_text else ""
     return f"HTTP {status}: {explanation}" if explanation else f"HTTP {status}"
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text[:_MAX_PROBLEM])

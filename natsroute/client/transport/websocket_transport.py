@@ -17,11 +17,11 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
     ITransport,
 )
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from natsroute.errors import HandshakeError
+from natsroute.log import Logger
 
 _NORMAL_CLOSURE = 1000
 _NO_RESPONSE = "no response to the WebSocket handshake"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from twisted.logger import Logger
-
 from natsroute.errors import NatsrouteError, PayloadTooLargeError, RouteError, SubjectError
+from natsroute.log import Logger
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.middleware.base import CancellableCall, readable_headers
 from natsroute.routes.route_errors import describe
-from natsroute.wire.headers import HeaderValues, printable
+from natsroute.text import printable
+from natsroute.wire.headers import HeaderValues
 from natsroute.wire.subjects import check_subject
 
 #: The headers of a dead letter.
@@ -71,7 +71,7 @@ async def _publish(event: Event, subject: str, error: BaseException) -> None:
         return
     own = {name: values for name, values in own.items() if not name.startswith("Nats-")}
     texts = (event.name, event.subject, describe(error), str(event.attempts))
-    headers = {name: printable(text[:_MAX_VALUE]) for name, text in zip(DEAD_LETTER_HEADERS, texts)}
+    headers = {name: printable(text, _MAX_VALUE) for name, text in zip(DEAD_LETTER_HEADERS, texts)}
     problem: BaseException | None = None
     for fewer in _fewer_and_fewer(own, headers):
         try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import count
 
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 
 from natsroute.errors import DecodeError, RouteError
+from natsroute.log import Logger
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.middleware.base import CancellableCall, check_positive
 from natsroute.routes.route_errors import describe
