@@ -58,6 +58,7 @@ class ConnectionsTests(SynchronousTestCase):
         )
         self.assertEqual(built.all, both)
         self.assertEqual([one.options["client_name"] for one in both], ["me publish worker 1", "me consumer a:q"])
+        self.assertIs(both[0].options["tls_memory"], both[1].options["tls_memory"])
         self.assertIsNot(both[0].servers, both[1].servers)
         self.assertEqual([(len(one.observers), len(one.error_observers)) for one in both], [(2, 1)] * 2)
         for one in both:

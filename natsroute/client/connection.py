@@ -11,18 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from typing import Protocol as Interface
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
-from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from natsroute._version import __version__
 from natsroute.client.attempt import Attempt
 from natsroute.client.auth import Credentials, CredentialsSource
+from natsroute.client.dialer import Dialer, EndpointFor
 from natsroute.client.observers import Observers
-from natsroute.client.options import InboundLimits, Security, Timing
+from natsroute.client.options import InboundLimits, Timing
 from natsroute.client.protocol import NatsProtocol
 from natsroute.client.server_pool import ServerPool
 from natsroute.client.servers import Server
@@ -30,6 +29,7 @@ from natsroute.client.state import ConnectionEvent, State
 from natsroute.client.status import Change, Status
 from natsroute.client.subscription import PendingLimits, Subscription
 from natsroute.client.subscriptions import Subscriptions
+from natsroute.client.tls_memory import TlsMemory
 from natsroute.client.totals import Totals
 from natsroute.client.transport.endpoints import attempt_error, endpoint_for_server
 from natsroute.client.transport.tls import Tls
@@ -41,16 +41,9 @@ from natsroute.errors import (
     PermissionsError,
     ServerError,
     ServerLeftError,
-    TlsError,
 )
 from natsroute.log import Logger
 from natsroute.wire.frames import Info, Msg
-
-
-class EndpointFor(Interface):
-    """Makes the endpoint of a server; ``timeout`` is in seconds."""
-
-    def __call__(self, server: Server, timeout: float) -> IStreamClientEndpoint: ...
 
 
 class Connection(Service):
@@ -66,6 +59,7 @@ class Connection(Service):
         an awaitable of them.
     :param tls: files and options of TLS.
     :param require_tls: whether a server without TLS is refused, even if its URL does not ask for TLS.
+    :param tls_memory: knows the servers that used TLS; None: only this connection's. Connections may share one.
     :param timing: timeouts, in seconds.
     :param inbound_limits: how much a server may send at once.
     :param message_type: the class of the messages: Msg, or a subclass of it.
@@ -85,6 +79,7 @@ class Connection(Service):
         credentials: CredentialsSource = Credentials,
         tls: Tls = Tls(),
         require_tls: bool = False,
+        tls_memory: TlsMemory | None = None,
         timing: Timing = Timing(),
         inbound_limits: InboundLimits = InboundLimits(),
         message_type: type[Msg] = Msg,
@@ -93,14 +88,19 @@ class Connection(Service):
         self.state = State.CLOSED
         self._reactor = reactor
         self._servers = servers
-        self._client_name = client_name
-        self._credentials = credentials
-        self._tls = tls
-        self._require_tls = require_tls
-        self._timing = timing
-        self._inbound_limits = inbound_limits
-        self._message_type = message_type
-        self._endpoint_for = endpoint_for or partial(endpoint_for_server, reactor, tls)
+        self._tls_memory = TlsMemory() if tls_memory is None else tls_memory
+        self._dialer = Dialer(
+            clock=reactor,
+            client_name=client_name,
+            credentials=credentials,
+            tls=tls,
+            require_tls=require_tls,
+            tls_memory=self._tls_memory,
+            timing=timing,
+            inbound_limits=inbound_limits,
+            message_type=message_type,
+            endpoint_for=endpoint_for or partial(endpoint_for_server, reactor, tls),
+        )
         self._observers: Observers[Change] = Observers()
         self._error_observers: Observers[ServerError] = Observers()
         self._info_observers: Observers[Info] = Observers()
@@ -294,17 +294,14 @@ class Connection(Service):
 
     async def _connect(self, server: Server) -> NatsProtocol | None:
         """Connect and log in. Returns None if that failed, when the failure has been reported."""
-        login = server.credentials
-        self._attempt = Attempt(
-            self._reactor,
-            self._timing.connect_timeout,
-            credentials=self._credentials if login is None else lambda: login,
-            connect=partial(self._reach, server),
-            build=partial(self._build_protocol, server),
+        self._attempt = self._dialer.attempt(
+            server,
+            on_protocol=self._on_protocol,
+            on_login=self._subscriptions.subscribe_at,
+            on_info=partial(self._on_info, server),
+            on_error=self._on_error,
         )
         try:
-            if self._require_tls and server.scheme == "ws":
-                raise TlsError("TLS is required, and a ws:// server has none. Nothing was sent to it")
             return await self._attempt.start()
         except Exception as error:
             # A step of an attempt may fail with any exception, and another attempt follows after each.
@@ -319,8 +316,9 @@ class Connection(Service):
         finally:
             self._attempt = None
 
-    def _reach(self, server: Server, factory: IProtocolFactory) -> Deferred[Any]:
-        return self._endpoint_for(server, self._timing.connect_timeout).connect(factory)
+    def _on_protocol(self, protocol: NatsProtocol) -> None:
+        self._totals.opened(protocol)
+        protocol.closed.addCallback(self._let_go, protocol)
 
     async def _serve(self, server: Server, protocol: NatsProtocol) -> None:
         """Use a protocol that is ready until it ends."""
@@ -346,24 +344,6 @@ class Connection(Service):
         self._subscriptions.protocol_ended(protocol)
         return reason
 
-    def _build_protocol(self, server: Server, credentials: Credentials) -> NatsProtocol:
-        protocol = NatsProtocol(
-            self._reactor,
-            name=self._client_name,
-            version=__version__.public(),
-            credentials=credentials,
-            security=Security(self._tls, self._require_tls or server.secure, server.name, by_transport=server.web),
-            timing=self._timing,
-            inbound_limits=self._inbound_limits,
-            message_type=self._message_type,
-            on_login=self._subscriptions.subscribe_at,
-            on_info=partial(self._on_info, server),
-            on_error=self._on_error,
-        )
-        self._totals.opened(protocol)
-        protocol.closed.addCallback(self._let_go, protocol)
-        return protocol
-
     # -- what the server says -----------------------------------------------------------------------------------------
 
     def _on_info(self, server: Server, info: Info) -> None:
@@ -371,6 +351,7 @@ class Connection(Service):
         if protocol is None:
             return
         self._info_observers.notify(info)
+        self._tls_memory.named(server, info.connect_urls)
         self._servers.announced(info.connect_urls, server)
         if info.ldm and self._servers.has_other_than(server):
             reason = ServerLeftError("the server shuts down soon (lame duck mode)")

@@ -35,13 +35,20 @@ class Handshake:
         """
         Whether TLS starts behind the first INFO.
 
-        :raises TlsError: TLS is required, and the server does not offer it.
+        :raises TlsError: TLS is required, or was used before, and the server does not offer it.
         """
         if self.security.by_transport or self.begins_with_tls:
             return False
-        if self.security.required and not (info.tls_required or info.tls_available):
+        if info.tls_required or info.tls_available:
+            return info.tls_required or self.security.required or self.security.used_tls
+        if self.security.required:
             raise TlsError("TLS is required, and the server does not offer it. Nothing was sent to it")
-        return info.tls_required or self.security.required
+        if self.security.used_tls:
+            raise TlsError(
+                "this server, or the one that named it, used TLS before, and it does not offer TLS now. Nothing was "
+                "sent to it. If that is intended, restart natsroute"
+            )
+        return False
 
     def start_tls(self) -> TlsSession:
         """
@@ -70,6 +77,6 @@ class Handshake:
                 version=self.version,
                 login=login,
                 headers=info.headers,
-                tls_required=self.security.required,
+                tls_required=self.security.required or self.security.used_tls,
             )
         )

@@ -35,12 +35,15 @@ class Security:
     :ivar required: whether a server without TLS is refused. A server that requires TLS always gets it.
     :ivar name: the host name or address that the server's certificate must be for.
     :ivar by_transport: whether the transport decides about TLS, as with WebSocket; the handshake then never starts it.
+    :ivar used_tls: whether the server has used TLS before, or was named by one that has. Then nothing is sent to it in
+        plain text. Unlike ``required`` this does not make TLS begin before INFO.
     """
 
     tls: Tls = Tls()
     required: bool = False
     name: str = ""
     by_transport: bool = False
+    used_tls: bool = False
 
 
 @attrs.frozen

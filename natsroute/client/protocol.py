@@ -114,6 +114,7 @@ class NatsProtocol(Protocol):
             message_type=message_type,
         )
         self._tls: TlsSession | None = None
+        self._bytes_before_tls = 0
         self._flow = FlowControl(clock)
         self._write_timeout = WriteTimeout(clock, timing.write_timeout, self._end)
         self._pings = Pings(clock, timing, self._flow, ping=self.ping, on_dead=self._end)
@@ -250,6 +251,11 @@ class NatsProtocol(Protocol):
         else:
             self._end(HandshakeError(f"no INFO {within}. If the server has handshake_first, set tls_first"))
 
+    @property
+    def used_tls(self) -> bool:
+        """Whether data came over TLS that this protocol started: the server has a valid certificate."""
+        return self._tls is not None and self.bytes_in > self._bytes_before_tls
+
     # -- Twisted's side -----------------------------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
@@ -315,6 +321,7 @@ class NatsProtocol(Protocol):
             # An attacker between us and the server could inject these bytes, and they would count as the server's.
             raise ProtocolError("plain text behind INFO, where TLS must begin")
         self._tls = self._handshake.start_tls()
+        self._bytes_before_tls = self.bytes_in
         self.transport.startTLS(self._tls)
 
     def _log_in(self) -> None:

@@ -11,6 +11,7 @@ from natsroute.client.auth import CredentialsSource
 from natsroute.client.connection import Connection
 from natsroute.client.server_pool import ServerPool
 from natsroute.client.servers import Server
+from natsroute.client.tls_memory import TlsMemory
 from natsroute.client.transport.websocket import with_autobahn
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.credentials import checked_tls, credentials_source
@@ -37,6 +38,7 @@ class Connections:
         self._settings = settings
         self._credentials = credentials or credentials_source(settings)
         self._tls = checked_tls(settings)
+        self._tls_memory = TlsMemory()
         for server in settings.servers:
             if server.web:
                 with_autobahn(str(server))
@@ -66,6 +68,7 @@ class Connections:
             credentials=self._credentials,
             tls=self._tls,
             require_tls=settings.require_tls,
+            tls_memory=self._tls_memory,
             timing=settings.timing,
             inbound_limits=settings.inbound_limits,
             message_type=Event,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -218,15 +219,24 @@ class RefusedTlsTests(TlsTestCase):
 
     async def test_never_plain_text_after_a_reconnect(self) -> None:
         """Not even when the server at the same address has no TLS any more."""
+        await self.refuses_plain_text("TLS is required, and the server does not offer it", **self.trusted)
+
+    async def test_never_plain_text_after_tls(self) -> None:
+        """The same without any setting: the server has required TLS before."""
+        os.environ["SSL_CERT_FILE"] = str(self.made.ca)  # to OpenSSL the CAs of the system
+        self.addCleanup(os.environ.pop, "SSL_CERT_FILE")
+        await self.refuses_plain_text("used TLS before, and it does not offer TLS now")
+
+    async def refuses_plain_text(self, reason: str, **settings: Any) -> None:
         server = await self.start_server(self.made.tls_block(self.made.server()))
-        service = await self.assert_connects(nats_url=server.url, **self.trusted)
+        service = await self.assert_connects(nats_url=server.url, **settings)
         await server.stop()
         server.config = "debug: true, trace: true"
         last: dict[int, ConnectionEvent] = {}
         for number, connection in enumerate(service.connections):
             connection.observe(lambda change, number=number: last.__setitem__(number, change.event))
         await server.start()
-        await self.until(lambda: self.log.matching("does not offer it"))
+        await self.until(lambda: self.log.matching(reason))
         await deferLater(self.reactor, 0.3)
         await self.until(lambda: [*last.values()] == [ConnectionEvent.CONNECT_FAILED] * len(service.connections))
         self.assertEqual([line for line in server.log if "[CONNECT" in line], [])
