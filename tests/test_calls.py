@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from natsroute import Event
-from natsroute.errors import DecodeError
+from natsroute.errors import DecodeError, NoReplySubjectError
 from natsroute.routes.calls import Calls
 from tests.support.route_cases import CallsTestCase, an_event
 
@@ -148,6 +148,13 @@ class CallsTests(CallsTestCase):
         self.assertEqual(self.flushLoggedErrors(DecodeError), [])
         [line] = self.log.lines("error")
         self.assertIn("Event route nats:a.* failed on a message to 'a.b': the payload on a.b is not JSON", line)
+
+    def test_an_answer_without_a_reply_subject(self) -> None:
+        """One line without a traceback, because the message asked for no answer."""
+        self.call(lambda event: event.respond(b""), an_event())
+        self.assertEqual(self.flushLoggedErrors(NoReplySubjectError), [])
+        [line] = self.log.lines("error")
+        self.assertIn("failed on a message to 'a.b': the message to a.b has no reply subject", line)
 
     def test_queued(self) -> None:
         """An event that waits for its turn counts as waiting, then as in progress."""

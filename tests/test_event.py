@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event
-from natsroute.errors import DecodeError, NoReplySubjectError
+from natsroute.errors import DecodeError, NatsrouteError, NoReplySubjectError
 from natsroute.ledger import RouteCounters
 from natsroute.routes.event import EventContext
 from natsroute.wire.frames import Address
@@ -80,6 +81,20 @@ class EventTests(SynchronousTestCase):
     def test_respond_without_a_reply_subject(self) -> None:
         error = self.failureResultOf(self.event().respond(b""), NoReplySubjectError).value
         self.assertEqual(str(error), "the message to a.b has no reply subject")
+
+    def test_a_rejected_answer(self) -> None:
+        """The publisher counts it, and logs it if nobody handles the failure."""
+        rejected: list[NatsrouteError] = []
+
+        def reject(error: NatsrouteError) -> Deferred[None]:
+            rejected.append(error)
+            return succeed(None)
+
+        event = self.event()
+        event.context = attrs.evolve(event.context, reject=reject)
+        self.successResultOf(event.respond(b""))
+        self.assertEqual([str(error) for error in rejected], ["the message to a.b has no reply subject"])
+        self.assertEqual(self.published, [])
 
     def test_of_connection(self) -> None:
         context = EventContext(self.publish, Clock(), RouteCounters("nats:connected"), "q", "nats://a:4222")

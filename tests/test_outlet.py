@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from threading import Thread
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.errors import SettingError
+from natsroute.errors import NoReplySubjectError, SettingError
 from natsroute.publishing import outlet as outlet_module
 from natsroute.publishing.outlet import check_policy, unique_ids, with_id
+from tests.support.log_recorder import LogRecorder
 from tests.support.memory_publisher import PublisherTestCase
 
 
@@ -47,6 +50,46 @@ class PolicyTests(SynchronousTestCase):
         for policy in ("keep", "fail", "drop"):
             check_policy(policy)
         self.assertRaises(SettingError, check_policy, "hope")
+
+
+class RejectTests(PublisherTestCase):
+    """Messages that have no subject."""
+
+    def test_counted_and_logged_once(self) -> None:
+        """Most routes drop the Deferred of an answer. There is one line, not a traceback for each."""
+        log = LogRecorder(self)
+        reject = self.publisher.reject_for("nats:a")
+        for number in range(3):
+            reject(NoReplySubjectError(f"the message to a.{number} has no reply subject"))
+        gc.collect()
+        self.assertEqual(
+            log.lines(),
+            ["Not published: message to (no subject) from nats:a: the message to a.0 has no reply subject"],
+        )
+        account = self.publisher.account()
+        self.assertEqual((account.published, account.failed), (3, 3))
+
+    def test_a_handled_failure(self) -> None:
+        log = LogRecorder(self)
+        rejected = self.publisher.reject_for("nats:a")(NoReplySubjectError("x"))
+        self.failureResultOf(rejected, NoReplySubjectError)
+        del rejected
+        gc.collect()
+        self.assertEqual(log.lines(), [])
+
+    def test_from_a_thread(self) -> None:
+        """The Deferred fails in the reactor thread."""
+        rejected: list[Deferred[None]] = []
+        reject = self.publisher.reject_for("nats:a")
+        thread = Thread(target=lambda: rejected.append(reject(NoReplySubjectError("x"))))
+        thread.start()
+        thread.join()
+        self.assertNoResult(rejected[0])
+        self.assertEqual(self.publisher.account().failed, 0)
+        for function, *arguments in self.from_thread:
+            function(*arguments)
+        self.failureResultOf(rejected[0], NoReplySubjectError)
+        self.assertEqual(self.publisher.account().failed, 1)
 
 
 class TargetTests(PublisherTestCase):

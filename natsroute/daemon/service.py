@@ -112,6 +112,7 @@ class NatsrouteService(Service):
             self._route_threads.run,
             self.in_flight,
             publish_for=self.publisher.publish_for,
+            reject_for=self.publisher.reject_for,
         )
         self._connection_events: list[ConnectionEvents] = []
         for connection, worker in zip(publish_connections, self.publisher.workers):

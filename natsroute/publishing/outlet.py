@@ -23,6 +23,8 @@ from natsroute.wire.headers import MESSAGE_ID, HeaderValues, encode_headers
 
 #: Subjects for which an outlet remembers the template and the worker.
 _MAX_TARGETS = 8192
+#: Stands for the subject of a rejected message in the log.
+_NO_SUBJECT = "(no subject)"
 
 
 def unique_ids() -> Iterator[str]:
@@ -166,6 +168,22 @@ class Outlet:
 
     #: The name that the function has in a Kamailio script.
     nats_publish = publish
+
+    def reject(self, error: NatsrouteError) -> Deferred[None]:
+        """
+        Count a message that cannot be published, because it has no subject.
+
+        Call this from any thread.
+
+        :return: fails with the error, in the reactor thread.
+        """
+        confirmation = self._new_confirmation()
+        if get_ident() == self._reactor_thread:
+            self._fail(confirmation, _NO_SUBJECT, Failure(error))
+        else:
+            confirmation.has_callbacks = True  # this thread may add one at any moment
+            self._thread_queue.put_failure(self._fail, confirmation, _NO_SUBJECT, Failure(error))
+        return confirmation
 
     def _target(self, subject: str) -> tuple[bytes, PublishWorker]:
         """The template of commands to this subject, and the worker that publishes them."""

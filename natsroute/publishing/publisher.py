@@ -12,6 +12,7 @@ from threading import get_ident
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
+from natsroute.errors import NatsrouteError
 from natsroute.ledger import PublisherAccount
 from natsroute.publishing.confirmation import UnhandledFailureLog, new_confirmation_class
 from natsroute.publishing.options import Link, PublishLimits, RunInPool
@@ -72,6 +73,18 @@ class Publisher:
 
         :param route: its name, for the log.
         """
+        return self._outlet_for(route).publish
+
+    def reject_for(self, route: str) -> Callable[[NatsrouteError], Deferred[None]]:
+        """
+        What fails the Deferred of a message that an event route cannot publish: :meth:`Outlet.reject
+        <natsroute.publishing.outlet.Outlet.reject>`.
+
+        :param route: its name, for the log.
+        """
+        return self._outlet_for(route).reject
+
+    def _outlet_for(self, route: str) -> Outlet:
         outlet = self._outlets.get(route)
         if outlet is None:
             outlet = self._outlets[route] = Outlet(
@@ -86,7 +99,7 @@ class Publisher:
             outlet.open(self._reactor_thread)
             if not self._is_open:
                 outlet.close()
-        return outlet.publish
+        return outlet
 
     def account(self) -> PublisherAccount:
         """What became of the messages so far, without those that other threads have just published."""

@@ -7,7 +7,7 @@ import asyncio
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from natsroute.errors import DecodeError, RouteError, RouteTimeoutError
+from natsroute.errors import DecodeError, NoReplySubjectError, RouteError, RouteTimeoutError
 from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
 from natsroute.routes.event import Event, RouteFunction
@@ -89,7 +89,7 @@ class Calls:
             self.counters.succeeded += 1
             return
         self.counters.failed += 1
-        if failure.check(DecodeError, RouteTimeoutError, RouteError):
+        if failure.check(DecodeError, RouteTimeoutError, RouteError, NoReplySubjectError):
             # A traceback would say nothing about the code, or there is none.
             self.log.error(
                 "Event route {route} failed on a message to {subject!r}: {reason}",

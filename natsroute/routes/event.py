@@ -32,6 +32,10 @@ class Publish(Interface):
     ) -> Deferred[None]: ...
 
 
+#: Fails the Deferred of a message that cannot be published. It may be called in any thread.
+Reject = Callable[[NatsrouteError], "Deferred[None]"]
+
+
 @attrs.frozen
 class EventContext:
     """
@@ -43,6 +47,7 @@ class EventContext:
     :ivar queue_group: the queue group of the subscription, or None.
     :ivar server: for connection events, the server's URL without credentials.
     :ivar error: for ``nats:error`` and ``nats:slow_consumer``, what went wrong.
+    :ivar reject: fails the Deferred of a message that the route cannot publish.
     """
 
     publish: Publish
@@ -51,6 +56,7 @@ class EventContext:
     queue_group: str | None = None
     server: str | None = None
     error: NatsrouteError | None = None
+    reject: Reject = fail
 
 
 class Event(Msg):
@@ -185,11 +191,12 @@ class Event(Msg):
         Publish an answer to the message's reply subject. See :meth:`publish` for the arguments.
 
         :return: fires when the server has the answer; fails with :class:`~natsroute.errors.NoReplySubjectError` if
-            the message has no reply subject.
+            the message has no reply subject. That counts as a message that was not published, and if nobody handles
+            the failure, it is in the log once a minute.
         """
         reply = self.reply
         if reply is None:
-            return fail(NoReplySubjectError(f"the message to {self.subject} has no reply subject"))
+            return self.context.reject(NoReplySubjectError(f"the message to {self.subject} has no reply subject"))
         return self.publish(reply, payload, None, headers, policy=policy, msg_id=msg_id)
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from natsroute.errors import NatsrouteError
@@ -13,7 +13,7 @@ from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
 from natsroute.routes.calls import Calls
 from natsroute.routes.concurrency import calls_of
-from natsroute.routes.event import Event, EventContext, Publish
+from natsroute.routes.event import Event, EventContext, Publish, Reject
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route import CallInThread, Route
 
@@ -64,6 +64,7 @@ class RunnerContext:
     :ivar in_flight: keeps the calls that do not end at once.
     :ivar unrouted: warns of messages that no route matches.
     :ivar publish_for: gives the ``publish`` of the route with this name, for all routes; instead of ``publish``.
+    :ivar reject_for: gives what fails the Deferreds of messages that the route with this name cannot publish.
     """
 
     publish: Publish
@@ -72,6 +73,7 @@ class RunnerContext:
     in_flight: CallsInFlight
     unrouted: UnroutedMessages = attrs.Factory(UnroutedMessages)
     publish_for: Callable[[str], Publish] | None = None
+    reject_for: Callable[[str], Reject] = lambda route: fail
 
     def publish_of(self, route: str) -> Publish:
         """What publishes for one route."""
@@ -149,7 +151,13 @@ class Runner:
         if route.name not in self._active:
             context, counters = self._context, RouteCounters(route.name)
             calls = calls_of(route, context.call_in_thread, counters, context.in_flight)
-            event_context = EventContext(context.publish_of(route.name), context.clock, counters, self._queue_group)
+            event_context = EventContext(
+                context.publish_of(route.name),
+                context.clock,
+                counters,
+                self._queue_group,
+                reject=context.reject_for(route.name),
+            )
             self._active[route.name] = _ActiveRoute(calls.call, event_context)
         return self._active[route.name]
 
@@ -200,6 +208,7 @@ class ConnectionRunner:
                 self._queue_group,
                 server,
                 error,
+                context.reject_for(calls.counters.route),
             )
         )
         calls.enqueue()
