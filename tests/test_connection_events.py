@@ -11,7 +11,7 @@ from natsroute.client.connection import Connection
 from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import Server
 from natsroute.daemon.connection_events import MAX_HELD, ConnectionEvents
-from natsroute.errors import AuthorizationError, PendingLimitError, ServerError, SlowConsumerError
+from natsroute.errors import AuthorizationError, PendingLimitError, PermissionsError, ServerError, SlowConsumerError
 from natsroute.routes.calls import CallsInFlight
 from natsroute.routes.runner import ConnectionRunner, RunnerContext
 from natsroute.routes.table import RouteTable
@@ -68,6 +68,23 @@ class ConnectionEventsTests(SynchronousTestCase):
         self.network.link.receive(b"-ERR 'Something new'\r\n")
         [(name, server, error)] = self.events
         self.assertEqual((name, server, type(error)), ("nats:error", "nats://a:4222", ServerError))
+
+    def test_a_subscription_that_is_refused(self) -> None:
+        """It is an error with its server, and no nats:connected before it is accepted."""
+        self.connection.subscribe("a", lambda msg: None)
+        self.network.link.receive(info() + b"-ERR 'Permissions Violation for Subscription to \"a\"'\r\nPONG\r\n")
+        [(name, server, error)] = self.events
+        self.assertEqual((name, server, type(error)), ("nats:error", "nats://a:4222", PermissionsError))
+        self.network.clock.pump([5.0, 5.0, 5.0])
+        self.network.link.answer_pings()
+        self.assertEqual(self.events[1:], [("nats:connected", "nats://a:4222", None)])
+
+    def test_lost_before_it_was_subscribed(self) -> None:
+        """It is no nats:disconnected, as there was no nats:connected."""
+        self.connection.subscribe("a", lambda msg: None)
+        self.network.link.receive(info() + b"-ERR 'Permissions Violation for Subscription to \"a\"'\r\nPONG\r\n")
+        self.network.link.lose()
+        self.assertEqual([name for name, _, _ in self.events], ["nats:error"])
 
     def test_slow_consumer(self) -> None:
         """The server cut us off because we did not read."""

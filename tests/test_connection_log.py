@@ -47,6 +47,28 @@ class ConnectionLogTests(SynchronousTestCase):
             ],
         )
 
+    def test_a_subscription_that_is_refused(self) -> None:
+        """It is logged once, and when it is accepted."""
+        self.connection("one").subscribe("a", lambda msg: None)
+        self.network.clock.advance(0)
+        refused = b"-ERR 'Permissions Violation for Subscription to \"a\"'\r\n"
+        self.network.link.receive(info() + refused + b"PONG\r\n")
+        self.network.link.transport.sent()
+        for wait in (10.0, 20.0, 40.0):
+            self.network.clock.advance(wait)
+            self.network.link.receive(refused)
+            self.assertIn(b"SUB a 1", self.network.link.answer_pings())
+        self.assertEqual(
+            [*self.log.lines("warn"), *self.log.lines("error")],
+            [
+                "one: nats://a:4222 refuses the subscription. natsroute asks again and again, and gets nothing so far",
+                'one: the server says: Permissions Violation for Subscription to "a"',
+            ],
+        )
+        self.network.clock.advance(80.0)
+        self.network.link.answer_pings()
+        self.assertEqual(len(self.log.matching("one: connected to nats://a:4222")), 1)
+
     def test_a_new_cause_is_logged(self) -> None:
         self.network.refusing = {"nats://a:4222"}
         self.connection("one")

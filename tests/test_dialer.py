@@ -50,7 +50,7 @@ class DialerTests(SynchronousTestCase):
             on_protocol=lambda protocol: self.reported.append(("protocol", protocol.state.value)),
             on_login=lambda protocol: self.reported.append(("login", protocol.state.value)),
             on_info=lambda info: self.reported.append(("info", info.version)),
-            on_error=lambda error: self.reported.append(("error", error.text)),
+            on_error=lambda protocol, error: self.reported.append(("error", error.text)),
         ).start()
 
     def test_attempt(self) -> None:

@@ -18,27 +18,33 @@ from natsroute.client.state import (
 )
 
 CONNECTION = """
-closed       start          waiting
-waiting      attempt        connecting
-waiting      stop           closing
-connecting   connected      connected
-connecting   connect failed waiting
-connecting   stop           closing
-connected    drain          draining
-connected    lame duck      lame duck
-connected    disconnected   waiting
-connected    stop           closing
-draining     drained        connected
-draining     lame duck      lame duck
-draining     disconnected   waiting
-draining     stop           closing
-lame duck    drained        lame duck
-lame duck    disconnected   waiting
-lame duck    stop           closing
-closing      start          restarting
-closing      closed         closed
-restarting   stop           closing
-restarting   closed         closed
+closed         start          waiting
+waiting        attempt        connecting
+waiting        stop           closing
+connecting     connected      connected
+connecting     refused        not subscribed
+connecting     connect failed waiting
+connecting     stop           closing
+connected      refused        not subscribed
+connected      drain          draining
+connected      lame duck      lame duck
+connected      disconnected   waiting
+connected      stop           closing
+not subscribed connected      connected
+not subscribed drain          draining
+not subscribed lame duck      lame duck
+not subscribed disconnected   waiting
+not subscribed stop           closing
+draining       drained        connected
+draining       lame duck      lame duck
+draining       disconnected   waiting
+draining       stop           closing
+lame duck      disconnected   waiting
+lame duck      stop           closing
+closing        start          restarting
+closing        closed         closed
+restarting     stop           closing
+restarting     closed         closed
 """
 
 PROTOCOL = """
@@ -98,7 +104,7 @@ class ConnectionTests(TableTestCase):
 
     def test_table(self) -> None:
         """Each transition is a decision."""
-        self.assertEqual(self.lines(TRANSITIONS, (12, 14)) + "\n", CONNECTION)
+        self.assertEqual(self.lines(TRANSITIONS, (14, 14)) + "\n", CONNECTION)
 
     def test_illegal(self) -> None:
         self.check_illegal(TRANSITIONS, ConnectionEvent)
@@ -116,7 +122,11 @@ class ConnectionTests(TableTestCase):
         """What a state says of itself."""
         self.assertEqual({state for state in State if state.is_connected}, {State.CONNECTED, State.DRAINING})
         self.assertEqual(
-            {state for state in State if state.has_server}, {State.CONNECTED, State.DRAINING, State.LAME_DUCK}
+            {state for state in State if state.is_usable}, {State.CONNECTED, State.REFUSED, State.DRAINING}
+        )
+        self.assertEqual(
+            {state for state in State if state.has_server},
+            {State.CONNECTED, State.REFUSED, State.DRAINING, State.LAME_DUCK},
         )
         self.assertEqual({state for state in State if state.is_ending}, {State.CLOSING, State.RESTARTING, State.CLOSED})
 

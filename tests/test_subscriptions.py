@@ -99,7 +99,8 @@ class RegistryTests(SynchronousTestCase):
     """Subscriptions, and one protocol after the other."""
 
     def setUp(self) -> None:
-        self.subscriptions = Subscriptions()
+        self.clock = Clock()
+        self.subscriptions = Subscriptions(self.clock, lambda refusals: 10.0)
         self.messages: list[Any] = []
         self.answers: list[Deferred[None]] = []  # what on_msg returns
 
@@ -232,7 +233,21 @@ class RegistryTests(SynchronousTestCase):
             PermissionsError("...", "subscription", "b", None),
             PermissionsError("...", "subscription", "a", "q"),
         ):
-            self.subscriptions.refuse(error)
+            self.subscriptions.refuse(link.protocol, error)
         self.assertEqual((plain.refused, grouped.refused), (None, error))
         self.lose(link)
         self.assertIsNone(grouped.refused)
+
+    def test_refused_by_a_server_that_is_left(self) -> None:
+        """What counts is the next one."""
+        subscription = self.add()
+        first, second = self.connect(), self.connect()
+        error = PermissionsError("...", "subscription", "a", None)
+        self.subscriptions.refuse(first.protocol, error)
+        self.assertIsNone(self.subscriptions.refusal)
+        self.subscriptions.refuse(second.protocol, error)
+        self.assertIs(self.subscriptions.refusal, error)
+        self.lose(first)
+        self.assertIs(subscription.refused, error)
+        self.lose(second)
+        self.assertIsNone(subscription.refused)

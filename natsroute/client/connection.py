@@ -38,7 +38,6 @@ from natsroute.errors import (
     ConnectionLostError,
     MisuseError,
     PendingLimitError,
-    PermissionsError,
     ServerError,
     ServerLeftError,
 )
@@ -104,7 +103,7 @@ class Connection(Service):
         self._observers: Observers[Change] = Observers()
         self._error_observers: Observers[ServerError] = Observers()
         self._info_observers: Observers[Info] = Observers()
-        self._subscriptions = Subscriptions()
+        self._subscriptions = Subscriptions(reactor, servers.backoff.login_delay, self._on_accepted)
         self._totals = Totals()
         self._last_error: ServerError | None = None
         self._server: Server | None = None  # the one that is connected
@@ -174,21 +173,20 @@ class Connection(Service):
         """
         End all subscriptions until the connection is started again. The connection stays.
 
-        :return: fires when all messages that were on their way have arrived, or when the connection is lost; never
-            fails. Cancelling it does not undo the drain.
+        :return: fires when no more messages can come: all that were on their way have arrived, or their server is lost.
+            Never fails. Cancelling it does not undo the drain.
         """
-        self._subscriptions.drain()
-        protocol = self._connected
-        if protocol is None:
-            return succeed(None)
+        drained = self._subscriptions.drain()
+        if self.state in (State.CONNECTED, State.REFUSED):
+            self._advance(ConnectionEvent.DRAIN)
+            drained.addCallback(self._drained)
+        waiting: Deferred[None] = Deferred()  # another one, since cancelling it must not reach the PINGs
+        drained.addCallback(lambda _: None if waiting.called else waiting.callback(None))
+        return waiting
+
+    def _drained(self, _: None) -> None:
         if self.state is State.DRAINING:
-            return protocol.ping().addErrback(lambda lost: None)  # its PONG comes behind that of the drain
-        self._advance(ConnectionEvent.DRAIN)
-        drained: Deferred[None] = Deferred()
-        protocol.drain().addCallbacks(
-            lambda _: self._advance(ConnectionEvent.DRAINED), lambda lost: None
-        ).chainDeferred(drained)
-        return drained
+            self._advance(ConnectionEvent.DRAINED)
 
     def status(self) -> Status:
         """The status at this moment."""
@@ -329,12 +327,25 @@ class Connection(Service):
         self._totals.connected()
         if self._subscriptions.paused:
             protocol.pause()
-        self._report(Change(ConnectionEvent.CONNECTED, server))
+        self._take_over(server, protocol)
         self._on_info(server, protocol.info)
         reason = await protocol.closed
         self._servers.lost(server, self._reactor.seconds() - connected_at)
         if self.state.has_server:
             self._report(Change(ConnectionEvent.DISCONNECTED, server, reason))
+
+    def _take_over(self, server: Server, protocol: NatsProtocol) -> None:
+        """The handshake is done: report whether the server has the subscriptions too."""
+        for error in protocol.refused:
+            self._last_error = error
+            self._subscriptions.refuse(protocol, error)
+        refusal = self._subscriptions.refusal
+        if refusal is None:
+            self._report(Change(ConnectionEvent.CONNECTED, server))
+        else:
+            self._report(Change(ConnectionEvent.REFUSED, server, refusal))
+        for error in protocol.refused:
+            self._error_observers.notify(error)
 
     def _let_go(self, reason: Exception, protocol: NatsProtocol) -> Exception:
         """A protocol has ended."""
@@ -359,18 +370,23 @@ class Connection(Service):
             if self.state is State.LAME_DUCK:  # an observer may have stopped the connection
                 protocol.leave(reason)
 
-    def _on_error(self, error: ServerError) -> None:
+    def _on_error(self, protocol: NatsProtocol, error: ServerError) -> None:
         self._last_error = error
-        if isinstance(error, PermissionsError):
-            self._subscriptions.refuse(error)
+        self._subscriptions.refuse(protocol, error)
+        if self.state is State.CONNECTED and self._subscriptions.refusal is not None:
+            self._report(Change(ConnectionEvent.REFUSED, self._server, error))
         self._error_observers.notify(error)
+
+    def _on_accepted(self) -> None:
+        if self.state is State.REFUSED:
+            self._report(Change(ConnectionEvent.CONNECTED, self._server))
 
     # -- its state ----------------------------------------------------------------------------------------------------
 
     @property
     def _connected(self) -> NatsProtocol | None:
         """The protocol of the connected server; None if it may not be written to."""
-        return self._protocol if self.state.is_connected else None
+        return self._protocol if self.state.is_usable else None
 
     def _advance(self, event: ConnectionEvent) -> None:
         self.state = self.state.after(event)

@@ -60,13 +60,14 @@ class Dialer:
         on_protocol: Callable[[NatsProtocol], object],
         on_login: Callable[[NatsProtocol], object],
         on_info: Callable[[Info], object],
-        on_error: Callable[[ServerError], object],
+        on_error: Callable[[NatsProtocol, ServerError], object],
     ) -> Attempt:
         """
         Make an attempt to connect to a server; it is not started.
 
         :param on_protocol: called with the protocol when the server is reached, before its handshake.
         :param on_login: see :class:`~natsroute.client.protocol.NatsProtocol`, as for the other two.
+        :param on_error: is called with the protocol too.
         """
         security = Security(
             self.tls,
@@ -88,7 +89,7 @@ class Dialer:
                 message_type=self.message_type,
                 on_login=on_login,
                 on_info=on_info,
-                on_error=on_error,
+                on_error=lambda error: on_error(protocol, error),
             )
             protocol.ready.addBoth(self._remember_tls, protocol, server)
             on_protocol(protocol)

@@ -6,6 +6,7 @@ import attrs
 
 from natsroute.client.auth import Credentials
 from natsroute.client.options import Security
+from natsroute.client.state import ProtocolState
 from natsroute.client.transport.tls import TlsSession
 from natsroute.errors import HandshakeError, MisuseError, TlsError
 from natsroute.wire.encoder import encode_connect
@@ -80,3 +81,13 @@ class Handshake:
                 tls_required=self.security.required or self.security.used_tls,
             )
         )
+
+    @staticmethod
+    def timed_out(state: ProtocolState, timeout: float, *, tls_began: bool) -> Exception:
+        """The error of a handshake that did not end within ``timeout`` seconds. It says what is missing."""
+        within = f"within {timeout} s"
+        if state is not ProtocolState.AWAITING_INFO:
+            return HandshakeError(f"no PONG {within}" + (", after TLS began" if tls_began else ""))
+        if tls_began:
+            return TlsError(f"no answer to TLS {within}. Check tls_first, and handshake_first in the server")
+        return HandshakeError(f"no INFO {within}. If the server has handshake_first, set tls_first")

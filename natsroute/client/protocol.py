@@ -58,7 +58,7 @@ class NatsProtocol(Protocol):
     :param on_login: called with this protocol when CONNECT is written. The server confirms what it writes together with
         the login, so a protocol that is ready has the subscriptions that are made here.
     :param on_info: called with each later INFO: the cluster has changed, or the server enters lame duck mode.
-    :param on_error: called with each ``-ERR`` after the handshake, and with each refused subscription in it.
+    :param on_error: called with each ``-ERR`` after the handshake.
 
     :ivar state: how far it is.
     :ivar ready: a Deferred that fires with the server's :class:`~natsroute.wire.frames.Info` when the handshake is
@@ -67,6 +67,7 @@ class NatsProtocol(Protocol):
         :class:`~natsroute.errors.ConnectionLostError`. Cancelling it does not close the connection.
     :ivar closed: a Deferred that fires with the exception that ended the connection, when the transport is gone. Do not
         cancel it.
+    :ivar refused: the subscriptions that the server refused in the handshake.
     :ivar info: the server's last INFO.
     :ivar rtt: seconds between the last PING and its PONG, or None. On a busy connection that includes the time in which
         both wait behind other data.
@@ -96,6 +97,7 @@ class NatsProtocol(Protocol):
         self.state = ProtocolState.AWAITING_INFO
         self.ready: Deferred[Info] = Deferred()
         self.closed: Deferred[Exception] = Deferred()
+        self.refused: list[PermissionsError] = []
         self.info = Info()
         self.rtt: float | None = None
         self.bytes_in = self.bytes_out = self.messages_out = 0
@@ -241,15 +243,8 @@ class NatsProtocol(Protocol):
 
     def time_out(self) -> None:
         """Abort a handshake that takes too long; the error says what is missing."""
-        within = f"within {self._connect_timeout} s"
-        if not self.state.is_handshake:
-            return
-        if self.state is not ProtocolState.AWAITING_INFO:
-            self._end(HandshakeError(f"no PONG {within}" + (", after TLS began" if self._tls is not None else "")))
-        elif self._tls is not None:
-            self._end(TlsError(f"no answer to TLS {within}. Check tls_first, and handshake_first in the server"))
-        else:
-            self._end(HandshakeError(f"no INFO {within}. If the server has handshake_first, set tls_first"))
+        if self.state.is_handshake:
+            self._end(self._handshake.timed_out(self.state, self._connect_timeout, tls_began=self._tls is not None))
 
     @property
     def used_tls(self) -> bool:
@@ -363,8 +358,11 @@ class NatsProtocol(Protocol):
         self._pings.answered()
 
     def _error_received(self, error: ServerError) -> None:
-        if self.state.is_handshake and not isinstance(error, PermissionsError):
-            self._end(error)
+        if self.state.is_handshake:
+            if not isinstance(error, PermissionsError):
+                self._end(error)
+            elif len(self.refused) < len(self._on_msg):
+                self.refused.append(error)
             return
         if not isinstance(error, (PermissionsError, SubscriptionLimitError)):
             self._last_words = error  # the server ends the connection itself, and this is the reason

@@ -73,6 +73,8 @@ class ServerPool:
     The pool goes through its servers in rounds. The first round has no delays. Before each further round it waits, as
     :class:`Backoff` says. A server that refused the login is skipped until its own, longer wait is over.
 
+    :ivar backoff: how long it waits.
+
     :param keep_order: use the servers in the given order. Otherwise they are shuffled once, as in other NATS clients.
     :param max_failures: failed attempts in a row after which a server is removed, unless it is the last one; 0: never.
     :param discover: whether servers that a cluster announces are added.
@@ -89,7 +91,7 @@ class ServerPool:
         discover: bool = True,
         shuffle: Callable[[list[Server]], None] = random.shuffle,
     ) -> None:
-        self._backoff = backoff
+        self.backoff = backoff
         self._keep_order = keep_order
         self._max_failures = max_failures
         self._discover = discover
@@ -123,7 +125,7 @@ class ServerPool:
         delay = 0.0
         if self._next >= len(self._queue) or not self._tries_left:
             self._begin_round(self._rounds + 1)
-            delay = self._backoff.delay(self._rounds)
+            delay = self.backoff.delay(self._rounds)
         self._tries_left -= 1
         free = [candidate for candidate in self._queue[self._next :] if candidate.not_before <= now + delay]
         if free:
@@ -159,7 +161,7 @@ class ServerPool:
             candidate.failures += 1
             if refused:
                 candidate.refusals += 1
-                candidate.not_before = now + self._backoff.login_delay(candidate.refusals)
+                candidate.not_before = now + self.backoff.login_delay(candidate.refusals)
             if 0 < self._max_failures <= candidate.failures and len(self._queue) > 1:
                 self._remove(candidate)
 
@@ -177,7 +179,7 @@ class ServerPool:
         :param lasted: seconds that it lasted. Below one ``wait`` the round goes on as if the attempt had failed: a
             server that accepts each login and then disconnects must not be tried again and again without a delay.
         """
-        if lasted < self._backoff.wait:
+        if lasted < self.backoff.wait:
             return
         index = next((at for at, each in enumerate(self._queue) if each.server is server), -1) + 1
         self._queue = self._queue[index:] + self._queue[:index]

@@ -28,13 +28,14 @@ class ConnectionEvent(enum.Enum):
     """
     What happens to a connection.
 
-    Observers are notified of CONNECTED, LAME_DUCK, DISCONNECTED, CONNECT_FAILED and CLOSED, each in a
+    Observers are notified of CONNECTED, REFUSED, LAME_DUCK, DISCONNECTED, CONNECT_FAILED and CLOSED, each in a
     :class:`~natsroute.client.status.Change`.
     """
 
     START = "start"
     ATTEMPT = "attempt"
     CONNECTED = "connected"
+    REFUSED = "refused"
     CONNECT_FAILED = "connect failed"
     DRAIN = "drain"
     DRAINED = "drained"
@@ -49,15 +50,17 @@ class State(enum.Enum):
     What a connection is doing.
 
     CLOSED: it has not been started, or it has been stopped. WAITING: it waits before the next attempt. CONNECTING: it
-    reaches a server, logs in and subscribes. CONNECTED: a server has confirmed its subscriptions. DRAINING: the same,
-    and it ends its subscriptions. LAME_DUCK: it leaves a server that shuts down. CLOSING: it was stopped, and its TCP
-    connection has not ended yet. RESTARTING: the same, and it starts again when the TCP connection has ended.
+    reaches a server, logs in and subscribes. CONNECTED: a server has confirmed its subscriptions. REFUSED: a server has
+    accepted the login and refuses a subscription, which is asked for again. DRAINING: it ends its subscriptions.
+    LAME_DUCK: it leaves a server that shuts down. CLOSING: it was stopped, and its TCP connection has not ended yet.
+    RESTARTING: the same, and it starts again when the TCP connection has ended.
     """
 
     CLOSED = "closed"
     WAITING = "waiting"
     CONNECTING = "connecting"
     CONNECTED = "connected"
+    REFUSED = "not subscribed"
     DRAINING = "draining"
     LAME_DUCK = "lame duck"
     CLOSING = "closing"
@@ -74,13 +77,18 @@ class State(enum.Enum):
     # A cached_property costs a look-up, a property would be a call for each batch that is published.
     @cached_property
     def is_connected(self) -> bool:
-        """Whether messages can be published, and subscriptions drained."""
+        """Whether messages can be published, and none of the subscriptions is missing."""
         return self in (State.CONNECTED, State.DRAINING)
+
+    @cached_property
+    def is_usable(self) -> bool:
+        """Whether messages can be published, and subscriptions drained."""
+        return self.is_connected or self is State.REFUSED
 
     @cached_property
     def has_server(self) -> bool:
         """Whether there is a server to lose: the handshake is done, and we have not closed the connection."""
-        return self.is_connected or self is State.LAME_DUCK
+        return self.is_usable or self is State.LAME_DUCK
 
     @cached_property
     def is_ending(self) -> bool:
@@ -99,10 +107,19 @@ TRANSITIONS: Mapping[State, Mapping[ConnectionEvent, State]] = {
     },
     State.CONNECTING: {
         ConnectionEvent.CONNECTED: State.CONNECTED,
+        ConnectionEvent.REFUSED: State.REFUSED,
         ConnectionEvent.CONNECT_FAILED: State.WAITING,
         ConnectionEvent.STOP: State.CLOSING,
     },
     State.CONNECTED: {
+        ConnectionEvent.REFUSED: State.REFUSED,
+        ConnectionEvent.DRAIN: State.DRAINING,
+        ConnectionEvent.LAME_DUCK: State.LAME_DUCK,
+        ConnectionEvent.DISCONNECTED: State.WAITING,
+        ConnectionEvent.STOP: State.CLOSING,
+    },
+    State.REFUSED: {
+        ConnectionEvent.CONNECTED: State.CONNECTED,
         ConnectionEvent.DRAIN: State.DRAINING,
         ConnectionEvent.LAME_DUCK: State.LAME_DUCK,
         ConnectionEvent.DISCONNECTED: State.WAITING,
@@ -115,7 +132,6 @@ TRANSITIONS: Mapping[State, Mapping[ConnectionEvent, State]] = {
         ConnectionEvent.STOP: State.CLOSING,
     },
     State.LAME_DUCK: {
-        ConnectionEvent.DRAINED: State.LAME_DUCK,  # of a drain that began before
         ConnectionEvent.DISCONNECTED: State.WAITING,
         ConnectionEvent.STOP: State.CLOSING,
     },

@@ -10,7 +10,7 @@ from typing import Protocol as Interface
 import attrs
 from twisted.internet.defer import Deferred
 
-from natsroute.errors import PendingLimitError, PermissionsError
+from natsroute.errors import PendingLimitError, ServerError
 from natsroute.log import Logger
 from natsroute.wire.frames import Msg
 
@@ -70,7 +70,7 @@ class Subscription:
     :ivar queue_group: the queue group, or None.
     :ivar received: messages so far.
     :ivar dropped: those of them that were dropped.
-    :ivar refused: why the server does not send any, or None. It is asked again at the next reconnect.
+    :ivar refused: why the server does not send any, or None. It is asked again after a while.
     """
 
     log = Logger()
@@ -89,7 +89,7 @@ class Subscription:
         self.subject = subject
         self.queue_group = queue_group
         self.received = self.dropped = 0
-        self.refused: PermissionsError | None = None
+        self.refused: ServerError | None = None
         self._max_messages: int | None = None
         self._owner = owner
         self._on_msg = on_msg

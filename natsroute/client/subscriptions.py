@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
 
 from natsroute.client.protocol import NatsProtocol
+from natsroute.client.refusals import Refusals
 from natsroute.client.subscription import PendingLimits, Subscription
-from natsroute.errors import PendingLimitError, PermissionsError
+from natsroute.errors import PendingLimitError, PermissionsError, ServerError, SubscriptionLimitError
 from natsroute.wire.subjects import check_pattern, check_queue_group
 
 
 class Subscriptions:
     """
-    Knows each subscription by its sid, and keeps the server's view of them up to date.
+    Knows each subscription by its sid, and keeps the servers' view of them up to date.
 
-    A server is subscribed at while there is a protocol: from :meth:`subscribe_at` to :meth:`protocol_ended`.
+    A server is subscribed at while there is a protocol: from :meth:`subscribe_at` to :meth:`protocol_ended`. There may
+    be several at the same time, because a server that is left still delivers.
+
+    :param delay: returns the seconds after which a refused subscription is asked for again, from how often it has been
+        refused in a row.
+    :param on_accepted: called when the server has accepted the last one of those that it had refused.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, clock: IReactorTime, delay: Callable[[int], float], on_accepted: Callable[[], object] = lambda: None
+    ) -> None:
         self._subscriptions: dict[int, Subscription] = {}
         self._last_sid = 0
         self._pausing: set[Subscription] = set()
-        self._protocol: NatsProtocol | None = None
+        # The newest protocol is the last one. Each with the messages that a subscription had received before the server
+        # began to count, by sid, if there were any.
+        self._protocols: dict[NatsProtocol, dict[int, int]] = {}
         self._drained = False
         self._received = 0  # by subscriptions that have ended
+        self._refusals = Refusals(clock, delay, ask=self._ask_again, on_accepted=on_accepted)
 
     @property
     def received(self) -> int:
@@ -37,6 +49,11 @@ class Subscriptions:
     def paused(self) -> bool:
         """Whether reading pauses because messages wait for a busy receiver."""
         return bool(self._pausing)
+
+    @property
+    def refusal(self) -> ServerError | None:
+        """Why the newest server does not send the messages of one of the subscriptions; None if it sends all."""
+        return self._refusals.error
 
     def add(
         self,
@@ -57,40 +74,47 @@ class Subscriptions:
         self._last_sid += 1
         subscription = Subscription(self, self._last_sid, subject, queue_group, on_msg, limits, on_overflow)
         self._subscriptions[subscription.sid] = subscription
-        if self._protocol is not None:
-            self._protocol.sub(subject, subscription.sid, subscription.deliver, queue_group)
+        if not self._drained:
+            for protocol in self._protocols:
+                self._subscribe(protocol, subscription)
         return subscription
 
     # -- with each server ---------------------------------------------------------------------------------------------
 
     def subscribe_at(self, protocol: NatsProtocol) -> None:
         """Make all subscriptions at a server, unless they are drained; later ones are made there too."""
-        self._protocol = protocol
-        if self._drained:
-            return
-        for subscription in self._subscriptions.values():
-            protocol.sub(subscription.subject, subscription.sid, subscription.deliver, subscription.queue_group)
-            if subscription.left is not None:
-                protocol.unsub(subscription.sid, subscription.left)
+        self._refusals.clear()
+        self._protocols[protocol] = {}
+        if not self._drained:
+            for subscription in self._subscriptions.values():
+                self._subscribe(protocol, subscription)
 
     def protocol_ended(self, protocol: NatsProtocol) -> None:
-        """A server is gone: the next one, or new permissions at the same one, may allow what it refused."""
-        if self._protocol is protocol:
-            self._protocol = None
-        for subscription in self._subscriptions.values():
-            subscription.refused = None
+        """A server is gone: the next one may allow what it refused."""
+        if self._newest is protocol:
+            self._refusals.clear()
+        self._protocols.pop(protocol, None)
 
-    def refuse(self, error: PermissionsError) -> None:
-        """Mark the subscriptions that a server refused."""
-        if error.operation != "subscription":
+    def refuse(self, protocol: NatsProtocol, error: ServerError) -> None:
+        """Mark the subscriptions that a server refused, unless it is being left. They are asked for again."""
+        if self._drained or protocol is not self._newest:
             return
-        for subscription in self._subscriptions.values():
-            if (subscription.subject, subscription.queue_group) == (error.subject, error.queue_group):
-                subscription.refused = error
+        for subscription in self._refused_by(error):
+            self._refusals.add(subscription, error)
 
-    def drain(self) -> None:
-        """Do not subscribe at the next servers."""
+    def drain(self) -> Deferred[None]:
+        """
+        End the subscriptions at the servers, and do not subscribe at the next ones.
+
+        :return: fires when no more messages can come: all that were on their way have arrived, or their server is lost.
+            It never fails.
+        """
+        # The PONG of a second drain comes behind that of the first one.
+        end = NatsProtocol.ping if self._drained else NatsProtocol.drain
         self._drained = True
+        self._refusals.clear()
+        drained = [end(protocol).addErrback(lambda lost: None) for protocol in self._protocols]
+        return gatherResults(drained).addCallback(lambda _: None)
 
     def restart(self) -> None:
         """Undo :meth:`drain`."""
@@ -104,29 +128,64 @@ class Subscriptions:
             return
         if max_messages is not None and max_messages > subscription.received:
             subscription.end_at(max_messages)
+            for protocol, before in self._protocols.items():
+                # A server counts from its own SUB, and we count from the first server.
+                protocol.unsub(subscription.sid, max_messages - before.get(subscription.sid, 0))
         else:
-            max_messages = None
             self.forget(subscription)
-        if self._protocol is not None:
-            self._protocol.unsub(subscription.sid, max_messages)
+            for protocol in self._protocols:
+                protocol.unsub(subscription.sid)
 
     def forget(self, subscription: Subscription) -> None:
         """Drop a subscription that has had its last message."""
         if self._subscriptions.pop(subscription.sid, None) is not None:
             self._received += subscription.received
-        if self._protocol is not None:
-            self._protocol.forget(subscription.sid)
+        for protocol, before in self._protocols.items():
+            protocol.forget(subscription.sid)
+            before.pop(subscription.sid, None)
+        self._refusals.forget(subscription)
         self.resume(subscription)
 
     def pause(self, subscription: Subscription) -> None:
         """Pause reading until each subscription that asked for it resumes."""
         self._pausing.add(subscription)
-        if self._protocol is not None:
-            self._protocol.pause()
+        for protocol in self._protocols:
+            protocol.pause()
 
     def resume(self, subscription: Subscription) -> None:
         """Read again, unless another subscription is still paused."""
         if subscription in self._pausing:
             self._pausing.discard(subscription)
-            if self._protocol is not None and not self._pausing:
-                self._protocol.resume()
+            if not self._pausing:
+                for protocol in self._protocols:
+                    protocol.resume()
+
+    # -- what they share ----------------------------------------------------------------------------------------------
+
+    @property
+    def _newest(self) -> NatsProtocol | None:
+        return next(reversed(self._protocols), None)
+
+    def _subscribe(self, protocol: NatsProtocol, subscription: Subscription) -> None:
+        protocol.sub(subscription.subject, subscription.sid, subscription.deliver, subscription.queue_group)
+        if subscription.received:
+            self._protocols[protocol][subscription.sid] = subscription.received
+        if subscription.left is not None:
+            protocol.unsub(subscription.sid, subscription.left)
+
+    def _ask_again(self, refused: Iterable[Subscription]) -> Deferred[None]:
+        protocol = self._newest
+        assert protocol is not None  # without a server, nothing is refused
+        for subscription in refused:
+            self._subscribe(protocol, subscription)
+        return protocol.ping()
+
+    def _refused_by(self, error: ServerError) -> list[Subscription]:
+        if isinstance(error, PermissionsError) and error.operation == "subscription":
+            refused = error.subject, error.queue_group
+            return [one for one in self._subscriptions.values() if (one.subject, one.queue_group) == refused]
+        if isinstance(error, SubscriptionLimitError):
+            # It does not name the subscription. It answers a SUB, and those above the limit are the last ones.
+            newest = self._refusals.newest_asked
+            return [newest] if newest is not None else list(self._subscriptions.values())[-1:]
+        return []

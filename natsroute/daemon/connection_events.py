@@ -12,8 +12,6 @@ from natsroute.ledger import RouteCounters
 from natsroute.routes.route import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER
 from natsroute.routes.runner import ConnectionRunner
 
-_NAMES = {ConnectionEvent.CONNECTED: CONNECTED, ConnectionEvent.DISCONNECTED: DISCONNECTED}
-
 #: Events that are kept while no routes may run: a server may be lost again and again in that time.
 MAX_HELD = 100
 
@@ -29,6 +27,7 @@ class ConnectionEvents:
     def __init__(self, connection: Connection, runner: ConnectionRunner) -> None:
         self._connection = connection
         self._runner = runner
+        self._was_connected = False  # since the last nats:disconnected
         self._held: deque[tuple[str, str, NatsrouteError | None]] | None = None
         connection.observe(self._on_change)
         connection.observe_errors(self._on_error)
@@ -56,8 +55,15 @@ class ConnectionEvents:
     def _on_change(self, change: Change) -> None:
         if isinstance(change.reason, SlowConsumerError):
             self._fire(SLOW_CONSUMER, change.reason, change.server)
-        if change.event in _NAMES:
-            self._run(_NAMES[change.event], str(change.server))
+        if change.event is ConnectionEvent.CONNECTED:
+            self._was_connected = True
+            self._run(CONNECTED, str(change.server))
+        elif change.event is ConnectionEvent.DISCONNECTED:
+            if self._was_connected:
+                self._was_connected = False
+                self._run(DISCONNECTED, str(change.server))
+        elif change.event is ConnectionEvent.REFUSED:
+            pass  # the error itself follows
         elif isinstance(change.reason, ServerError):
             self._fire(ERROR, change.reason, change.server)
 

@@ -74,6 +74,15 @@ class ConnectionLog:
                 server=server,
                 version=printable(version),
             )
+        elif change.event is ConnectionEvent.REFUSED:
+            self._failures.pop(change.server, None)
+            self.log.warn(
+                "{prefix}{name}: {server} refuses the subscription. natsroute asks again and again, "
+                "and gets nothing so far",
+                prefix=self._prefix(),
+                name=name,
+                server=server,
+            )
         elif change.event is ConnectionEvent.LAME_DUCK:
             self.log.info(
                 "{prefix}{name}: {server} shuts down soon (lame duck mode); moving to another server",

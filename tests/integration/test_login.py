@@ -7,7 +7,7 @@ from twisted.internet.task import deferLater
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
 from natsroute.client.auth import Credentials
 from natsroute.client.state import State
-from natsroute.errors import AuthenticationExpiredError, AuthorizationError
+from natsroute.errors import AuthenticationExpiredError, AuthorizationError, PermissionsError
 from tests.support.login_case import LoginTestCase
 from tests.support.nats_accounts import Nkey, Operator
 from tests.support.secret_watch import secret
@@ -125,7 +125,7 @@ class RefusedLoginTests(LoginTestCase):
         await self.assert_connects(nats_url=[strict.url, open_server.url], keep_url_order=True)
 
     async def test_a_permission(self) -> None:
-        """It ends its subscription. The connection is not affected."""
+        """Without it there is no subscription, and the service is not connected. The other one is not affected."""
         operator = Operator()
         server = await self.start_server(operator.config)
         creds = operator.creds("alice", permissions={"sub": {"allow": ["b"]}, "pub": {"allow": ["b"]}})
@@ -138,14 +138,50 @@ class RefusedLoginTests(LoginTestCase):
             creds_file=self.file("user.creds", creds),
             subject_queue_group=["a:q", "b:q"],
         )
-        await self.until(lambda: service.connected)
+        refused, allowed = (consumer.subscription for consumer in service.consumers)
+        await self.until(lambda: refused.refused and service.consumers[1].connection.state is State.CONNECTED)
         await service.publish("b", b"hello")
         await self.until(lambda: arrived == [b"hello"])
-        refused, allowed = (consumer.subscription for consumer in service.consumers)
-        await self.until(lambda: refused.refused)
         self.assertIsNone(allowed.refused)
-        self.assertEqual([(error.subject, error.queue_group) for error in errors], [("a", "q")])
-        self.assertEqual(service.consumers[0].connection.state, State.CONNECTED)
+        self.assertEqual({(error.subject, error.queue_group) for error in errors}, {("a", "q")})
+        self.assertEqual(service.consumers[0].connection.state, State.REFUSED)
+        self.assertFalse(service.connected)
+
+    async def test_a_permission_that_changes(self) -> None:
+        """The server's reload gives it and takes it away, while the connection stays."""
+
+        def config(*subjects: str) -> str:
+            allowed = ", ".join(f'"{subject}"' for subject in subjects)
+            return f"authorization {{ users: [{{user: u, password: p, permissions: {{subscribe: [{allowed}]}}}}] }}"
+
+        server = await self.start_server(config("b"))
+        event_route, seen, arrived = EventRoutes(), [], []
+        for name in ("connected", "disconnected", "error"):
+            event_route(f"nats:{name}")(
+                lambda event: seen.append((event.name, event.server)) if event.queue_group == "q" else None
+            )
+        event_route("nats:a")(lambda event: arrived.append(event.data))
+        service = self.start_service(
+            event_route, nats_url=server.url, user="u", password="p", subject_queue_group=["a:q"], login_wait=0.1
+        )
+        await self.until(lambda: seen)
+        self.assertEqual((seen[0], service.connected), (("nats:error", server.url), False))
+        ready = service.ready()
+        await server.reload(config("a"))
+        await ready
+        self.assertTrue(service.connected)
+        await self.until(lambda: seen[-1] == ("nats:connected", server.url))
+        await service.publish("a", b"1")
+        await self.until(lambda: arrived == [b"1"])
+        await server.reload(config("b"))
+        await self.until(lambda: not service.connected)
+        self.assertIsInstance(service.consumers[0].subscription.refused, PermissionsError)
+        await server.reload(config("a"))
+        await self.until(lambda: service.connected)
+        await service.publish("a", b"2")
+        await self.until(lambda: arrived == [b"1", b"2"])
+        self.assertNotIn("nats:disconnected", [name for name, _ in seen])
+        self.assertEqual(service.consumers[0].connection.reconnects, 0)
 
     async def test_a_file_that_others_can_read(self) -> None:
         operator = Operator()
