@@ -214,7 +214,7 @@ class KeyedTests(ConcurrencyTestCase):
         self.assertNoResult(full)
         clock.advance(0.1)
         self.successResultOf(full)
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertEqual((self.counters.failed, len(self.flushLoggedErrors(ZeroDivisionError))), (2, 1))
 
     def test_a_key_function_that_raises_anything(self) -> None:
         """Also what is not an Exception."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -43,6 +44,31 @@ class RunnerTestCase(SynchronousTestCase):
 
     def send(self, runner: Runner, subject: str, data: bytes = b"") -> Deferred[None] | None:
         return runner.on_msg(Event(Address(subject, 1), data))
+
+
+class ThreadRoomTests(RunnerTestCase):
+    """Too many calls wait for a thread."""
+
+    def test_the_subscription_waits(self) -> None:
+        """Until there is room and, without concurrency, the call has ended. Other routes are not held up."""
+        room: Deferred[None] = Deferred()
+        rooms = [None, room, room]
+        self.context = attrs.evolve(
+            self.context, call_in_thread=lambda function, event: Deferred(), thread_room=lambda: rooms.pop(0)
+        )
+        self.event_route("nats:a.many", thread=True, concurrency=10)(lambda event: None)
+        self.event_route("nats:a.one", thread=True)(lambda event: None)
+        self.event_route("nats:a.other")(lambda event: None)
+        runner = self.runner()
+        self.assertIs(self.send(runner, "a.many"), None)
+        many, one = self.send(runner, "a.many"), self.send(runner, "a.one")
+        assert many is not None
+        assert one is not None
+        self.assertNoResult(many)
+        self.assertIs(self.send(runner, "a.other"), None)
+        room.callback(None)
+        self.successResultOf(many)
+        self.assertNoResult(one)
 
 
 class RunnerTests(RunnerTestCase):

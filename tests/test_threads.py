@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from queue import Queue
+from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -31,8 +33,8 @@ class MemoryReactor(Clock):
             self.from_threads.get(timeout=TIMEOUT)()
 
 
-class ThreadsTests(SynchronousTestCase):
-    """A pool of threads that a stop does not wait for."""
+class ThreadsTestCase(SynchronousTestCase):
+    """A pool of one thread, which a test can block."""
 
     def setUp(self) -> None:
         self.reactor = MemoryReactor()
@@ -45,6 +47,10 @@ class ThreadsTests(SynchronousTestCase):
         stopped = self.threads.stopService()
         self.reactor.run_until(stopped)
         self.successResultOf(stopped)
+
+
+class ThreadsTests(ThreadsTestCase):
+    """A pool of threads that a stop does not wait for."""
 
     def test_in_time(self) -> None:
         """The stop waits for the function, and leaves no timer behind."""
@@ -91,6 +97,26 @@ class ThreadsTests(SynchronousTestCase):
         self.failureResultOf(running, ValueError)
         self.stop()
 
+    def test_a_context_of_its_own(self) -> None:
+        """A copy of the caller's: what a function sets, the next one in that thread does not see."""
+        self.threads.startService()
+        variable: ContextVar[str] = ContextVar("variable", default="unset")
+
+        def use() -> str:
+            before = variable.get()
+            variable.set("used")
+            return before
+
+        def run() -> None:
+            variable.set("of the caller")
+            for _ in range(2):
+                running = self.threads.run(use)
+                self.reactor.run_until(running)
+                self.assertEqual(self.successResultOf(running), "of the caller")
+
+        copy_context().run(run)
+        self.stop()
+
     def test_daemon_threads(self) -> None:
         """A blocked one does not keep the process running."""
         self.threads.startService()
@@ -98,3 +124,83 @@ class ThreadsTests(SynchronousTestCase):
         self.reactor.run_until(running)
         self.assertIs(self.successResultOf(running), True)
         self.stop()
+
+
+class QueueTests(ThreadsTestCase):
+    """Functions that wait, because the only thread is blocked."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.threads = Threads(self.reactor, "test", 1, patience=5.0, max_queue=3)
+        self.threads.startService()
+        self.begun = threading.Event()
+        self.ran: list[int] = []
+        self.blocker = self.threads.run(self.block)
+        self.assertTrue(self.begun.wait(TIMEOUT))
+
+    def block(self) -> None:
+        self.begun.set()
+        self.release.wait()
+
+    def test_given_up_before_it_began(self) -> None:
+        """It does not run later, and leaves nothing in the queue, however often that happens."""
+        for number in range(1000):
+            given_up = self.threads.run(self.ran.append, number)
+            given_up.cancel()
+            self.failureResultOf(given_up, CancelledError)
+        pool: Any = self.threads._queue.pool
+        self.assertLessEqual(pool._team.statistics().backloggedWorkCount, 1)
+        last = self.threads.run(self.ran.append, -1)
+        self.release.set()
+        self.reactor.run_until(last)
+        self.assertEqual(self.ran, [-1])
+        self.stop()
+
+    def test_given_up_while_it_runs(self) -> None:
+        """It cannot be stopped; its result is ignored."""
+        self.blocker.cancel()
+        self.failureResultOf(self.blocker, CancelledError)
+        after = self.threads.run(self.ran.append, 1)
+        self.release.set()
+        self.reactor.run_until(after)
+        self.assertEqual(self.ran, [1])
+        self.stop()
+
+    def test_room(self) -> None:
+        """For max_queue functions; then until one begins, or is given up."""
+        waiting = []
+        for number in range(3):
+            self.assertIs(self.threads.room(), None)
+            waiting.append(self.threads.run(self.ran.append, number))
+        for how in ("given up", "begun"):
+            rooms = [self.threads.room(), self.threads.room()]
+            for room in rooms:
+                assert room is not None
+                self.assertNoResult(room)
+            if how == "given up":
+                given_up = waiting.pop()
+                given_up.cancel()
+                self.failureResultOf(given_up, CancelledError)
+            else:
+                self.release.set()
+            for room in rooms:
+                assert room is not None
+                self.reactor.run_until(room)  # type: ignore[arg-type]
+                self.successResultOf(room)
+            if how == "given up":
+                self.assertIs(self.threads.room(), None)
+                waiting.append(self.threads.run(self.ran.append, 3))
+        self.reactor.run_until(waiting[-1])
+        self.assertEqual(self.ran, [0, 1, 3])
+        self.stop()
+
+    def test_room_after_a_stop(self) -> None:
+        """The new queue is empty."""
+        for number in range(3):
+            self.threads.run(self.ran.append, number)
+        room = self.threads.room()
+        assert room is not None
+        stopped = self.threads.stopService()
+        self.successResultOf(room)
+        self.release.set()
+        self.reactor.run_until(stopped)

@@ -88,7 +88,9 @@ class NatsrouteService(Service):
             self._embedded = EmbeddedServer(reactor) if settings.embedded_server else None
             self._routing = Routing(settings, event_routes)
         self._publish_threads = Threads(reactor, "natsroute publish", settings.num_publish_workers)
-        self._route_threads = Threads(reactor, "natsroute routes", settings.route_threads)
+        self._route_threads = Threads(
+            reactor, "natsroute routes", settings.route_threads, max_queue=settings.route_thread_queue
+        )
         self.in_flight = CallsInFlight(reactor, slow_after=settings.slow_route_warning)
         self.consumers = Consumers(self.in_flight)
 
@@ -113,6 +115,7 @@ class NatsrouteService(Service):
             self.in_flight,
             publish_for=self.publisher.publish_for,
             reject_for=self.publisher.reject_for,
+            thread_room=self._route_threads.room,
         )
         self._connection_events: list[ConnectionEvents] = []
         for connection, worker in zip(publish_connections, self.publisher.workers):

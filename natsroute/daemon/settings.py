@@ -180,6 +180,9 @@ class Settings:
         minimum=0.0,
     )
     route_threads: int = count("Threads for event routes with thread=True.", 10)
+    route_thread_queue: int = count(
+        "Calls that may wait for one of these threads. When more do, subscriptions with such routes wait.", 1000
+    )
     drain_timeout: float = seconds(
         "Seconds that a stop waits until received messages are handled. A second signal ends the wait.",
         30.0,

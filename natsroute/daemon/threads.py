@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
+import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from natsroute.log import Logger
@@ -23,6 +27,78 @@ class _DaemonThread(threading.Thread):
         super().__init__(*args, daemon=True, **kwargs)  # type: ignore[arg-type]
 
 
+@attrs.define(eq=False)
+class _Job:
+    """
+    A function that waits for a thread.
+
+    :ivar run: runs it in the current thread, and returns its result.
+    :ivar ended: fires in the reactor's thread with that.
+    """
+
+    run: Callable[[], Any]
+    ended: Deferred[Any]
+
+
+class _Queue:
+    """
+    The functions that wait for a thread of one pool. One that is given up leaves no trace in it.
+
+    :param on_begin: called, in any thread, when a function no longer waits.
+    """
+
+    def __init__(self, reactor: Any, pool: ThreadPool, on_begin: Callable[[], None]) -> None:
+        self.pool = pool
+        self._reactor = reactor
+        self._on_begin = on_begin
+        self._jobs: deque[_Job] = deque()
+        self._lock = threading.Lock()
+        self._calls = 0  # of _run_next() that the pool has not begun
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def add(self, run: Callable[[], Any]) -> Deferred[Any]:
+        """Run a function in a thread."""
+        job = _Job(run, Deferred(lambda _: self._give_up(job)))
+        with self._lock:
+            self._jobs.append(job)
+            has_call = self._calls >= len(self._jobs)  # left by one that was given up
+            self._calls += not has_call
+        if not has_call:
+            self.pool.callInThread(self._run_next)
+        return job.ended
+
+    def _give_up(self, job: _Job) -> None:
+        with self._lock:
+            if job not in self._jobs:
+                return  # it runs, and cannot be stopped
+            self._jobs.remove(job)
+        self._on_begin()
+
+    def _run_next(self) -> None:
+        with self._lock:
+            self._calls -= 1
+            job = self._jobs.popleft() if self._jobs else None
+        if job is None:
+            return
+        self._on_begin()
+        try:
+            result = job.run()
+        except BaseException:  # whatever it is, it belongs to this function
+            result = Failure()
+        self._reactor.callFromThread(_fire, job.ended, result)
+
+
+def _fire(ended: Deferred[Any], result: object) -> None:
+    if ended.called:  # it was cancelled while the function ran
+        return
+    if isinstance(result, Failure):
+        ended.errback(result)
+    else:
+        ended.callback(result)
+
+
 class Threads(Service):
     """
     Runs functions in a :class:`~twisted.python.threadpool.ThreadPool` of its own.
@@ -34,34 +110,65 @@ class Threads(Service):
     :param name: the name of the pool, for the log.
     :param size: the maximum number of threads.
     :param patience: seconds that a stop waits for the threads.
+    :param max_queue: functions that should wait at most; see :meth:`room`.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, name: str, size: int, *, patience: float = 5.0) -> None:
+    def __init__(self, reactor: Any, name: str, size: int, *, patience: float = 5.0, max_queue: int = 1000) -> None:
         self._reactor = reactor
         self._name = name
         self._size = size
         self._patience = patience
-        self._pool = self._new_pool()
+        self._max_queue = max_queue
+        self._room: Deferred[None] | None = None
+        self._queue = self._new_queue()
 
-    def _new_pool(self) -> ThreadPool:
+    def _new_queue(self) -> _Queue:
         pool = ThreadPool(0, self._size, self._name)
         pool.threadFactory = _DaemonThread
-        return pool
+        return _Queue(self._reactor, pool, self._on_begin)
 
     def run(self, function: Callable[..., T], *arguments: object) -> Deferred[T]:
         """
-        Run a function in a thread. It waits in a queue while all threads are busy or the service does not run.
+        Run a function in a thread, in a copy of the current context. It waits in a queue while all threads are busy or
+        the service does not run.
 
         :return: fires in the reactor's thread with the result of the function, or fails with the exception that it
-            raises. To cancel it does not stop the function.
+            raises. Cancelling it while the function waits takes it out of the queue; later, it does not stop the
+            function, whose result is ignored.
         """
-        return deferToThreadPool(self._reactor, self._pool, function, *arguments)
+        return self._queue.add(partial(copy_context().run, function, *arguments))
+
+    def room(self) -> Deferred[None] | None:
+        """
+        Wait until fewer than ``max_queue`` functions wait for a thread. :meth:`run` takes more, too: a caller that can
+        wait asks first.
+
+        :return: None if there is room now; else fires in the reactor's thread when there is.
+        """
+        if len(self._queue) < self._max_queue:
+            return None
+        if self._room is None:
+            self._room = Deferred()
+        waiter: Deferred[None] = Deferred()
+        self._room.addCallback(waiter.callback)
+        if len(self._queue) < self._max_queue:  # a thread may have looked at self._room just before
+            self._fire_room()
+        return waiter
+
+    def _on_begin(self) -> None:
+        if self._room is not None and len(self._queue) < self._max_queue:
+            self._reactor.callFromThread(self._fire_room)
+
+    def _fire_room(self) -> None:
+        if self._room is not None and len(self._queue) < self._max_queue:
+            room, self._room = self._room, None
+            room.callback(None)
 
     def startService(self) -> None:
         super().startService()
-        self._pool.start()
+        self._queue.pool.start()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -71,7 +178,9 @@ class Threads(Service):
         """
         super().stopService()
         stopped: Deferred[None] = Deferred()
-        pool, self._pool = self._pool, self._new_pool()
+        pool = self._queue.pool
+        self._queue = self._new_queue()
+        self._fire_room()
 
         def join() -> None:
             pool.stop()

@@ -7,13 +7,11 @@ import asyncio
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from natsroute.errors import DecodeError, NoReplySubjectError, RouteError, RouteTimeoutError
 from natsroute.ledger import RouteCounters
-from natsroute.log import Logger
 from natsroute.routes.event import Event, RouteFunction
 from natsroute.routes.in_flight import Call, CallsInFlight
 from natsroute.routes.results import PLAIN_TYPES, as_deferred
-from natsroute.routes.route_errors import NEEDS_ASYNCIO, is_exit, needs_asyncio
+from natsroute.routes.route_errors import is_exit
 
 
 class Calls:
@@ -25,8 +23,6 @@ class Calls:
         exception: ``routed`` is counted by :meth:`Runner.on_msg() <natsroute.routes.runner.Runner.on_msg>`.
     :param in_flight: keeps the calls that do not end at once.
     """
-
-    log = Logger()
 
     def __init__(self, function: RouteFunction, counters: RouteCounters, in_flight: CallsInFlight) -> None:
         self.counters = counters
@@ -89,20 +85,4 @@ class Calls:
             self.counters.succeeded += 1
             return
         self.counters.failed += 1
-        if failure.check(DecodeError, RouteTimeoutError, RouteError, NoReplySubjectError):
-            # A traceback would say nothing about the code, or there is none.
-            self.log.error(
-                "Event route {route} failed on a message to {subject!r}: {reason}",
-                route=event.name,
-                subject=event.subject,
-                reason=failure.getErrorMessage(),
-            )
-        else:
-            advice = f". {NEEDS_ASYNCIO}" if needs_asyncio(failure.value) else ""
-            self.log.failure(
-                "Event route {route} failed on a message to {subject!r}{advice}",
-                advice=advice,
-                failure=failure,
-                route=event.name,
-                subject=event.subject,
-            )
+        self._in_flight.failures.add(event, failure)

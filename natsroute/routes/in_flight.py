@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from natsroute.log import Logger
 from natsroute.routes.event import Event
+from natsroute.routes.failure_log import FailureLog
 
 
 @attrs.define(eq=False)
@@ -48,6 +49,7 @@ class CallsInFlight:
     :param slow_after: seconds. A call that takes longer is logged once.
 
     :ivar running: the calls that have not ended.
+    :ivar failures: logs the calls that failed.
     :ivar stopped: whether :meth:`stop` was called. No call should begin then.
     :ivar context: the context (contextvars) that this object was created in. Each coroutine runs in a copy of it, and
         so does what follows a call: otherwise that would run in the context of whatever ended the call.
@@ -57,6 +59,7 @@ class CallsInFlight:
 
     def __init__(self, clock: IReactorTime, *, slow_after: float = 30.0) -> None:
         self.running: set[Call] = set()
+        self.failures = FailureLog(clock)
         self.stopped = False
         self.context = copy_context()
         self._queues: list[Callable[[], Iterable[Event]]] = []
@@ -143,6 +146,7 @@ class CallsInFlight:
             if not call.cancelled:
                 call.cancelled = True
                 self._cancel(call)
+        self.failures.flush()
 
     def _cancel(self, call: Call) -> None:
         try:

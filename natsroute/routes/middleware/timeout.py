@@ -13,7 +13,7 @@ def timeout(seconds: float) -> Middleware:
     Cancel a call that takes longer: its Deferred, or its coroutine.
 
     The call then fails with :class:`~natsroute.errors.RouteTimeoutError`. A function in a thread cannot be stopped: it
-    runs on, and its result is ignored.
+    runs on, and its result is ignored. One that still waits for a thread never runs.
 
     :param seconds: how long a call may take.
     :raises RouteError: ``seconds`` is not a number above 0.

@@ -1,0 +1,89 @@
+"""natsroute.routes.failure_log"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from natsroute import Event
+from natsroute.errors import DecodeError
+from natsroute.routes.failure_log import PERIOD
+from tests.support.route_cases import CallsTestCase, an_event
+
+
+def dividing(event: Event) -> None:
+    raise ZeroDivisionError("here")
+
+
+def failing(event: Event) -> None:
+    raise ValueError(event.subject)
+
+
+class FailureLogTests(CallsTestCase):
+    """In full once, then counted."""
+
+    def fail_often(self, function: Callable[[Event], object], times: int) -> None:
+        for number in range(times):
+            self.call(function, an_event(subject=f"a.{number}"))
+
+    def test_many_failures(self) -> None:
+        """20,000 of them are a traceback and a line."""
+        self.fail_often(failing, 20_000)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertEqual(self.log.lines("error"), [])
+        self.clock.advance(PERIOD)
+        summary = "Event route nats:a.* failed with ValueError 19999 more times in 60 s, last on a message to 'a.19999'"
+        self.assertEqual(self.log.lines("error"), [summary])
+        self.assertEqual(self.counters.failed, 20_000)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_at_most_once_a_minute(self) -> None:
+        """Also for errors that go on for a long time."""
+        for _ in range(600):
+            self.fail_often(failing, 3)
+            self.clock.advance(1)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertEqual(len(self.log.lines("error")), 10)
+        self.assertIn("failed with ValueError 179 more times in 60 s", self.log.lines("error")[0])
+        self.assertIn("failed with ValueError 180 more times in 60 s", self.log.lines("error")[1])
+
+    def test_different_errors(self) -> None:
+        """Another type, another line, another route: each has its own."""
+
+        def also_dividing(event: Event) -> None:
+            raise ZeroDivisionError("there")
+
+        for function in (dividing, failing, also_dividing):
+            self.fail_often(function, 2)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, ValueError)), 3)
+        self.clock.advance(PERIOD)
+        self.assertEqual(len(self.log.lines("error")), 3)
+
+    def test_an_error_that_comes_back(self) -> None:
+        """It is logged in full again after a quiet minute."""
+        self.fail_often(failing, 1)
+        self.clock.advance(PERIOD - 1)
+        self.fail_often(failing, 1)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.clock.advance(PERIOD)
+        self.clock.advance(PERIOD)
+        self.fail_often(failing, 1)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertEqual(len(self.log.lines("error")), 1)
+
+    def test_errors_without_a_traceback(self) -> None:
+        """A payload that cannot be decoded: one line, then counted."""
+        for _ in range(3):
+            self.call(lambda event: event.json(), an_event(b"{"))
+        self.assertEqual(self.flushLoggedErrors(DecodeError), [])
+        self.assertEqual(len(self.log.lines("error")), 1)
+        self.clock.advance(PERIOD)
+        self.assertIn("failed with DecodeError 2 more times", self.log.lines("error")[1])
+
+    def test_at_the_stop(self) -> None:
+        """What was counted is summed up, and no timer is left."""
+        self.fail_often(failing, 3)
+        self.clock.advance(5)
+        self.in_flight.stop()
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertIn("2 more times in 5 s", self.log.lines("error")[0])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
