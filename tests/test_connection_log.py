@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute.client.connection import Connection
 from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import Server
-from natsroute.daemon.connection_log import MAX_SERVER_ERRORS, ConnectionLog
+from natsroute.daemon.connection_log import MAX_CAUSES, MAX_SERVER_ERRORS, ConnectionLog
 from natsroute.errors import PendingLimitError
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_network import MemoryNetwork, info
@@ -79,6 +79,38 @@ class ConnectionLogTests(SynchronousTestCase):
         self.network.link.lose()
         self.assertEqual(len(self.log.lines("warn")), 2)
         self.assertIn("Authorization Violation", self.log.lines("warn")[1])
+
+    def test_causes_that_alternate(self) -> None:
+        """Each is logged once, until the server is connected."""
+        self.connection("one")
+        for _ in range(2):
+            for _ in range(20):
+                self.network.refusing = {"nats://a:4222"}
+                self.network.clock.advance(10)
+                self.network.refusing = set()
+                self.network.clock.advance(10)
+                self.network.link.receive(b"HTTP/1.1 400 Bad Request\r\n")
+                self.network.link.lose()
+            first, second = self.log.lines("warn")
+            self.assertIn("Connection was refused", first)
+            self.assertIn("HTTP", second)
+            self.network.clock.advance(10)
+            self.network.link.shake_hands()
+            self.network.clock.advance(60)
+            self.network.link.lose()
+            self.log.events.clear()
+
+    def test_many_causes(self) -> None:
+        """As many as a limit allows."""
+        self.connection("one")
+        for number in range(2 * MAX_CAUSES):
+            self.network.clock.advance(10)
+            self.network.link.receive(b"HTTP/1.1 %d\r\n" % number)
+            self.network.link.lose()
+        lines = self.log.lines("warn")
+        self.assertEqual(len(lines), MAX_CAUSES)
+        self.assertTrue(lines[-2].endswith("logs this cause only once"))
+        self.assertTrue(lines[-1].endswith("logs no further causes until it is connected"))
 
     def test_connected_and_lost(self) -> None:
         self.connection("consumer a:q")

@@ -193,6 +193,7 @@ class OriginTests(ContextTestCase):
         for fields, asking in [
             ({"url": "tls://a"}, "url"),
             ({"url": "nats://a,wss://b"}, "url"),
+            ({"url": "TLS://a"}, "url"),
             ({"url": "tls://a", "key": "k"}, "key"),
             ({"tls_first": True}, "tls_first"),
         ]:

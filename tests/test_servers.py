@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.auth import Credentials
 from natsroute.client.servers import Server, parse_url, without_credentials
+from natsroute.client.transport.tls import Tls, TlsSession
 from natsroute.errors import SettingError
 from tests.fuzz.properties import urls_are_read_as_they_are_shown
 
@@ -35,6 +36,17 @@ class UrlTests(SynchronousTestCase):
 
     def test_default_port(self) -> None:
         self.assertEqual(parse_url("nats://10.0.0.1"), Server("10.0.0.1", 4222))
+
+    def test_scheme_in_capitals(self) -> None:
+        for url in ("NATS://u:p@a:1", "Tls://a", "WSS://a"):
+            self.assertEqual(parse_url(url), parse_url(url.lower()))
+        self.assertEqual(without_credentials("NATS://u:p@a:1"), "NATS://***@a:1")
+
+    def test_underscore(self) -> None:
+        """As Docker Compose names services."""
+        server = parse_url("nats://foo_bar:4222")
+        self.assertEqual((server.host, str(server)), ("foo_bar", "nats://foo_bar:4222"))
+        self.assertIsInstance(Tls().session(server.name), TlsSession)
 
     def test_ipv6(self) -> None:
         server = parse_url("nats://[::1]:4222/")

@@ -15,7 +15,7 @@ DEFAULT_PORT = 4222
 _DEFAULT_PORTS = {"nats": DEFAULT_PORT, "tls": DEFAULT_PORT, "ws": 80, "wss": 443}
 
 _SETTING = "nats_url"
-_SCHEME = re.compile(r"[a-z]{2,5}")
+_SCHEME = re.compile(r"[A-Za-z]{2,5}")
 # urlsplit() allows brackets anywhere, and checks only the first pair.
 _ADDRESS = re.compile(r"(\[(?P<ipv6>[^\[\]]+)\]|[^\[\]:]*)(:[0-9]*)?")
 
@@ -76,15 +76,17 @@ def parse_url(url: str) -> Server:
     """
     Read a NATS URL: ``nats://[user[:password]@|token@]host[:port]``.
 
-    The scheme is ``nats``, ``tls`` for a server that must use TLS, or ``ws`` or ``wss`` for WebSocket.
+    The scheme is ``nats``, ``tls`` for a server that must use TLS, or ``ws`` or ``wss`` for WebSocket. It may be in
+    capitals.
 
     :raises SettingError: the URL is malformed. The error does not contain its credentials.
     """
-    scheme, separator, _ = url.partition("://")
+    written, separator, _ = url.partition("://")
+    scheme = written.lower()
     if not separator:
         raise _bad_url(url, "it has no scheme", "Write nats://HOST:PORT")
     if scheme not in _DEFAULT_PORTS:
-        shown = f"scheme {scheme!r}" if _SCHEME.fullmatch(scheme) else "scheme"
+        shown = f"scheme {written!r}" if _SCHEME.fullmatch(written) else "scheme"
         raise _bad_url(url, f"its {shown} is unknown", "Write nats://HOST:PORT")
     if re.search(r"[\t\r\n]", url):  # urlsplit() would remove them, even from a password
         raise _bad_url(url, "it contains a tab or a line break", "Write %09, %0D or %0A if it is part of a password")

@@ -16,6 +16,8 @@ from natsroute.text import printable
 
 #: Different errors of a server that are logged for one connection, each once, until it reconnects.
 MAX_SERVER_ERRORS = 10
+#: Different causes that are logged for one server that cannot be used, each once, until it is connected.
+MAX_CAUSES = 10
 #: Seconds between two lines about the same consumer whose routes are too slow.
 OVERFLOW_INTERVAL = 60.0
 _MAX_SERVERS = 1000
@@ -36,7 +38,7 @@ class ConnectionLog:
         self._clock = clock
         self._prefix = prefix
         self._last_overflow: dict[str, float] = {}  # by the connection's name, when it was logged
-        self._failures: dict[Server, str] = {}  # the cause that was logged last
+        self._causes: dict[Server, set[str]] = {}  # those that were logged since it was connected
         self._server_errors: dict[str, set[str]] = {}  # by the connection's name, those that were logged
 
     def watch(self, name: str, connection: Connection) -> None:
@@ -64,7 +66,7 @@ class ConnectionLog:
             return
         server, reason = str(change.server), printable(str(change.reason).rstrip("."))
         if change.event is ConnectionEvent.CONNECTED:
-            self._failures.pop(change.server, None)
+            self._causes.pop(change.server, None)
             self._server_errors.pop(name, None)
             version = connection.info.version if connection.info else ""
             self.log.info(
@@ -75,7 +77,7 @@ class ConnectionLog:
                 version=printable(version),
             )
         elif change.event is ConnectionEvent.REFUSED:
-            self._failures.pop(change.server, None)
+            self._causes.pop(change.server, None)
             self.log.warn(
                 "{prefix}{name}: {server} refuses the subscription. natsroute asks again and again, "
                 "and gets nothing so far",
@@ -98,16 +100,23 @@ class ConnectionLog:
                 server=server,
                 reason=reason,
             )
-        elif self._failures.get(change.server) != reason:
-            if len(self._failures) >= _MAX_SERVERS:  # a cluster may change its members for years
-                self._failures.clear()
-            self._failures[change.server] = reason
-            self.log.warn(
-                "{prefix}Cannot use {server}: {reason}. natsroute keeps trying, and logs this cause only once",
-                prefix=self._prefix(),
-                server=server,
-                reason=reason,
-            )
+        else:
+            self._cannot_use(change.server, reason)
+
+    def _cannot_use(self, server: Server, reason: str) -> None:
+        if len(self._causes) >= _MAX_SERVERS and server not in self._causes:
+            self._causes.clear()  # a cluster may change its members for years
+        causes = self._causes.setdefault(server, set())
+        if reason in causes or len(causes) == MAX_CAUSES:
+            return
+        causes.add(reason)
+        self.log.warn(
+            "{prefix}Cannot use {server}: {reason}. natsroute keeps trying, and logs {which}",
+            prefix=self._prefix(),
+            server=str(server),
+            reason=reason,
+            which="this cause only once" if len(causes) < MAX_CAUSES else "no further causes until it is connected",
+        )
 
     def _on_error(self, name: str, error: ServerError) -> None:
         # A server may send a million errors, each with another text, and may refuse a route a million subjects.

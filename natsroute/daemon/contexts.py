@@ -83,7 +83,7 @@ class NatsContext:
             add("tls_first", 1, "tls_first")
         asking = [field for field in ("ca", "cert", "key") if _FILES[field] in found]
         asking += ["tls_first"] if "tls_first" in found else []
-        asking += ["url"] if any(url.startswith(("tls://", "wss://")) for url in urls) else []
+        asking += ["url"] if any(url.lower().startswith(("tls://", "wss://")) for url in urls) else []
         if asking:  # also for servers that another source gives: the context's login was meant for TLS
             add("tls", 1, asking[0])
         return found
