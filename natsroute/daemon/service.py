@@ -28,6 +28,7 @@ from natsroute.daemon.shutdown import Shutdown
 from natsroute.daemon.signals import OtherSignals, StopSignals
 from natsroute.daemon.startup import Startup
 from natsroute.daemon.threads import Threads
+from natsroute.daemon.watchdog import Watchdog
 from natsroute.errors import PendingLimitError, ServerLeftError
 from natsroute.ledger import Ledger, RouteCounters
 from natsroute.log import Logger
@@ -93,6 +94,7 @@ class NatsrouteService(Service):
         )
         self.in_flight = CallsInFlight(reactor, slow_after=settings.slow_route_warning)
         self.consumers = Consumers(self.in_flight)
+        self._watchdog = Watchdog(reactor, self.in_flight.code, settings.blocked_reactor_warning)
 
         numbers = range(1, settings.num_publish_workers + 1)
         publish_connections = [self._connections.new(f"publish worker {number}") for number in numbers]
@@ -261,6 +263,7 @@ class NatsrouteService(Service):
         self.publisher.start()
         self._publish_threads.startService()
         self._route_threads.startService()
+        self._watchdog.startService()
         self._startup.log_plan(self.settings, self._routing, self._log_prefix())
         if self._hooks.has_on_start:
             for events in self._connection_events:
@@ -285,6 +288,7 @@ class NatsrouteService(Service):
 
     async def _stop(self) -> None:
         await self._shutdown.run()
+        self._watchdog.stopService()
         for line in account_lines(self.ledger()):
             self._log_line(line)
         if self._other_signals is not None and not self._stop_signals.process_ends:

@@ -192,6 +192,9 @@ class Settings:
         "Seconds that the on_stop hooks may take together. A second signal ends them, too.", 10.0, minimum=0.0
     )
     slow_route_warning: float = seconds("Seconds after which a route that is still running is logged.", 30.0)
+    blocked_reactor_warning: float = seconds(
+        "Seconds after which a route that keeps the reactor from everything else is logged. 0: never.", 1.0, minimum=0.0
+    )
 
     origins: Origins = attrs.field(factory=Origins, eq=False)
     servers: tuple[Server, ...] = attrs.field(init=False)

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from natsroute.log import Logger
 from natsroute.routes.event import Event
 from natsroute.routes.failure_log import FailureLog
+from natsroute.routes.running_route import RouteCode
 
 
 @attrs.define(eq=False)
@@ -50,6 +51,7 @@ class CallsInFlight:
 
     :ivar running: the calls that have not ended.
     :ivar failures: logs the calls that failed.
+    :ivar code: knows the functions of the routes that have been called.
     :ivar stopped: whether :meth:`stop` was called. No call should begin then.
     :ivar context: the context (contextvars) that this object was created in. Each coroutine runs in a copy of it, and
         so does what follows a call: otherwise that would run in the context of whatever ended the call.
@@ -60,6 +62,7 @@ class CallsInFlight:
     def __init__(self, clock: IReactorTime, *, slow_after: float = 30.0) -> None:
         self.running: set[Call] = set()
         self.failures = FailureLog(clock)
+        self.code = RouteCode()
         self.stopped = False
         self.context = copy_context()
         self._queues: list[Callable[[], Iterable[Event]]] = []

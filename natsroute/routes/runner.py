@@ -158,6 +158,7 @@ class Runner:
         if route.name not in self._active:
             context, counters = self._context, RouteCounters(route.name)
             calls = calls_of(route, context.call_in_thread, counters, context.in_flight)
+            context.in_flight.code.add(route)
             event_context = EventContext(
                 context.publish_of(route.name),
                 context.clock,
@@ -240,5 +241,6 @@ class ConnectionRunner:
             if route is None:
                 return None
             function = route.wrapped(self._context.call_in_thread)
+            self._context.in_flight.code.add(route)
             self._calls[name] = Calls(function, RouteCounters(name), self._context.in_flight)
         return self._calls[name]
