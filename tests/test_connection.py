@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
+from weakref import ref
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -32,8 +34,10 @@ class LifeTests(ConnectionTestCase):
         self.assertIs(connection.state, State.CLOSED)
         self.connected(connection)
         self.assertIs(connection.state, State.CONNECTED)
+        self.assertTrue(connection.running)
         self.assertEqual(connection.max_payload, 1024)
         stopped = connection.stopService()
+        self.assertFalse(connection.running)
         self.assertNoResult(stopped)
         self.network.link.lose()
         self.successResultOf(stopped)
@@ -108,6 +112,35 @@ class LifeTests(ConnectionTestCase):
         self.assertEqual(waits, [0.0, 10.0, 20.0, 40.0])
         self.assertIsInstance(self.changes[-1].reason, AuthorizationError)
         self.assertEqual({change.event for change in self.changes}, {ConnectionEvent.CONNECT_FAILED})
+
+    def test_an_accepted_login_resets_the_delay(self) -> None:
+        """After the next refusal it is the first one again."""
+        connection = self.connection()
+        connection.startService()
+        for _ in range(2):
+            self.clock.advance(0)
+            self.network.link.receive(info() + b"-ERR 'Authorization Violation'\r\n")
+            self.network.link.lose()
+            refused = len(self.network.links)
+            self.clock.advance(9.9)
+            self.assertEqual(len(self.network.links), refused)
+            self.clock.advance(0.1)
+            self.assertEqual(len(self.network.links), refused + 1)
+            self.accept()
+            self.clock.advance(60)
+            self.network.link.lose()
+
+    def test_nothing_is_kept_of_a_lost_server(self) -> None:
+        """Its protocol is freed when there is another one."""
+        connection = self.connection()
+        self.connected(connection)
+        protocol = ref(self.network.link.protocol)
+        self.clock.advance(60)
+        self.network.link.lose()
+        self.accept()
+        del self.network.links[0]
+        gc.collect()
+        self.assertIsNone(protocol())
 
     def test_never_gives_up(self) -> None:
         connection = self.connection()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from natsroute.client.connection import Connection
 from natsroute.client.server_pool import ServerPool
+from natsroute.client.servers import Server
 from natsroute.client.state import ConnectionEvent, State
 from natsroute.errors import ServerLeftError
 from tests.support.connection_case import A, B, ConnectionTestCase
@@ -100,6 +101,8 @@ class ClusterTests(ConnectionTestCase):
         """It is logged, the connection is closed, and another attempt follows."""
         connection = self.connection()
         self.patch(ServerPool, "announced", lambda pool, addresses, by: 1 // 0)
+        failed: list[Server] = []
+        self.patch(ServerPool, "failed", lambda pool, server, now: failed.append(server))
         connection.startService()
         self.clock.advance(0)
         self.network.link.shake_hands()
@@ -107,7 +110,20 @@ class ClusterTests(ConnectionTestCase):
         self.network.link.lose()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertIs(connection.state, State.WAITING)
+        self.assertEqual(failed, [A])
         self.patch(ServerPool, "announced", lambda pool, addresses, by: None)
         self.clock.advance(2.0)
         self.network.link.shake_hands()
         self.assertIs(connection.state, State.CONNECTED)
+
+    def test_a_fault_before_it_is_connected(self) -> None:
+        """It counts as a failed attempt."""
+        connection = self.connection()
+        self.patch(ServerPool, "succeeded", lambda pool, server: 1 // 0)
+        connection.startService()
+        self.clock.advance(0)
+        self.network.link.shake_hands()
+        self.network.link.lose()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.events(), [(ConnectionEvent.CONNECT_FAILED, "nats://a:4222")])
+        self.assertIs(connection.state, State.WAITING)

@@ -176,6 +176,17 @@ class StopTests(ConnectionTestCase):
         self.successResultOf(stopped)
         self.assertEqual(self.events(), [(ConnectionEvent.CLOSED, "None")])
 
+    def test_stopped_after_a_failed_attempt(self) -> None:
+        """It waits for the next attempt, and nothing keeps it."""
+        connection = self.connection()
+        connection.startService()
+        self.clock.advance(0)
+        self.network.link.receive(b"HTTP/1.1 400 Bad Request\r\n")
+        self.network.link.lose()
+        self.assertIs(connection.state, State.WAITING)
+        self.successResultOf(connection.stopService())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_stopped_by_an_observer(self) -> None:
         """At each change with a server."""
         for event in (ConnectionEvent.CONNECTED, ConnectionEvent.CONNECT_FAILED, ConnectionEvent.DISCONNECTED):

@@ -50,6 +50,16 @@ class SubscribeTests(ConnectionTestCase):
         self.network.link.receive(b"PONG\r\n")
         self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1\r\nSUB b 2\r\n")
 
+    def test_refused(self) -> None:
+        """Until the server is lost."""
+        connection = self.connection()
+        subscription = connection.subscribe("a", lambda msg: None)
+        self.connected(connection)
+        self.network.link.receive(b"-ERR 'Permissions Violation for Subscription to \"a\"'\r\n")
+        self.assertIsInstance(subscription.refused, PermissionsError)
+        self.network.link.lose()
+        self.assertIsNone(subscription.refused)
+
     def test_malformed(self) -> None:
         connection = self.connection()
         self.assertRaises(SubjectError, connection.subscribe, "a b", lambda msg: None)
@@ -150,6 +160,15 @@ class RegistryTests(SynchronousTestCase):
         second.transport.sent()
         self.add("b")
         self.assertEqual(second.transport.sent(), b"SUB b 2\r\n")
+
+    def test_protocol_ended(self) -> None:
+        """No more commands go to it."""
+        subscription = self.add()
+        link = self.connect()
+        self.subscriptions.protocol_ended(link.protocol)
+        self.add("b")
+        subscription.unsubscribe()
+        self.assertEqual(link.transport.sent(), b"")
 
     def test_unsubscribed_twice(self) -> None:
         subscription = self.add()
