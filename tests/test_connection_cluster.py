@@ -42,6 +42,13 @@ class ClusterTests(ConnectionTestCase):
             [(ConnectionEvent.DISCONNECTED, "nats://a:4222"), (ConnectionEvent.CONNECTED, "nats://b:4222")],
         )
 
+    def test_announced_twice(self) -> None:
+        """The server is left once."""
+        self.in_lame_duck_mode()
+        self.network.link.receive(info(ldm=True))
+        self.assertEqual(self.events(), [(ConnectionEvent.LAME_DUCK, "nats://a:4222")])
+        self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1\r\nPING\r\n")
+
     def test_stopped_while_leaving(self) -> None:
         connection = self.in_lame_duck_mode()
         stopped = connection.stopService()
