@@ -129,6 +129,8 @@ class SerialiseTests(SynchronousTestCase):
         rest = messages.take_unserialised()
         self.assertEqual((list(messages), list(rest)), (whole[:2], whole[2:]))
         self.assertEqual((messages.unserialised, rest.unserialised), (functions[:1], functions[1:]))
+        self.assertEqual((len(messages.commands), len(messages.confirmations)), (2, 2))
+        self.assertEqual((len(rest.commands), len(rest.confirmations)), (3, 3))
         self.assertEqual((rest.since, rest.all_resendable), (7.0, True))
         rest.add(unresendable(), encode_pub("a", b"9"))
         self.assertFalse(rest.take_unserialised().all_resendable)

@@ -92,6 +92,23 @@ class RejectTests(PublisherTestCase):
         self.assertEqual(self.publisher.account().failed, 1)
 
 
+class IdsOfAllMessagesTests(PublisherTestCase):
+    """A publisher that gives each message an id."""
+
+    def test_ids(self) -> None:
+        """A message that has an id keeps it, and so do the headers of others."""
+        publisher = self.new_publisher(message_ids=iter(["x1", "x2", "x3", "x4"]))
+        publisher.start()
+        publisher.workers[0].connected()
+        publisher.publish("a", b"")
+        publisher.publish("a", b"", headers={"N": "v"})
+        publisher.publish("a", b"", msg_id="own")
+        publisher.publish("a", b"", headers={"Nats-Msg-Id": "mine"})
+        lines = [line for line in self.turn().split(b"\r\n") if b":" in line]
+        ids = [b"Nats-Msg-Id: x1", b"Nats-Msg-Id: x2", b"N: v", b"Nats-Msg-Id: own", b"Nats-Msg-Id: mine"]
+        self.assertEqual(lines, ids)
+
+
 class TargetTests(PublisherTestCase):
     """The subjects that an outlet remembers."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import tracemalloc
 from threading import Thread
 from typing import Any
 
@@ -21,6 +22,7 @@ from natsroute.errors import (
     SettingError,
     SubjectError,
 )
+from natsroute.publishing.confirmation import Confirmation
 from natsroute.publishing.options import PublishLimits
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_publisher import PublisherTestCase
@@ -250,6 +252,20 @@ class PoolTests(PublisherTestCase):
         self.connect()
         self.assertEqual(self.turn(), b"PUB a 1\r\n1\r\nPUB a 1\r\n2\r\n")
         self.assertEqual(calls, [1])
+
+    def test_order_of_several_batches(self) -> None:
+        """The oldest goes first, with functions and without."""
+        self.disconnect()
+        for payload in (lambda: b"1", b"2", lambda: b"3", b"4"):
+            self.publisher.publish("a", payload)
+            self.turn()
+            self.clock.advance(self.limits.max_age / 10)  # too late for the same batch
+        self.connect()
+        sent = b""
+        while self.pool.work:
+            self.pool.run_next()
+            sent += self.turn()
+        self.assertEqual(sent, b"".join(b"PUB a 1\r\n%d\r\n" % number for number in (1, 2, 3, 4)))
 
     def test_order_behind_a_lost_connection(self) -> None:
         """What the pool returns without a connection goes back to the front of the queue."""
@@ -589,6 +605,8 @@ class ThreadTests(PublisherTestCase):
     def test_from_a_thread(self) -> None:
         """The reactor thread does all the work."""
         waits = self.publish_from_thread(("a", b"1"))
+        assert isinstance(waits[0], Confirmation)
+        self.assertTrue(waits[0].has_callbacks, "the thread may add one at any moment")
         self.assertEqual((self.turn(), self.publisher.account().published), (b"", 0))
         self.run_calls()
         self.assertEqual(self.turn(), b"PUB a 1\r\n1\r\n")
@@ -634,6 +652,22 @@ class ThreadTests(PublisherTestCase):
         self.run_calls()
         self.failureResultOf(large, PublishBufferFullError)
 
+    def test_memory(self) -> None:
+        """What does not fit is not kept until the reactor comes."""
+        tracemalloc.start()
+        try:
+            self.publish_from_thread(("a", bytearray(9_000)))
+            thread = Thread(target=lambda: [self.publisher.publish("a", bytearray(9_000)) for _ in range(200)])
+            thread.start()
+            thread.join()
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        self.assertLess(held, 1_000_000)
+        self.run_calls()
+        self.assertEqual(self.counts(), (201, 0, 0, 201))
+        gc.collect()
+
     def test_the_policy_of_a_message(self) -> None:
         waits: list[Deferred[None]] = []
         self.disconnect()
@@ -664,6 +698,7 @@ class ThreadTests(PublisherTestCase):
         [wait] = self.publish_from_thread(("a", b"1"))
         wait.cancel()
         self.failureResultOf(wait, CancelledError)
+        self.clock.advance(1)
         self.run_calls()
         self.assertEqual((self.turn(), self.counts()), (b"", (1, 0, 0, 1)))
 
@@ -726,6 +761,20 @@ class CancelTests(PublisherTestCase):
         self.assertEqual((self.counts(), self.worker._buffer.messages), ((3, 0, 0, 3), 0))
         self.connect()
         self.assertEqual(self.link.sent(), b"")
+
+    def test_one_after_the_other(self) -> None:
+        """Each is released soon, with one timer for all of a turn."""
+        self.disconnect()
+        waits = [self.publisher.publish("a", b"") for _ in range(6)]
+        self.turn()
+        timers = len(self.clock.getDelayedCalls())
+        for left, (first, second) in zip((4, 2, 0), zip(waits[::2], waits[1::2])):
+            for wait in (first, second):
+                wait.cancel()
+                self.failureResultOf(wait, CancelledError)
+            self.assertEqual(len(self.clock.getDelayedCalls()), timers + 1)
+            self.clock.advance(0)
+            self.assertEqual(self.worker._buffer.messages, left)
 
     def test_in_the_pool(self) -> None:
         waits = [self.publisher.publish("a", lambda: b"1"), self.publisher.publish("a", lambda: b"2")]

@@ -24,6 +24,22 @@ class AgeTests(PublisherTestCase):
             self.assertEqual(self.link.sent(), sent)
 
 
+class NoAgeTests(PublisherTestCase):
+    """publish_max_age = 0"""
+
+    limits = PublishLimits(resend_window=0.25, max_age=0.0)
+
+    def test_a_long_outage(self) -> None:
+        """Nothing is too old."""
+        self.publisher.publish("a", b"x")
+        self.turn()
+        self.pong()
+        self.disconnect()
+        self.clock.advance(1e6)
+        self.connect()
+        self.assertEqual(self.link.sent(), b"PUB a 1\r\nx\r\n")
+
+
 class ResendWindowTests(PublisherTestCase):
     """A server that is killed may have confirmed messages that it had not yet passed on."""
 
@@ -116,6 +132,42 @@ class ResendWindowTests(PublisherTestCase):
         self.disconnect()
         self.connect()
         self.assertEqual(self.link.sent(), b"")
+
+    def test_bytes(self) -> None:
+        """Messages that were confirmed do not count for the buffer, and the window counts each once."""
+        self.confirm("a", "b")
+        size = len(b"PUB a 1\r\nx\r\n")
+        self.assertEqual(self.worker._resend_window._bytes, 2 * size)
+        self.disconnect()
+        self.assertEqual(self.worker._resend_window._bytes, 0)
+        self.connect()
+        self.pong()
+        self.assertEqual((self.worker._resend_window._bytes, self.worker._buffer.bytes), (2 * size, 0))
+        self.clock.advance(0.25)
+        self.clock.advance(0)
+        self.assertEqual(self.worker._resend_window._bytes, 0)
+
+    def test_timers(self) -> None:
+        """One at a time: for the oldest, then for the next, and none after a stop."""
+        self.confirm("a")
+        self.clock.advance(0.1)
+        self.confirm("b")
+        times = [call.getTime() for call in self.clock.getDelayedCalls() if call.getTime() < 60]
+        self.assertEqual(times, [0.25])
+        self.clock.advance(0.15)
+        self.clock.advance(0)
+        [time] = [call.getTime() for call in self.clock.getDelayedCalls() if call.getTime() < 60]
+        self.assertAlmostEqual(time, 0.35)
+        self.successResultOf(self.publisher.stop(1.0))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_an_unknown_end(self) -> None:
+        """Of a connection that the server may have ended: what was just confirmed is sent again."""
+        self.confirm("a")
+        self.link.info = None
+        self.worker.disconnected()
+        self.connect()
+        self.assertEqual(self.link.sent(), b"PUB a 1\r\nx\r\n")
 
     def test_stopped(self) -> None:
         """Nothing from before a stop is sent after it, whether the connection ended before or after the stop."""

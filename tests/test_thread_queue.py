@@ -64,6 +64,14 @@ class ThreadQueueTests(SynchronousTestCase):
         self.assertEqual(self.made, [0, 2])
         self.queue.put(10, self.made.append, 4)
 
+    def test_failures_count_for_nothing(self) -> None:
+        for _ in range(3):
+            self.queue.put_failure(self.made.append, 0)
+        self.queue.put(10, self.made.append, 1)
+        self.assertEqual((self.queue._messages, self.queue._bytes), (1, 10))
+        self.queue.run_all()
+        self.assertEqual((self.made, self.queue._messages, self.queue._bytes), ([0, 0, 0, 1], 0, 0))
+
     def test_many_threads(self) -> None:
         """Nothing is lost or counted twice."""
         queue = ThreadQueue(PublishLimits(messages=100_000, bytes=10**9), self.asked.append)

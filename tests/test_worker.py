@@ -149,6 +149,26 @@ class LimitsTests(PublisherTestCase):
         self.successResultOf(small)
         self.assertEqual(self.counts(), (2, 1, 1, 1))
 
+    def test_lost_for_another_reason(self) -> None:
+        """The next server may take the message."""
+        large = self.publisher.publish("a", b"x" * 101)
+        self.turn()
+        self.announce(100)
+        self.disconnect()
+        self.assertNoResult(large)
+        self.connect()
+        self.pong()
+        self.successResultOf(large)
+
+    def test_nothing_left_to_write(self) -> None:
+        """No PING is written for it."""
+        self.disconnect()
+        large = self.publisher.publish("a", b"x" * 101)
+        self.turn()
+        self.connect(max_payload=100)
+        self.failureResultOf(large, PayloadTooLargeError)
+        self.assertEqual((self.link.written, self.link.pings), ([], []))
+
     def test_without_a_connection(self) -> None:
         """The limits of the last server stay."""
         self.announce(100)
@@ -296,6 +316,25 @@ class AgeTests(PublisherTestCase):
         self.connect()
         self.assertEqual((self.link.sent(), self.counts()), (b"", (1, 0, 0, 1)))
 
+    def test_a_callable_that_is_younger(self) -> None:
+        """It does not expire with what is older."""
+        old = self.publisher.publish("a", b"1")
+        self.turn()
+        self.clock.advance(30)
+        young = self.publisher.publish("a", lambda: b"2")
+        self.turn()
+        self.clock.advance(30)
+        self.failureResultOf(old, PublishExpiredError)
+        self.assertNoResult(young)
+        self.pool.run_next()
+        self.assertEqual(self.link.written[-1], b"PUB a 1\r\n2\r\n")
+
+    def test_timers(self) -> None:
+        """One for the turn, and one for the age, however many messages there are."""
+        for _ in range(3):
+            self.publisher.publish("a", b"")
+        self.assertEqual([call.getTime() for call in self.clock.getDelayedCalls()], [0.0, 60.0])
+
     def test_a_callable_that_never_returns(self) -> None:
         """It expires, and later messages are sent."""
         stuck = self.publisher.publish("a", lambda: b"1")
@@ -326,6 +365,16 @@ class AgeTests(PublisherTestCase):
             self.pong()
         for wait in waits[1:]:
             self.successResultOf(wait)
+
+    def test_messages_of_nearly_the_same_age(self) -> None:
+        """They are written together if their ages differ by at most a twentieth of the maximum."""
+        self.disconnect()
+        for wait in (3.0, 0.1, 3.0, 0.0):
+            self.publisher.publish("a", b"")
+            self.turn()
+            self.clock.advance(wait)
+        self.connect()
+        self.assertEqual([batch.count(b"PUB") for batch in self.link.written], [2, 2])
 
     def test_a_busy_reactor(self) -> None:
         """After a block that is longer than the age, gathered messages are too old, and no delay is negative."""
@@ -427,6 +476,18 @@ class FlushTests(PublisherTestCase):
         self.successResultOf(flushed)
         self.pong()
         self.assertEqual(self.clock.getDelayedCalls()[1:], [])
+
+    def test_several_flushes(self) -> None:
+        """Each waits for what was published before it."""
+        flushes = []
+        for _ in range(3):
+            self.publisher.publish("a", b"")
+            flushes.append(self.publisher.flush())
+            self.assertLessEqual(len(self.clock.getDelayedCalls()), 1, "only that of the age")
+            self.clock.advance(1)
+        for number in range(3):
+            self.pong()
+            self.assertEqual([bool(flushed.called) for flushed in flushes], [at <= number for at in range(3)])
 
     def test_a_later_message_that_fails_sooner(self) -> None:
         """The earlier one is still waited for."""

@@ -152,6 +152,14 @@ class ConfirmTests(WrittenTestCase):
         self.assertIsNone(self.written.confirm(abandoned, self.record_failure))
         self.assertIs(self.confirm_oldest(), batch)
 
+    def test_an_error_before_all_were_abandoned(self) -> None:
+        """It is forgotten with them."""
+        self.write(*commands(1))
+        self.written.refused(refusal("s1"))
+        self.written.clear()
+        batch = self.write(*commands(1))
+        self.assertIs(self.confirm_oldest(), batch)
+
     def test_an_error_of_an_expired_batch(self) -> None:
         expired, batch = self.write(*commands(1)), self.write(*commands(1))
         expired.clear()
@@ -200,6 +208,11 @@ class AttributeTests(FilterTestCase):
         self.assertIsNone(self.attribute(batch, refusal("a"), refusal("a"), refusal("a")))
         self.assertIsNone(self.attribute(batch, refusal("b"), refusal("x")))
         self.assertIsNone(self.attribute(batch, refusal("b"), ServerError("?")))
+
+    def test_a_message_has_one_error(self) -> None:
+        """Its subject is refused first, so an error about its reply subject is for another message."""
+        batch = messages_of(encode_pub("a", b"", "r"), encode_pub("b", b"", "r")).to_batch()
+        self.assertEqual(self.attribute(batch, refusal("a"), refusal("r", "Publish with Reply of")), [0, 1])
 
     def test_the_error_of_each(self) -> None:
         batch = messages_of(encode_pub("a", b""), encode_pub("b", b"")).to_batch()

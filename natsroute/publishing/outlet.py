@@ -245,7 +245,6 @@ class Outlet:
         """Encode the message in this thread, and let the reactor thread do the rest."""
         confirmation.has_callbacks = True  # this thread may add one at any moment
         try:
-            pub_template(subject)
             worker = self._worker_for(subject)
             command, size = self._command(worker, subject, payload, reply, headers, msg_id)
             if policy is None:

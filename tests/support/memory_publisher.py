@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -75,7 +75,7 @@ class PublisherTestCase(SynchronousTestCase):
         for index in range(self.workers):
             self.connect(index)
 
-    def new_publisher(self) -> Publisher:
+    def new_publisher(self, *, message_ids: Iterator[str] | None = None) -> Publisher:
         """A publisher that is not started."""
         return Publisher(
             self.links,
@@ -85,6 +85,7 @@ class PublisherTestCase(SynchronousTestCase):
             limits=self.limits,
             on_high_water=lambda: self.marks.append("high"),
             on_low_water=lambda: self.marks.append("low"),
+            message_ids=message_ids,
         )
 
     def refuse(self, text: str) -> ServerError:
