@@ -578,6 +578,18 @@ class HighAndLowWaterTests(PublisherTestCase):
         self.assertEqual(self.marks, ["high", "low"])
 
 
+class HighWaterOfBytesTests(PublisherTestCase):
+    """Producers are asked to pause when more than half of the bytes are held."""
+
+    limits = PublishLimits(bytes=40)
+
+    def test_half(self) -> None:
+        self.publisher.publish("a", b"12345678")  # 20 bytes on the wire
+        self.assertEqual(self.marks, [])
+        self.publisher.publish("a", b"")
+        self.assertEqual(self.marks, ["high"])
+
+
 class ThreadTests(PublisherTestCase):
     """publish() from any thread."""
 
@@ -676,6 +688,14 @@ class ThreadTests(PublisherTestCase):
         thread.join()
         self.run_calls()
         self.failureResultOf(waits[0], ConnectionLostError)
+
+    def test_an_unknown_policy(self) -> None:
+        waits: list[Deferred[None]] = []
+        thread = Thread(target=lambda: waits.append(self.publisher.publish("a", b"", policy="hope")))
+        thread.start()
+        thread.join()
+        self.run_calls()
+        self.failureResultOf(waits[0], SettingError)
 
     def test_flush_and_stop_take_them(self) -> None:
         """They were published before."""
@@ -835,6 +855,16 @@ class RouteTests(PublisherTestCase):
             self.failureResultOf(one("a", b""), PublisherStoppedError)
         self.publisher.start()
         self.assertNoResult(publish("a", b""))
+        self.assertNoResult(self.publisher.publish_for("nats:new")("a", b""))
+
+    def test_failures_that_were_not_logged(self) -> None:
+        """Their number is logged at the stop."""
+        log = LogRecorder(self)
+        for _ in range(3):
+            self.publisher.publish("a b", b"")
+        gc.collect()
+        self.successResultOf(self.publisher.stop(1.0))
+        self.assertEqual(log.lines("error")[1:], ["Not published: 2 more messages, SubjectError"])
 
 
 class HeaderSupportTests(PublisherTestCase):
