@@ -870,6 +870,12 @@ class RouteTests(PublisherTestCase):
 class HeaderSupportTests(PublisherTestCase):
     """A server without headers closes the connection when it gets some."""
 
+    def test_before_the_first_connection(self) -> None:
+        """Nobody knows yet, so the message waits."""
+        publisher = self.new_publisher()
+        publisher.start()
+        self.assertNoResult(publisher.publish("a", b"", headers={"N": "v"}))
+
     def test_refused(self) -> None:
         """At once, or when the server says so."""
         waiting = self.publisher.publish("a", b"1", headers={"N": "v"})

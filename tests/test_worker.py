@@ -101,6 +101,18 @@ class FailAndResendWindowTests(PublisherTestCase):
         self.assertEqual(self.counts(), (2, 2, 1, 0))
 
 
+class AbandonedTests(PublisherTestCase):
+    """A Deferred that nobody has is not kept until the server has its message."""
+
+    def test_dropped_with_the_turn(self) -> None:
+        kept = self.publisher.publish("a", b"")
+        self.publisher.publish("a", b"")
+        self.turn()
+        [batch] = self.worker._written
+        self.assertEqual([confirmation is kept for confirmation in batch.confirmations], [True, False])
+        self.assertIsNone(batch.confirmations[1])
+
+
 class LimitsTests(PublisherTestCase):
     """What a server announces while it is connected, and what it closes the connection for."""
 

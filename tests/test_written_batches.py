@@ -326,6 +326,13 @@ class SuspectTests(WrittenTestCase):
         self.assertEqual(self.run_until_quiet(commands(1)[0], CUT), 2 * MAX_LOSSES)
         self.assert_failed(batch, _0=PublishError)
 
+    def test_one_of_several_without_a_reason(self) -> None:
+        """A single message has three chances alone, however often its batch was divided."""
+        self.confirmed = []
+        batch = self.write(*commands(*range(8)))
+        self.assertEqual(self.run_until_quiet(commands(5)[0], CUT), 2 * MAX_LOSSES + 2)
+        self.assert_failed(batch, _5=PublishError)
+
     def test_the_error_names_the_reason(self) -> None:
         errors: list[Exception] = []
         batch = self.write(*commands(1))
