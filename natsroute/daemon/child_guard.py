@@ -5,6 +5,8 @@ The parent starts ``python child_guard.py COMMAND ...`` and keeps the other end 
 the command when that end closes: because the parent closed it, or because the parent was killed. Whatever the command
 left running in its process group is killed too.
 
+A guard that is killed cannot do this. On Linux the kernel then kills the command, though not what the command started.
+
 The guard runs as a file, in an interpreter of its own. It imports nothing but the standard library, so it starts fast.
 """
 
@@ -15,9 +17,13 @@ import selectors
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
 #: Seconds between SIGTERM and SIGKILL.
 TERMINATE_TIMEOUT = 5.0
+
+#: prctl(2): the signal that a process gets when its parent ends.
+_PR_SET_PDEATHSIG = 1
 
 
 def guarded(command: list[str]) -> list[str]:
@@ -48,7 +54,9 @@ def main(command: list[str]) -> int:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     # The command gets another session, so that its process group holds nothing but the command and its children.
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_dies_with(os.getpid())
+    )
     selector = selectors.DefaultSelector()
     selector.register(0, selectors.EVENT_READ)
     selector.register(woken, selectors.EVENT_READ)
@@ -65,6 +73,28 @@ def main(command: list[str]) -> int:
                 process.wait()
     _kill_group(process.pid)
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def _dies_with(guard: int) -> Callable[[], None] | None:
+    """
+    Prepare a child of the guard to be killed when the guard ends.
+
+    :return: what the child calls before it becomes the command; None if this is not Linux.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        import ctypes
+    except ImportError:  # Python was built without it
+        return None
+    prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec, a child does as little as possible
+
+    def prepare() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != guard:  # the guard has ended before that call
+            os._exit(1)
+
+    return prepare
 
 
 def _kill_group(leader: int) -> None:

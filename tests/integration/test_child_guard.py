@@ -81,6 +81,17 @@ class ChildGuardTests(TestCase):
         self.assertEqual(await program.ended(), 128 + signal.SIGTERM)
         self.assertFalse(alive(pid))
 
+    async def test_killed(self) -> None:
+        """On Linux, the command ends with a guard that is killed. It is no orphan that nobody can end."""
+        program = self.guard(f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {WAIT}")
+        pid = await self.printed_pid(program)
+        program.transport.signalProcess("KILL")
+        await until(lambda: not alive(pid), self.reactor)
+        await program.ended()
+
+    if not sys.platform.startswith("linux"):
+        test_killed.skip = "only Linux tells a process that its parent has ended"  # type: ignore[attr-defined]
+
     async def test_children(self) -> None:
         """What the command leaves running ends with it."""
         program = self.guard(LEAVE_A_CHILD)
