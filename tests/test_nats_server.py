@@ -139,13 +139,14 @@ class ServerProcessTests(SynchronousTestCase):
         self.successResultOf(process.ready)
 
     def test_it_does_not_start(self) -> None:
-        """The error has the last error of the log, or else how the process ended."""
-        for said, problem in ((IN_USE + "\n", IN_USE), ("", "exit code 3")):
+        """The error has the text of the last error of the log, or else how the process ended."""
+        for said, problem in ((IN_USE + "\n", IN_USE.partition("[FTL] ")[2]), ("", "exit code 3")):
             process = self.start()
             self.memory.write_error(said.encode())
             self.memory.end(3)
             error = self.failureResultOf(process.ready, ConnectionLostError).value
             self.assertIn(problem, str(error))
+            self.assertNotIn("[FTL]", str(error))
             self.assertFalse(process.running)
 
     def test_stop(self) -> None:

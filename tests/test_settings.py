@@ -161,8 +161,21 @@ class SettingsTests(SynchronousTestCase):
     def test_settings_that_exclude_each_other(self) -> None:
         both = self.assertRaises(SettingError, Settings, embedded_server=True, nats_url="nats://a")
         self.assertIn("Leave one of them out", str(both))
+        for other in ({"user": "u"}, {"nkey_file": "f"}, {"creds_file": "f"}):
+            both = self.assertRaises(SettingError, Settings, embedded_server=True, **other)
+            self.assertIn("the embedded server takes nothing but a token", str(both))
+        Settings(embedded_server=True, token="t")
         both = self.assertRaises(SettingError, Settings, event_callback="a.b", event_routes="c.py")
         self.assertIn("Leave one of them out", str(both))
+
+    def test_embedded_server(self) -> None:
+        """Its settings need it, and a port has a limit."""
+        for name, value in [("embedded_server_port", 4222), ("embedded_server_store_dir", "streams")]:
+            error = self.assertRaises(SettingError, Settings, **{name: value})
+            self.assertIn("Set embedded_server too", str(error))
+            Settings(embedded_server=True, **{name: value})
+        error = self.assertRaises(SettingError, Settings, embedded_server=True, embedded_server_port=65_536)
+        self.assertIn("A port is a number up to 65535", str(error))
 
     def test_no_password_in_repr(self) -> None:
         settings = Settings(nats_url="nats://user:hunter2@host", subject_queue_group="a:q")
@@ -216,6 +229,8 @@ class EnvironmentTests(SynchronousTestCase):
             "publish_policy",
             "nats_context",
             "embedded_server",
+            "embedded_server_port",
+            "embedded_server_store_dir",
             "user",
             "password",
             "token",

@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, Settings
+from natsroute.client.servers import Server
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.startup import Startup
 from natsroute.errors import ConnectionLostError
@@ -37,9 +38,9 @@ class MemoryServer:
     """An embedded server that starts when the test says so."""
 
     def __init__(self) -> None:
-        self.starting: list[Deferred[str]] = []
+        self.starting: list[Deferred[Server]] = []
 
-    def start(self) -> Deferred[str]:
+    def start(self) -> Deferred[Server]:
         self.starting.append(Deferred())
         return self.starting[-1]
 
@@ -72,7 +73,7 @@ class StartupTests(SynchronousTestCase):
         """The connections start when it listens, and use it."""
         self.startup(self.server).begin()
         self.assertEqual(self.steps, [])
-        self.server.starting[0].callback("nats://127.0.0.1:4333")
+        self.server.starting[0].callback(Server("127.0.0.1", 4333))
         self.assertEqual(self.steps, ["use nats://127.0.0.1:4333", "start", "on_connecting"])
 
     def test_an_embedded_server_that_fails(self) -> None:
@@ -87,12 +88,12 @@ class StartupTests(SynchronousTestCase):
 
     def test_cancelled(self) -> None:
         """The service is stopped before the embedded server listens, or fails because of that."""
-        for outcome in ("nats://127.0.0.1:4333", ConnectionLostError("ended")):
+        for outcome in (Server("127.0.0.1", 4333), ConnectionLostError("ended")):
             startup = self.startup(self.server)
             startup.begin()
             startup.cancel()
             starting = self.server.starting.pop()
-            if isinstance(outcome, str):
+            if isinstance(outcome, Server):
                 starting.callback(outcome)
             else:
                 starting.errback(outcome)

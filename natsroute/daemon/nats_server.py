@@ -198,5 +198,5 @@ class ServerProcess(ProcessProtocol):
         for ended in waiting:
             ended.callback(None)
         if not self.ready.called:
-            problem = self.log.last_error or self.exit_reason
-            self.ready.errback(ConnectionLostError(f"nats-server did not start: {problem}"))
+            problem = _LINE.sub(r"\g<text>", self.log.last_error) or self.exit_reason
+            self.ready.errback(ConnectionLostError(f"nats-server: {problem}"))

@@ -86,7 +86,7 @@ class NatsrouteService(Service):
         self._connection_log = ConnectionLog(reactor, self._log_prefix)
         with settings.origins.in_errors():
             self._connections = Connections(reactor, settings, credentials, self._connection_log)
-            self._embedded = EmbeddedServer(reactor) if settings.embedded_server else None
+            self._embedded = self._embedded_server() if settings.embedded_server else None
             self._routing = Routing(settings, event_routes)
         self._publish_threads = Threads(reactor, "natsroute publish", settings.num_publish_workers)
         self._route_threads = Threads(
@@ -149,6 +149,16 @@ class NatsrouteService(Service):
         self._lifecycle = Lifecycle(self._begin, self._end)
         self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
         self._other_signals = OtherSignals(reactor, self.log_report) if owns_process else None
+
+    def _embedded_server(self) -> EmbeddedServer:
+        settings = self.settings
+        return EmbeddedServer(
+            self._reactor,
+            port=settings.embedded_server_port,
+            token=settings.token,
+            store_dir=settings.embedded_server_store_dir,
+            on_failed=self._on_failed,
+        )
 
     def _consumer(self, entry: QueueEntry) -> Consumer:
         purpose = f"consumer {entry}"

@@ -126,7 +126,17 @@ class Settings:
     )
     tls_first: bool = switch("1: start TLS before the server sends anything (the server's handshake_first).")
     num_publish_workers: int = count("Workers that publish. Each has its own connection.", 2)
-    embedded_server: bool = flag("Start a nats-server on a free port of this machine, and stop it at the end.")
+    embedded_server: bool = flag(
+        "Start a nats-server on this machine, for this service only, and stop it at the end. It listens on 127.0.0.1, "
+        "and requires the token of this service: a random one, unless 'token' is set."
+    )
+    embedded_server_port: int = count("The port of the embedded server. 0: a free one.", 0, minimum=0)
+    embedded_server_store_dir: str = attrs.field(
+        default="",
+        converter=file_path,
+        validator=is_text,
+        metadata=described("A folder for the streams of the embedded server, which has JetStream then."),
+    )
     client_name: str = text(
         "The name of our connections in the server's monitoring, and of the service. Log lines begin with it if it is "
         "set.",
@@ -213,7 +223,7 @@ class Settings:
             )
         self._check_login()
         self._check_tls()
-        self._check_exclusive("embedded_server", "nats_url", "the embedded server has its own URL")
+        self._check_embedded_server()
         self._check_exclusive("event_callback", "event_routes", "it is called instead of event routes")
 
     def _check_exclusive(self, name: str, other: str, problem: str) -> None:
@@ -228,6 +238,19 @@ class Settings:
             raise SettingError(" and ".join(given), "...", "they are different ways to log in", "Leave all but one out")
         if self.password and not self.user:
             raise SettingError("password", "...", "there is no user", "Set user too, or put both into nats_url")
+
+    def _check_embedded_server(self) -> None:
+        self._check_exclusive("embedded_server", "nats_url", "the embedded server has its own URL")
+        for name in ("user", "nkey_file", "creds_file"):
+            self._check_exclusive("embedded_server", name, "the embedded server takes nothing but a token")
+        for name in ("embedded_server_port", "embedded_server_store_dir"):
+            value = getattr(self, name)
+            if value and not self.embedded_server:
+                raise SettingError(name, value, "there is no embedded server", "Set embedded_server too")
+        if self.embedded_server_port > 65_535:
+            raise SettingError(
+                "embedded_server_port", self.embedded_server_port, "it is no port", "A port is a number up to 65535"
+            )
 
     def _check_tls(self) -> None:
         for name in TLS[1:]:

@@ -9,7 +9,6 @@ from twisted.python.failure import Failure
 
 from natsroute._version import __version__
 from natsroute.client.connection import Connection
-from natsroute.client.servers import parse_url
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.routing import Routing
@@ -87,13 +86,13 @@ class Startup:
     async def _run(self) -> None:
         if self._embedded is not None:
             try:
-                url = await self._embedded.start()
+                server = await self._embedded.start()
             except CancelledError:
                 raise
             except Exception as error:
                 self.log.error("The embedded server did not start: {reason}", reason=str(error))
                 raise
-            self._connections.use(parse_url(url))
+            self._connections.use(server)
         if self._start_hooks is not None:
             self._connections.start(self._publish_connections)
             await self._connections.when_connected(self._publish_connections)

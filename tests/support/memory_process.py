@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.error import ProcessTerminated
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 
@@ -35,14 +36,15 @@ class MemoryProcess:
         self._protocol.processEnded(Failure(ProcessTerminated(exit_code)))
 
 
-class MemoryProcessReactor:
+class MemoryProcessReactor(Clock):
     """
-    Starts processes in memory.
+    Starts processes in memory. Time passes when the test says so.
 
     :ivar processes: all of them, the newest last.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.processes: list[MemoryProcess] = []
 
     def spawnProcess(
