@@ -36,6 +36,7 @@ from natsroute.wire.frames import Address
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_network import MemoryNetwork, info
 from tests.support.memory_process import MemoryProcessReactor
+from tests.test_nats_server import LOG
 
 #: A text that clears a screen, forges a line, turns around what follows, looks like a format, and is not UTF-8.
 HOSTILE = (
@@ -198,17 +199,21 @@ class HostileTextTests(SynchronousTestCase):
 
     def test_the_embedded_server(self) -> None:
         """nats-server logs what clients send."""
-        reactor = MemoryProcessReactor()
-        server = EmbeddedServer(reactor)  # type: ignore[arg-type]
-        started = server.start()
         line = HOSTILE.replace("\r\n", "").encode("utf-8", "surrogatepass")
-        for text in (line, line * 5000):
-            reactor.processes[0].write_error(b"[1] 2026/01/01 00:00:00.0 [ERR] %b\n" % text)
-        reactor.processes[0].end(1)
-        error = self.failureResultOf(started).value
-        self.assertTrue(str(error).isprintable())
-        self.assertLess(len(str(error)), MAX_LINE)
-        self.check_log(events=2)
+        for starts in (True, False):
+            reactor = MemoryProcessReactor()
+            started = EmbeddedServer(reactor, on_failed=lambda failure: None).start()
+            for text in (line, line * 5000):
+                reactor.processes[0].write_error(b"[1] 2026/01/01 00:00:00.0 [ERR] %b\n" % text)
+            if starts:
+                reactor.processes[0].write_error(LOG)
+                self.successResultOf(started)
+            else:
+                reactor.processes[0].end(1)
+                error = self.failureResultOf(started).value
+                self.assertTrue(str(error).isprintable())
+                self.assertLess(len(str(error)), MAX_LINE)
+        self.check_log(events=3)
 
     @given(st.text(st.characters(exclude_categories=())))
     @settings(deadline=None, max_examples=100)

@@ -27,6 +27,8 @@ class _WithoutVariables(SynchronousTestCase):
 VALUES = {"nats_url": "nats://a", "pending_policy": "drop_newest", "publish_policy": "fail"}
 #: Other settings that a setting requires.
 NEEDED = {
+    "embedded_server_port": ("--embedded_server",),
+    "embedded_server_store_dir": ("--embedded_server",),
     "password": ("--user", "u"),
     "tls_ca_file": ("--tls", "1"),
     "tls_cert_file": ("--tls", "1", "--tls_key_file", "x"),
