@@ -78,6 +78,12 @@ WITHOUT_TWISTED = {"text", "errors", "_version", "ledger", "payloads", "wire"}
 LONG_FILES: dict[str, str] = {}
 MAX_LINES = 400
 
+#: Modules of natsroute without a ``tests/test_<module>.py``, and why.
+TESTED_ELSEWHERE = {
+    "natsroute._version": "a number that incremental writes; tests.test_options compares it with --version",
+    "natsroute.daemon.child_guard": "it watches processes: tests.integration.test_child_guard",
+}
+
 #: The parts of benchmarks/, from the bottom to the top. Each may import those above it in this list.
 BENCHMARKS = ("load", "peers", "run", "scenarios", "catalogue", "report", "guard", "__main__")
 
@@ -253,6 +259,58 @@ class FileTests(SynchronousTestCase):
         """No file is too long without a reason; a file that is shorter again leaves the list."""
         lengths = {module: len(path.read_text("utf-8").splitlines()) for module, path in modules("natsroute").items()}
         self.assertEqual({module for module, length in lengths.items() if length > MAX_LINES}, set(LONG_FILES))
+
+
+def files_of(module: str) -> list[str]:
+    """
+    The names that the test file of a module may have: ``test_protocol``, or ``test_client_options`` if several modules
+    have the same name.
+    """
+    *packages, name = module.split(".")
+    return [f"test_{name}", f"test_{packages[-1]}_{name}"]
+
+
+def tests_module(path: Path, module: str) -> bool:
+    """Whether the docstring of a test file begins with the name of that module."""
+    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    return re.match(rf"{re.escape(module)}(?![.\w]*\w)", docstring) is not None
+
+
+class TestFileTests(SynchronousTestCase):
+    """Each module of natsroute has its tests."""
+
+    def test_each_module_has_its_tests(self) -> None:
+        """There is ``tests/test_<module>.py``, and its docstring begins with the module. A needless exception goes."""
+        files = {path.stem: path for path in (ROOT / "tests").glob("test_*.py")}
+        without = {
+            module
+            for module, path in modules("natsroute").items()
+            if path.name != "__init__.py"
+            and not any(name in files and tests_module(files[name], module) for name in files_of(module))
+        }
+        self.assertEqual(without, set(TESTED_ELSEWHERE))
+
+    def test_no_tests_of_a_module_that_is_gone(self) -> None:
+        """A test file whose docstring begins with a module of natsroute names one that exists."""
+        for path in (ROOT / "tests").glob("test_*.py"):
+            docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+            named = re.match(r"natsroute(\.\w+)+", docstring)
+            if named:
+                self.assertIn(named[0], modules("natsroute"), path.name)
+
+    def test_reads_docstrings(self) -> None:
+        """The name of a module is not the beginning of another one's name."""
+        path = Path(self.mktemp())
+        for docstring, expected in [
+            ("natsroute.client.status", True),
+            ("natsroute.client.status: its totals.", True),
+            ("natsroute.client.status.", True),
+            ("natsroute.client.status_line", False),
+            ("natsroute.client.status.line", False),
+            ("Tests of natsroute.client.status", False),
+        ]:
+            path.write_text(f'"""{docstring}"""')
+            self.assertEqual(tests_module(path, "natsroute.client.status"), expected, docstring)
 
 
 class LogTests(SynchronousTestCase):
