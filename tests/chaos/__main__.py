@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
-from tests.chaos import blocked_route, mixed, payload_limits, restarts, subject_mapping
+from tests.chaos import blocked_route, mixed, payload_limits, permissions, restarts, subject_mapping
 from tests.chaos.comparison import Comparison
 from tests.chaos.markdown import reasons, table
 from tests.chaos.outages import Outage, plan_outages, seconds_of
@@ -32,6 +32,7 @@ from tests.support.nats_server import server_version
 #: The runs that a seed and a time describe, and what each is.
 TIMED: dict[str, tuple[Callable[[Any, Path, int, float], Awaitable[Outcome]], str]] = {
     "mixed": (mixed.run, "all kinds of trouble in one run, and a stop under load"),
+    "permissions": (permissions.run, "permissions change while natsroute publishes and consumes"),
     "subject-mapping": (subject_mapping.run, "an account maps subjects, and refuses them under their new names"),
     "payload-limits": (payload_limits.run, "a cluster whose nodes differ in max_payload"),
 }
