@@ -27,6 +27,7 @@ from natsroute.daemon.settings import DEFAULT_NAME, Settings
 from natsroute.daemon.shutdown import Shutdown
 from natsroute.daemon.signals import OtherSignals, StopSignals
 from natsroute.daemon.startup import Startup
+from natsroute.daemon.steady_clock import use_steady_clock
 from natsroute.daemon.threads import Threads
 from natsroute.daemon.watchdog import Watchdog
 from natsroute.errors import PendingLimitError, ServerLeftError
@@ -266,6 +267,7 @@ class NatsrouteService(Service):
         self._shutdown.skip_drain()
 
     def _begin(self) -> None:
+        use_steady_clock(self._reactor)
         self._shutdown.prepare()
         self._stop_signals.install()
         if self._other_signals is not None:
