@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet import defer
+from twisted.internet import defer, error
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.task import Clock
@@ -47,7 +47,13 @@ class AttemptTestCase(SynchronousTestCase):
         connect: Callable[[Any], Deferred[Any]] | None = None,
     ) -> tuple[Attempt, Deferred[NatsProtocol]]:
         """An attempt that is started, and its result."""
-        attempt = Attempt(self.clock, 2.0, credentials=credentials, connect=connect or self.connect, build=self.build)
+        attempt = Attempt(
+            self.clock,
+            2.0,
+            credentials=credentials,
+            resolve=lambda: succeed([connect or self.connect]),
+            build=self.build,
+        )
         return attempt, attempt.start()
 
     def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
@@ -61,10 +67,12 @@ class AttemptTestCase(SynchronousTestCase):
         self.factory = factory
         return deaf()
 
-    def build(self, credentials: Credentials) -> NatsProtocol:
+    def build(self, credentials: Credentials, on_login: Callable[[NatsProtocol], object]) -> NatsProtocol:
         self.credentials.append(credentials)
         security = Security(name="a.example")
-        return NatsProtocol(self.clock, name="test", version="1.0", credentials=credentials, security=security)
+        return NatsProtocol(
+            self.clock, name="test", version="1.0", credentials=credentials, security=security, on_login=on_login
+        )
 
 
 class ResultTests(AttemptTestCase):
@@ -100,14 +108,14 @@ class ResultTests(AttemptTestCase):
 
     def test_a_base_exception(self) -> None:
         """It would end the life of the connection: nobody expects it."""
-        for error in (SystemExit, KeyboardInterrupt, GeneratorExit):
+        for kind in (SystemExit, KeyboardInterrupt, GeneratorExit):
 
-            def source(error: type[BaseException] = error) -> Credentials:
-                raise error
+            def source(kind: type[BaseException] = kind) -> Credentials:
+                raise kind
 
             _, result = self.attempt(source)
             raised = self.failureResultOf(result, MisuseError).value
-            self.assertEqual(str(raised), f"no credentials from the credentials function: it raised {error.__name__}")
+            self.assertEqual(str(raised), f"no credentials from the credentials function: it raised {kind.__name__}")
 
 
 class TimeoutTests(AttemptTestCase):
@@ -201,7 +209,9 @@ class GiveUpTests(AttemptTestCase):
             attempts[0].give_up()
             return Credentials()
 
-        attempts.append(Attempt(self.clock, 2.0, credentials=source, connect=self.connect, build=self.build))
+        attempts.append(
+            Attempt(self.clock, 2.0, credentials=source, resolve=lambda: succeed([self.connect]), build=self.build)
+        )
         self.failureResultOf(attempts[0].start(), CancelledError)
         self.assertEqual((self.links, self.clock.getDelayedCalls()), ([], []))
 
@@ -231,3 +241,98 @@ class GiveUpTests(AttemptTestCase):
         attempt.give_up()
         self.links[0].lose()
         self.assertNotIsInstance(self.failureResultOf(result).value, ConnectionLostError)
+
+
+class AddressesTests(AttemptTestCase):
+    """A name with several addresses: one that does not answer is followed by the next one."""
+
+    def several(self, *connects: Callable[[Any], Deferred[Any]]) -> tuple[Attempt, Deferred[NatsProtocol]]:
+        attempt = Attempt(self.clock, 2.0, credentials=Credentials, resolve=lambda: succeed(connects), build=self.build)
+        return attempt, attempt.start()
+
+    def refuse(self, factory: IProtocolFactory) -> Deferred[Any]:
+        return fail(error.ConnectionRefusedError())
+
+    def test_silence(self) -> None:
+        """It accepts TCP, and says nothing. It is given up when the other one says INFO."""
+        _, result = self.several(self.connect, self.connect)
+        self.clock.advance(0.29)
+        self.assertEqual(len(self.links), 1)
+        self.clock.advance(0.01)
+        silent, other = self.links
+        other.receive(info())
+        self.assertTrue(silent.transport.aborted)
+        self.assertEqual(silent.transport.sent(), b"")
+        other.receive(b"PONG\r\n")
+        self.assertIs(self.successResultOf(result), other.protocol)
+        silent.lose()
+        self.assertEqual([call.func.__name__ for call in self.clock.getDelayedCalls()], ["_keep_alive"])
+
+    def test_no_tcp(self) -> None:
+        _, result = self.several(self.never, self.connect)
+        self.clock.advance(0.3)
+        self.links[0].shake_hands()
+        self.successResultOf(result)
+        assert self.factory is not None
+        self.assertIsNone(self.factory.buildProtocol(None))  # type: ignore[arg-type]
+
+    def test_refused(self) -> None:
+        """The next one follows at once."""
+        _, result = self.several(self.refuse, self.connect)
+        self.links[0].shake_hands()
+        self.successResultOf(result)
+
+    def test_one_login(self) -> None:
+        """The first one that says INFO is the only one that logs in, even if it is slow afterwards."""
+        self.several(self.connect, self.connect)
+        self.clock.advance(0.3)
+        self.links[0].receive(info())
+        self.links[1].receive(info())
+        self.assertIn(b"CONNECT", self.links[0].transport.sent())
+        self.assertEqual(self.links[1].transport.sent(), b"")
+
+    def test_the_winner_fails(self) -> None:
+        """The others are tried again."""
+        _, result = self.several(self.connect, self.connect)
+        self.clock.advance(0.3)
+        self.links[0].receive(info())
+        self.links[1].lose()
+        self.links[0].lose()
+        self.links[2].shake_hands()
+        self.assertIs(self.successResultOf(result), self.links[2].protocol)
+
+    def test_a_refused_login(self) -> None:
+        """It would be the same at the other addresses."""
+        _, result = self.several(self.connect, self.connect)
+        self.links[0].receive(info() + b"-ERR 'Authorization Violation'\r\n")
+        self.links[0].lose()
+        self.failureResultOf(result, AuthorizationError)
+        self.assertEqual((len(self.links), self.clock.getDelayedCalls()), (1, []))
+
+    def test_none_answers(self) -> None:
+        _, result = self.several(self.refuse, self.connect, self.never)
+        self.clock.pump([0.3, 1.7])
+        self.links[0].lose()
+        self.assertIn("no INFO within 2.0 s", str(self.failureResultOf(result, HandshakeError).value))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_all_refuse(self) -> None:
+        _, result = self.several(self.refuse, self.refuse)
+        self.failureResultOf(result, error.ConnectionRefusedError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_none(self) -> None:
+        _, result = self.several()
+        self.failureResultOf(result, HandshakeError)
+
+    def test_give_up(self) -> None:
+        """All of them."""
+        attempt, result = self.several(self.connect, self.never, self.connect)
+        self.clock.pump([0.3, 0.3])
+        attempt.give_up()
+        self.assertEqual([link.transport.aborted for link in self.links], [True, True])
+        self.links[0].lose()
+        self.assertNoResult(result)
+        self.links[1].lose()
+        self.failureResultOf(result, CancelledError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.auth import Credentials
@@ -44,6 +44,7 @@ class DialerTests(SynchronousTestCase):
             inbound_limits=InboundLimits(),
             message_type=Msg,
             endpoint_for=self.network.endpoint_for,
+            resolve=lambda name: succeed([name]),
         )
         return dialer.attempt(
             parse_url(url),

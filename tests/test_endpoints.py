@@ -8,7 +8,7 @@ import attrs
 from OpenSSL import SSL
 from twisted.internet import error
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
@@ -40,12 +40,15 @@ class EndpointTests(SynchronousTestCase):
     """endpoint_for_server()"""
 
     def endpoint(self, url: str, tls: Tls = Tls()) -> Any:
-        return endpoint_for_server(MemoryReactorClock(), tls, parse_url(url), 2.0)
+        return endpoint_for_server(MemoryReactorClock(), tls, parse_url(url), 2.0, "127.0.0.1")
 
     def test_tcp(self) -> None:
         """Also with ``tls://``: the protocol starts TLS."""
         for url in ("nats://a", "tls://a"):
-            self.assertIsInstance(self.endpoint(url), HostnameEndpoint)
+            self.assertIsInstance(self.endpoint(url), TCP4ClientEndpoint)
+        self.assertIsInstance(
+            endpoint_for_server(MemoryReactorClock(), Tls(), parse_url("nats://a"), 2.0, "::1"), TCP6ClientEndpoint
+        )
 
     def test_websocket(self) -> None:
         self.assertIsInstance(self.endpoint("ws://a"), WebSocketEndpoint)

@@ -32,6 +32,7 @@ from natsroute.client.subscriptions import Subscriptions
 from natsroute.client.tls_memory import TlsMemory
 from natsroute.client.totals import Totals
 from natsroute.client.transport.endpoints import attempt_error, endpoint_for_server
+from natsroute.client.transport.resolver import Resolver
 from natsroute.client.transport.tls import Tls
 from natsroute.errors import (
     AuthorizationError,
@@ -62,7 +63,8 @@ class Connection(Service):
     :param timing: timeouts, in seconds.
     :param inbound_limits: how much a server may send at once.
     :param message_type: the class of the messages: Msg, or a subclass of it.
-    :param endpoint_for: makes the endpoint of a server; the default tries all addresses of its name.
+    :param endpoint_for: makes the endpoint of a server at one of its addresses.
+    :param resolve: looks up the IP addresses of a name. With ``endpoint_for`` alone, the name is the address.
 
     :ivar state: what it is doing; CLOSED before the start.
     """
@@ -83,6 +85,7 @@ class Connection(Service):
         inbound_limits: InboundLimits = InboundLimits(),
         message_type: type[Msg] = Msg,
         endpoint_for: EndpointFor | None = None,
+        resolve: Callable[[str], Deferred[list[str]]] | None = None,
     ) -> None:
         self.state = State.CLOSED
         self._reactor = reactor
@@ -99,6 +102,7 @@ class Connection(Service):
             inbound_limits=inbound_limits,
             message_type=message_type,
             endpoint_for=endpoint_for or partial(endpoint_for_server, reactor, tls),
+            resolve=resolve or (Resolver(reactor).resolve if endpoint_for is None else lambda name: succeed([name])),
         )
         self._observers: Observers[Change] = Observers()
         self._error_observers: Observers[ServerError] = Observers()
@@ -280,8 +284,8 @@ class Connection(Service):
 
     async def _end_after(self, fault: Exception, server: Server) -> None:
         """Close what is open; another attempt follows, whatever the fault was."""
-        if self._protocol is not None:
-            protocol = self._protocol
+        protocol = self._protocol
+        if protocol is not None:
             protocol.close()
             await protocol.closed
         self._servers.failed(server, self._reactor.seconds())

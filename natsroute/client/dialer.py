@@ -10,9 +10,10 @@ from typing import Protocol as Interface
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IStreamClientEndpoint
+from twisted.python.failure import Failure
 
 from natsroute._version import __version__
-from natsroute.client.attempt import Attempt
+from natsroute.client.attempt import Attempt, Connect
 from natsroute.client.auth import Credentials, CredentialsSource, ask_for_credentials
 from natsroute.client.options import InboundLimits, Security, Timing
 from natsroute.client.protocol import NatsProtocol
@@ -24,9 +25,9 @@ from natsroute.wire.frames import Info, Msg
 
 
 class EndpointFor(Interface):
-    """Makes the endpoint of a server; ``timeout`` is in seconds."""
+    """Makes the endpoint of a server at one of its IP addresses; ``timeout`` is in seconds."""
 
-    def __call__(self, server: Server, timeout: float) -> IStreamClientEndpoint: ...
+    def __call__(self, server: Server, timeout: float, address: str) -> IStreamClientEndpoint: ...
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +40,8 @@ class Dialer:
     :param require_tls: whether a server without TLS is refused, even if its URL does not ask for TLS.
     :param tls_memory: knows the servers to which nothing is sent in plain text.
     :param message_type: the class of the messages: Msg, or a subclass of it.
-    :param endpoint_for: makes the endpoint of a server.
+    :param endpoint_for: makes the endpoint of a server at one of its addresses.
+    :param resolve: looks up the IP addresses of a name.
     """
 
     clock: IReactorTime
@@ -52,6 +54,8 @@ class Dialer:
     inbound_limits: InboundLimits
     message_type: type[Msg]
     endpoint_for: EndpointFor
+    resolve: Callable[[str], Deferred[list[str]]]
+    _silent: dict[str, str] = attrs.field(factory=dict, init=False)  # by server, the address that failed last
 
     def attempt(
         self,
@@ -77,7 +81,11 @@ class Dialer:
             used_tls=self.tls_memory.requires_tls(server),
         )
 
-        def build(credentials: Credentials) -> NatsProtocol:
+        def build(credentials: Credentials, on_info_said: Callable[[NatsProtocol], object]) -> NatsProtocol:
+            def logs_in(protocol: NatsProtocol) -> None:
+                on_info_said(protocol)
+                on_login(protocol)
+
             protocol = NatsProtocol(
                 self.clock,
                 name=self.client_name,
@@ -87,11 +95,11 @@ class Dialer:
                 timing=self.timing,
                 inbound_limits=self.inbound_limits,
                 message_type=self.message_type,
-                on_login=on_login,
+                on_login=logs_in,
                 on_info=on_info,
                 on_error=lambda error: on_error(protocol, error),
             )
-            protocol.ready.addBoth(self._remember_tls, protocol, server)
+            protocol.ready.addBoth(self._remember, protocol, server)
             on_protocol(protocol)
             return protocol
 
@@ -99,7 +107,7 @@ class Dialer:
             self.clock,
             self.timing.connect_timeout,
             credentials=partial(self._credentials_for, server, security),
-            connect=partial(self._connect, server),
+            resolve=lambda: self.resolve(server.host).addCallback(self._connects, server),
             build=build,
         )
 
@@ -110,10 +118,19 @@ class Dialer:
             return server.credentials
         return await ask_for_credentials(self.credentials)
 
-    def _connect(self, server: Server, factory: IProtocolFactory) -> Deferred[Any]:
-        return self.endpoint_for(server, self.timing.connect_timeout).connect(factory)
+    def _connects(self, addresses: list[str], server: Server) -> list[Connect]:
+        # The address that failed last comes last: its server may say INFO, and then nothing.
+        silent = self._silent.get(server.address)
+        return [partial(self._connect, server, one) for one in sorted(addresses, key=lambda one: one == silent)]
 
-    def _remember_tls(self, result: object, protocol: NatsProtocol, server: Server) -> Any:
+    def _connect(self, server: Server, address: str, factory: IProtocolFactory) -> Deferred[Any]:
+        return self.endpoint_for(server, self.timing.connect_timeout, address).connect(factory)
+
+    def _remember(self, result: object, protocol: NatsProtocol, server: Server) -> Any:
         if protocol.used_tls:
             self.tls_memory.used_tls(server)
+        if isinstance(result, Failure):
+            self._silent[server.address] = protocol.transport.getPeer().host
+        else:
+            self._silent.pop(server.address, None)
         return result

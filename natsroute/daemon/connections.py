@@ -12,6 +12,7 @@ from natsroute.client.connection import Connection
 from natsroute.client.server_pool import ServerPool
 from natsroute.client.servers import Server
 from natsroute.client.tls_memory import TlsMemory
+from natsroute.client.transport.resolver import Resolver
 from natsroute.client.transport.websocket import with_autobahn
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.credentials import checked_tls, credentials_source
@@ -39,6 +40,7 @@ class Connections:
         self._credentials = credentials or credentials_source(settings)
         self._tls = checked_tls(settings)
         self._tls_memory = TlsMemory()
+        self._resolver = Resolver(reactor)
         for server in settings.servers:
             if server.web:
                 with_autobahn(str(server))
@@ -69,6 +71,7 @@ class Connections:
             tls=self._tls,
             require_tls=settings.require_tls,
             tls_memory=self._tls_memory,
+            resolve=self._resolver.resolve,
             timing=settings.timing,
             inbound_limits=settings.inbound_limits,
             message_type=Event,

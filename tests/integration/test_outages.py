@@ -102,7 +102,7 @@ class CrashTests(OneServerTestCase):
     async def test_no_server_at_the_start(self) -> None:
         """The service starts, logs it once, keeps what is published, and goes on when the server is there."""
         log = LogRecorder(self)
-        self.server.kill()
+        await self.server.kill()  # it may still accept a connection before it has ended
         event_route, arrived = EventRoutes(), []
         event_route("nats:a")(lambda event: arrived.append(event.data))
         service = self.start_service(

@@ -116,7 +116,7 @@ class MemoryNetwork:
         self.unresolved: set[str] = set()
         self.links: list[Link] = []
 
-    def endpoint_for(self, server: Server, timeout: float) -> IStreamClientEndpoint:
+    def endpoint_for(self, server: Server, timeout: float, address: str) -> IStreamClientEndpoint:
         """For :class:`~natsroute.client.connection.Connection`."""
         return MemoryEndpoint(self, server)
 

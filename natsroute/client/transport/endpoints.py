@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401 (the resolver needs it, and after chroot() it cannot be imported any more)
 import errno
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.python.failure import Failure
@@ -20,16 +19,19 @@ from natsroute.client.transport.websocket import WebSocketEndpoint
 from natsroute.errors import ConnectionLostError
 
 
-def endpoint_for_server(reactor: Any, tls: Tls, server: Server, timeout: float) -> IStreamClientEndpoint:
+def endpoint_for_server(reactor: Any, tls: Tls, server: Server, timeout: float, address: str) -> IStreamClientEndpoint:
     """
-    Make the endpoint of a server. It tries all addresses of the server's name, IPv6 and IPv4.
+    Make the endpoint of a server at one of its addresses.
 
     With ``tls://`` and ``nats://`` the endpoint does not start TLS: the protocol does, when it has the server's INFO.
 
-    :param timeout: seconds for each address, and for the WebSocket handshake.
+    :param timeout: seconds for TCP, and for the WebSocket handshake.
+    :param address: an IP address.
     :raises SettingError: the server needs an extra that is not installed, or a TLS file cannot be used.
     """
-    endpoint: IStreamClientEndpoint = HostnameEndpoint(reactor, server.host, server.port, timeout)
+    # HostnameEndpoint would ask the resolver for an address too, and its threads may all be busy with names.
+    tcp = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+    endpoint: IStreamClientEndpoint = tcp(reactor, address, server.port, timeout)
     if not server.web:
         return endpoint
     if not server.secure:
