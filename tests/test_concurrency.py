@@ -59,9 +59,20 @@ class SerialTests(ConcurrencyTestCase):
         self.end(b"1")
         self.successResultOf(busy)
 
+    def test_the_cheapest_calls(self) -> None:
+        """Without options there is nothing around a call that would cost each message time."""
+        self.assertIs(type(self.calls()), Calls)
+        self.assertIs(type(self.calls(concurrency=1)), Calls)
+
 
 class ParallelTests(ConcurrencyTestCase):
     """concurrency=N"""
+
+    def test_calls_that_end_at_once(self) -> None:
+        """They do not count among those that run."""
+        calls = self.calls_of(Route("nats:a", lambda event: None, concurrency=2))
+        self.assertEqual([self.call(calls, b"x") for _ in range(5)], [None] * 5)
+        self.assertEqual(self.counters.succeeded, 5)
 
     def test_n_messages_at_once(self) -> None:
         calls = self.calls(concurrency=3)
