@@ -145,7 +145,10 @@ class ServiceTests(TestCase):
         os.kill(victim, signal.SIGKILL)
         await until(lambda: not alive(pid), reactor)
         await until(lambda: log.matching("ended by itself"), reactor)
-        await service.publish("in", "after")  # it waits for the connection
+        # A message reaches only consumers that are connected.
+        await until(lambda: all(connection.status().reconnects for connection in service.connections), reactor)
+        await until(lambda: service.connected, reactor)
+        await service.publish("in", "after")
         await until(lambda: "after" in arrived, reactor)
         self.assertEqual(str(service.connections[0].status().server), first)
 
