@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Any
 from weakref import ref
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
-from natsroute.client.auth import Credentials
-from natsroute.client.servers import parse_url
 from natsroute.client.state import ConnectionEvent, State
 from natsroute.client.status import Change
 from natsroute.errors import (
@@ -20,7 +17,6 @@ from natsroute.errors import (
     MisuseError,
     PermissionsError,
     ServerError,
-    TlsError,
 )
 from tests.support.connection_case import A, B, ConnectionTestCase
 from tests.support.memory_network import info
@@ -129,6 +125,17 @@ class LifeTests(ConnectionTestCase):
             self.accept()
             self.clock.advance(60)
             self.network.link.lose()
+
+    def test_a_connection_that_did_not_last(self) -> None:
+        """The next attempt has a delay, also long after the start of the clock."""
+        self.clock.advance(1_000.0)
+        self.connected(self.connection())
+        self.clock.advance(1.9)
+        self.network.link.lose()
+        self.clock.advance(1.9)
+        self.assertEqual(len(self.network.links), 1)
+        self.clock.advance(0.1)
+        self.assertEqual(len(self.network.links), 2)
 
     def test_nothing_is_kept_of_a_lost_server(self) -> None:
         """Its protocol is freed when there is another one."""
@@ -354,38 +361,3 @@ class WriteTests(ConnectionTestCase):
         written: Deferred[None] = connection.write_and_ping(b"PUB a 0\r\n\r\n")
         self.network.link.lose()
         self.failureResultOf(written, ConnectionLostError)
-
-
-class SecurityTests(ConnectionTestCase):
-    """TLS that is required, and credentials."""
-
-    def test_no_plain_websocket_if_tls_is_required(self) -> None:
-        connection = self.connection(
-            parse_url("ws://a"), require_tls=True, credentials=lambda: Credentials(user="u", password="p")
-        )
-        connection.startService()
-        self.clock.advance(0)
-        self.assertEqual(self.network.asked, [])
-        self.assertIsInstance(self.changes[0].reason, TlsError)
-
-    def test_not_credentials(self) -> None:
-        """The error does not contain them, because they may hold a password."""
-
-        async def later() -> Any:
-            return {"password": "hunter2"}
-
-        for source in (lambda: {"password": "hunter2"}, lambda: "hunter2", later, lambda: succeed("hunter2")):
-            self.changes.clear()
-            connection = self.connection(credentials=source)
-            connection.startService()
-            self.clock.advance(0)
-            self.assertIsInstance(self.changes[0].reason, MisuseError)
-            self.assertNotIn("hunter2", str(self.changes[0].reason))
-            connection.stopService()
-
-    def test_credentials_that_time_out(self) -> None:
-        connection = self.connection(credentials=Deferred)
-        connection.startService()
-        self.clock.pump([0.0, 2.0])
-        self.assertEqual(self.events(), [(ConnectionEvent.CONNECT_FAILED, "nats://a:4222")])
-        self.successResultOf(connection.stopService())
