@@ -69,6 +69,7 @@ class ConsumerAccount:
     :ivar received: messages received.
     :ivar pending: messages that wait because their route is busy.
     :ivar overflowed: messages dropped because too many were pending.
+    :ivar unclaimed: messages dropped because the subscription had ended when they arrived.
     :ivar unrouted: messages dropped because no event route matched.
     :ivar routes: what became of the others, the sum over all routes.
     """
@@ -77,6 +78,7 @@ class ConsumerAccount:
     received: int
     pending: int
     overflowed: int
+    unclaimed: int
     unrouted: int
     routes: RouteCounters
 
@@ -122,8 +124,8 @@ class ConsumerAccount:
 
     @property
     def dropped(self) -> int:
-        """Messages that no route was called for: the overflowed and the unrouted ones."""
-        return self.overflowed + self.unrouted
+        """Messages that no route was called for: the overflowed, the unclaimed and the unrouted ones."""
+        return self.overflowed + self.unclaimed + self.unrouted
 
     def __str__(self) -> str:
         return _line(self, "received", "succeeded", "failed", "dropped", "in_progress", "waiting")

@@ -83,6 +83,53 @@ class DrainTests(ConnectionTestCase):
         self.network.link.receive(b"PONG\r\n")
         self.assertTrue(self.network.link.transport.disconnecting)
 
+    def test_in_the_handshake(self) -> None:
+        """The server has the subscriptions already: they are ended, and what it has sent is handled."""
+        connection = self.connection()
+        connection.subscribe("a", self.messages.append)
+        connection.startService()
+        self.clock.advance(0)
+        link = self.network.link
+        link.receive(info())
+        link.transport.sent()
+        drained = connection.drain()
+        self.assertEqual(link.transport.sent(), b"UNSUB 1\r\nPING\r\n")
+        link.receive(b"PONG\r\nMSG a 1 2\r\nhi\r\n")
+        self.assertIs(connection.state, State.CONNECTED)
+        self.assertNoResult(drained)
+        self.assertEqual(len(self.messages), 1)
+        link.receive(b"PONG\r\n")
+        self.successResultOf(drained)
+
+    def test_before_the_handshake(self) -> None:
+        """Nothing was subscribed, and nothing will be."""
+        connection = self.connection()
+        connection.subscribe("a", self.messages.append)
+        connection.startService()
+        self.clock.advance(0)
+        self.successResultOf(connection.drain())
+        self.assertNotIn(b"SUB", self.network.link.shake_hands())
+        connection.subscribe("b", self.messages.append)
+        self.assertEqual(self.network.link.transport.sent(), b"")
+
+    def test_in_lame_duck_mode(self) -> None:
+        """It waits for the messages of the server that is left."""
+        connection = self.connection(A, B)
+        connection.subscribe("a", self.messages.append)
+        self.connected(connection)
+        link = self.network.link
+        link.receive(info(ldm=True))
+        drained = connection.drain()
+        self.assertNoResult(drained)
+        link.receive(b"MSG a 1 2\r\nhi\r\n")
+        self.assertEqual(len(self.messages), 1)
+        self.assertNoResult(drained)
+        link.receive(b"PONG\r\n")
+        self.assertTrue(link.transport.disconnecting)
+        link.lose()
+        self.successResultOf(drained)
+        self.assertNotIn(b"SUB", self.accept())
+
     def test_stopped_while_draining(self) -> None:
         connection = self.connection()
         self.connected(connection)

@@ -132,6 +132,16 @@ class ConsumersTests(ConsumerTestCase):
         self.calls[1][1].callback(None)
         self.assertEqual((self.consumers.idle, self.consumers.unfinished), (True, []))
 
+    def test_unclaimed(self) -> None:
+        """Messages that arrive after the subscription has ended are received and dropped."""
+        consumer = self.add("a")
+        self.receive(b"1")
+        consumer.subscription.unsubscribe()
+        self.receive(b"2", b"3")
+        account = consumer.account()
+        self.assertEqual((account.received, account.unclaimed, account.dropped, account.in_progress), (3, 2, 2, 1))
+        self.assertEqual(consumer.connection.status().messages_in, 3)
+
     def test_cut_off_and_resume(self) -> None:
         """The call is cancelled, what waits is kept; it is handled after resume()."""
         self.add("a")

@@ -15,19 +15,21 @@ class LedgerTests(SynchronousTestCase):
         self.counters = RouteCounters(
             "", routed=10, waiting=2, succeeded=5, failed=2, retried=7, dead_lettered=1, not_dead_lettered=3
         )
-        self.consumer = ConsumerAccount("a:q", received=17, pending=3, overflowed=3, unrouted=1, routes=self.counters)
+        self.consumer = ConsumerAccount(
+            "a:q", received=19, pending=3, overflowed=3, unclaimed=2, unrouted=1, routes=self.counters
+        )
         self.publisher = PublisherAccount(published=10, confirmed=5, failed=2, dropped=1, resent=9, in_progress=2)
 
     def differences(self) -> list[str]:
         return Ledger((self.consumer,), (), self.publisher).differences()
 
     def test_adds_up(self) -> None:
-        self.assertEqual((self.consumer.in_progress, self.consumer.waiting, self.consumer.dropped), (1, 5, 4))
+        self.assertEqual((self.consumer.in_progress, self.consumer.waiting, self.consumer.dropped), (1, 5, 6))
         self.assertEqual(self.differences(), [])
 
     def test_does_not_add_up(self) -> None:
         """Each number matters."""
-        for name in ("received", "pending", "overflowed", "unrouted"):
+        for name in ("received", "pending", "overflowed", "unclaimed", "unrouted"):
             right = self.consumer
             self.consumer = attrs.evolve(right, **{name: getattr(right, name) + 1})
             self.assertEqual(len(self.differences()), 1, name)
@@ -39,7 +41,7 @@ class LedgerTests(SynchronousTestCase):
             self.publisher = correct
         self.counters.succeeded += 2  # as if one message was counted twice
         self.assertEqual(
-            self.differences(), ["a:q: 17 received = 7 succeeded + 2 failed + 4 dropped + -1 in progress + 5 waiting"]
+            self.differences(), ["a:q: 19 received = 7 succeeded + 2 failed + 6 dropped + -1 in progress + 5 waiting"]
         )
 
     def test_total(self) -> None:

@@ -35,7 +35,7 @@ class ReportTests(SynchronousTestCase):
         self.in_flight = CallsInFlight(self.clock)
         counters = RouteCounters("nats:a", routed=3, succeeded=1, failed=1)
         self.ledger = Ledger(
-            (ConsumerAccount("a:q", 4, 1, 0, 0, counters),),
+            (ConsumerAccount("a:q", 4, 1, 0, 0, 0, counters),),
             (counters,),
             PublisherAccount(published=2, confirmed=1, failed=1, dropped=0, resent=0, in_progress=0),
         )
@@ -65,8 +65,8 @@ class ReportTests(SynchronousTestCase):
         """What is not known is left out. What a server said is escaped."""
         error = ServerError("\x1b[0m")
         lines = self.lines(
-            Status(State.CONNECTED, Server("h"), 0.00125, 2, 3, 4, 5, 6, error),
-            Status(State.WAITING, None, None, 0, 0, 0, 0, 0, None),
+            Status(State.CONNECTED, Server("h"), 0.00125, 2, 3, 0, 4, 5, 6, error),
+            Status(State.WAITING, None, None, 0, 0, 0, 0, 0, 0, None),
         )
         self.assertEqual(
             lines[-2:],

@@ -15,7 +15,7 @@ class StatusTests(ConnectionTestCase):
     """Connection.status()"""
 
     def test_before_the_start(self) -> None:
-        self.assertEqual(self.connection().status(), Status(State.CLOSED, None, None, 0, 0, 0, 0, 0, None))
+        self.assertEqual(self.connection().status(), Status(State.CLOSED, None, None, 0, 0, 0, 0, 0, 0, None))
 
     def test_connected(self) -> None:
         connection = self.connection()

@@ -90,6 +90,34 @@ class SubscribeTests(ConnectionTestCase):
         self.network.link.receive(b"MSG a 1 0\r\n\r\n" * 3)
         self.assertEqual(len(self.messages), 5)
 
+    def test_auto_unsubscribe_asked_for_after_a_reconnect(self) -> None:
+        """A server counts from its own SUB. What earlier servers sent counts too."""
+        connection = self.connection()
+        subscription = connection.subscribe("a", lambda msg: self.messages.append(msg))
+        self.connected(connection)
+        self.network.link.receive(b"MSG a 1 0\r\n\r\n" * 3)
+        self.clock.advance(60)
+        self.network.link.lose()
+        self.accept()
+        self.network.link.receive(b"MSG a 1 0\r\n\r\n")
+        self.network.link.transport.sent()
+        subscription.unsubscribe(6)
+        self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1 3\r\n")
+        self.network.link.receive(b"MSG a 1 0\r\n\r\n" * 2)
+        self.assertEqual((len(self.messages), connection.status().messages_in), (6, 6))
+
+    def test_auto_unsubscribe_after_a_refusal(self) -> None:
+        """The server counts from the SUB that it accepted."""
+        connection = self.connection()
+        subscription = connection.subscribe("a", lambda msg: self.messages.append(msg))
+        self.connected(connection)
+        self.network.link.receive(b"MSG a 1 0\r\n\r\n" * 2)
+        self.network.link.receive(b'-ERR \'Permissions Violation for Subscription to "a" (sid "1")\'\r\n')
+        self.clock.advance(10)
+        self.network.link.answer_pings()
+        subscription.unsubscribe(3)
+        self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1 1\r\n")
+
     def test_paused_again_after_a_reconnect(self) -> None:
         """A busy receiver is still busy with a new server."""
         connection, busy = self.connection(), Deferred()

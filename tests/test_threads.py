@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from queue import Queue
 from typing import Any
@@ -15,6 +16,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute.daemon.threads import Threads
 from tests.support.log_recorder import LogRecorder
 from tests.support.waiting import TIMEOUT
+
+
+@contextmanager
+def monkey(owner: object, name: str, value: object) -> Iterator[None]:
+    """Replace an attribute inside the block."""
+    original = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
 
 
 class MemoryReactor(Clock):
@@ -79,6 +91,30 @@ class ThreadsTests(ThreadsTestCase):
         self.reactor.run_until(running)
         self.reactor.from_threads.get(timeout=TIMEOUT)()  # the pool has ended, too
         self.assertEqual(len(self.log.lines()), 1)
+
+    def test_no_more_threads(self) -> None:
+        """The system starts none, neither for a function nor for the stop, which ends nevertheless."""
+
+        def refuse(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        self.threads.startService()
+        with monkey(threading.Thread, "start", refuse):
+            self.assertRaises(RuntimeError, self.threads.run, int)
+            self.successResultOf(self.threads.stopService())
+        self.assertEqual((self.reactor.getDelayedCalls(), self.log.lines()), ([], []))
+
+    def test_a_thread_that_was_not_started(self) -> None:
+        """The stop does not wait for it."""
+
+        def refuse(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        self.threads.startService()
+        with monkey(threading.Thread, "start", refuse):
+            self.assertRaises(RuntimeError, self.threads.run, int)
+        self.stop()
+        self.assertEqual((self.reactor.getDelayedCalls(), self.log.lines()), ([], []))
 
     def test_before_the_start(self) -> None:
         """A function waits until the service runs, the first time and the next."""

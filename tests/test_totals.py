@@ -72,6 +72,14 @@ class TotalsTests(SynchronousTestCase):
         self.totals.closed(other.protocol)
         self.assertEqual(self.counts(), counted)
 
+    def test_unclaimed(self) -> None:
+        """Messages for a sid that is unknown."""
+        first, second = self.open(), self.open()
+        first.receive(b"MSG a 1 0\r\n\r\n" * 2)
+        second.receive(b"MSG a 1 0\r\n\r\n")
+        self.totals.closed(first.protocol)
+        self.assertEqual(self.totals.unclaimed, 3)
+
     def test_connects(self) -> None:
         self.totals.connected()
         self.totals.connected()

@@ -37,6 +37,7 @@ class Status:
     :ivar rtt: seconds between the last PING and its PONG, or None.
     :ivar reconnects: how often it has connected again.
     :ivar messages_in: messages received.
+    :ivar unclaimed: those of them whose subscription had ended when they arrived. They are dropped.
     :ivar bytes_in: bytes received from the transport (with TLS: decrypted).
     :ivar messages_out: messages published; a message that was sent again counts again.
     :ivar bytes_out: bytes written to the transport (with TLS: before encryption).
@@ -48,6 +49,7 @@ class Status:
     rtt: float | None
     reconnects: int
     messages_in: int
+    unclaimed: int
     bytes_in: int
     messages_out: int
     bytes_out: int

@@ -15,7 +15,8 @@ class Totals:
     def __init__(self) -> None:
         self.connects = 0
         self._protocols: set[NatsProtocol] = set()
-        self._bytes_in = self._bytes_out = self._messages_out = 0  # of the protocols that have ended
+        # Of the protocols that have ended:
+        self._bytes_in = self._bytes_out = self._messages_out = self._unclaimed = 0
 
     @property
     def bytes_in(self) -> int:
@@ -32,6 +33,11 @@ class Totals:
         """Messages published."""
         return self._messages_out + sum(protocol.messages_out for protocol in self._protocols)
 
+    @property
+    def unclaimed(self) -> int:
+        """Messages received for subscriptions that had ended."""
+        return self._unclaimed + sum(protocol.unknown_sids for protocol in self._protocols)
+
     def opened(self, protocol: NatsProtocol) -> None:
         """Count a protocol from now on."""
         self._protocols.add(protocol)
@@ -47,3 +53,4 @@ class Totals:
             self._bytes_in += protocol.bytes_in
             self._bytes_out += protocol.bytes_out
             self._messages_out += protocol.messages_out
+            self._unclaimed += protocol.unknown_sids

@@ -53,11 +53,13 @@ class Consumer:
 
     def account(self) -> ConsumerAccount:
         """What became of its messages so far."""
+        unclaimed = self.connection.status().unclaimed
         return ConsumerAccount(
             name=str(self.entry),
-            received=self.subscription.received,
+            received=self.subscription.received + unclaimed,
             pending=self.subscription.pending,
             overflowed=self.subscription.dropped,
+            unclaimed=unclaimed,
             unrouted=self.runner.unrouted,
             routes=RouteCounters.total("", self.runner.route_counters),
         )

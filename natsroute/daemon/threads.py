@@ -26,6 +26,11 @@ class _DaemonThread(threading.Thread):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, daemon=True, **kwargs)  # type: ignore[arg-type]
 
+    def join(self, timeout: float | None = None) -> None:
+        # The pool joins a thread that the system refused to start too.
+        if self.ident is not None:
+            super().join(timeout)
+
 
 @attrs.define(eq=False)
 class _Job:
@@ -191,7 +196,7 @@ class Threads(Service):
                 return
             if in_time:
                 give_up.cancel()
-            else:
+            elif pool.working:
                 self.log.error(
                     "Threads of the pool {name} that are still blocked: {count}. They end with the process",
                     count=len(pool.working),
@@ -200,5 +205,9 @@ class Threads(Service):
             stopped.callback(None)
 
         give_up = self._reactor.callLater(self._patience, finish, False)
-        threading.Thread(target=join, daemon=True).start()
+        try:
+            _DaemonThread(target=join).start()
+        except RuntimeError:  # the system starts no more threads, and nobody can wait for those of the pool
+            give_up.cancel()
+            finish(False)
         return stopped
