@@ -105,14 +105,18 @@ class ThreadsTests(ThreadsTestCase):
         self.assertEqual((self.reactor.getDelayedCalls(), self.log.lines()), ([], []))
 
     def test_a_thread_that_was_not_started(self) -> None:
-        """The stop does not wait for it."""
+        """Its function never runs, later ones do, and the stop does not wait for it."""
+        ran: list[int] = []
 
         def refuse(thread: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")
 
         self.threads.startService()
         with monkey(threading.Thread, "start", refuse):
-            self.assertRaises(RuntimeError, self.threads.run, int)
+            self.assertRaises(RuntimeError, self.threads.run, ran.append, 1)
+        running = self.threads.run(ran.append, 2)
+        self.reactor.run_until(running)
+        self.assertEqual(ran, [2])
         self.stop()
         self.assertEqual((self.reactor.getDelayedCalls(), self.log.lines()), ([], []))
 

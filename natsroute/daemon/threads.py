@@ -71,7 +71,13 @@ class _Queue:
             has_call = self._calls >= len(self._jobs)  # left by one that was given up
             self._calls += not has_call
         if not has_call:
-            self.pool.callInThread(self._run_next)
+            try:
+                self.pool.callInThread(self._run_next)
+            except BaseException:  # the system starts no more threads
+                with self._lock:
+                    self._calls -= 1
+                    self._jobs.remove(job)
+                raise
         return job.ended
 
     def _give_up(self, job: _Job) -> None:
