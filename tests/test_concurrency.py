@@ -18,13 +18,15 @@ from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.middleware.retry import retry
 from natsroute.routes.route import Route
 from natsroute.wire.frames import Address
+from tests.support.waiting import run_one_call
 
 
 class ConcurrencyTestCase(SynchronousTestCase):
     """A route whose calls end when the test says so."""
 
     def setUp(self) -> None:
-        self.in_flight = CallsInFlight(Clock())
+        self.clock = Clock()
+        self.in_flight = CallsInFlight(self.clock)
         self.counters = RouteCounters("nats:a")
         self.started: list[bytes] = []
         self.running: dict[bytes, Deferred[None]] = {}
@@ -90,6 +92,49 @@ class ParallelTests(ConcurrencyTestCase):
         self.end(b"3")
         self.end(b"4")
         self.assertEqual((self.counters.succeeded, self.counters.in_progress, len(self.in_flight.running)), (4, 0, 0))
+
+
+class BacklogTests(ConcurrencyTestCase):
+    """Calls that end at once and take 1 ms each, behind one that took longer."""
+
+    def slow(self, event: Event) -> Deferred[None] | None:
+        if event.data == b"first":
+            return self.route(event)
+        self.started.append(event.data)
+        self.clock.rightNow += 0.001
+        return None
+
+    def backlog(self) -> Calls:
+        """Keyed calls with 20 events behind the first one, which has ended."""
+        calls = self.calls_of(Route("nats:a", self.slow, key=lambda event: "key", concurrency=10))
+        for data in (b"first", *(b"%d" % number for number in range(20))):
+            self.call(calls, data)
+        self.end(b"first")
+        return calls
+
+    def test_in_turns(self) -> None:
+        """The reactor has its turn after a few milliseconds. What comes meanwhile waits behind the others."""
+        calls = self.backlog()
+        self.assertLessEqual(len(self.started), 8)
+        self.call(calls, b"last")
+        self.assertLessEqual(len(self.started), 8, "an event overtook the others")
+        while self.counters.waiting:
+            before = len(self.started)
+            run_one_call(self.clock)
+            self.assertLessEqual(len(self.started) - before, 7)
+        self.assertEqual(self.started, [b"first", *(b"%d" % number for number in range(20)), b"last"])
+        self.assertEqual(self.counters.in_progress, 0)
+
+    def test_stopped_between_two_turns(self) -> None:
+        """Nothing begins before the next start."""
+        self.backlog()
+        self.in_flight.stop()
+        before = len(self.started)
+        self.clock.advance(0)
+        self.assertEqual(len(self.started), before)
+        self.in_flight.start()
+        self.clock.pump([0.0] * 10)
+        self.assertEqual((len(self.started), self.counters.waiting), (21, 0))
 
 
 class KeyedTests(ConcurrencyTestCase):

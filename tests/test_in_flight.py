@@ -139,6 +139,29 @@ class StopTests(CallsTestCase):
             assert wait is not None
             self.assertIs(self.successResultOf(wait), None)
 
+    def test_a_start_in_turns(self) -> None:
+        """What follows the calls begins in their order, a few milliseconds of it in each turn of the reactor."""
+        followed: list[int] = []
+
+        def follow(_: object, number: int) -> None:
+            followed.append(number)
+            self.clock.rightNow += 0.001
+
+        for number in range(20):
+            waiting = self.call(lambda event: Deferred(), an_event())
+            assert waiting is not None
+            waiting.addCallback(follow, number)
+        self.in_flight.stop()
+        order = list(followed)
+        self.in_flight.start()
+        self.assertEqual((order, 4 <= len(followed) <= 7), ([], True))
+        self.in_flight.stop()
+        self.clock.advance(0)
+        self.assertLessEqual(len(followed), 7)
+        self.in_flight.start()
+        self.clock.pump([0.0] * 10)
+        self.assertEqual(sorted(followed), list(range(20)))
+
     def test_no_timer_is_left(self) -> None:
         self.call(lambda event: Deferred(), an_event())
         self.in_flight.stop()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.subscription import PENDING_POLICIES, PendingLimits, PendingPolicy, Subscription
 from natsroute.errors import PendingLimitError
 from natsroute.wire.frames import Address, Msg
+from tests.support.waiting import run_one_call
 
 
 class RecordingOwner:
@@ -17,6 +19,7 @@ class RecordingOwner:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.clock = Clock()
 
     def pause(self, subscription: Subscription) -> None:
         self.asked.append("pause")
@@ -109,6 +112,51 @@ class SubscriptionTests(SynchronousTestCase):
         self.deliver(subscription, *[b"x"] * 20_000)
         busy.callback(None)
         self.assertEqual((len(self.got), subscription.pending), (20_000, 0))
+
+    def slow(self, msg: Msg) -> None:
+        """A receiver that takes 1 ms."""
+        self.got.append(msg.data)
+        self.owner.clock.rightNow += 0.001
+
+    def test_a_long_backlog(self) -> None:
+        """It is handed over in turns of a few milliseconds, and what arrives meanwhile waits behind it."""
+        subscription = Subscription(self.owner, 1, "a", None, self.slow, PendingLimits(messages=20))
+        subscription.hold()
+        payloads = [b"%d" % number for number in range(30)]
+        self.deliver(subscription, *payloads[:21])
+        self.assertEqual(self.owner.asked, ["pause"])
+        subscription.release()
+        self.assertLessEqual(len(self.got), 7)
+        self.deliver(subscription, *payloads[21:24])
+        self.assertLessEqual(len(self.got), 7, "a message overtook the backlog")
+        turns = 1
+        while self.owner.clock.getDelayedCalls():
+            before = len(self.got)
+            run_one_call(self.owner.clock)
+            self.assertLessEqual(len(self.got) - before, 7)
+            turns += 1
+        self.assertGreater(turns, 3)
+        self.deliver(subscription, *payloads[24:])
+        self.assertEqual((self.got, subscription.pending), (payloads, 0))
+        self.assertIn("resume", self.owner.asked)
+
+    def test_held_between_two_turns(self) -> None:
+        """Nothing is handed over then, and a release continues once."""
+        subscription = Subscription(self.owner, 1, "a", None, self.slow, PendingLimits())
+        subscription.hold()
+        payloads = [b"%d" % number for number in range(20)]
+        self.deliver(subscription, *payloads)
+        subscription.release()
+        got = len(self.got)
+        subscription.hold()
+        subscription.release()
+        self.assertEqual(len(self.got), got, "a release in the same turn holds the reactor longer")
+        subscription.hold()
+        self.owner.clock.advance(0)
+        self.assertEqual((len(self.got), self.owner.clock.getDelayedCalls()), (got, []))
+        subscription.release()
+        self.owner.clock.pump([0.0] * 10)
+        self.assertEqual(self.got, payloads)
 
     def test_reading_pauses_above_the_messages_and_resumes_at_half(self) -> None:
         subscription = self.subscription(PendingLimits(messages=4))

@@ -9,9 +9,11 @@ from typing import Protocol as Interface
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from natsroute.errors import PendingLimitError, ServerError
 from natsroute.log import Logger
+from natsroute.turns import MAX_TURN
 from natsroute.wire.frames import Msg
 
 #: What happens when more messages are pending than the limits allow: reading pauses until half of them are handled, or
@@ -40,7 +42,11 @@ class Owner(Interface):
 
     An interface and not four callables: they come from one object, and a connection may have thousands of
     subscriptions.
+
+    :ivar clock: the reactor.
     """
+
+    clock: IReactorTime
 
     def pause(self, subscription: Subscription) -> None:
         """Stop reading until the subscription resumes."""
@@ -100,6 +106,7 @@ class Subscription:
         self._pending_bytes = 0
         self._holds = 0
         self._releasing = False
+        self._next_turn: IDelayedCall | None = None  # hands over the rest of a long backlog
         # Whether a message can be handed over as it arrives. One test for each message, instead of all of the above.
         self._is_direct = True
 
@@ -138,19 +145,35 @@ class Subscription:
         self._is_direct = False
 
     def release(self) -> None:
-        """Undo one :meth:`hold`. After the last one, pending messages are handed over."""
+        """
+        Undo one :meth:`hold`. After the last one, pending messages are handed over; those that arrive meanwhile wait
+        behind them.
+        """
         self._holds -= 1
-        if self._releasing:
-            return  # called by a receiver that was done at once: the loop below continues
+        # If a receiver calls this that was done at once, the loop below continues.
+        if not self._releasing and self._next_turn is None:
+            self._hand_over_pending()
+
+    def _hand_over_pending(self) -> None:
+        self._next_turn = None
         self._releasing = True
+        turn_ends: float | None = None
         try:
             while self._pending and not self._holds:
                 msg = self._pending.popleft()
                 self._pending_bytes -= msg.size
                 self._hand_over(msg)
+                if not self._pending or self._holds:  # mostly, and then the clock need not be asked
+                    break
+                clock = self._owner.clock
+                if turn_ends is None:
+                    turn_ends = clock.seconds() + MAX_TURN
+                elif clock.seconds() >= turn_ends:
+                    self._next_turn = clock.callLater(0, self._hand_over_pending)
+                    break
         finally:
             self._releasing = False
-            self._is_direct = not self._holds and self._max_messages is None
+            self._is_direct = not self._holds and not self._pending and self._max_messages is None
         if self._overflowing and not self._is_above(self._limits.messages // 2, self._limits.bytes // 2):
             self._overflowing = False
             self._owner.resume(self)

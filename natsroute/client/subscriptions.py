@@ -22,6 +22,8 @@ class Subscriptions:
     A server is subscribed at while there is a protocol: from :meth:`subscribe_at` to :meth:`protocol_ended`. There may
     be several at the same time, because a server that is left still delivers.
 
+    :ivar clock: the reactor.
+
     :param delay: returns the seconds after which a refused subscription is asked for again, from how often it has been
         refused in a row.
     :param on_accepted: called when the server has accepted the last one of those that it had refused.
@@ -30,6 +32,7 @@ class Subscriptions:
     def __init__(
         self, clock: IReactorTime, delay: Callable[[int], float], on_accepted: Callable[[], object] = lambda: None
     ) -> None:
+        self.clock = clock
         self._subscriptions: dict[int, Subscription] = {}
         self._last_sid = 0
         self._pausing: set[Subscription] = set()

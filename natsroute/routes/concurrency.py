@@ -18,6 +18,7 @@ from natsroute.routes.calls import Calls
 from natsroute.routes.event import Event, RouteFunction
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route import CallInThread, KeyFunction, Route
+from natsroute.turns import MAX_TURN
 
 #: Messages that may wait behind running keys, for each key that may run. Enough to keep all keys busy when traffic is
 #: uneven; few enough that the backlog stays in the subscription, which counts and limits it.
@@ -146,10 +147,19 @@ class KeyedCalls(_LimitedCalls):
 
     def _call_ended(self, _: None, key: Hashable) -> None:
         queue = self._queues[key]
+        turn_ends: float | None = None
         while queue:
             event = queue.popleft()
             self.counters.waiting -= 1
             if self._run(key, event):
+                break
+            if not queue:
+                continue
+            now = self._in_flight.seconds()
+            if turn_ends is None:
+                turn_ends = now + MAX_TURN
+            elif now >= turn_ends:
+                self._in_flight.next_turn().addCallback(self._call_ended, key)
                 break
         else:
             del self._queues[key]

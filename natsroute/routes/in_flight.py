@@ -6,6 +6,7 @@ A call that ends at once never appears here.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 
@@ -17,6 +18,7 @@ from natsroute.log import Logger
 from natsroute.routes.event import Event
 from natsroute.routes.failure_log import FailureLog
 from natsroute.routes.running_route import RouteCode
+from natsroute.turns import MAX_TURN
 
 
 @attrs.define(eq=False)
@@ -66,7 +68,7 @@ class CallsInFlight:
         self.stopped = False
         self.context = copy_context()
         self._queues: list[Callable[[], Iterable[Event]]] = []
-        self._fire_at_start: list[Deferred[None]] = []  # one for each call that ended after stop()
+        self._fire_at_start: deque[Deferred[None]] = deque()  # one for each call that ended after stop()
         self._clock = clock
         self._slow_after = slow_after
         self._slow_check: IDelayedCall | None = None
@@ -128,11 +130,37 @@ class CallsInFlight:
             self.context.copy().run(call.next_may_come.callback, None)
 
     def start(self) -> None:
-        """Undo :meth:`stop`: what waits behind the calls that ended since then may begin."""
+        """Undo :meth:`stop`: what waits behind the calls that ended since then may begin, in the same order."""
         self.stopped = False
-        ended, self._fire_at_start = self._fire_at_start, []
-        for deferred in ended:
-            self.context.copy().run(deferred.callback, None)
+        self._fire_ended()
+
+    def _fire_ended(self) -> None:
+        turn_ends = self._clock.seconds() + MAX_TURN
+        while self._fire_at_start and not self.stopped:
+            self.context.copy().run(self._fire_at_start.popleft().callback, None)
+            if self._clock.seconds() >= turn_ends:
+                self._clock.callLater(0, self._fire_ended)
+                break
+
+    def seconds(self) -> float:
+        """The time on the reactor's clock."""
+        return self._clock.seconds()
+
+    def next_turn(self) -> Deferred[None]:
+        """
+        Let other things have their turn.
+
+        :return: fires in the next turn of the reactor; after :meth:`stop`, not before :meth:`start`.
+        """
+        waiting: Deferred[None] = Deferred()
+        self._clock.callLater(0, self._fire_unless_stopped, waiting)
+        return waiting
+
+    def _fire_unless_stopped(self, waiting: Deferred[None]) -> None:
+        if self.stopped:
+            self._fire_at_start.append(waiting)
+        else:
+            self.context.copy().run(waiting.callback, None)
 
     def stop(self) -> None:
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
 
 #: Seconds that anything may take before its test fails. The machine may be busy.
 TIMEOUT = 30.0
@@ -24,3 +24,10 @@ async def until(condition: Callable[[], object], reactor: Any, *, timeout: float
         if reactor.seconds() > give_up:
             raise AssertionError(f"did not happen within {timeout} s: {' '.join(condition.__code__.co_names)}")
         await deferLater(reactor, _INTERVAL)
+
+
+def run_one_call(clock: Clock) -> None:
+    """Make the first delayed call of a test's clock, and not those that it schedules in turn."""
+    call = clock.calls.pop(0)
+    call.called = 1
+    call.func(*call.args, **call.kw)
