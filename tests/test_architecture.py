@@ -82,6 +82,7 @@ MAX_LINES = 400
 #: Modules of natsroute without a ``tests/test_<module>.py``, and why.
 TESTED_ELSEWHERE = {
     "natsroute._version": "a number that incremental writes; tests.test_options compares it with --version",
+    "natsroute.turns": "a number; tests.test_subscription and tests.test_concurrency have the loops",
     "natsroute.daemon.child_guard": "it watches processes: tests.integration.test_child_guard",
 }
 
