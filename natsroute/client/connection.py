@@ -184,7 +184,7 @@ class Connection(Service):
         if self.state in (State.CONNECTED, State.REFUSED):
             self._advance(ConnectionEvent.DRAIN)
             drained.addCallback(self._drained)
-        waiting: Deferred[None] = Deferred()  # another one, since cancelling it must not reach the PINGs
+        waiting: Deferred[None] = Deferred()  # cancelling it does not reach the PINGs
         drained.addCallback(lambda _: None if waiting.called else waiting.callback(None))
         return waiting
 
@@ -345,10 +345,8 @@ class Connection(Service):
             self._last_error = error
             self._subscriptions.refuse(protocol, error)
         refusal = self._subscriptions.refusal
-        if refusal is None:
-            self._report(Change(ConnectionEvent.CONNECTED, server))
-        else:
-            self._report(Change(ConnectionEvent.REFUSED, server, refusal))
+        event = ConnectionEvent.CONNECTED if refusal is None else ConnectionEvent.REFUSED
+        self._report(Change(event, server, refusal))
         for error in protocol.refused:
             self._error_observers.notify(error)
 
