@@ -151,11 +151,8 @@ class Subscription:
         """
         self._holds -= 1
         # If a receiver calls this that was done at once, the loop below continues.
-        if not self._releasing and self._next_turn is None:
-            self._hand_over_pending()
-
-    def _hand_over_pending(self) -> None:
-        self._next_turn = None
+        if self._releasing or self._next_turn is not None:
+            return
         self._releasing = True
         turn_ends: float | None = None
         try:
@@ -169,7 +166,7 @@ class Subscription:
                 if turn_ends is None:
                     turn_ends = clock.seconds() + MAX_TURN
                 elif clock.seconds() >= turn_ends:
-                    self._next_turn = clock.callLater(0, self._hand_over_pending)
+                    self._next_turn = clock.callLater(0, self._go_on)
                     break
         finally:
             self._releasing = False
@@ -177,6 +174,11 @@ class Subscription:
         if self._overflowing and not self._is_above(self._limits.messages // 2, self._limits.bytes // 2):
             self._overflowing = False
             self._owner.resume(self)
+
+    def _go_on(self) -> None:
+        self._next_turn = None
+        self.hold()
+        self.release()
 
     def unsubscribe(self, max_messages: int | None = None) -> None:
         """
