@@ -9,6 +9,7 @@ Every exception that natsroute raises or fails a Deferred with::
     │   ├── HeaderError               a header is invalid
     │   ├── PayloadError              a payload cannot be serialised
     │   │   └── PayloadTooLargeError  .size .max_payload
+    │   ├── ExpressionError           .text .column .problem: a pseudo-variable expression is invalid
     │   └── NoReplySubjectError       the message asks for no answer
     ├── PeerError                     the other side made a mistake, or refused
     │   ├── ProtocolError             .excerpt: the server sent something other than NATS
@@ -28,6 +29,7 @@ Every exception that natsroute raises or fails a Deferred with::
     │   │   ├── TlsRequiredError      the server requires TLS, or a client certificate
     │   │   └── ServerShutdownError   the server shuts down
     │   └── DecodeError               a message is not the text, JSON or headers that you asked for
+    ├── EvaluationError               a pseudo-variable expression has no value for this event
     ├── ConnectionLostError           the connection ended, or there is none
     │   └── ServerLeftError           we left the server, because it shuts down soon
     ├── RouteTimeoutError             .seconds: a route took longer than its timeout
@@ -40,8 +42,6 @@ Every exception that natsroute raises or fails a Deferred with::
 """
 
 from __future__ import annotations
-
-import re
 
 from natsroute.text import printable
 
@@ -129,6 +129,22 @@ class PayloadTooLargeError(PayloadError):
         super().__init__(f"the message has {size} bytes; the server's max_payload is {max_payload}")
         self.size = size
         self.max_payload = max_payload
+
+
+class ExpressionError(MisuseError, ValueError):
+    """
+    A pseudo-variable expression that cannot be compiled: its syntax is wrong, or it names what does not exist.
+
+    :ivar text: the whole expression.
+    :ivar column: where the problem is; the first character is column 1.
+    :ivar problem: what is wrong there.
+    """
+
+    def __init__(self, text: str, column: int, problem: str) -> None:
+        super().__init__(f"{text!r}, column {column}: {problem}")
+        self.text = text
+        self.column = column
+        self.problem = problem
 
 
 class NoReplySubjectError(MisuseError):
@@ -248,6 +264,10 @@ class DecodeError(PeerError, ValueError):
     """
 
 
+class EvaluationError(NatsrouteError):
+    """A pseudo-variable expression has no value for this event: a transformation cannot be applied to what it got."""
+
+
 class ConnectionLostError(NatsrouteError):
     """The connection ended before the answer arrived, or there is no connection. natsroute connects again by itself."""
 
@@ -338,62 +358,3 @@ class PublisherStoppedError(PublishError):
     The publisher stopped before the server confirmed the message, or had stopped before the message was published. In
     the first case the server may have the message.
     """
-
-
-_PERMISSIONS = re.compile(
-    r"Permissions Violation for (?:(?P<operation>Publish|Subscription) to|Publish with Reply of) "
-    r"\"(?P<subject>(?:[^\"\\]|\\.)*)\"(?: using queue \"(?P<queue_group>(?:[^\"\\]|\\.)*)\")?",
-    re.IGNORECASE,
-)
-# The server quotes names with Go's %q. Its escapes are a part of Python's, except that \x stands for a byte, and that
-# surrogates are never escaped.
-_ESCAPE = re.compile(r"\\(?:[abfnrtv\"\\]|x(?P<byte>[0-9a-f]{2})|u(?!d[89a-f])[0-9a-f]{4}|U[0-9a-f]{8})")
-#: Parts of nats-server's messages, in lower case. The first match counts.
-_KINDS: tuple[tuple[str, type[ServerError]], ...] = (
-    ("authentication expired", AuthenticationExpiredError),
-    ("authentication revoked", AuthenticationRevokedError),
-    ("authorization violation", AuthorizationError),
-    ("authentication timeout", AuthorizationError),
-    ("stale connection", StaleConnectionError),
-    ("slow consumer", SlowConsumerError),
-    ("maximum connections exceeded", ConnectionLimitError),
-    ("maximum account active connections exceeded", ConnectionLimitError),
-    ("maximum subscriptions exceeded", SubscriptionLimitError),
-    ("maximum payload", PayloadViolationError),
-    ("parser error", ServerProtocolError),
-    ("unknown protocol operation", ServerProtocolError),
-    ("maximum control line exceeded", ServerProtocolError),
-    ("invalid client protocol", ServerProtocolError),
-    ("secure connection", TlsRequiredError),
-    ("tls handshake error", TlsRequiredError),
-    ("server shutdown", ServerShutdownError),
-)
-
-
-def server_error(text: str) -> ServerError:
-    """
-    Create the exception for an ``-ERR``.
-
-    :param text: the server's message, without the quotes.
-    """
-    refused = _PERMISSIONS.search(text)
-    if refused:
-        operation, queue_group = refused["operation"] or "reply", refused["queue_group"]
-        return PermissionsError(
-            text,
-            operation.lower(),
-            _unquote(refused["subject"]),
-            None if queue_group is None else _unquote(queue_group),
-        )
-    lower = text.lower()
-    return next((kind for words, kind in _KINDS if words in lower), ServerError)(text)
-
-
-def _unquote(name: str) -> str:
-    return _ESCAPE.sub(_unescape, name)
-
-
-def _unescape(escape: re.Match[str]) -> str:
-    if escape["byte"]:
-        return bytes.fromhex(escape["byte"]).decode("utf-8", "surrogateescape")
-    return escape[0].encode().decode("unicode_escape", "replace")

@@ -25,6 +25,9 @@ from twisted.internet.task import Clock
 from natsroute import payloads
 from natsroute.daemon.settings import Settings
 from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError, SlowConsumerError
+from natsroute.kamailio.evaluation import ConsumerVariables, ServiceVariables
+from natsroute.kamailio.evaluation_log import EvaluationLog
+from natsroute.kamailio.event_expressions import EventExpressions
 from natsroute.ledger import Ledger, PublisherAccount, RouteCounters
 from natsroute.publishing.outlet import check_policy, with_id
 from natsroute.routes.event import Event, EventContext, Publish, RouteFunction
@@ -85,7 +88,7 @@ class RouteTester:
     :param settings: what hooks see as ``service.settings``.
 
     :ivar published: what the routes and hooks have published, in order.
-    :ivar clock: the time that middleware sees.
+    :ivar clock: the time that middleware sees, and ``$TS`` and the like in expressions.
     """
 
     def __init__(self, routes: EventRoutes, settings: Settings = Settings()) -> None:
@@ -93,6 +96,8 @@ class RouteTester:
         self.clock = Clock()
         self._table = RouteTable(routes)
         self._hooks = HookRunner(routes.hooks, self.clock)
+        variables = ServiceVariables(now=self.clock.seconds, on_failure=EvaluationLog().failed)
+        self._expressions = EventExpressions(ConsumerVariables(variables))
         self._service = _TestedService(self._publish, settings, self.published)
 
     def start(self) -> Deferred[None]:
@@ -171,7 +176,9 @@ class RouteTester:
     def _context(
         self, route: Route, queue_group: str | None, server: str | None = None, error: NatsrouteError | None = None
     ) -> EventContext:
-        return EventContext(self._publish, self.clock, RouteCounters(route.name), queue_group, server, error)
+        counters = RouteCounters(route.name)
+        expressions = self._expressions
+        return EventContext(self._publish, self.clock, counters, queue_group, server, error, expressions=expressions)
 
     def _call_here(self, function: RouteFunction, event: Event) -> Deferred[object]:
         """Call a function that production calls in a thread."""

@@ -63,6 +63,7 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
         "not run: it needs txnats, which cannot be installed",
     ],
     ("docs/deployment.md", "systemd", "ini"): [f"{SNIPPETS}.CommandTests.test_systemd"] * 2,
+    ("docs/kamailio.md", "Kamailio's pseudo-variables in Python", "python"): [f"{SNIPPETS}.RoutesTests.test_kamailio"],
     ("docs/publishing.md", "What the Deferred tells you", "python"): [f"{SNIPPETS}.ServiceTests.test_flush"],
     ("docs/publishing.md", "From a thread", "python"): [f"{SNIPPETS}.ServiceTests.test_thread"],
     ("docs/reliability.md", "A hundred restarts", "console"): [

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.errors import PermissionsError, SubjectError, server_error
+from natsroute.errors import PermissionsError, SubjectError
 from natsroute.wire import encoder
 from natsroute.wire.encoder import (
     PING,
@@ -24,6 +24,7 @@ from natsroute.wire.encoder import (
 from natsroute.wire.frames import ConnectOptions, Err
 from natsroute.wire.headers import encode_headers
 from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE, Parser
+from natsroute.wire.server_errors import server_error
 from tests.fuzz.properties import what_is_published_arrives
 
 quick = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])

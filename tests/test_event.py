@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event
-from natsroute.errors import DecodeError, NatsrouteError, NoReplySubjectError
+from natsroute.errors import DecodeError, MisuseError, NatsrouteError, NoReplySubjectError
 from natsroute.ledger import RouteCounters
 from natsroute.routes.event import EventContext
 from natsroute.wire.frames import Address
@@ -55,6 +55,16 @@ class EventTests(SynchronousTestCase):
         self.assertEqual(str(error), "the payload on a.b is not UTF-8: byte 0xff at position 2")
         for data in (b"", b"{", b"\xff", b"[" * 100_000):
             self.assertIn("not JSON", str(self.assertRaises(DecodeError, self.event(data).json)))
+
+    def test_without_expressions(self) -> None:
+        """Events that a program makes itself, as in a test, have nothing that evaluates them."""
+        self.assertRaises(MisuseError, self.event().pv, "$natsData")
+        self.assertRaises(MisuseError, self.event().format, "text")
+
+    def test_variables_are_no_cost(self) -> None:
+        """They are made for the first expression, and an event without expressions has none."""
+        self.assertFalse(hasattr(self.event(), "_variables"))
+        self.assertFalse(hasattr(self.event(), "__dict__"))
 
     def test_publish(self) -> None:
         """nats_publish is the same, under Kamailio's name."""

@@ -23,7 +23,7 @@ from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import Server
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.embedded import EmbeddedServer
-from natsroute.errors import DecodeError, NatsrouteError, PendingLimitError, PublishError, server_error
+from natsroute.errors import DecodeError, NatsrouteError, PendingLimitError, PublishError
 from natsroute.ledger import RouteCounters
 from natsroute.middleware import dead_letter, retry
 from natsroute.payloads import to_json, to_text
@@ -33,6 +33,7 @@ from natsroute.routes.event import Event, EventContext
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import UnroutedMessages
 from natsroute.wire.frames import Address
+from natsroute.wire.server_errors import server_error
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_network import MemoryNetwork, info
 from tests.support.memory_process import MemoryProcessReactor

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from natsroute.errors import PermissionsError, PublisherStoppedError, server_error
+from natsroute.errors import PermissionsError, PublisherStoppedError
 from natsroute.publishing.options import PublishLimits
+from natsroute.wire.server_errors import server_error
 from tests.support.memory_publisher import PublisherTestCase
 
 

@@ -19,6 +19,23 @@ from natsroute.wire.frames import Address
 from tests.support.log_recorder import LogRecorder
 
 
+class StandInExpressions:
+    """Says what it is asked, and for which event; the variables are a number."""
+
+    def __init__(self) -> None:
+        self.events = 0
+
+    def new_variables(self) -> int:
+        self.events += 1
+        return self.events
+
+    def pv(self, event: Event, variables: int, expression: str) -> str:
+        return f"pv {expression} of {event.subject}: {variables}"
+
+    def format(self, event: Event, variables: int, text: str) -> str:
+        return f"format {text} of {event.subject}: {variables}"
+
+
 class RunnerTestCase(SynchronousTestCase):
     """Routes, and the messages of one subscription."""
 
@@ -92,6 +109,23 @@ class RunnerTests(RunnerTestCase):
         self.event_route("nats:>")(lambda event: self.got.append(str(event.queue_group)))
         self.send(self.runner(queue_group="2021"), "a")
         self.assertEqual(self.got, ["2021"])
+
+    def test_expressions(self) -> None:
+        """All events of a subscription have the same ones."""
+        expressions = StandInExpressions()
+        self.event_route("nats:>")(lambda event: self.got.append(str(event.pv("$a"))))
+        self.event_route("nats:a.b")(lambda event: self.got.append(event.format("b")))
+        find = RouteTable(self.event_route).find
+        runner = Runner(find, self.context, subject="a.>", queue_group=None, expressions=expressions)
+        for subject in ("a.a", "a.b", "a.c"):
+            self.send(runner, subject)
+        self.assertEqual(self.got, ["pv $a of a.a: 1", "format b of a.b: 2", "pv $a of a.c: 3"])
+
+    def test_expressions_of_connection_events(self) -> None:
+        self.event_route("nats:connected")(lambda event: self.got.append(event.format("x")))
+        find = RouteTable(self.event_route).get
+        ConnectionRunner(find, self.context, expressions=StandInExpressions()).fire("nats:connected", "nats://a:4222")
+        self.assertEqual(self.got, ["format x of : 1"])
 
     def test_unrouted_messages(self) -> None:
         """They are counted. There is one warning for each configured subject, however many consumers and subjects."""

@@ -73,6 +73,31 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(one) for one in failures], [PublisherStoppedError] * 3)
         self.assertEqual((subscription.pending, service.ledger().consumers[0].succeeded), (0, 1))
 
+    def test_expressions(self) -> None:
+        """Each consumer numbers its events; what has no value is logged once, with the reason."""
+        log, numbers = LogRecorder(self), []
+        self.event_route("nats:*", thread=False)(
+            lambda event: numbers.append((event.subject, event.pv("$mi"), event.pv("$(natsReply{s.len})")))
+        )
+        service = self.service(subject_queue_group=["b:q", "c"])
+        for consumer in (0, 0, 1):
+            subject = str(service.consumers[consumer].entry.subject)
+            service.consumers[consumer].subscription.deliver(Event(Address(subject, 1), b"{}"))
+        self.assertEqual(numbers, [("b", 1, None), ("b", 2, None), ("c", 1, None)])
+        (line,) = log.lines("warn")
+        self.assertIn("'$(natsReply{s.len})' has no value for an event: a transformation of null", line)
+
+    def test_expressions_of_connection_events(self) -> None:
+        """They share the variables of their consumer, as one process of Kamailio runs both."""
+        numbers: list[object] = []
+        for name in ("nats:connected", "nats:b"):
+            self.event_route(name)(lambda event: numbers.append((event.name, event.pv("$mi"))))
+        service = self.service(subject_queue_group=["b:q"], num_publish_workers=1)
+        service.consumers[0].subscription.deliver(Event(Address("b", 1), b"{}"))
+        for events in service._connection_events:
+            events._runner.fire("nats:connected", "nats://a:4222")
+        self.assertEqual(numbers, [("nats:b", 1), ("nats:connected", 1), ("nats:connected", 2)])
+
     def test_ledger(self) -> None:
         """Empty, and it adds up."""
         ledger = self.service(subject_queue_group=["a:q", "b"]).ledger()

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes, RunningService, Settings
 from natsroute.errors import (
+    ExpressionError,
     HeaderError,
     PendingLimitError,
     RouteError,
@@ -43,6 +44,21 @@ class RouteTesterTests(SynchronousTestCase):
         self.assertEqual(
             tester.published, [Published("presence", b'{"a":1}', headers={"From": "alice"}), Published("inbox", b"ok")]
         )
+
+    def test_expressions(self) -> None:
+        """As in production; the time is the tester's."""
+        self.event_route("nats:*", thread=True)(
+            lambda event: (event.pv("$(natsData{json.parse,n})"), event.format("$natsSubject $TS $mi"))
+        )
+        self.event_route("nats:connected")(lambda event: event.pv("$mi"))
+        tester = self.made()
+        for number in (1, 2):
+            tester.clock.advance(10)
+            result = self.successResultOf(tester.deliver("a", {"n": "x"}))
+            self.assertEqual(result, ("x", f"a {number}0 {number}"))
+        self.assertEqual(self.successResultOf(tester.connected()), 3)
+        self.event_route("nats:b.c")(lambda event: event.pv("$nope"))
+        self.failureResultOf(self.made().deliver("b.c"), ExpressionError)
 
     def test_errors(self) -> None:
         self.event_route("nats:a")(lambda event: 1 // 0)

@@ -17,11 +17,11 @@ from natsroute.errors import (
     SlowConsumerError,
     StaleConnectionError,
     SubscriptionLimitError,
-    server_error,
 )
 from natsroute.publishing.batches import Batch, Message, ServerLimits
 from natsroute.publishing.written_batches import MAX_LOSSES, WrittenBatches, attribute
 from natsroute.wire.encoder import encode_pub
+from natsroute.wire.server_errors import server_error
 from tests.test_batches import FilterTestCase, messages_of, unresendable
 
 CUT = ConnectionLostError("cut")

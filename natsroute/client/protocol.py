@@ -31,12 +31,12 @@ from natsroute.errors import (
     ServerError,
     SubscriptionLimitError,
     TlsError,
-    server_error,
 )
 from natsroute.wire import encoder
 from natsroute.wire.frames import Err, Frame, Info, Msg, Signal
 from natsroute.wire.headers import HeaderValues, encode_headers
 from natsroute.wire.parser import Parser
+from natsroute.wire.server_errors import server_error
 
 #: Called with each message of a subscription.
 OnMessage = Callable[[Any], object]

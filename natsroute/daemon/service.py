@@ -31,11 +31,15 @@ from natsroute.daemon.steady_clock import use_steady_clock
 from natsroute.daemon.threads import Threads
 from natsroute.daemon.watchdog import Watchdog
 from natsroute.errors import PendingLimitError, ServerLeftError
+from natsroute.kamailio.evaluation import ConsumerVariables, ServiceVariables
+from natsroute.kamailio.evaluation_log import EvaluationLog
+from natsroute.kamailio.event_expressions import EventExpressions
 from natsroute.ledger import Ledger, RouteCounters
 from natsroute.log import Logger
 from natsroute.publishing.outlet import unique_ids
 from natsroute.publishing.publisher import Publisher
 from natsroute.publishing.worker import PublishWorker
+from natsroute.routes.event import Expressions
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import HookRunner
 from natsroute.routes.in_flight import CallsInFlight
@@ -120,10 +124,11 @@ class NatsrouteService(Service):
             reject_for=self.publisher.reject_for,
             thread_room=self._route_threads.room,
         )
+        self._variables = ServiceVariables(on_failure=EvaluationLog().failed)
         self._connection_events: list[ConnectionEvents] = []
         for connection, worker in zip(publish_connections, self.publisher.workers):
             _join(connection, worker)
-            self._run_events_of(connection)
+            self._run_events_of(connection, self._new_expressions())
         for entry in settings.subject_queue_group:
             self.consumers.add(self._consumer(entry))
 
@@ -164,9 +169,14 @@ class NatsrouteService(Service):
     def _consumer(self, entry: QueueEntry) -> Consumer:
         purpose = f"consumer {entry}"
         connection = self._connections.new(purpose)
-        events = self._run_events_of(connection, entry.queue_group)
+        expressions = self._new_expressions()
+        events = self._run_events_of(connection, expressions, entry.queue_group)
         runner = Runner(
-            self._routing.for_entry(entry), self._runner_context, subject=entry.subject, queue_group=entry.queue_group
+            self._routing.for_entry(entry),
+            self._runner_context,
+            subject=entry.subject,
+            queue_group=entry.queue_group,
+            expressions=expressions,
         )
 
         def on_overflow(error: PendingLimitError) -> None:
@@ -175,8 +185,16 @@ class NatsrouteService(Service):
 
         return Consumer.subscribe(entry, connection, runner, self.settings.pending_limits, on_overflow)
 
-    def _run_events_of(self, connection: Connection, queue_group: str | None = None) -> ConnectionEvents:
-        runner = ConnectionRunner(self._routing.for_connections, self._runner_context, queue_group=queue_group)
+    def _new_expressions(self) -> EventExpressions:
+        """For the events of one connection: a process of Kamailio has one, and variables of its own."""
+        return EventExpressions(ConsumerVariables(self._variables))
+
+    def _run_events_of(
+        self, connection: Connection, expressions: Expressions, queue_group: str | None = None
+    ) -> ConnectionEvents:
+        runner = ConnectionRunner(
+            self._routing.for_connections, self._runner_context, queue_group=queue_group, expressions=expressions
+        )
         self._connection_events.append(ConnectionEvents(connection, runner))
         return self._connection_events[-1]
 

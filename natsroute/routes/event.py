@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from threading import Lock
 from typing import Any
 from typing import Protocol as Interface
 
@@ -11,7 +12,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 
 from natsroute import payloads
-from natsroute.errors import NatsrouteError, NoReplySubjectError
+from natsroute.errors import MisuseError, NatsrouteError, NoReplySubjectError
 from natsroute.ledger import RouteCounters
 from natsroute.wire.frames import Address, Msg
 from natsroute.wire.headers import HeaderValues
@@ -36,6 +37,23 @@ class Publish(Interface):
 Reject = Callable[[NatsrouteError], "Deferred[None]"]
 
 
+class Expressions(Interface):
+    """
+    Evaluates the pseudo-variables of Kamailio for the events of one consumer.
+
+    The package ``kamailio`` has them. It depends on this one, so the composition root hands them in.
+    """
+
+    def new_variables(self) -> Any:
+        """What belongs to one event. The event keeps it, and passes it to the other two."""
+
+    def pv(self, event: Event, variables: Any, expression: str) -> int | str | None:
+        """See :meth:`Event.pv`."""
+
+    def format(self, event: Event, variables: Any, text: str) -> str:
+        """See :meth:`Event.format`."""
+
+
 @attrs.frozen
 class EventContext:
     """
@@ -48,6 +66,7 @@ class EventContext:
     :ivar server: for connection events, the server's URL without credentials.
     :ivar error: for ``nats:error`` and ``nats:slow_consumer``, what went wrong.
     :ivar reject: fails the Deferred of a message that the route cannot publish.
+    :ivar expressions: evaluates pseudo-variables; None in tests that need none.
     """
 
     publish: Publish
@@ -57,6 +76,11 @@ class EventContext:
     server: str | None = None
     error: NatsrouteError | None = None
     reject: Reject = fail
+    expressions: Expressions | None = None
+
+
+#: Held while an event gets its variables: after a timeout, two threads may have the same event.
+_new_variables = Lock()
 
 
 class Event(Msg):
@@ -72,10 +96,11 @@ class Event(Msg):
     :ivar context: what the event has in common with the route's other events.
     """
 
-    __slots__ = ("_attempts", "context")
+    __slots__ = ("_attempts", "_variables", "context")
 
     context: EventContext
     _attempts: int
+    _variables: Any  # of its expressions; not set before the first one, because most events have none
 
     @classmethod
     def of_message(
@@ -154,6 +179,49 @@ class Event(Msg):
         :raises DecodeError: it is not JSON.
         """
         return payloads.to_json(self.data, self.subject)
+
+    def pv(self, expression: str) -> int | str | None:
+        """
+        The value of a pseudo-variable of Kamailio, with its transformations::
+
+            event.pv("$(natsData{json.parse,From}{uri.user})")
+
+        It may be called from any thread. docs/kamailio.md lists the variables and transformations.
+
+        :param expression: one variable. It is compiled once and remembered, so it is best a constant. Never make it out
+            of what was received: ``$env(…)`` would show the environment.
+        :return: an integer or text, as the variable or its last transformation gives; None if it is null, or if a
+            transformation cannot be applied for this event, which is logged once for each expression.
+        :raises ExpressionError: it is not an expression, or names a variable or transformation that does not exist.
+        :raises DecodeError: the value is not UTF-8.
+        """
+        return self._expressions().pv(self, self._variables, expression)
+
+    def format(self, text: str) -> str:
+        """
+        A text with the values of its pseudo-variables::
+
+            event.format("received update for $(natsData{json.parse,From})")
+
+        It may be called from any thread.
+
+        :param text: as for :meth:`pv`; ``$$`` is a dollar sign. A variable that is null shows as ``<null>``. One that
+            has no value for this event is left out.
+        :raises ExpressionError: a variable in it is not an expression, or does not exist.
+        :raises DecodeError: a value in it is not UTF-8.
+        """
+        return self._expressions().format(self, self._variables, text)
+
+    def _expressions(self) -> Expressions:
+        """What evaluates its expressions, when it has its variables."""
+        expressions = self.context.expressions
+        if expressions is None:
+            raise MisuseError("there is nothing that evaluates expressions for this event")
+        if not hasattr(self, "_variables"):
+            with _new_variables:
+                if not hasattr(self, "_variables"):
+                    self._variables = expressions.new_variables()
+        return expressions
 
     def publish(
         self,

@@ -14,7 +14,7 @@ from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
 from natsroute.routes.calls import Calls
 from natsroute.routes.concurrency import calls_of
-from natsroute.routes.event import Event, EventContext, Publish, Reject
+from natsroute.routes.event import Event, EventContext, Expressions, Publish, Reject
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route import CallInThread, Route
 
@@ -109,16 +109,26 @@ class Runner:
     :param find: finds the route for a subject.
     :param subject: the subject of the subscription.
     :param queue_group: its queue group, or None.
+    :param expressions: evaluates pseudo-variables for its events.
 
     :ivar unrouted: how many messages no route matched.
     """
 
-    def __init__(self, find: FindRoute, context: RunnerContext, *, subject: str, queue_group: str | None) -> None:
+    def __init__(
+        self,
+        find: FindRoute,
+        context: RunnerContext,
+        *,
+        subject: str,
+        queue_group: str | None,
+        expressions: Expressions | None = None,
+    ) -> None:
         self.unrouted = 0
         self._find = find
         self._context = context
         self._subject = subject
         self._queue_group = queue_group
+        self._expressions = expressions
         self._active: dict[str, _ActiveRoute] = {}  # by the route's name
         self._for_subject: dict[str, _ActiveRoute | None] = {}  # by the message's subject
 
@@ -165,6 +175,7 @@ class Runner:
                 counters,
                 self._queue_group,
                 reject=context.reject_for(route.name),
+                expressions=self._expressions,
             )
             call = partial(_call_with_room, calls.call, context.thread_room) if route.thread else calls.call
             self._active[route.name] = _ActiveRoute(call, event_context)
@@ -193,12 +204,21 @@ class ConnectionRunner:
 
     :param find: finds the route for the name of a connection event.
     :param queue_group: the queue group of the connection's subscription, or None.
+    :param expressions: evaluates pseudo-variables for its events.
     """
 
-    def __init__(self, find: FindRoute, context: RunnerContext, *, queue_group: str | None = None) -> None:
+    def __init__(
+        self,
+        find: FindRoute,
+        context: RunnerContext,
+        *,
+        queue_group: str | None = None,
+        expressions: Expressions | None = None,
+    ) -> None:
         self._find = find
         self._context = context
         self._queue_group = queue_group
+        self._expressions = expressions
         self._calls: dict[str, Calls] = {}  # by the route's name
         self._last: Deferred[None] = succeed(None)
 
@@ -230,6 +250,7 @@ class ConnectionRunner:
                 server,
                 error,
                 context.reject_for(calls.counters.route),
+                self._expressions,
             )
         )
         calls.enqueue()

@@ -20,13 +20,13 @@ from natsroute.errors import (
     ProtocolError,
     SettingError,
     SubjectError,
-    server_error,
 )
 from natsroute.text import printable
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.frames import Frame, Msg
 from natsroute.wire.headers import encode_headers, parse_headers
 from natsroute.wire.parser import ERR_LINE_FACTOR, MAX_INFO_LINE, MESSAGE_LINE_ALLOWANCE, Parser
+from natsroute.wire.server_errors import server_error
 from natsroute.wire.subjects import check_pattern, check_queue_group, check_subject
 
 #: The limits of the parser, so low that short inputs reach them.

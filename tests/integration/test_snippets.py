@@ -90,6 +90,18 @@ class RoutesTests(TestCase):
         await tester.deliver("Kamailio-World", DIALOG)
         self.assertEqual([message.subject for message in tester.published], ["presence.dialog"])
 
+    async def test_kamailio(self) -> None:
+        """Kamailio's expressions, in a condition and in a log line."""
+        log = LogRecorder(self)
+        tester = RouteTester(
+            names_in(snippet("docs/kamailio.md", "Kamailio's pseudo-variables in Python"))["event_route"]
+        )
+        await tester.deliver("Kamailio-World", {**DIALOG, "Event-Package": "presence"})
+        await tester.deliver("Kamailio-World", {**DIALOG, "From": "{0}"})
+        await tester.deliver("Kamailio-World", DIALOG)
+        self.assertEqual([message.subject for message in tester.published], ["presence.dialog"] * 2)
+        self.assertEqual(log.lines("info"), ["received update for {0}", "received update for sip:alice@example.com"])
+
     async def test_hooks(self) -> None:
         tester = RouteTester(names_in(snippet("docs/routes.md", "Hooks"))["event_route"])
         await tester.start()

@@ -9,10 +9,11 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.errors import ConnectionLostError, ServerError, server_error
+from natsroute.errors import ConnectionLostError, ServerError
 from natsroute.publishing.options import PublishLimits
 from natsroute.publishing.publisher import Publisher
 from natsroute.wire.frames import Info
+from natsroute.wire.server_errors import server_error
 
 
 class MemoryLink:

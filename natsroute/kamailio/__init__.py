@@ -1,0 +1,1 @@
+"""A Kamailio script's world, outside Kamailio: pseudo-variables and transformations."""

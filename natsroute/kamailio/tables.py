@@ -1,0 +1,164 @@
+"""Hash tables whose entries can expire, as those of Kamailio's ``htable`` module."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from natsroute.kamailio.regular_expressions import BadExpressionError, compile_regex
+from natsroute.kamailio.values import parse_integer, text_of
+
+#: Seconds between two searches for entries that have expired, as the ``timer_interval`` of ``htable``.
+PURGE_INTERVAL = 20.0
+
+
+class TableStore(Protocol):
+    """What ``$sht`` and its kin need of a table. Names and strings are bytes."""
+
+    def get(self, name: bytes) -> int | bytes | None:
+        """The value of an entry, else the initial value of the table, else None."""
+
+    def set(self, name: bytes, value: int | bytes) -> None:
+        """Set an entry, which lives as long as the table says."""
+
+    def delete(self, name: bytes) -> None:
+        """Delete an entry, if it is there."""
+
+    def add(self, name: bytes, amount: int) -> int | None:
+        """Add to an entry; None if it is a string, or is not there and the table has no initial value."""
+
+    def expires_in(self, name: bytes) -> int:
+        """Seconds until an entry expires; 0 if it does not, or is not there."""
+
+    def expire_in(self, name: bytes, seconds: int) -> None:
+        """Let an entry expire then; never, if this is 0. Without effect in a table whose entries do not expire."""
+
+    def count(self, condition: bytes, *, by_value: bool) -> int:
+        """
+        Count entries by name or by value.
+
+        :param condition: ``~~`` and a regular expression, ``~%`` and an ending, ``%~`` and a beginning, ``==`` and a
+            text, ``eq`` and an integer, or ``**`` for all; without any of these it is a regular expression.
+        """
+
+
+class HashTable:
+    """
+    A table in the memory of this process.
+
+    :param expire: seconds that an entry lives, or 0 for ever.
+    :param initial: the integer that an entry has before it is set, or None.
+    :param update_expire: setting an entry that is there begins its time anew.
+    :param now: gives seconds, those of :meth:`expires_in`.
+    """
+
+    def __init__(
+        self,
+        *,
+        expire: int = 0,
+        initial: int | None = None,
+        update_expire: bool = True,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._expire = expire
+        self._initial = initial
+        self._update_expire = update_expire
+        self._now = now
+        self._values: dict[bytes, int | bytes] = {}
+        self._ends: dict[bytes, int] = {}  # of entries that expire
+        self._next_purge = now() + PURGE_INTERVAL
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get(self, name: bytes) -> int | bytes | None:
+        """See :meth:`TableStore.get`."""
+        value = self._values.get(name)
+        return self._initial if value is None or self._has_expired(name) else value
+
+    def set(self, name: bytes, value: int | bytes) -> None:
+        """See :meth:`TableStore.set`."""
+        if self._expire:
+            self._begin_time(name, anew=self._update_expire or name not in self._values or self._has_expired(name))
+            self._purge()
+        self._values[name] = value
+
+    def delete(self, name: bytes) -> None:
+        """See :meth:`TableStore.delete`."""
+        self._values.pop(name, None)
+        self._ends.pop(name, None)
+
+    def add(self, name: bytes, amount: int) -> int | None:
+        """See :meth:`TableStore.add`."""
+        value = self.get(name)
+        if value is None or isinstance(value, bytes):
+            return None
+        value += amount
+        self.set(name, value)
+        return value
+
+    def expires_in(self, name: bytes) -> int:
+        """See :meth:`TableStore.expires_in`."""
+        end = self._ends.get(name)
+        return 0 if end is None else end - int(self._now())
+
+    def expire_in(self, name: bytes, seconds: int) -> None:
+        """See :meth:`TableStore.expire_in`."""
+        if self._expire and name in self._values:
+            if seconds > 0:
+                self._ends[name] = int(self._now()) + seconds
+            else:
+                self._ends.pop(name, None)
+
+    def count(self, condition: bytes, *, by_value: bool) -> int:
+        """See :meth:`TableStore.count`."""
+        matches = _condition(condition)
+        if matches is None:
+            return 0
+        if condition[:2] == b"**":
+            return len(self._values)
+        found = self._values.values() if by_value else self._values
+        return sum(1 for value in found if matches(value))
+
+    def _has_expired(self, name: bytes) -> bool:
+        end = self._ends.get(name)
+        return end is not None and end < int(self._now())
+
+    def _begin_time(self, name: bytes, *, anew: bool) -> None:
+        if anew:
+            self._ends[name] = int(self._now()) + self._expire
+
+    def _purge(self) -> None:
+        now = self._now()
+        if now < self._next_purge:
+            return
+        self._next_purge = now + PURGE_INTERVAL
+        for name in [name for name, end in self._ends.items() if end < int(now)]:
+            self.delete(name)
+
+
+def _condition(condition: bytes) -> Callable[[int | bytes], bool] | None:
+    """What an entry must fulfil; None if nothing can."""
+    operator, operand = condition[:2], condition[2:]
+    if operator == b"**":
+        return lambda value: True
+    if operator in (b"~~", b"~%", b"%~", b"==", b"eq"):
+        if not operand:
+            return None
+    else:
+        operator, operand = b"~~", condition
+    if operator == b"eq":
+        number = parse_integer(operand)
+        return lambda value: isinstance(value, int) and value == (number or 0)
+    if operator == b"~%":
+        return lambda value: isinstance(value, bytes) and value.endswith(operand)
+    if operator == b"%~":
+        return lambda value: isinstance(value, bytes) and value.startswith(operand)
+    if operator == b"==":
+        return lambda value: isinstance(value, bytes) and value == operand
+    try:
+        pattern = compile_regex(operand, ignore_case=True)
+    except BadExpressionError:
+        return None
+    return lambda value: isinstance(value, bytes) and pattern.search(text_of(value)) is not None

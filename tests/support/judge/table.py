@@ -1,0 +1,266 @@
+"""The payloads and expressions that are put to the real Kamailio and to natsroute."""
+
+from __future__ import annotations
+
+from tests.support.judge import Value
+
+#: Variables that are set before each payload.
+ASSIGNMENTS: tuple[tuple[str, Value], ...] = (
+    ("$var(key)", b"From"),
+    ("$var(path)", b"o.list[1]"),
+    ("$var(one)", 1),
+    ("$var(minus)", -2),
+    ("$var(big)", 2147483647),
+    ("$var(text)", b"a"),
+    ("$var(digits)", b"007"),
+    ("$var(empty)", b""),
+    ("$var(blank)", b" x\ty \r\n"),
+    ("$var(uri)", b"sip:al:pw@ex.org:5062;transport=tcp;lr;x=1?a=b"),
+    ("$var(subst)", b"/[aeiou]/#/g"),
+    ("$var(semicolon)", b";"),
+    ("$vn(set)", b"a value"),
+    ("$vn(unset)", None),
+    ("$shv(shared)", b"for all"),
+    ("$(avp(list)[*])", None),
+    ("$avp(list)", b"first"),
+    ("$avp(list)", 2),
+    ("$avp(list)", b"third"),
+    ("$(avp(i:7)[*])", None),
+    ("$avp(i:7)", b"by number"),
+    ("$(avp(gone)[*])", None),
+    ("$avp(gone)", b"x"),
+    ("$avp(gone)", None),
+    ("$xavp(x[*])", None),
+    ("$xavp(x=>a)", 1),
+    ("$xavp(x=>a)", b"two"),
+    ("$xavp(x[0]=>b)", b"bee"),
+    ("$xavp(x[0]=>a)", b"again"),
+    ("$xavp(x[1]=>a[0])", b"replaced"),
+    ("$xavp(single[*])", None),
+    ("$xavp(single)", b"old"),
+    ("$xavp(single)", 5),
+    ("$sht(seen=>From)", b"entry"),
+    ("$sht(seen=>n)", 12),
+    ("$sht(counts=>$var(key))", 3),
+    ("$sht(seen=>gone)", b"x"),
+    ("$sht(seen=>gone)", None),
+)
+
+_DIALOG = (
+    b'{"Event-Package":"dialog","From":"sip:alice@example.com","To":"<sip:bob@example.org;transport=tls>",'
+    b'"Call-ID":"a84b4c76e66710@pc33","Direction":"initiator","State":"confirmed","Expires":3600,"From-Tag":"1928301774"}'
+)
+
+PAYLOADS: tuple[bytes, ...] = (
+    _DIALOG,
+    b'{"Event-Package": "Message-Summary", "From": "sip:al@ex.org", "n": 1.50, "neg":-7, "e":1e3, "t": true, "z":null}',
+    b'{"From":{"user":"al","hosts":["a","b",{"c":"d"}]},"o":{"list":[1,"two",{"x":"y"}],"a.b":"dotted","s":"q\\"\\\\/\\n"}}',
+    b'{"From":["x","y"],"o":{"list":[],"e":{},"n":null,"f":false,"u":"\\u00e9\\ud83d\\ude00","c":"\\u0001\\u001f"}}',
+    b'{"From":12345678901234567890,"o":{"list":[-99999999999999999999,123456789012345678901234567890,0.10,-0,5.0E+2]}}',
+    b' {"From" : "blanks" , "o" : { "list" : [ 1 , 2 ] } } ',
+    b'{"From":"a","From":"b"}',
+    b'{"From":"cut',
+    b'{"From":"trailing"} more',
+    b"{'From':'single'}",
+    b'{"From":"comma",}',
+    b'/* comment */ {"From":"c" /* d */, // e\n "o":1}',
+    b'{"From":TRUE,"o":{"list":[Null,NaN,-Infinity]}}',
+    b'{"From":007,"o":{"list":[5.,1e,01.5]}}',
+    b'{"From":"\xff\xfe","o":"\xc3\xa9"}',
+    b'{"From":"\\ud83d","o":{"list":"\\udc80x"}}',
+    b'{"From":"tab\there","o":{"list":["\x01"]}}',
+    b'["a","b"]',
+    b'"From"',
+    b"null",
+    b"{}",
+    b"",
+    b" ",
+    b"\r\n",
+    b"a",
+    b"42",
+    b"-42",
+    b"+7",
+    b"007",
+    b"3.14",
+    b"0x1F",
+    b" 5 ",
+    b"Hello World",
+    b"abc,def,ghi",
+    b"a;b;c;",
+    b"a=1;b=2;c=\"x;y\";d='z';e",
+    b"A=1; B = 2 ;c",
+    b"x=1,y=2",
+    b"a=;b",
+    b"first line\r\nsecond: two\nthird\n",
+    b"\n\nlast",
+    b"one line\r",
+    b"sip:alice@example.com",
+    b"sip:alice:secret@example.com:5060;transport=tcp;lr=on?Subject=x",
+    b"sips:bob@[2001:db8::1]:5061;transport=TLS;user=phone",
+    b"tel:+1-201-555-0123;phone-context=example.com",
+    b"urn:service:sos",
+    b"sip:example.com:5080;maddr=1.2.3.4;ttl=3;method=INVITE;r2=on",
+    b"sip:+12;ext=5@gw.example.com;user=phone",
+    b"sip:a@",
+    b'"Al Ice" <sip:al@ex.org>;tag=abc;x=y',
+    b"Bob <sip:bob@ex.org;lr> ; tag = 5",
+    b"<sip:carol@ex.org>",
+    b"<sip:open@ex.org",
+    b"192.168.1.10~5062~2",
+    b"SGVsbG8gV29ybGQ=",
+    b"SGVsbG8",
+    b"-_-_",
+    b"48656c6c6f",
+    b"C8329BFD06",
+    b"JxF12TrwUP45BMd",
+    b"%41%2f+x%",
+    b"%zz%4%41",
+    b'it\'s "quoted" \\ text',
+    b'"in quotes"',
+    b"'single'",
+    b"<angle>",
+    b"[1]",
+    b"(a)",
+    b"caf\xc3\xa9 \xe2\x82\xac",
+    b"\xff\x80\x01",
+    b"  padded\t",
+    b"$var(x) $$ {s.len}",
+    b"aXbXcX",
+    b"1700000000",
+    b"3000000000",
+    b'{"From":"nul\\u0000byte"}',
+    b"a==a1&",
+)
+
+#: Applied to the whole payload.
+TRANSFORMATIONS: tuple[str, ...] = (
+    "s.len", "s.int", "s.md5", "s.sha256", "s.sha384", "s.sha512", "s.tolower", "s.toupper", "s.rmws", "s.numeric",
+    "s.trim", "s.ltrim", "s.rtrim", "s.encode.hexa", "s.decode.hexa", "s.encode.base64", "s.decode.base64",
+    "s.encode.base64t", "s.decode.base64t", "s.encode.base64url", "s.decode.base64url", "s.encode.base64urlt",
+    "s.decode.base64urlt", "s.encode.base58", "s.decode.base58", "s.encode.7bit", "s.decode.7bit", "s.escape.common",
+    "s.unescape.common", "s.escape.user", "s.unescape.user", "s.escape.param", "s.unescape.param", "s.escape.csv",
+    "s.urlencode.param", "s.urldecode.param", "s.corehash", "s.corehash,16", "s.corehash,$var(one)", "s.prefixes",
+    "s.prefixes,3", "s.prefixes.quoted,2", "s.prefixes,-1", "s.unquote", "s.unbracket", "s.LEN", "s. trim ",
+    "s.substr,0,3", "s.substr,2,0", "s.substr,-3,0", "s.substr,-3,2", "s.substr,1,100", "s.substr,5,1",
+    "s.substr,$var(one),$var(one)", "s.substr,$var(minus),0", "s.substr,$var(text),0", "s.substr,0,$var(minus)",
+    "s.select,0,,", "s.select,1,,", "s.select,-1,,", "s.select,2,;", "s.select,1, ", "s.select,1,\\n",
+    "s.select,-2,\\n", "s.select,0,}", "s.select,$var(one),,", "s.select,- 1,=", "s.select,+1,X", "s.strip,1",
+    "s.strip,0", "s.strip,-1", "s.strip,50", "s.strip,$var(one)", "s.striptail,1", "s.striptail,50", "s.stripto,:",
+    "s.stripto,$var(text)", "s.stripto,", "s.replace,a,bb", "s.replace,a,", "s.replace,sip,$var(text)",
+    "s.replace,$var(text),X", "s.replace,$var(empty),X", "s.replace,a,$var(empty)", "s.rm,a", "s.rm,\\n",
+    "s.rm,$var(text)", 's.rm,"', "s.count,a", "s.count,,", "s.count,$var(text)", "s.count,", "s.before,:",
+    "s.before,,", "s.before,$var(text)", "s.after,:", "s.after,,", "s.after,$var(key)", "s.before,", "s.fmtlines,4,2",
+    "s.fmtlinet,3,1", "s.fmtlines,0,1", "s.ftime,%Y-%m-%d", "s.ftime,%H:%M:%S", "uri.user", "uri.host", "uri.domain",
+    "uri.passwd", "uri.port", "uri.params", "uri.param,lr", "uri.param,transport", "uri.param,$var(text)",
+    "uri.headers", "uri.transport", "uri.ttl", "uri.uparam", "uri.maddr", "uri.method", "uri.lr", "uri.r2",
+    "uri.scheme", "uri.tosocket", "uri.saor", "uri.suri", "uri.duri", "nameaddr.name", "nameaddr.uri", "nameaddr.len",
+    "tobody.uri", "tobody.tag", "tobody.display", "tobody.params", "tobody.user", "tobody.host", "urialias.encode",
+    "urialias.decode", "param.value,a", "param.value,b,;", "param.value,$var(text)", "param.value,x,&", "param.in,a",
+    "param.in,nope", "param.valueat,0", "param.valueat,-1", "param.valueat,9", "param.valueat,$var(one)",
+    "param.name,1", "param.name,-1", "param.count", "param.count,;", "param.count,,", "param.count,$var(semicolon)",
+    "line.count", "line.at,0", "line.at,1", "line.at,2", "line.at,-1", "line.at,-2", "line.at,9", "line.at,$var(one)",
+    "line.sw,second", "line.sw,f", "line.sw,nope", "line.sw,$var(text)", "re.subst,/a/X/", "re.subst,/a/X/g",
+    "re.subst,/A/<\\0>/ig", "re.subst,/^([^@]*)@(.*)$/\\2-\\1/", "re.subst,/[[:digit:]]+/N/g",
+    "re.subst,/e.*r/$var(key)/", "re.subst,$var(subst)", "re.subst,/x*/Y/", "re.subst,#[/:]#\\n#g",
+    "re.subst,/(sip|sips):/[\\1]/", "re.subst,/^.*$/L/s", "re.subst,/l{2}/LL/",
+    "re.subst,/\\w+$/W/",
+)  # fmt: skip
+
+#: Names that do not exist, there or here, and wrong parameters.
+_WRONG_TRANSFORMATIONS: tuple[str, ...] = (
+    "re.subst,/(/x/", "re.subst,/a/b",
+    "s.nope", "nope.len", "s", "s.len,1", "s.substr,1", "s.select,a,,", "s.substr,0,-1", "s.replace,a",
+    "param.value,a,bc", "line.at", "nameaddr.nope", "json.parse", "json.nope,a", "json.parsex,/From", "json.encode",
+    "val.n0", "val.json", "num.fdigit",
+)  # fmt: skip
+
+#: Looked up in the payload.
+_PATHS: tuple[str, ...] = (
+    "From", "o", "o.list", "o.list[0]", "o.list[1]", "o.list[2].x", "o.list[9]", "o.list[-1]", "o.list[x]", "o.a%b",
+    "From.hosts[2].c", "From[0]", "o.s", "o.u", "o.n", "o.e", "Event-Package", "Call-ID", "Expires", " From", "From ",
+    "o.", "n", "neg", "e", "t", "z", "$var(key)", "$var(path)", "o.$var(text)", "$_s(o.list)", "$vn(unset)",
+    "$var(empty)", "$var(one)",
+)  # fmt: skip
+
+_CHAINS: tuple[str, ...] = (
+    "$(natsData{json.parse,Event-Package}{s.tolower})", "$(natsData{json.parse,From}{uri.user})",
+    "$(natsData{json.parse,From}{uri.host}{s.toupper}{s.len})",
+    "$(natsData{json.parse,To}{nameaddr.uri}{uri.transport})", "$(natsData{json.parse,o}{json.parse,list[1]})",
+    "$(natsData{json.parse,Expires}{s.int})", "$(natsData{s.trim}{s.int})", "$(natsData{s.int}{s.len})",
+    "$(natsData{s.len}{s.len})", "$(natsData{s.len}{s.tolower})", "$(natsData{s.encode.base64}{s.decode.base64})",
+    "$(natsData{s.encode.hexa}{s.decode.hexa}{s.md5})", "$(natsData{line.at,0}{s.select,0,:})",
+    "$(natsData{param.value,a}{s.int})", "$(natsData{s.tolower} {s.toupper})", "$(natsData{s.len}{s.substr,0,1})",
+    "$(natsData{uri.port}{s.len})", "$(natsData{line.count}{s.int})", "$(natsData{s.select,0,,}{re.subst,/a/b/})",
+    "$(natsData{s.unquote}{s.len})", "$(natsData{param.value,a}{param.name,0,;})",
+)  # fmt: skip
+
+_VARIABLES: tuple[str, ...] = (
+    "$var(one)", "$var(minus)", "$var(text)", "$var(nobody)", "$vz(one)", "$vn(set)", "$vn(unset)", "$vn(nobody)",
+    "$shv(shared)", "$shv(ready)", "$shv(nobody)", "$null", "$$", "$($)", "$rc", "$retcode", "$?",
+    "$(var(one){s.len})", "$(var(minus){s.len})", "$(var(digits){s.int})", "$(var(blank){s.trim})",
+    "$(var(big){s.strip,3})", "$(var(empty){s.len})", "$(var(empty){uri.user})", "$(vn(unset){s.len})",
+    "$(null{s.len})", "$(var(uri){uri.passwd})", "$(var(uri){uri.port})", "$(var(uri){uri.headers})",
+    "$(var(nobody){s.len})", "$(var(one){s.unquote})", "$(var(one){s.trim})", "$(var(one){uri.user})",
+    "$(var(minus){s.corehash})", "$avp(list)", "$(avp(list)[0])", "$(avp(list)[1])", "$(avp(list)[2])",
+    "$(avp(list)[3])", "$(avp(list)[-1])", "$(avp(list)[-3])", "$(avp(list)[-4])", "$(avp(list)[*])",
+    "$(avp(list)[$var(one)])", "$(avp(list)[$var(text)])", "$(avp(list){s.len})", "$(avp(list)[1]{s.int})",
+    "$avp(i:7)", "$avp(s:list)", "$avp(nobody)", "$(avp(nobody)[*])", "$avp(gone)", "$cnt($avp(list))",
+    "$cnt($avp(nobody))", "$avp($var(text))", "$xavp(x=>a)", "$xavp(x[0]=>a)", "$xavp(x[1]=>a)", "$xavp(x[2]=>a)",
+    "$xavp(x[-1]=>a)", "$xavp(x=>b)", "$xavp(x[0]=>a[1])", "$xavp(x[0]=>a[-1])", "$xavp(x[0]=>a[*])",
+    "$xavp(x=>nobody)", "$xavp(nobody=>a)", "$xavp(single)", "$xavp(x)", "$xavp(single[1])", "$xavp(single[9])",
+    "$xavp(single=>a)", "$xavp(x[$var(one)]=>a)", "$(xavp(x=>b){s.toupper})", "$sht(seen=>From)", "$sht(seen=>n)",
+    "$sht(seen=>$var(key))", "$sht(seen=>nobody)", "$sht(counts=>From)", "$sht(counts=>nobody)", "$sht(nowhere=>x)",
+    "$shtex(seen=>From)", "$sht(seen=>gone)", "$(sht(seen=>From){s.len})", "$shtcn(seen=>~~^fro)", "$shtcn(seen=>**)",
+    "$shtcn(seen=>%~Fr)", "$shtcn(seen=>~%om)", "$shtcn(seen=>==n)", "$shtcv(seen=>eq12)", "$shtcv(seen=>entry)",
+    "$shtcn(seen=>[a)", "$_s(plain)", "$_s(from $var(key) and $var(one))", "$_s($natsData)", "$_s($vn(unset))",
+    "$_s([$(var(text){s.int})])", "$_s(a$$b)", "$_s($(natsData{json.parse,From}))", "$(_s(abc){s.toupper})",
+    "$_s($var(digits)$(var(digits){s.int}))", "$def(JUDGE_TEXT)", "$def(JUDGE_WORD)", "$def(JUDGE_EMPTY)",
+    "$def(NOBODY)", "$defn(JUDGE_NUMBER)", "$defn(JUDGE_WORD)", "$defn(NOBODY)", "$(def(JUDGE_TEXT){s.unquote})",
+    "$(defn(JUDGE_WORD){s.len})", "$env(NATSROUTE_NOBODY)", "$envn(NATSROUTE_NOBODY)", "$env(PATH)", "$envn(PATH)",
+    "$(time(year){s.len})", "$(timef(%Y){s.len})",
+)  # fmt: skip
+
+#: What is no variable, there or here, and what only natsroute has.
+_WRONG_VARIABLES: tuple[str, ...] = (
+    "$time(nope)", "$TV(x)",
+    "$nope", "$natsData(x)", "$var", "$var()", "$(natsData", "$(natsData[0])", "$( natsData)", "$(natsData )",
+    "$natsdata", "$(avp(list)[])", "$(avp(list)[a])", "$xavp(x=a)", "$sht(seen)", "$(var(one){s.len)", "x", "$",
+    "$(natsData{s.len}x)", "$natsSubject", "$natsReply", "$natsQueueGroup", "$natsHeader(a)", "$defv(JUDGE_TEXT)",
+    "$defs(JUDGE_WORD)",
+)  # fmt: skip
+
+_SIP_NAMES: tuple[str, ...] = (
+    "ai", "adu", "ar", "au", "ad", "aU", "aa", "adn", "adc", "adr", "ado", "Au", "AU", "bf", "bF", "br", "bR", "bs",
+    "ci", "cl", "cs", "csb", "ct", "cT", "dd", "di", "dir", "dip", "dic", "dp", "dP", "ds", "du", "duri", "err.class",
+    "err.level", "err.info", "err.rcode", "err.rreason", "fd", "from.domain", "fn", "fs", "fsn", "fsp", "ft", "fu",
+    "from", "fU", "from.user", "fUl", "mb", "mbu", "mf", "mF", "ml", "mt", "mts", "od", "op", "oP", "ou", "ouri",
+    "oU", "oUl", "pd", "pn", "pr", "prid", "proto", "pu", "pU", "rb", "rd", "ruri.domain", "re", "rm", "rmid", "rp",
+    "rP", "rr", "rs", "rsi", "rt", "ru", "ruri", "rU", "ruri.user", "rUl", "rv", "rz", "Ras", "Ri", "Rp", "Ru", "Rut",
+    "Rn", "RAi", "RAp", "RAu", "RAut", "sas", "sf", "sF", "src_ip", "si", "siz", "sid", "sp", "su", "sut", "td",
+    "to.domain", "tn", "tt", "tu", "to", "tU", "to.user", "tUl", "true", "ua", "ruid", "location_ua",
+)  # fmt: skip
+
+_SIP_MORE: tuple[str, ...] = (
+    "$hdr(From)", "$hdr(f)", "$hdr(call-id)", "$hdr(X)", "$(hdr(Via)[0])", "$(hdr(Via)[1])", "$hdrc(Via)", "$hdrc(X)",
+    "$msg(len)", "$msg(lpart)", "$msg(hdrs)", "$msg(body)", "$msg(fline)", "$msg(buf)", "$K(IPv4)", "$K(IPv6)",
+    "$K(UDP)", "$K(TCP)", "$K(TLS)", "$K(SCTP)", "$K(WS)", "$K(WSS)", "$nh(u)", "$nh(U)", "$nh(d)", "$nh(p)",
+    "$nh(P)", "$(rm{s.int})", "$(rp{s.int})", "$(proto{s.int})", "$(ru{uri.user})", "$(mF{s.int})",
+    "$(oP{s.tolower})",
+)  # fmt: skip
+
+#: What compiles, in both.
+VALID_EXPRESSIONS: tuple[str, ...] = (
+    "$natsData",
+    *(f"$(natsData{{{transformation}}})" for transformation in TRANSFORMATIONS),
+    *(f"$(natsData{{json.parse,{path}}})" for path in _PATHS),
+    *_CHAINS,
+    *_VARIABLES,
+    *(f"${name}" for name in _SIP_NAMES),
+    *_SIP_MORE,
+)
+
+EXPRESSIONS: tuple[str, ...] = (
+    *VALID_EXPRESSIONS,
+    *(f"$(natsData{{{transformation}}})" for transformation in _WRONG_TRANSFORMATIONS),
+    *_WRONG_VARIABLES,
+)

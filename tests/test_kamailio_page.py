@@ -1,0 +1,71 @@
+"""docs/kamailio.md lists the variables, transformations and differences of natsroute.kamailio."""
+
+from __future__ import annotations
+
+import re
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.kamailio.transformations import CLASSES
+from natsroute.kamailio.variables import VARIABLES, script
+from tests.support.expressions import evaluate
+from tests.support.kamailio_page import PAGE, differences_table, written
+
+_NAMED = re.compile(r"`\$([\w.?]+)(\([^`]*\))?`")
+
+
+def section(name: str) -> str:
+    """What is between the marks of a section of the page."""
+    return PAGE.read_text("utf-8").partition(f"<!-- {name}: begin -->")[2].partition(f"<!-- {name}: end -->")[0]
+
+
+def variables(name: str) -> list[tuple[str, bool]]:
+    """The variables in the first column of a section, or of one of its rows, and whether they have a name."""
+    found = []
+    for row in section(name).splitlines():
+        found += [(one, bool(key)) for one, key in _NAMED.findall(row.rpartition(" | ")[0])]
+    return found
+
+
+class PageTests(SynchronousTestCase):
+    """The lists are complete."""
+
+    def test_variables(self) -> None:
+        """Each once, in its form, and in the right table."""
+        of_scripts = {name for name in script.VARIABLES if name not in ("null", "_s")} | {
+            name for name in VARIABLES if name.startswith("def")
+        }
+        for name, expected in (
+            ("script variables", of_scripts),
+            ("variables", VARIABLES.keys() - of_scripts),
+        ):
+            forms = [(one, VARIABLES[one].has_name) for one in expected]
+            self.assertEqual(sorted(variables(name)), sorted(forms), name)
+
+    def test_null(self) -> None:
+        """What the page calls null is null, for any message."""
+        (row,) = (row for row in section("variables").splitlines() if row.endswith("| What it does not have: null |"))
+        names = _NAMED.findall(row)
+        self.assertGreater(len(names), 50)
+        for name, _ in names:
+            self.assertIsNone(evaluate(f"${name}", b"{}"), name)
+
+    def test_unset(self) -> None:
+        """What no script has set."""
+        for name, _ in variables("script variables"):
+            key = {"cnt": "$avp(x)"}.get(name, "x=>y" if name.startswith("sht") else "x")
+            text = f"${name}({key})" if VARIABLES[name].has_name else f"${name}"
+            expected = 0 if name in ("var", "vz", "shv", "rc", "retcode", "?", "cnt", "defn") else None
+            self.assertEqual(evaluate(text), expected, text)
+
+    def test_transformations(self) -> None:
+        named = re.findall(r"`\{(\w+)\.([\w.]+)\}`", section("transformations"))
+        self.assertEqual(sorted(named), sorted((kind, name) for kind, names in CLASSES.items() for name in names))
+
+    def test_differences(self) -> None:
+        self.assertEqual(written(), differences_table(), "run: python -m tests.support.kamailio_page")
+
+    def test_code(self) -> None:
+        """Dollar signs, angle brackets and backslashes outside of code would be changed by Markdown."""
+        prose = re.sub(r"`[^`]*`", "", differences_table())
+        self.assertEqual(re.findall(r".*[$<>\\~{}].*", prose), [])
