@@ -158,11 +158,11 @@ class BatchTests(SynchronousTestCase):
 
     def test_parts(self) -> None:
         batch = messages_of(*(encode_pub("a", b"%d" % number) for number in range(5))).to_batch()
-        batch.losses = 3
+        batch.lost_connections = 3
         parts = batch.parts(2)
         self.assertEqual([message for part in parts for message in part], list(batch))
         self.assertEqual([len(part.confirmations) for part in parts], [2, 2, 1])
-        self.assertEqual({(part.since, part.all_resendable, part.losses) for part in parts}, {(7.0, True, 3)})
+        self.assertEqual({(part.since, part.all_resendable, part.lost_connections) for part in parts}, {(7.0, True, 3)})
 
     def test_parts_without_deferreds(self) -> None:
         """Messages that were confirmed already have none."""

@@ -63,15 +63,15 @@ class RunnerTestCase(SynchronousTestCase):
         return runner.on_msg(Event(Address(subject, 1), data))
 
 
-class ThreadRoomTests(RunnerTestCase):
+class ThreadSpaceTests(RunnerTestCase):
     """Too many calls wait for a thread."""
 
     def test_the_subscription_waits(self) -> None:
-        """Until there is room and, without concurrency, the call has ended. Other routes are not held up."""
-        room: Deferred[None] = Deferred()
-        rooms = [None, room, room]
+        """Until there is space and, without concurrency, the call has ended. Other routes are not held up."""
+        space: Deferred[None] = Deferred()
+        spaces = [None, space, space]
         self.context = attrs.evolve(
-            self.context, call_in_thread=lambda function, event: Deferred(), thread_room=lambda: rooms.pop(0)
+            self.context, call_in_thread=lambda function, event: Deferred(), thread_space=lambda: spaces.pop(0)
         )
         self.event_route("nats:a.many", thread=True, concurrency=10)(lambda event: None)
         self.event_route("nats:a.one", thread=True)(lambda event: None)
@@ -83,7 +83,7 @@ class ThreadRoomTests(RunnerTestCase):
         assert one is not None
         self.assertNoResult(many)
         self.assertIs(self.send(runner, "a.other"), None)
-        room.callback(None)
+        space.callback(None)
         self.successResultOf(many)
         self.assertNoResult(one)
 

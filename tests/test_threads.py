@@ -210,25 +210,25 @@ class QueueTests(ThreadsTestCase):
         """For max_queue functions; then until one begins, or is given up."""
         waiting = []
         for number in range(3):
-            self.assertIs(self.threads.room(), None)
+            self.assertIs(self.threads.space(), None)
             waiting.append(self.threads.run(self.ran.append, number))
         for how in ("given up", "begun"):
-            rooms = [self.threads.room(), self.threads.room()]
-            for room in rooms:
-                assert room is not None
-                self.assertNoResult(room)
+            spaces = [self.threads.space(), self.threads.space()]
+            for space in spaces:
+                assert space is not None
+                self.assertNoResult(space)
             if how == "given up":
                 given_up = waiting.pop()
                 given_up.cancel()
                 self.failureResultOf(given_up, CancelledError)
             else:
                 self.release.set()
-            for room in rooms:
-                assert room is not None
-                self.reactor.run_until(room)  # type: ignore[arg-type]
-                self.successResultOf(room)
+            for space in spaces:
+                assert space is not None
+                self.reactor.run_until(space)  # type: ignore[arg-type]
+                self.successResultOf(space)
             if how == "given up":
-                self.assertIs(self.threads.room(), None)
+                self.assertIs(self.threads.space(), None)
                 waiting.append(self.threads.run(self.ran.append, 3))
         self.reactor.run_until(waiting[-1])
         self.assertEqual(self.ran, [0, 1, 3])
@@ -238,9 +238,9 @@ class QueueTests(ThreadsTestCase):
         """The new queue is empty."""
         for number in range(3):
             self.threads.run(self.ran.append, number)
-        room = self.threads.room()
-        assert room is not None
+        space = self.threads.space()
+        assert space is not None
         stopped = self.threads.stopService()
-        self.successResultOf(room)
+        self.successResultOf(space)
         self.release.set()
         self.reactor.run_until(stopped)

@@ -19,7 +19,7 @@ from natsroute.errors import (
     SubscriptionLimitError,
 )
 from natsroute.publishing.batches import Batch, Message, ServerLimits
-from natsroute.publishing.written_batches import MAX_LOSSES, WrittenBatches, attribute
+from natsroute.publishing.written_batches import MAX_LOST_CONNECTIONS, WrittenBatches, attribute
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.server_errors import server_error
 from tests.test_batches import FilterTestCase, messages_of, unresendable
@@ -274,7 +274,7 @@ class LinkLostTests(WrittenTestCase):
         batch = self.write(encode_pub("a", b"123"), encode_pub("a", b"12"), encode_pub("a", b"", None, b"N"))
         self.written.link_lost([confirmed], CUT, self.record_failure)
         self.written.limit(ServerLimits(2, headers=False), self.record_failure)
-        self.assertEqual([batch.losses for batch in self.written], [0, 1])
+        self.assertEqual([batch.lost_connections for batch in self.written], [0, 1])
         self.assertEqual(self.resend(), [encode_pub("a", b"12")] * 2)
         self.assert_failed(batch, _0=PayloadTooLargeError, _2=HeaderError)
 
@@ -323,20 +323,20 @@ class SuspectTests(WrittenTestCase):
         """Then a single message has more chances, since it may have been an accident."""
         self.confirmed = []
         batch = self.write(*commands(1))
-        self.assertEqual(self.run_until_quiet(commands(1)[0], CUT), 2 * MAX_LOSSES)
+        self.assertEqual(self.run_until_quiet(commands(1)[0], CUT), 2 * MAX_LOST_CONNECTIONS)
         self.assert_failed(batch, _0=PublishError)
 
     def test_one_of_several_without_a_reason(self) -> None:
         """A single message has three chances alone, however often its batch was divided."""
         self.confirmed = []
         batch = self.write(*commands(*range(8)))
-        self.assertEqual(self.run_until_quiet(commands(5)[0], CUT), 2 * MAX_LOSSES + 2)
+        self.assertEqual(self.run_until_quiet(commands(5)[0], CUT), 2 * MAX_LOST_CONNECTIONS + 2)
         self.assert_failed(batch, _5=PublishError)
 
     def test_the_error_names_the_reason(self) -> None:
         errors: list[Exception] = []
         batch = self.write(*commands(1))
-        batch.losses = 2 * MAX_LOSSES - 1
+        batch.lost_connections = 2 * MAX_LOST_CONNECTIONS - 1
         self.written.link_lost([], CUT, lambda confirmation, command, error: errors.append(error))  # type: ignore[arg-type]
         self.assertEqual(
             str(errors[0]),
@@ -347,7 +347,7 @@ class SuspectTests(WrittenTestCase):
     def test_alone(self) -> None:
         """From the third loss on, each half is written alone, and new messages wait."""
         self.write(*commands(1, 2, 3))
-        for _ in range(MAX_LOSSES - 1):
+        for _ in range(MAX_LOST_CONNECTIONS - 1):
             self.lose()
             self.assertEqual(self.resend(), [b"".join(commands(1, 2, 3))])
             self.assertFalse(self.written.holds_back)
@@ -364,7 +364,7 @@ class SuspectTests(WrittenTestCase):
     def test_a_suspect_waits_for_others(self) -> None:
         """It is written when everything before it is confirmed."""
         just_confirmed = [Batch([], commands(1)[0])]
-        self.write(*commands(2)).losses = MAX_LOSSES - 1
+        self.write(*commands(2)).lost_connections = MAX_LOST_CONNECTIONS - 1
         self.written.link_lost(just_confirmed, CUT, self.record_failure)
         self.assertEqual(self.resend(), commands(1))
         self.confirm_oldest()
@@ -373,7 +373,7 @@ class SuspectTests(WrittenTestCase):
     def test_reasons_that_are_not_counted(self) -> None:
         """We ended the connection, or the server ended it for something else than a message."""
         batch = self.write(*commands(1))
-        batch.losses = MAX_LOSSES
+        batch.lost_connections = MAX_LOST_CONNECTIONS
         for reason in (
             None,
             ServerLeftError("lame duck"),
@@ -384,29 +384,31 @@ class SuspectTests(WrittenTestCase):
             StaleConnectionError("x"),
         ):
             self.lose(reason)
-            self.assertEqual((batch.losses, self.resend(), self.failed), (MAX_LOSSES, commands(1), []))
+            self.assertEqual(
+                (batch.lost_connections, self.resend(), self.failed), (MAX_LOST_CONNECTIONS, commands(1), [])
+            )
 
     def test_only_the_oldest_is_counted(self) -> None:
         first, second = self.write(*commands(1)), self.write(*commands(2))
         self.lose()
-        self.assertEqual((first.losses, second.losses), (1, 0))
+        self.assertEqual((first.lost_connections, second.lost_connections), (1, 0))
 
     def test_an_expired_batch(self) -> None:
         """Nobody is to blame if the oldest batch has no messages any more."""
         expired, second = self.write(*commands(1)), self.write(*commands(2))
         expired.clear()
         self.lose()
-        self.assertEqual((expired.losses, second.losses, self.resend()), (0, 0, commands(2)))
+        self.assertEqual((expired.lost_connections, second.lost_connections, self.resend()), (0, 0, commands(2)))
 
     def test_an_unresendable_message(self) -> None:
-        """The losses of the others stay counted when it is taken out."""
+        """The lost connections of the others stay counted when it is taken out."""
         messages = messages_of(*commands(1))
         messages.add(unresendable(), commands(2)[0])
         batch = messages.to_batch()
-        batch.losses = 1
+        batch.lost_connections = 1
         self.written.add(batch)
         self.assertEqual(len(self.lose()), 1)
-        self.assertEqual([batch.losses for batch in self.written], [2])
+        self.assertEqual([batch.lost_connections for batch in self.written], [2])
 
     def test_a_message_that_was_confirmed(self) -> None:
         """Nothing fails, and it is not sent again."""

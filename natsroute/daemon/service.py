@@ -122,7 +122,7 @@ class NatsrouteService(Service):
             self.in_flight,
             publish_for=self.publisher.publish_for,
             reject_for=self.publisher.reject_for,
-            thread_room=self._route_threads.room,
+            thread_space=self._route_threads.space,
         )
         self._variables = ServiceVariables(on_failure=EvaluationLog().failed)
         self._connection_events: list[ConnectionEvents] = []

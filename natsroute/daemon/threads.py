@@ -121,7 +121,7 @@ class Threads(Service):
     :param name: the name of the pool, for the log.
     :param size: the maximum number of threads.
     :param patience: seconds that a stop waits for the threads.
-    :param max_queue: functions that should wait at most; see :meth:`room`.
+    :param max_queue: functions that should wait at most; see :meth:`space`.
     """
 
     log = Logger()
@@ -132,7 +132,7 @@ class Threads(Service):
         self._size = size
         self._patience = patience
         self._max_queue = max_queue
-        self._room: Deferred[None] | None = None
+        self._space: Deferred[None] | None = None
         self._queue = self._new_queue()
 
     def _new_queue(self) -> _Queue:
@@ -151,31 +151,31 @@ class Threads(Service):
         """
         return self._queue.add(partial(copy_context().run, function, *arguments))
 
-    def room(self) -> Deferred[None] | None:
+    def space(self) -> Deferred[None] | None:
         """
         Wait until fewer than ``max_queue`` functions wait for a thread. :meth:`run` takes more, too: a caller that can
         wait asks first.
 
-        :return: None if there is room now; else fires in the reactor's thread when there is.
+        :return: None if there is space now; else fires in the reactor's thread when there is.
         """
         if len(self._queue) < self._max_queue:
             return None
-        if self._room is None:
-            self._room = Deferred()
+        if self._space is None:
+            self._space = Deferred()
         waiter: Deferred[None] = Deferred()
-        self._room.addCallback(waiter.callback)
-        if len(self._queue) < self._max_queue:  # a thread may have looked at self._room just before
+        self._space.addCallback(waiter.callback)
+        if len(self._queue) < self._max_queue:  # a thread may have looked at self._space just before
             self._fire_room()
         return waiter
 
     def _on_begin(self) -> None:
-        if self._room is not None and len(self._queue) < self._max_queue:
+        if self._space is not None and len(self._queue) < self._max_queue:
             self._reactor.callFromThread(self._fire_room)
 
     def _fire_room(self) -> None:
-        if self._room is not None and len(self._queue) < self._max_queue:
-            room, self._room = self._room, None
-            room.callback(None)
+        if self._space is not None and len(self._queue) < self._max_queue:
+            space, self._space = self._space, None
+            space.callback(None)
 
     def startService(self) -> None:
         super().startService()

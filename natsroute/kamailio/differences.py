@@ -197,8 +197,8 @@ DIFFERENCES: tuple[Difference, ...] = (
         "{re.subst}, $shtcn, $shtcv",
         "a regular expression takes time in proportion to the square of a value's length at worst, unless it has "
         "back-references",
-        "in proportion to its length with natsroute[re2]; without it, or in a pattern with a back-reference, \\< or "
-        "\\>, a pattern such as (a+)+$ can take hours",
+        "one match in proportion to its length with natsroute[re2], and a {re.subst} with the flag g to its square at "
+        "worst; without it, or in a pattern with a back-reference, \\< or \\>, a pattern such as (a+)+$ can take hours",
         "Python's regular expressions try one way after the other",
     ),
     Difference(

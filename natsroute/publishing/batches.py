@@ -172,14 +172,14 @@ class Batch:
     :ivar data: their commands, joined.
     :ivar since: when the first was published, on the reactor's clock.
     :ivar all_resendable: whether all of them may be sent again.
-    :ivar losses: how many connections ended while this was the oldest unconfirmed batch.
+    :ivar lost_connections: how many connections ended while this was the oldest unconfirmed batch.
     """
 
     confirmations: list[Confirmation | None]
     data: bytes
     since: float = 0.0
     all_resendable: bool = True
-    losses: int = 0
+    lost_connections: int = 0
 
     def __iter__(self) -> Iterator[tuple[Confirmation | None, bytes]]:
         return zip(self.confirmations, split_pubs(self.data))
@@ -192,7 +192,13 @@ class Batch:
         """
         commands = list(split_pubs(self.data))
         return [
-            Batch(self.confirmations[at : at + size], b"".join(commands[at : at + size]), self.since, True, self.losses)
+            Batch(
+                self.confirmations[at : at + size],
+                b"".join(commands[at : at + size]),
+                self.since,
+                True,
+                self.lost_connections,
+            )
             for at in range(0, len(commands), size)
         ]
 
@@ -274,5 +280,5 @@ def resendable_within(batch: Batch, limits: ServerLimits, fail: Fail) -> Batch:
     else:
         commands = (command for command in split_pubs(batch.data) if limits.problem(command) is None)
         passed = Batch([], b"".join(commands), batch.since)
-    passed.losses = batch.losses
+    passed.lost_connections = batch.lost_connections
     return passed

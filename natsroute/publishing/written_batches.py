@@ -29,7 +29,7 @@ from natsroute.wire.encoder import read_pub
 
 #: So many connections have to end over a batch until it is divided, and as many more over a single message until that
 #: fails although the server has not said why it closes the connection.
-MAX_LOSSES = 3
+MAX_LOST_CONNECTIONS = 3
 
 #: Reasons for the end of a connection that no message is to blame for.
 _OTHER_REASONS = (
@@ -142,10 +142,10 @@ class WrittenBatches:
             if not batch.all_resendable:
                 messages, others = split_resendable(batch)
                 unresendable += others
-                losses, batch = batch.losses, messages.to_batch()
-                batch.losses = losses
+                lost_connections, batch = batch.lost_connections, messages.to_batch()
+                batch.lost_connections = lost_connections
             if is_oldest_suspect and batch.data:
-                batch.losses += 1
+                batch.lost_connections += 1
                 to_resend += _divided(batch, reason, fail) if _is_suspect(batch) else [batch]
             else:
                 to_resend.append(batch)
@@ -182,23 +182,23 @@ class WrittenBatches:
 
 def _is_suspect(batch: Batch) -> bool:
     """Whether a batch is written alone."""
-    return batch.losses >= MAX_LOSSES
+    return batch.lost_connections >= MAX_LOST_CONNECTIONS
 
 
 def _divided(batch: Batch, reason: Exception | None, fail: Fail) -> list[Batch]:
     """The halves of a suspect batch, which are suspect, too. A message that was written alone may fail instead."""
     commands = len(batch.parts(1))
     if commands > 1:
-        batch.losses = MAX_LOSSES
+        batch.lost_connections = MAX_LOST_CONNECTIONS
         return batch.parts((commands + 1) // 2)
-    was_alone = batch.losses > MAX_LOSSES
+    was_alone = batch.lost_connections > MAX_LOST_CONNECTIONS
     error: Exception | None = None
     if was_alone and isinstance(reason, ServerError):
         error = reason
-    elif batch.losses >= 2 * MAX_LOSSES:
+    elif batch.lost_connections >= 2 * MAX_LOST_CONNECTIONS:
         error = PublishError(
-            f"the connection ended {batch.losses} times when this message was sent, the last {MAX_LOSSES} times while "
-            f"no other was on its way: {reason}"
+            f"the connection ended {batch.lost_connections} times when this message was sent, the last "
+            f"{MAX_LOST_CONNECTIONS} times while no other was on its way: {reason}"
         )
     if error is None:
         return [batch]

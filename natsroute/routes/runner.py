@@ -55,7 +55,7 @@ class UnroutedMessages:
 
 
 def _no_limit() -> None:
-    """There is always room for another call."""
+    """There is always space for another call."""
 
 
 @attrs.frozen
@@ -68,7 +68,7 @@ class RunnerContext:
     :ivar call_in_thread: runs functions that block.
     :ivar in_flight: keeps the calls that do not end at once.
     :ivar unrouted: warns of messages that no route matches.
-    :ivar thread_room: returns None if another call may wait for a thread, else a Deferred that fires when it may.
+    :ivar thread_space: returns None if another call may wait for a thread, else a Deferred that fires when it may.
     :ivar publish_for: gives the ``publish`` of the route with this name, for all routes; instead of ``publish``.
     :ivar reject_for: gives what fails the Deferreds of messages that the route with this name cannot publish.
     """
@@ -78,7 +78,7 @@ class RunnerContext:
     call_in_thread: CallInThread
     in_flight: CallsInFlight
     unrouted: UnroutedMessages = attrs.Factory(UnroutedMessages)
-    thread_room: Callable[[], Deferred[None] | None] = _no_limit
+    thread_space: Callable[[], Deferred[None] | None] = _no_limit
     publish_for: Callable[[str], Publish] | None = None
     reject_for: Callable[[str], Reject] = lambda route: fail
 
@@ -177,21 +177,21 @@ class Runner:
                 reject=context.reject_for(route.name),
                 expressions=self._expressions,
             )
-            call = partial(_call_with_room, calls.call, context.thread_room) if route.thread else calls.call
+            call = partial(_call_with_room, calls.call, context.thread_space) if route.thread else calls.call
             self._active[route.name] = _ActiveRoute(call, event_context)
         return self._active[route.name]
 
 
 def _call_with_room(
-    call: Callable[[Event], Deferred[None] | None], room: Callable[[], Deferred[None] | None], event: Event
+    call: Callable[[Event], Deferred[None] | None], space: Callable[[], Deferred[None] | None], event: Event
 ) -> Deferred[None] | None:
     """Call a function that runs in a thread. While too many calls wait for one, the subscription waits too."""
-    ended, has_room = call(event), room()
-    if has_room is None:
+    ended, has_space = call(event), space()
+    if has_space is None:
         return ended
     if ended is None:
-        return has_room
-    return ended.addCallback(lambda _: has_room)
+        return has_space
+    return ended.addCallback(lambda _: has_space)
 
 
 class ConnectionRunner:

@@ -23,7 +23,7 @@ async def begin(event):
         await event.publish("in", "hello")
 """
 
-UNREACHABLE = ("natsroute", "--nats_url", "nats://127.0.0.1:1", "--event_routes", "routes.py")
+NO_SERVER = ("natsroute", "--nats_url", "nats://127.0.0.1:1", "--event_routes", "routes.py")
 EMBEDDED = ("natsroute", "--embedded_server", "--subject_queue_group", "in:q", "--event_routes", "routes.py")
 
 
@@ -40,7 +40,7 @@ class StopSignalTests(TwistdTestCase):
     def test_two_within_milliseconds(self) -> None:
         """50 times, 1 to 5 ms apart: the process ends by the signal, and there is no traceback."""
         for batch in range(10):
-            programs = [self.run_program(*UNREACHABLE) for _ in range(5)]
+            programs = [self.run_program(*NO_SERVER) for _ in range(5)]
             for number, program in enumerate(programs):
                 self.wait_for("keeps trying", program)
                 pause = (number % 5 + 1) / 1000
@@ -101,7 +101,7 @@ class OtherSignalTests(TwistdTestCase):
 
     def test_starting(self) -> None:
         """No server can be reached."""
-        program = self.run_program(*UNREACHABLE)
+        program = self.run_program(*NO_SERVER)
         self.wait_for("keeps trying", program)
         for number in self.NUMBERS:
             self.survives(program, number)

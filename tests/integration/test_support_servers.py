@@ -185,13 +185,13 @@ class LifeTests(ServerTestCase):
         """The server announces it once, and closes the connections a little later."""
         server = await self.start_server()
 
-        def announcements() -> list[dict[str, Any]]:
+        def announced() -> list[dict[str, Any]]:
             with PlainClient(server.url) as client:
                 self.reactor.callFromThread(server.lame_duck)
                 client.wait_until_closed()
                 return [info for info in client.infos if info.get("ldm")]
 
-        self.assertEqual(len(await deferToThread(announcements)), 1)
+        self.assertEqual(len(await deferToThread(announced)), 1)
         await server.ended()
         self.assertTrue([line for line in server.log if "lame duck" in line])
 
