@@ -23,7 +23,7 @@ class PayloadLimitsTests(TestCase):
         """Confirmed and never seen: none. Each message is consumed once."""
         from twisted.internet import reactor
 
-        outcome = await payload_limits.run(reactor, Path(self.mktemp()).absolute(), SEED, 6.0)
+        outcome = await payload_limits.run(reactor, Path(self.mktemp()).absolute(), SEED, 4.0)
         self.assertEqual(outcome.violations, [], f"seed {SEED}: {outcome.figures}")
         for figure in NOT_ZERO:
             self.assertTrue(outcome.figures[figure], f"seed {SEED}: {figure}")

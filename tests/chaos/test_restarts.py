@@ -32,11 +32,11 @@ class RestartTests(TestCase):
 
     async def test_natsroute(self) -> None:
         """Nothing confirmed is lost, nothing is out of order, every Deferred fires, and the ledger adds up."""
-        await self.check_natsroute(8, kills=1)
+        await self.check_natsroute(5, kills=1)
 
     async def test_natsroute_with_two_kills(self) -> None:
         """The second kill comes soon after the first: what was sent again is lost again."""
-        await self.check_natsroute(4, kills=2)
+        await self.check_natsroute(3, kills=2)
 
     async def test_natsroute_with_six_kills(self) -> None:
         await self.check_natsroute(2, kills=6)
