@@ -65,7 +65,7 @@ class Publisher:
         self._starts_again = False
         self._is_open = True
         self._outlets: dict[str, Outlet] = {}  # by route
-        self.publish = self.nats_publish = self.publish_for("")
+        self.publish = self.nats_publish = self._outlet_for("").publish
 
     def publish_for(self, route: str) -> Callable[..., Deferred[None]]:
         """

@@ -115,8 +115,9 @@ class FailureLog:
 def _kind(event: Event, failure: Failure) -> _Kind:
     error: BaseException = failure.value  # type: ignore[assignment]  # it is never None
     traceback = error.__traceback__
-    if traceback is None:
-        return event.name, type(error), None, 0
+    if traceback is None:  # there was none, or Twisted has removed it, and keeps the names and lines only
+        filename, line = failure.frames[-1][1:3] if failure.frames else (None, 0)
+        return event.name, type(error), filename, line
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
     return event.name, type(error), traceback.tb_frame.f_code.co_filename, traceback.tb_lineno

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import Certificate, optionsForClientTLS
 from twisted.internet.task import deferLater
@@ -217,7 +217,8 @@ class SecureServerTests(WebSocketTestCase):
         self.assertIn(b"\r\nMSG a 1 1048576\r\n" + b"x" * 1048576 + b"\r\n", protocol.data)
         transport.loseConnection()
         (reason,) = await protocol.lost
-        self.assertIsInstance(reason.value, ConnectionDone)
+        # The server closes TCP after the WebSocket. If that is done before our close_notify arrives, TCP is reset.
+        self.assertIsInstance(reason.value, (ConnectionDone, ConnectionLost))
 
     async def test_without_tls(self) -> None:
         """The error has what the server says."""
