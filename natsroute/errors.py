@@ -10,6 +10,7 @@ Every exception that natsroute raises or fails a Deferred with::
     │   ├── PayloadError              a payload cannot be serialised
     │   │   └── PayloadTooLargeError  .size .max_payload
     │   ├── ExpressionError           .text .column .problem: a pseudo-variable expression is invalid
+    │   ├── ScriptError               .file .line .column .problem .remedy: a kamailio.cfg or KEMI script is invalid
     │   └── NoReplySubjectError       the message asks for no answer
     ├── PeerError                     the other side made a mistake, or refused
     │   ├── ProtocolError             .excerpt: the server sent something other than NATS
@@ -145,6 +146,26 @@ class ExpressionError(MisuseError, ValueError):
         self.text = text
         self.column = column
         self.problem = problem
+
+
+class ScriptError(MisuseError, ValueError):
+    """
+    A ``kamailio.cfg`` or a KEMI script cannot be used. Raised when it is loaded, before anything runs.
+
+    :ivar file: the path of the file.
+    :ivar line: the line in that file, from 1.
+    :ivar column: the column in that line; the first character is column 1.
+    :ivar problem: what is wrong there.
+    :ivar remedy: what to do about it.
+    """
+
+    def __init__(self, file: str, line: int, column: int, problem: str, remedy: str) -> None:
+        super().__init__(f"{file}:{line}:{column}: {problem}. {remedy}")
+        self.file = file
+        self.line = line
+        self.column = column
+        self.problem = problem
+        self.remedy = remedy
 
 
 class NoReplySubjectError(MisuseError):

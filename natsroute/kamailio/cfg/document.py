@@ -1,0 +1,74 @@
+"""What a ``kamailio.cfg`` says, after its preprocessor: modules, modparams, and routing blocks that are still text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from natsroute.kamailio.cfg.source import Position, SourceText
+
+
+@attrs.frozen
+class Module:
+    """
+    A ``loadmodule``.
+
+    :ivar name: such as ``nats``, without folder and ``.so``.
+    """
+
+    name: str
+    position: Position
+
+
+@attrs.frozen
+class Modparam:
+    """
+    A ``modparam`` or ``modparamx`` for one module.
+
+    :ivar module: the module. One for ``"nats|other"`` is two of these.
+    :ivar name: the parameter.
+    :ivar value: an integer, or text without its quotes and with its escapes resolved.
+    :ivar position: where the value stands.
+    """
+
+    module: str
+    name: str
+    value: int | str
+    position: Position
+
+
+@attrs.frozen
+class Block:
+    """
+    A routing block.
+
+    :ivar kind: ``route``, ``event_route``, ``request_route``, ``failure_route`` and so on.
+    :ivar name: what stands in the square brackets; empty for ``request_route`` and ``route {``.
+    :ivar body: what stands between the braces.
+    :ivar position: where the block begins.
+    """
+
+    kind: str
+    name: str
+    body: SourceText
+    position: Position
+
+
+@attrs.frozen
+class KamailioCfg:
+    """
+    A ``kamailio.cfg`` that has been read.
+
+    :ivar path: the path of the file, as it was given.
+    :ivar modules: in order.
+    :ivar modparams: in order.
+    :ivar blocks: in order.
+    :ivar definitions: what ``#!define`` and its kin define, by name; with UTF-8 or the bytes of the file.
+    """
+
+    path: str
+    modules: tuple[Module, ...] = ()
+    modparams: tuple[Modparam, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    definitions: Mapping[bytes, bytes] = attrs.field(factory=dict)

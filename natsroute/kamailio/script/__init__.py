@@ -1,0 +1,1 @@
+"""Kamailio's native script language: event routes of ``kamailio.cfg``, compiled to closures."""
