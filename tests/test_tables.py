@@ -32,6 +32,31 @@ class EntryTests(SynchronousTestCase):
         with_initial = HashTable(initial=10)
         self.assertEqual([with_initial.get(b"a"), with_initial.add(b"a", -1), with_initial.get(b"a")], [10, 9, 9])
 
+    def test_entries(self) -> None:
+        """A copy of all; clear() deletes them."""
+        table = HashTable()
+        table.set(b"a", 1)
+        table.set(b"b", b"x")
+        found = table.entries()
+        table.clear()
+        self.assertEqual((found, table.entries(), len(table)), ([(b"a", 1), (b"b", b"x")], [], 0))
+
+    def test_own_time(self) -> None:
+        """An entry may have a time of its own."""
+        clock = Clock()
+        table = HashTable(expire=10, now=clock.seconds, update_expire=False)
+        table.set(b"a", 1)
+        table.set(b"a", 2, 5)
+        table.set(b"b", 1, -1)
+        self.assertEqual([table.expires_in(name) for name in (b"a", b"b")], [5, 10])
+        clock.advance(6)
+        self.assertEqual([table.get(name) for name in (b"a", b"b")], [None, 1])
+        table.clear()
+        self.assertEqual(table.expires_in(b"b"), 0)
+        forever = HashTable()
+        forever.set(b"a", 1, 5)
+        self.assertEqual(forever.expires_in(b"a"), 0)
+
     def test_never_expires(self) -> None:
         """Nothing can be said of its end."""
         table = HashTable()

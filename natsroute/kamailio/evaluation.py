@@ -20,6 +20,8 @@ from typing import Any
 from natsroute.errors import EvaluationError
 from natsroute.kamailio import json_documents
 from natsroute.kamailio.json_lenient import NotJsonError
+from natsroute.kamailio.locks import Locks
+from natsroute.kamailio.table_iterators import TableIterator
 from natsroute.kamailio.tables import TableStore
 from natsroute.kamailio.values import Value
 from natsroute.kamailio.xavps import Xavps
@@ -48,6 +50,7 @@ class ServiceVariables:
 
     :ivar shared: the values of ``$shv``, by name.
     :ivar tables: the hash tables behind ``$sht``, by name.
+    :ivar locks: what scripts lock.
     :ivar definitions: what ``#!define`` defines, by name.
     :ivar environment: the environment variables.
     :ivar now: gives the seconds since 1970.
@@ -68,6 +71,7 @@ class ServiceVariables:
     ) -> None:
         self.shared: dict[bytes, int | bytes] = {}
         self.tables = {} if tables is None else tables
+        self.locks = Locks()
         self.definitions = {} if definitions is None else definitions
         self.environment = os.environ if environment is None else environment
         self.now = now
@@ -106,7 +110,17 @@ class EventVariables:
     :ivar return_code: what ``$rc`` gives: the result of the function that ran last.
     """
 
-    __slots__ = ("_avps", "_documents", "_moment", "_xavps", "consumer", "number", "return_code")
+    __slots__ = (
+        "__weakref__",
+        "_avps",
+        "_documents",
+        "_iterators",
+        "_moment",
+        "_xavps",
+        "consumer",
+        "number",
+        "return_code",
+    )
 
     def __init__(self, consumer: ConsumerVariables) -> None:
         self.consumer = consumer
@@ -115,6 +129,7 @@ class EventVariables:
         self._documents: dict[bytes, Any] | None = None
         self._avps: dict[int | bytes, list[int | bytes]] | None = None
         self._xavps: Xavps | None = None
+        self._iterators: dict[bytes, TableIterator] | None = None
         self._moment: float | None = None
 
     @property
@@ -130,6 +145,13 @@ class EventVariables:
         if self._xavps is None:
             self._xavps = Xavps()
         return self._xavps
+
+    @property
+    def iterators(self) -> dict[bytes, TableIterator]:
+        """The iterators over hash tables, by name."""
+        if self._iterators is None:
+            self._iterators = {}
+        return self._iterators
 
     @property
     def moment(self) -> float:

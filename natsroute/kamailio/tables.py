@@ -19,11 +19,22 @@ class TableStore(Protocol):
     def get(self, name: bytes) -> int | bytes | None:
         """The value of an entry, else the initial value of the table, else None."""
 
-    def set(self, name: bytes, value: int | bytes) -> None:
-        """Set an entry, which lives as long as the table says."""
+    def set(self, name: bytes, value: int | bytes, seconds: int = 0) -> None:
+        """
+        Set an entry.
+
+        :param seconds: how long it lives, in a table whose entries expire; if it is not above 0, as long as the table
+            says.
+        """
 
     def delete(self, name: bytes) -> None:
         """Delete an entry, if it is there."""
+
+    def clear(self) -> None:
+        """Delete all entries."""
+
+    def entries(self) -> list[tuple[bytes, int | bytes]]:
+        """Names and values of all entries, as a copy. Some may have expired."""
 
     def add(self, name: bytes, amount: int) -> int | None:
         """Add to an entry; None if it is a string, or is not there and the table has no initial value."""
@@ -77,10 +88,13 @@ class HashTable:
         value = self._values.get(name)
         return self._initial if value is None or self._has_expired(name) else value
 
-    def set(self, name: bytes, value: int | bytes) -> None:
+    def set(self, name: bytes, value: int | bytes, seconds: int = 0) -> None:
         """See :meth:`TableStore.set`."""
         if self._expire:
-            self._begin_time(name, anew=self._update_expire or name not in self._values or self._has_expired(name))
+            if seconds > 0:
+                self._ends[name] = int(self._now()) + seconds
+            elif self._update_expire or name not in self._values or self._has_expired(name):
+                self._ends[name] = int(self._now()) + self._expire
             self._purge()
         self._values[name] = value
 
@@ -88,6 +102,15 @@ class HashTable:
         """See :meth:`TableStore.delete`."""
         self._values.pop(name, None)
         self._ends.pop(name, None)
+
+    def clear(self) -> None:
+        """See :meth:`TableStore.clear`."""
+        self._values.clear()
+        self._ends.clear()
+
+    def entries(self) -> list[tuple[bytes, int | bytes]]:
+        """See :meth:`TableStore.entries`."""
+        return list(self._values.items())
 
     def add(self, name: bytes, amount: int) -> int | None:
         """See :meth:`TableStore.add`."""
@@ -124,10 +147,6 @@ class HashTable:
     def _has_expired(self, name: bytes) -> bool:
         end = self._ends.get(name)
         return end is not None and end < int(self._now())
-
-    def _begin_time(self, name: bytes, *, anew: bool) -> None:
-        if anew:
-            self._ends[name] = int(self._now()) + self._expire
 
     def _purge(self) -> None:
         now = self._now()

@@ -14,6 +14,7 @@ from natsroute.kamailio.variables.definitions import (
     Compiler,
     Definition,
     Index,
+    by_name,
     computed,
     constant,
     dynamic_name,
@@ -288,6 +289,16 @@ def _set_expiry(table: TableStore, key: bytes, value: Value) -> None:
     table.expire_in(key, int(value) if isinstance(value, int) else 0)
 
 
+def _iterator_key(evaluation: Evaluation, name: bytes) -> Value:
+    iterator = evaluation.own.iterators.get(name)
+    return None if iterator is None else iterator.name
+
+
+def _iterator_value(evaluation: Evaluation, name: bytes) -> Value:
+    iterator = evaluation.own.iterators.get(name)
+    return None if iterator is None else iterator.value
+
+
 VARIABLES: dict[str, Definition] = {
     "null": constant(None),
     "rc": computed(lambda evaluation: evaluation.own.return_code),
@@ -307,4 +318,6 @@ VARIABLES: dict[str, Definition] = {
     "shtdec": _table(lambda table, key: table.add(key, -1)),
     "shtcn": _table(lambda table, key: table.count(key, by_value=False)),
     "shtcv": _table(lambda table, key: table.count(key, by_value=True)),
+    "shtitkey": by_name(_iterator_key),
+    "shtitval": by_name(_iterator_value),
 }
