@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar, copy_context
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.subscription import PENDING_POLICIES, PendingLimits, PendingPolicy, Subscription
 from natsroute.errors import PendingLimitError
+from natsroute.turns import MAX_TURN
 from natsroute.wire.frames import Address, Msg
 from tests.support.waiting import run_one_call
 
@@ -29,6 +32,9 @@ class RecordingOwner:
 
     def forget(self, subscription: Subscription) -> None:
         self.asked.append("forget")
+
+    def unsubscribe(self, subscription: Subscription, max_messages: int | None) -> None:
+        self.asked.append(f"unsubscribe {max_messages}")
 
 
 class SubscriptionTests(SynchronousTestCase):
@@ -140,6 +146,21 @@ class SubscriptionTests(SynchronousTestCase):
         self.assertEqual((self.got, subscription.pending), (payloads, 0))
         self.assertIn("resume", self.owner.asked)
 
+    def test_a_turn(self) -> None:
+        """It ends as soon as its time is over. The time begins behind the first message."""
+        for duration, handed_over in ((MAX_TURN / 2, 3), (MAX_TURN, 2), (10 * MAX_TURN, 2), (0, 9)):
+            self.owner, self.got = RecordingOwner(), []
+
+            def receive(msg: Msg, duration: float = duration) -> None:
+                self.got.append(msg.data)
+                self.owner.clock.rightNow += duration
+
+            subscription = Subscription(self.owner, 1, "a", None, receive, PendingLimits())
+            subscription.hold()
+            self.deliver(subscription, *[b"x"] * 9)
+            subscription.release()
+            self.assertEqual(len(self.got), handed_over, duration)
+
     def test_held_between_two_turns(self) -> None:
         """Nothing is handed over then, and a release continues once."""
         subscription = Subscription(self.owner, 1, "a", None, self.slow, PendingLimits())
@@ -183,6 +204,19 @@ class SubscriptionTests(SynchronousTestCase):
         self.assertEqual(self.owner.asked, ["pause"])
         busy.callback(None)
         self.assertEqual(self.owner.asked[1], "resume")
+
+    def test_reading_resumes_at_half_of_the_bytes(self) -> None:
+        """Of payloads and headers, rounded down: neither above it nor below."""
+        for limit, pending_then in ((61, 3), (60, 3), (59, 2), (58, 2)):
+            subscription = self.subscription(PendingLimits(bytes=limit))
+            busy: list[Deferred[None]] = [Deferred() for _ in range(8)]
+            self.owner.asked, self.answers = [], list(busy)
+            for _ in range(8):
+                subscription.deliver(Msg(Address("a", 1), b"x" * 4, b"h" * 6))
+            self.assertEqual((self.owner.asked[0], subscription.pending), ("pause", 7))
+            while "resume" not in self.owner.asked:
+                busy.pop(0).callback(None)
+            self.assertEqual(subscription.pending, pending_then, limit)
 
     def overflowing(self, policy: PendingPolicy, limits: dict[str, int], *payloads: bytes) -> Subscription:
         """A subscription that is held while messages arrive."""
@@ -233,10 +267,165 @@ class SubscriptionTests(SynchronousTestCase):
             self.deliver(subscription, *[b"x"] * 8)
             self.assertEqual(len(self.overflows), 2)
 
+    def test_the_default_limits(self) -> None:
+        """For those who subscribe without limits."""
+        self.assertEqual(attrs.astuple(PendingLimits()), (65_536, 32 * 1024 * 1024, "pause"))
+
+    def test_pending_subjects(self) -> None:
+        """In the order in which the messages arrived, while they wait."""
+        subscription = self.subscription()
+        self.assertEqual(subscription.pending_subjects, [])
+        subscription.hold()
+        for subject in ("b", "a", "b"):
+            subscription.deliver(Msg(Address(subject, 1), b""))
+        self.assertEqual(subscription.pending_subjects, ["b", "a", "b"])
+        subscription.release()
+        self.assertEqual(subscription.pending_subjects, [])
+
+    def test_released_by_its_own_receiver(self) -> None:
+        """The next message follows when the receiver has returned, not inside of it."""
+        inside: list[int] = []
+
+        def releasing(msg: Msg) -> None:
+            inside.append(1)
+            subscription.hold()
+            subscription.release()
+            self.got.append(b"%d in %d" % (len(self.got), len(inside)))
+            inside.pop()
+
+        subscription = Subscription(self.owner, 1, "a", None, releasing, PendingLimits())
+        subscription.hold()
+        self.deliver(subscription, b"1", b"2", b"3")
+        subscription.release()
+        self.assertEqual(self.got, [b"0 in 1", b"1 in 1", b"2 in 1"])
+
+    def test_the_short_way(self) -> None:
+        """A message for an idle receiver is handed over at once, before and after others had to wait."""
+        looked: list[Msg] = []
+        took = Subscription._took
+
+        def look(subscription: Subscription, msg: Msg) -> bool:
+            looked.append(msg)
+            return took(subscription, msg)
+
+        self.patch(Subscription, "_took", look)
+        subscription = self.subscription()
+        self.deliver(subscription, b"1")
+        self.answers = [succeed(None)]
+        self.deliver(subscription, b"2", b"3")
+        subscription.hold()
+        self.deliver(subscription, b"4")
+        subscription.release()
+        self.deliver(subscription, b"5")
+        self.assertEqual(([msg.data for msg in looked], self.got), ([b"4"], [b"1", b"2", b"3", b"4", b"5"]))
+
+    def test_one_message_at_a_time(self) -> None:
+        """The clock is not asked: while each message takes a while, there is no turn that could be too long."""
+        looks: list[object] = []
+        self.patch(self.owner.clock, "seconds", lambda: looks.append(1) or 0.0)
+        subscription = self.subscription()
+        busy: list[Deferred[None]] = [Deferred(), Deferred(), Deferred()]
+        self.answers = list(busy)
+        self.deliver(subscription, b"1", b"2", b"3")
+        for one in busy:
+            one.callback(None)
+        subscription.hold()
+        self.deliver(subscription, b"4")
+        subscription.release()
+        self.assertEqual((self.got, looks), ([b"1", b"2", b"3", b"4"], []))
+
+    def test_unsubscribe(self) -> None:
+        """The owner does it."""
+        subscription = self.subscription()
+        subscription.unsubscribe(5)
+        subscription.unsubscribe()
+        self.assertEqual(self.owner.asked, ["unsubscribe 5", "unsubscribe None"])
+
+    def test_the_last_message(self) -> None:
+        """The owner forgets the subscription when it has come, not before, whether it waits or not."""
+        for how in ("at once", "after a hold", "waits"):
+            self.owner.asked = []
+            subscription = self.subscription()
+            subscription.end_at(3)
+            self.assertEqual(subscription.left, 3)
+            if how != "at once":
+                subscription.hold()
+            if how == "after a hold":
+                subscription.release()
+            self.deliver(subscription, b"1", b"2")
+            self.assertEqual((self.owner.asked, subscription.left), ([], 1))
+            if how == "waits":
+                subscription.release()
+            self.deliver(subscription, b"3")
+            self.assertEqual((self.owner.asked, subscription.left), (["forget"], 0))
+
+    def test_the_context(self) -> None:
+        """Pending messages come in a copy of the one that the subscription was made in, whatever ended the wait."""
+        variable: ContextVar[str] = ContextVar("variable", default="unset")
+        seen: list[str] = []
+        busy: list[Deferred[None]] = [Deferred(), Deferred()]
+
+        def receive(msg: Msg) -> Deferred[None] | None:
+            seen.append(variable.get())
+            variable.set("in a receiver")
+            return busy[int(msg.data)]
+
+        def resume(subscription: Subscription) -> None:
+            seen.append(f"resumed: {variable.get()}")
+
+        self.owner.resume = resume
+
+        def subscribe() -> Subscription:
+            variable.set("where it was made")
+            return Subscription(self.owner, 1, "a", None, receive, PendingLimits(messages=0))
+
+        subscription = copy_context().run(subscribe)
+        copy_context().run(self.deliver, subscription, b"0", b"1")
+
+        def fire(number: int) -> None:
+            variable.set("elsewhere")
+            busy[number].callback(None)
+
+        copy_context().run(fire, 0)
+        self.assertEqual(seen, ["unset", "where it was made", "resumed: in a receiver"])
+        subscription.deliver(Msg(Address("a", 1), b"1"))
+        copy_context().run(fire, 1)
+        self.assertEqual(seen[3:], ["where it was made", "resumed: in a receiver"])
+
+    def test_a_limit_of_no_messages(self) -> None:
+        """Each time that the receiver is busy counts as an overflow of its own."""
+        subscription = self.overflowing("drop_newest", {"messages": 0}, b"1", b"2")
+        self.assertEqual((subscription.pending, len(self.overflows)), (0, 1))
+        subscription.release()
+        self.assertEqual(self.owner.asked, ["resume"])
+        subscription.hold()
+        self.deliver(subscription, b"3")
+        self.assertEqual((subscription.dropped, len(self.overflows)), (3, 2))
+
+    def test_on_overflow_raises(self) -> None:
+        """That is logged, and the message is kept."""
+
+        def raising(error: PendingLimitError) -> None:
+            raise LookupError
+
+        limits = PendingLimits(messages=0)
+        subscription = Subscription(self.owner, 1, "a", None, self.receive, limits, raising)
+        subscription.hold()
+        self.deliver(subscription, b"1")
+        self.assertEqual((len(self.flushLoggedErrors(LookupError)), subscription.pending), (1, 1))
+
+    def test_what_is_not_a_deferred(self) -> None:
+        """A receiver may return anything; the next message follows at once."""
+        answers: list[Any] = [1, "x", False]
+        self.answers = answers
+        self.deliver(self.subscription(), b"1", b"2", b"3", b"4")
+        self.assertEqual(self.got, [b"1", b"2", b"3", b"4"])
+
     def test_holds_are_counted(self) -> None:
         subscription = self.subscription()
-        subscription.hold()
-        subscription.hold()
+        for _ in range(3):
+            subscription.hold()
+        subscription.release()
         self.deliver(subscription, b"1")
         subscription.release()
         self.assertEqual(self.got, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, Literal, get_args
 from typing import Protocol as Interface
 
@@ -66,7 +67,9 @@ class Subscription:
     Hands messages to a receiver, one after the other.
 
     :param on_msg: called with each message. If it returns a Deferred, the next message follows when that has fired,
-        with any result; otherwise it follows at once. Messages that arrive before are pending. An exception is logged.
+        with any result; otherwise it follows at once. Messages that arrive before are pending. They are handed over in
+        a copy of the context (contextvars) that the subscription was made in, whatever fired the Deferred. An exception
+        is logged.
     :param limits: if more is pending, reading pauses or messages are dropped, as the policy says.
     :param on_overflow: called with :class:`~natsroute.errors.PendingLimitError` when the limits are first exceeded, and
         not again before half of them is reached. An exception is logged.
@@ -107,6 +110,7 @@ class Subscription:
         self._holds = 0
         self._releasing = False
         self._next_turn: IDelayedCall | None = None  # hands over the rest of a long backlog
+        self._context = copy_context()
         # Whether a message can be handed over as it arrives. One test for each message, instead of all of the above.
         self._is_direct = True
 
@@ -130,7 +134,7 @@ class Subscription:
         self.received += 1
         if not self._is_direct and self._took(msg):
             return
-        # The same as _hand_over(), without the call: nearly every message comes this way.
+        # The same as in _hand_over_pending(), without a further call: nearly every message comes this way.
         try:
             busy = self._on_msg(msg)
         except BaseException:  # the rest of the chunk must not be lost
@@ -153,14 +157,26 @@ class Subscription:
         # If a receiver calls this that was done at once, the loop below continues.
         if self._releasing or self._next_turn is not None:
             return
+        if self._pending or self._overflowing:
+            self._context.copy().run(self._hand_over_pending)
+        else:
+            self._is_direct = not self._holds and self._max_messages is None
+
+    def _hand_over_pending(self) -> None:
         self._releasing = True
         turn_ends: float | None = None
         try:
             while self._pending and not self._holds:
                 msg = self._pending.popleft()
                 self._pending_bytes -= msg.size
-                self._hand_over(msg)
-                if not self._pending or self._holds:  # mostly, and then the clock need not be asked
+                try:
+                    busy = self._on_msg(msg)
+                except BaseException:
+                    self._receiver_raised(msg)
+                else:
+                    if busy is not None:
+                        self._wait_for(busy)
+                if self._holds or not self._pending:  # mostly, and then the clock need not be asked
                     break
                 clock = self._owner.clock
                 if turn_ends is None:
@@ -229,22 +245,16 @@ class Subscription:
             except Exception:
                 self.log.failure("on_overflow of {subject} raised an exception", subject=self.subject)
 
-    def _hand_over(self, msg: Msg) -> None:
-        try:
-            busy = self._on_msg(msg)
-        except BaseException:  # the rest of the chunk must not be lost
-            self._receiver_raised(msg)
-            return
-        if busy is not None:
-            self._wait_for(busy)
-
     def _receiver_raised(self, msg: Msg) -> None:
         self.log.failure("The receiver of {subject} raised an exception", subject=msg.subject)
 
     def _wait_for(self, busy: object) -> None:
-        if isinstance(busy, Deferred):
-            self.hold()
-            busy.addBoth(self._receiver_ready)
+        # Not isinstance(), which is slow for a subclass of Deferred, as coroutines have: Deferred is an abstract class.
+        add_both = getattr(busy, "addBoth", None)
+        if add_both is not None:
+            self._holds += 1
+            self._is_direct = False
+            add_both(self._receiver_ready)
 
     def _receiver_ready(self, result: object) -> None:
         self.release()
