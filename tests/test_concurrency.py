@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -19,6 +20,8 @@ from natsroute.routes.middleware.retry import retry
 from natsroute.routes.route import Route
 from natsroute.wire.frames import Address
 from tests.support.waiting import run_one_call
+
+variable: ContextVar[str] = ContextVar("variable", default="unset")
 
 
 class ConcurrencyTestCase(SynchronousTestCase):
@@ -174,6 +177,25 @@ class KeyedTests(ConcurrencyTestCase):
         self.assertNoResult(full)
         self.end(b"a0")
         self.successResultOf(full)
+
+    def test_the_context_of_the_next_call(self) -> None:
+        """Not that of whatever ended the one before."""
+        seen: list[str] = []
+
+        def route(event: Event) -> Deferred[None]:
+            seen.append(variable.get())
+            return self.route(event)
+
+        calls = self.calls_of(Route("nats:a", route, 4, lambda event: 1))
+        for data in (b"1", b"2"):
+            self.call(calls, data)
+
+        def end() -> None:
+            variable.set("of another call")
+            self.end(b"1")
+
+        copy_context().run(end)
+        self.assertEqual((seen, self.started), (["unset", "unset"], [b"1", b"2"]))
 
     def test_keys_are_forgotten(self) -> None:
         """However many keys there are, only the running ones are kept."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar, copy_context
+from types import SimpleNamespace
+from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from natsroute import Event
+from natsroute.client.subscription import PendingLimits, Subscription
 from tests.support.route_cases import CallsTestCase, an_event
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
@@ -65,7 +68,14 @@ class QueueTests(CallsTestCase):
 class ContextTests(CallsTestCase):
     """contextvars: a call does not run in the context of whatever ended the one before."""
 
+    def subscription(self, *functions: Any) -> Subscription:
+        """One whose messages are for these functions, one after the other."""
+        left = list(functions)
+        owner: Any = SimpleNamespace(clock=self.clock)
+        return Subscription(owner, 1, "a.*", None, lambda event: self.call(left.pop(0), event), PendingLimits())
+
     def test_the_next_call(self) -> None:
+        """Its message waits in the subscription."""
         waiting: Deferred[None] = Deferred()
         seen: list[str] = []
 
@@ -75,9 +85,9 @@ class ContextTests(CallsTestCase):
         async def async_route(event: Event) -> None:
             seen.append(variable.get())
 
-        ended = self.call(lambda event: waiting, an_event())
-        assert ended is not None
-        ended.addCallback(lambda _: [self.call(route, an_event()), self.call(async_route, an_event())])
+        subscription = self.subscription(lambda event: waiting, route, async_route)
+        for _ in range(3):
+            subscription.deliver(an_event())
 
         def fire() -> None:
             variable.set("of another call")
@@ -116,6 +126,26 @@ class ContextTests(CallsTestCase):
         copy_context().run(start)
         self.assertEqual(seen, ["unset"])
 
+    def test_calls_inside_each_other(self) -> None:
+        """A call that follows another one ends a third, which another one follows: each has a context of its own."""
+        first: Deferred[None] = Deferred()
+        third: Deferred[None] = Deferred()
+        seen: list[str] = []
+
+        def route(event: Event) -> None:
+            seen.append(variable.get())
+            variable.set("of another call")
+            if not third.called:
+                third.callback(None)
+            seen.append(variable.get())
+
+        for waiting in (first, third):
+            subscription = self.subscription(lambda event, waiting=waiting: waiting, route)
+            for _ in range(2):
+                subscription.deliver(an_event())
+        first.callback(None)
+        self.assertEqual(seen, ["unset", "unset", "of another call", "of another call"])
+
 
 class StopTests(CallsTestCase):
     """stop() cancels what is running; what waits behind it may begin after start()."""
@@ -138,6 +168,23 @@ class StopTests(CallsTestCase):
         for wait in waits:
             assert wait is not None
             self.assertIs(self.successResultOf(wait), None)
+
+    def test_a_call_that_is_cancelled_again(self) -> None:
+        """Its Deferred has ended. Nothing follows it all the same."""
+        waiting: Deferred[None] = Deferred()
+        ended = self.call(lambda event: waiting, an_event())
+        self.in_flight.stop()
+        waiting.cancel()
+        assert ended is not None
+        self.assertNoResult(ended)
+        self.in_flight.start()
+        self.successResultOf(ended)
+
+    def test_a_call_that_ends_at_once(self) -> None:
+        """After stop() too, nothing waits for it."""
+        self.in_flight.stop()
+        for result in (None, succeed(None)):
+            self.assertIs(self.call(lambda event, result=result: result, an_event()), None)
 
     def test_a_start_in_turns(self) -> None:
         """What follows the calls begins in their order, a few milliseconds of it in each turn of the reactor."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import attrs
@@ -205,6 +206,21 @@ class ConnectionRunnerTests(RunnerTestCase):
         self.assertEqual(self.got, [])
         slow.callback(None)
         self.assertEqual(self.got, ["disconnected"])
+
+    def test_the_context_of_the_next(self) -> None:
+        """Not that of whatever ended the one before."""
+        variable: ContextVar[str] = ContextVar("variable", default="unset")
+        slow: Deferred[None] = Deferred()
+        self.event_route("nats:connected")(lambda event: slow)
+        self.event_route("nats:disconnected")(lambda event: self.got.append(variable.get()))
+        self.fire(("nats:connected", "nats://a"), ("nats:disconnected", "nats://a"))
+
+        def end() -> None:
+            variable.set("of another call")
+            slow.callback(None)
+
+        copy_context().run(end)
+        self.assertEqual(self.got, ["unset"])
 
     def test_an_error_does_not_stop_the_next(self) -> None:
         self.event_route("nats:connected")(lambda event: 1 // 0)

@@ -6,13 +6,22 @@ import asyncio
 import sys
 import types
 from collections.abc import Coroutine, Generator
+from contextvars import Context
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-# A Task begins at once, as a coroutine does under the other reactors. Before Python 3.12 it begins in the next turn.
-_AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+def _new_task(
+    coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, context: Context | None
+) -> asyncio.Task[None]:
+    """It begins at once, as coroutines do under the other reactors. Before Python 3.12 it begins in the next turn."""
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
+    if context is None:
+        return asyncio.Task(coroutine, loop=loop)
+    return context.run(lambda: asyncio.Task(coroutine, loop=loop))
 
 
 class AsyncioCall(Deferred[Any]):
@@ -24,15 +33,18 @@ class AsyncioCall(Deferred[Any]):
 
     :param coroutine: awaits Futures, Deferreds, and other coroutines.
     :param loop: asyncio's loop, which is running.
+    :param context: the context (contextvars) that it runs in, or None for a copy of the current one.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop, context: Context | None = None
+    ) -> None:
+        Deferred.__init__(self)  # super() costs more
         self._coroutine = coroutine
         self._loop = loop
         self._has_begun = False
         self._awaited: Deferred[Any] | None = None
-        self._task: asyncio.Task[None] = asyncio.Task(self._run(), loop=loop, **_AT_ONCE)
+        self._task = _new_task(self._run(), loop, context)
         if not self._has_begun:
             self._task.add_done_callback(self._task_done)
 
@@ -53,11 +65,11 @@ class AsyncioCall(Deferred[Any]):
         self._end(await self._drive())
 
     def _end(self, result: object) -> None:
-        if isinstance(result, Deferred):  # a coroutine may return one, to be waited for
+        if isinstance(result, Failure):
+            self.errback(result)
+        elif result is not None and isinstance(result, Deferred):  # a coroutine may return one, to be waited for
             self._awaited = result
             result.addCallbacks(self.callback, self.errback)
-        elif isinstance(result, Failure):
-            self.errback(result)
         else:
             self.callback(result)
 
@@ -69,41 +81,40 @@ class AsyncioCall(Deferred[Any]):
     @types.coroutine
     def _drive(self) -> Generator[Any, None, object]:
         """Run the coroutine to its end; what it awaits, this awaits. Returns its result, or a Failure."""
+        coroutine, create_future = self._coroutine, self._loop.create_future
         error: BaseException | None = None
         while True:
             try:
-                awaited = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
+                awaited = coroutine.send(None) if error is None else coroutine.throw(error)
             except StopIteration as stop:
                 return stop.value
             except BaseException:
                 return Failure()
-            error = None
+            error = deferred = None
+            if awaited is not None and isinstance(awaited, Deferred):
+                self._awaited = deferred = awaited
+                future: asyncio.Future[None] = create_future()
+                awaited = next(future.__await__())  # what the Task waits for; as "await future" in the coroutine would
+                deferred.addBoth(_wake, future)
             try:
-                if isinstance(awaited, Deferred):
-                    yield from self._wait_for(awaited)
-                else:
-                    yield awaited
+                yield awaited
             except GeneratorExit:  # nobody has a reference to the Task any more
-                self._coroutine.close()
+                coroutine.close()
                 raise
             except BaseException as thrown:
                 error = thrown
+                if deferred is not None:  # from asyncio: a timeout, a TaskGroup, or cancel() of the Task
+                    deferred.addErrback(_trap_cancelled)
+                    deferred.cancel()
+            if deferred is not None:
+                self._awaited = None
 
-    def _wait_for(self, deferred: Deferred[Any]) -> Generator[Any, None, None]:
-        future: asyncio.Future[None] = self._loop.create_future()
 
-        def fired(result: object) -> object:
-            if not future.done():
-                future.set_result(None)
-            return result  # for the coroutine
+def _wake(result: object, future: asyncio.Future[None]) -> object:
+    if not future.done():
+        future.set_result(None)
+    return result  # for the coroutine
 
-        deferred.addBoth(fired)
-        self._awaited = deferred
-        try:
-            yield from future
-        except asyncio.CancelledError:  # from asyncio: a timeout, a TaskGroup, or cancel() of the Task
-            deferred.addErrback(lambda failure: failure.trap(CancelledError, asyncio.CancelledError) and None)
-            deferred.cancel()
-            raise
-        finally:
-            self._awaited = None
+
+def _trap_cancelled(failure: Failure) -> None:
+    failure.trap(CancelledError, asyncio.CancelledError)

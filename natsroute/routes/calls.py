@@ -35,8 +35,8 @@ class Calls:
         its call. Signals end the process, and Twisted handles those without raising anything.
 
         :return: None if the next message may come at once, else a Deferred that fires with None when it may: when this
-            call has ended, well or not. (Most calls end at once, and a Deferred for each would cost as much as
-            everything else together.)
+            call has ended, well or not. It fires in the context (contextvars) of whatever ended the call. (Most calls
+            end at once, and a Deferred for each would cost as much as everything else together.)
         """
         try:
             result = self._function(event)
@@ -47,16 +47,16 @@ class Calls:
             self.counters.succeeded += 1
             return None
         in_flight = self._in_flight
-        if isinstance(result, Deferred):
-            ending = result
-        elif (started := in_flight.context.copy().run(as_deferred, result)) is None:
+        ending = result if type(result) is Deferred else as_deferred(result, in_flight.context.copy())
+        if ending is None:
             self.counters.succeeded += 1
             return None
-        else:
-            ending = started
         call = in_flight.new_call(event, ending)
-        ending.addCallbacks(self._succeeded, self._failed, callbackArgs=(call,), errbackArgs=(call,))
-        return None if call.ended else in_flight.add(call)
+        ended = ending.addCallbacks(self._succeeded, self._failed, callbackArgs=(call,), errbackArgs=(call,))
+        if call.ended:
+            return None
+        in_flight.add(call)
+        return ended
 
     def enqueue(self) -> None:
         """Count an event that is given to the route and waits for its turn. :meth:`call_queued` ends the wait."""
@@ -68,16 +68,16 @@ class Calls:
         self.counters.waiting -= 1
         return self.call(event)
 
-    def _succeeded(self, result: object, call: Call) -> None:
+    def _succeeded(self, result: object, call: Call) -> Deferred[None] | None:
         self.counters.succeeded += 1
-        self._in_flight.end(call)
+        return self._in_flight.end(call)
 
-    def _failed(self, failure: Failure, call: Call) -> None:
+    def _failed(self, failure: Failure, call: Call) -> Deferred[None] | None:
         if call.cancelled and failure.check(CancelledError, asyncio.CancelledError):
             self.counters.failed += 1
         else:
             self._fail(call.event, failure)
-        self._in_flight.end(call)
+        return self._in_flight.end(call)
 
     def _fail(self, event: Event, failure: Failure) -> None:
         """Count and log a failed call; or a call that ended with ``sys.exit()``, which has not failed."""

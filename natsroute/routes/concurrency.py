@@ -125,7 +125,9 @@ class KeyedCalls(_LimitedCalls):
             key = self._key(event)
             queue = self._queues.get(key)
         except BaseException:  # whatever it is, it is about this event
-            self._follow(object(), self._without_key.call(event))
+            ended = self._without_key.call(event)
+            if ended is not None:
+                self._follow(object(), ended)
             return self._wait_if_at_limit()
         if queue is None:
             self._run(key, event)
@@ -136,17 +138,25 @@ class KeyedCalls(_LimitedCalls):
 
     def _run(self, key: Hashable, event: Event) -> bool:
         """Call the function, and return whether the key is still running."""
-        return self._follow(key, Calls.call(self, event))  # as above
-
-    def _follow(self, key: Hashable, ended: Deferred[None] | None) -> bool:
+        ended = Calls.call(self, event)  # as above
         if ended is None:
             return False
+        self._follow(key, ended)
+        return True
+
+    def _follow(self, key: Hashable, ended: Deferred[None]) -> None:
         self._queues.setdefault(key, deque())
         ended.addCallback(self._call_ended, key)
-        return True
 
     def _call_ended(self, _: None, key: Hashable) -> None:
         queue = self._queues[key]
+        if queue:  # another call follows, and not in the context of whatever ended this one
+            self._in_flight.context.copy().run(self._run_queued, key, queue)
+        else:
+            del self._queues[key]
+        self._fire_if_below_limit()
+
+    def _run_queued(self, key: Hashable, queue: deque[Event]) -> None:
         turn_ends: float | None = None
         while queue:
             event = queue.popleft()
@@ -163,7 +173,6 @@ class KeyedCalls(_LimitedCalls):
                 break
         else:
             del self._queues[key]
-        self._fire_if_below_limit()
 
     def _queued(self) -> Iterator[Event]:
         for queue in self._queues.values():

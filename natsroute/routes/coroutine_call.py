@@ -14,17 +14,20 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 
-def start_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Deferred[Any]:
+def start_coroutine(coroutine: Coroutine[Any, Any, Any], context: Context | None = None) -> Deferred[Any]:
     """
-    Run a coroutine in a copy of the current context, until it ends or awaits a Deferred that has not fired.
+    Run a coroutine until it ends or awaits a Deferred that has not fired.
 
+    :param context: the context (contextvars) that it runs in, or None for a copy of the current one.
     :return: fires with what it returns, which may be a Deferred to wait for, or fails with what it raises.
     """
-    context = copy_context()
+    if context is None:
+        context = copy_context()
     try:
         awaited = context.run(coroutine.send, None)
     except StopIteration as stop:
-        return stop.value if isinstance(stop.value, Deferred) else succeed(stop.value)
+        value = stop.value
+        return value if value is not None and isinstance(value, Deferred) else succeed(value)
     except BaseException:
         return fail(Failure())
     return _CoroutineCall(coroutine, context, awaited)
@@ -34,11 +37,15 @@ class _CoroutineCall(Deferred[Any]):
     """A coroutine that awaits something."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], context: Context, awaited: object) -> None:
-        super().__init__()
+        Deferred.__init__(self)  # super() costs more
         self._coroutine = coroutine
         self._context = context
         self._awaited: Deferred[Any] | None = None
-        self._wait_for(awaited)
+        if isinstance(awaited, Deferred):
+            self._awaited = awaited
+            awaited.addBoth(self._resume)
+        else:  # such as None, from asyncio.sleep(0)
+            self._resume(awaited)
 
     def cancel(self) -> None:
         """Cancel what the coroutine awaits. The coroutine decides how it ends, and when."""
@@ -47,34 +54,27 @@ class _CoroutineCall(Deferred[Any]):
         elif self._awaited is not None:
             self._awaited.cancel()
 
-    def _wait_for(self, awaited: object) -> None:
-        while not isinstance(awaited, Deferred):  # such as None, from asyncio.sleep(0)
-            if self._resume(awaited):
-                return
-            awaited = self._yielded
-        self._awaited = awaited
-        awaited.addBoth(self._fired)
-
-    def _fired(self, result: object) -> None:
+    def _resume(self, result: object) -> None:
+        """Run the coroutine until it ends or awaits a Deferred that has not fired."""
         self._awaited = None
-        if not self._resume(result):
-            self._wait_for(self._yielded)
-
-    def _resume(self, result: object) -> bool:
-        """Run the coroutine until it awaits something, and return whether it has ended."""
-        try:
-            if isinstance(result, Failure):
-                self._yielded = self._context.run(result.throwExceptionIntoGenerator, self._coroutine)
-            else:
-                self._yielded = self._context.run(self._coroutine.send, result)
-        except StopIteration as stop:
-            if isinstance(stop.value, Deferred):
-                self._awaited = stop.value
-                stop.value.addCallbacks(self.callback, self.errback)
-            else:
-                self.callback(stop.value)
-            return True
-        except BaseException:
-            self.errback(Failure())
-            return True
-        return False
+        while True:
+            try:
+                if isinstance(result, Failure):
+                    result = self._context.run(result.throwExceptionIntoGenerator, self._coroutine)
+                else:
+                    result = self._context.run(self._coroutine.send, result)
+            except StopIteration as stop:
+                value = stop.value
+                break
+            except BaseException:
+                self.errback(Failure())
+                return
+            if isinstance(result, Deferred):
+                self._awaited = result
+                result.addBoth(self._resume)
+                return
+        if value is not None and isinstance(value, Deferred):
+            self._awaited = value
+            value.addCallbacks(self.callback, self.errback)
+        else:
+            self.callback(value)

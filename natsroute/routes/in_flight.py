@@ -32,7 +32,6 @@ class Call:
     :ivar ended: whether it has ended.
     :ivar slow_logged: whether the log has said that it is slow.
     :ivar cancelled: whether :meth:`CallsInFlight.stop` cancelled it.
-    :ivar next_may_come: fires when the call has ended and another may follow; None if the call ended at once.
     """
 
     event: Event
@@ -41,7 +40,17 @@ class Call:
     ended: bool = False
     slow_logged: bool = False
     cancelled: bool = False
-    next_may_come: Deferred[None] | None = None
+
+
+class _AtStart(Deferred[None]):
+    """
+    Fires at the start of a service that was stopped.
+
+    The Deferreds of calls wait for it. Cancelling those a second time must not begin what follows the calls.
+    """
+
+    def cancel(self) -> None:
+        """Do nothing."""
 
 
 class CallsInFlight:
@@ -55,8 +64,8 @@ class CallsInFlight:
     :ivar failures: logs the calls that failed.
     :ivar code: knows the functions of the routes that have been called.
     :ivar stopped: whether :meth:`stop` was called. No call should begin then.
-    :ivar context: the context (contextvars) that this object was created in. Each coroutine runs in a copy of it, and
-        so does what follows a call: otherwise that would run in the context of whatever ended the call.
+    :ivar context: the context (contextvars) that this object was created in. Each coroutine runs in a copy of it. So
+        does a call that follows another: otherwise it would run in the context of whatever ended that.
     """
 
     log = Logger()
@@ -68,7 +77,7 @@ class CallsInFlight:
         self.stopped = False
         self.context = copy_context()
         self._queues: list[Callable[[], Iterable[Event]]] = []
-        self._fire_at_start: deque[Deferred[None]] = deque()  # one for each call that ended after stop()
+        self._fire_at_start: deque[Deferred[None]] = deque()  # what would have followed after stop()
         self._clock = clock
         self._slow_after = slow_after
         self._slow_check: IDelayedCall | None = None
@@ -106,28 +115,29 @@ class CallsInFlight:
         """
         return Call(event, ending, self._clock.seconds())
 
-    def add(self, call: Call) -> Deferred[None]:
-        """
-        Keep a call that has not ended.
-
-        :return: fires with None when it has, and another call may follow it.
-        """
-        call.next_may_come = Deferred()
+    def add(self, call: Call) -> None:
+        """Keep a call that has not ended."""
         self.running.add(call)
         if self._slow_check is None:
             self._slow_check = self._clock.callLater(self._slow_after, self._log_slow_calls)
-        return call.next_may_come
 
-    def end(self, call: Call) -> None:
-        """Forget a call that has ended, well or not. Another may follow it now, or after :meth:`stop`, at the start."""
+    def end(self, call: Call) -> Deferred[None] | None:
+        """
+        Forget a call that has ended, well or not.
+
+        :return: None if another call may follow it now; after :meth:`stop`, a Deferred that fires at the start, when
+            another may.
+        """
         call.ended = True
+        if not self.stopped:
+            self.running.discard(call)
+            return None
+        if call not in self.running:  # it ended at once
+            return None
         self.running.discard(call)
-        if call.next_may_come is None:
-            return
-        if self.stopped:
-            self._fire_at_start.append(call.next_may_come)
-        else:
-            self.context.copy().run(call.next_may_come.callback, None)
+        at_start = _AtStart()
+        self._fire_at_start.append(at_start)
+        return at_start
 
     def start(self) -> None:
         """Undo :meth:`stop`: what waits behind the calls that ended since then may begin, in the same order."""
@@ -160,7 +170,7 @@ class CallsInFlight:
         if self.stopped:
             self._fire_at_start.append(waiting)
         else:
-            self.context.copy().run(waiting.callback, None)
+            waiting.callback(None)
 
     def stop(self) -> None:
         """

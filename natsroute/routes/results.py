@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 from asyncio import _get_running_loop as running_loop  # get_running_loop() raises if there is none
+from contextvars import Context
+from types import CoroutineType
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -20,24 +22,25 @@ from natsroute.routes.route_errors import NEEDS_ASYNCIO
 PLAIN_TYPES = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict})
 
 
-def as_deferred(result: object) -> Deferred[Any] | None:
+def as_deferred(result: object, context: Context | None = None) -> Deferred[Any] | None:
     """
     What a route's function returned, as a Deferred that fires when the call ends.
 
-    A coroutine begins to run, in a copy of the current context. If asyncio's loop is running, it runs as a Task.
+    A coroutine begins to run. If asyncio's loop is running, it runs as a Task.
 
     The Deferred fails with :class:`~natsroute.errors.RouteError` if the function returned something that has not run
     and that natsroute does not run: a generator, or another kind of awaitable.
 
+    :param context: the context (contextvars) that a coroutine runs in, or None for a copy of the current one.
     :return: None if there is nothing to wait for.
     """
     if type(result) in PLAIN_TYPES:
         return None
+    if type(result) is CoroutineType:
+        loop = running_loop()
+        return start_coroutine(result, context) if loop is None else AsyncioCall(result, loop, context)
     if isinstance(result, Deferred):
         return result
-    if inspect.iscoroutine(result):
-        loop = running_loop()
-        return start_coroutine(result) if loop is None else AsyncioCall(result, loop)
     if asyncio.isfuture(result):
         if running_loop() is None:
             result.cancel()

@@ -87,18 +87,9 @@ class RunnerContext:
         return self.publish if self.publish_for is None else self.publish_for(route)
 
 
-@attrs.frozen
-class _ActiveRoute:
-    """
-    A route that has had a message of this subscription.
-
-    :ivar call: runs the route for an event, now or later. It returns None when the next message may come at once, or a
-        Deferred that fires when it may.
-    :ivar context: what the events of the route have in common.
-    """
-
-    call: Callable[[Event], Deferred[None] | None]
-    context: EventContext
+# A route that has had a message of this subscription: what runs it for an event (now or later, see Runner.on_msg), what
+# its events have in common, and its counters. A tuple, because each message reads all three.
+_ActiveRoute = tuple[Callable[[Event], "Deferred[None] | None"], EventContext, RouteCounters]
 
 
 class Runner:
@@ -135,7 +126,7 @@ class Runner:
     @property
     def route_counters(self) -> list[RouteCounters]:
         """The counters of each route that has had a message."""
-        return [route.context.counters for route in self._active.values()]
+        return [counters for _, _, counters in self._active.values()]
 
     def on_msg(self, event: Event) -> Deferred[None] | None:
         """
@@ -152,9 +143,9 @@ class Runner:
             self.unrouted += 1
             self._context.unrouted.warn(self._subject, subject)
             return None
-        event.context = context = route.context
-        context.counters.routed += 1  # the counters belong to the calls; a method there would cost each message a call
-        return route.call(event)
+        call, event.context, counters = route
+        counters.routed += 1  # the counters belong to the calls; a method there would cost each message a call
+        return call(event)
 
     def _find_for(self, subject: str) -> _ActiveRoute | None:
         if len(self._for_subject) >= _REMEMBERED_SUBJECTS:
@@ -178,7 +169,7 @@ class Runner:
                 expressions=self._expressions,
             )
             call = partial(_call_with_room, calls.call, context.thread_space) if route.thread else calls.call
-            self._active[route.name] = _ActiveRoute(call, event_context)
+            self._active[route.name] = call, event_context, counters
         return self._active[route.name]
 
 
@@ -254,7 +245,8 @@ class ConnectionRunner:
             )
         )
         calls.enqueue()
-        self._last.addCallback(lambda _: calls.call_queued(event))
+        # Not in the context of whatever ended the call before.
+        self._last.addCallback(lambda _: context.in_flight.context.copy().run(calls.call_queued, event))
 
     def _calls_of(self, name: str) -> Calls | None:
         if name not in self._calls:
