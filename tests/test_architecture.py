@@ -26,6 +26,7 @@ from tests.support.tree import DOCUMENT, tree, written
 MAY_IMPORT: dict[str, set[str]] = {
     "text": set(),
     "turns": set(),
+    "nearest": set(),
     "log": {"text"},
     "errors": {"text"},
     "_version": set(),
@@ -38,11 +39,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "routes": {"errors", "text", "turns", "log", "wire", "payloads", "ledger"},
     "middleware": {"routes"},
     "services": {"errors", "wire", "payloads", "ledger", "routes"},
-    "kamailio": {"errors", "log", "payloads", "routes"},
+    "kamailio": {"errors", "log", "nearest", "payloads", "routes"},
     "monitoring": {"errors", "ledger", "client.status", "routes.event"},
     "daemon": {
-        "text", "log", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream", "publishing",
-        "routes", "middleware", "services", "kamailio", "monitoring",
+        "text", "log", "nearest", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream",
+        "publishing", "routes", "middleware", "services", "kamailio", "monitoring",
     },
     "natsroute": {"_version", "client.auth", "routes", "daemon"},
     "testing": {
@@ -58,9 +59,7 @@ TO_COME = {"jetstream", "services", "monitoring"}
 COMPOSITION_ROOT = "natsroute.daemon.service"
 
 #: The modules that make the settings. They import nothing else of ``daemon``.
-SETTINGS_MODULES = {
-    f"natsroute.daemon.{name}" for name in ("settings", "fields", "sources", "contexts", "nearest", "queue_entry")
-}
+SETTINGS_MODULES = {f"natsroute.daemon.{name}" for name in ("settings", "fields", "sources", "contexts", "queue_entry")}
 #: What they take from the packages above ``wire``: values that a setting becomes, and the parser of one of them.
 #: Nothing that connects, publishes or runs.
 SETTINGS_TAKE = {
@@ -174,7 +173,7 @@ class PackageTests(SynchronousTestCase):
             for found in imports(modules()[module]):
                 if (
                     found.module.split(".")[0] == "natsroute"
-                    and package(found.module) not in ("errors", "wire")
+                    and package(found.module) not in ("errors", "nearest", "wire")
                     and found.module not in SETTINGS_MODULES
                 ):
                     taken.setdefault(found.module, set()).add(found.name)

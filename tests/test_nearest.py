@@ -1,10 +1,10 @@
-"""natsroute.daemon.nearest"""
+"""natsroute.nearest"""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.nearest import did_you_mean
+from natsroute.nearest import did_you_mean
 
 
 class NearestTests(SynchronousTestCase):

@@ -14,11 +14,11 @@ from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from natsroute._version import __version__
-from natsroute.daemon.nearest import did_you_mean
 from natsroute.daemon.service import NatsrouteService
 from natsroute.daemon.settings import SETTING_FIELDS, Settings
 from natsroute.daemon.sources import ENVIRONMENT_PREFIX, Environment, Given
 from natsroute.errors import SettingError
+from natsroute.nearest import did_you_mean
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from typing import Protocol as Interface
 
 import attrs
 
-from natsroute.daemon.nearest import did_you_mean
 from natsroute.errors import SettingError
+from natsroute.nearest import did_you_mean
 
 ENVIRONMENT_PREFIX = "NATSROUTE_"
 

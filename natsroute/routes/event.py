@@ -195,7 +195,7 @@ class Event(Msg):
         :raises ExpressionError: it is not an expression, or names a variable or transformation that does not exist.
         :raises DecodeError: the value is not UTF-8.
         """
-        return self._expressions().pv(self, self._variables, expression)
+        return self._expressions().pv(self, self.variables, expression)
 
     def format(self, text: str) -> str:
         """
@@ -210,17 +210,30 @@ class Event(Msg):
         :raises ExpressionError: a variable in it is not an expression, or does not exist.
         :raises DecodeError: a value in it is not UTF-8.
         """
-        return self._expressions().format(self, self._variables, text)
+        return self._expressions().format(self, self.variables, text)
+
+    @property
+    def variables(self) -> Any:
+        """
+        What belongs to this event alone among the variables of Kamailio, such as its ``$avp``.
+
+        :raises MisuseError: the event was made without anything that evaluates expressions.
+        """
+        try:
+            return self._variables
+        except AttributeError:
+            pass
+        expressions = self._expressions()
+        with _new_variables:
+            if not hasattr(self, "_variables"):
+                self._variables = expressions.new_variables()
+        return self._variables
 
     def _expressions(self) -> Expressions:
-        """What evaluates its expressions, when it has its variables."""
+        """What evaluates its expressions."""
         expressions = self.context.expressions
         if expressions is None:
             raise MisuseError("there is nothing that evaluates expressions for this event")
-        if not hasattr(self, "_variables"):
-            with _new_variables:
-                if not hasattr(self, "_variables"):
-                    self._variables = expressions.new_variables()
         return expressions
 
     def publish(
