@@ -20,6 +20,7 @@ from natsroute.publishing.batches import (
     sendable,
 )
 from natsroute.publishing.confirmation import Confirmation
+from natsroute.publishing.suspicion import Suspicion
 from natsroute.wire.encoder import encode_pub
 
 
@@ -158,11 +159,11 @@ class BatchTests(SynchronousTestCase):
 
     def test_parts(self) -> None:
         batch = messages_of(*(encode_pub("a", b"%d" % number) for number in range(5))).to_batch()
-        batch.lost_connections = 3
+        batch.suspicion = Suspicion()
         parts = batch.parts(2)
         self.assertEqual([message for part in parts for message in part], list(batch))
         self.assertEqual([len(part.confirmations) for part in parts], [2, 2, 1])
-        self.assertEqual({(part.since, part.all_resendable, part.lost_connections) for part in parts}, {(7.0, True, 3)})
+        self.assertEqual({(part.since, part.all_resendable, part.suspicion) for part in parts}, {(7.0, True, None)})
 
     def test_parts_without_deferreds(self) -> None:
         """Messages that were confirmed already have none."""

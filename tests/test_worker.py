@@ -211,6 +211,21 @@ class LimitsTests(PublisherTestCase):
             self.successResultOf(wait)
         self.assertEqual(self.worker._written.holds_back, False)
 
+    def test_a_server_that_is_killed(self) -> None:
+        """It has another ID each time, so nothing fails, and nothing waits for the confirmation of something else."""
+        waits = [self.publisher.publish(subject, b"") for subject in ("a", "b")]
+        for number in range(20):
+            self.turn()
+            self.disconnect()
+            self.connect(server_id=f"S{number}")
+            self.assertEqual(self.link.sent(), b"PUB a 0\r\n\r\nPUB b 0\r\n\r\n")
+        waits.append(self.publisher.publish("c", b""))
+        self.assertEqual(self.turn(), b"PUB c 0\r\n\r\n")
+        self.pong()
+        self.pong()
+        for wait in waits:
+            self.successResultOf(wait)
+
     def test_new_messages_wait_behind_a_suspect(self) -> None:
         waits = [self.publisher.publish("a", b"")]
         self.turn()

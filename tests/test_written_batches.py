@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from twisted.internet.task import Clock
+
 from natsroute.errors import (
     AuthenticationExpiredError,
     ConnectionLimitError,
     ConnectionLostError,
     HeaderError,
     PayloadTooLargeError,
+    PayloadViolationError,
     PermissionsError,
+    ProtocolError,
     PublishError,
     ServerError,
     ServerLeftError,
@@ -19,7 +23,8 @@ from natsroute.errors import (
     SubscriptionLimitError,
 )
 from natsroute.publishing.batches import Batch, Message, ServerLimits
-from natsroute.publishing.written_batches import MAX_LOST_CONNECTIONS, WrittenBatches, attribute
+from natsroute.publishing.suspicion import MAX_LOST_CONNECTIONS, SOON, Suspicion
+from natsroute.publishing.written_batches import WrittenBatches, attribute
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.server_errors import server_error
 from tests.test_batches import FilterTestCase, messages_of, unresendable
@@ -40,19 +45,31 @@ def commands(*numbers: int) -> list[bytes]:
 
 
 class WrittenTestCase(FilterTestCase):
-    """Batches on a link."""
+    """Batches on a link to the server S1."""
 
     def setUp(self) -> None:
         super().setUp()
-        self.written = WrittenBatches()
+        self.clock = Clock()
+        self.written = WrittenBatches(self.clock)
+        self.connect("S1")
 
     def write(self, *commands: bytes) -> Batch:
         batch = messages_of(*commands).to_batch()
         self.written.add(batch)
         return batch
 
-    def lose(self, reason: Exception | None = CUT) -> list[Message]:
-        return self.written.link_lost([], reason, self.record_failure)
+    def connect(self, server_id: str) -> None:
+        self.written.connected(server_id, self.record_failure)
+
+    def lose(self, reason: Exception | None = CUT, then: str = "S1") -> list[Message]:
+        """Lose the connection, and connect to a server: the same, unless its ID is given."""
+        lost = self.written.link_lost([], reason, self.record_failure)
+        self.connect(then)
+        return lost
+
+    def counted(self) -> list[int]:
+        """How many lost connections count against each batch."""
+        return [0 if batch.suspicion is None else batch.suspicion.lost_connections for batch in self.written]
 
     def resend(self) -> list[bytes]:
         """Write again what may be written now."""
@@ -274,7 +291,8 @@ class LinkLostTests(WrittenTestCase):
         batch = self.write(encode_pub("a", b"123"), encode_pub("a", b"12"), encode_pub("a", b"", None, b"N"))
         self.written.link_lost([confirmed], CUT, self.record_failure)
         self.written.limit(ServerLimits(2, headers=False), self.record_failure)
-        self.assertEqual([batch.lost_connections for batch in self.written], [0, 1])
+        self.assertEqual([batch.suspicion for batch in self.written], [None, batch.suspicion])
+        self.assertIsNotNone(batch.suspicion)
         self.assertEqual(self.resend(), [encode_pub("a", b"12")] * 2)
         self.assert_failed(batch, _0=PayloadTooLargeError, _2=HeaderError)
 
@@ -287,11 +305,15 @@ class LinkLostTests(WrittenTestCase):
         self.assertEqual(self.resend(), commands(2, 3))
 
 
-class SuspectTests(WrittenTestCase):
-    """A message over which the server ends the connection is found, and the others are confirmed."""
+class SuspicionTestCase(WrittenTestCase):
+    """A server that ends the connection at one command, and answers everything else."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.confirmed: list[object] = []
 
     def run_until_quiet(self, bad: bytes, reason: Exception) -> int:
-        """A server that ends the connection at one command, and answers everything else; gives the connections."""
+        """Confirm what the server takes, until nothing is left; gives the connections that it has ended."""
         for connection in range(100):
             self.resend()
             while self.written.unconfirmed:
@@ -306,12 +328,15 @@ class SuspectTests(WrittenTestCase):
             self.lose(reason)
         raise AssertionError("it never ends")
 
+
+class RefusedWithWordsTests(SuspicionTestCase):
+    """The server says that it does not take a message, and ends the connection."""
+
     def test_the_one_at_fault(self) -> None:
         """Wherever it is, it fails with what the server said; all others are confirmed, in order."""
         error = ServerProtocolError("maximum control line exceeded")
         for fault in range(9):
             self.setUp()
-            self.confirmed: list[object] = []
             batches = [self.write(*commands(*range(8))), self.write(*commands(8))]
             everybody = [confirmation for batch in batches for confirmation in batch.confirmations]
             connections = self.run_until_quiet(commands(fault)[0], error)
@@ -319,40 +344,24 @@ class SuspectTests(WrittenTestCase):
             self.assertEqual(self.confirmed, everybody[:fault] + everybody[fault + 1 :])
             self.assertEqual(connections, 4 if fault == 8 else 6)
 
-    def test_a_server_that_does_not_say_why(self) -> None:
-        """Then a single message has more chances, since it may have been an accident."""
-        self.confirmed = []
-        batch = self.write(*commands(1))
-        self.assertEqual(self.run_until_quiet(commands(1)[0], CUT), 2 * MAX_LOST_CONNECTIONS)
-        self.assert_failed(batch, _0=PublishError)
-
-    def test_one_of_several_without_a_reason(self) -> None:
-        """A single message has three chances alone, however often its batch was divided."""
-        self.confirmed = []
-        batch = self.write(*commands(*range(8)))
-        self.assertEqual(self.run_until_quiet(commands(5)[0], CUT), 2 * MAX_LOST_CONNECTIONS + 2)
-        self.assert_failed(batch, _5=PublishError)
-
-    def test_the_error_names_the_reason(self) -> None:
-        errors: list[Exception] = []
-        batch = self.write(*commands(1))
-        batch.lost_connections = 2 * MAX_LOST_CONNECTIONS - 1
-        self.written.link_lost([], CUT, lambda confirmation, command, error: errors.append(error))  # type: ignore[arg-type]
-        self.assertEqual(
-            str(errors[0]),
-            "the connection ended 6 times when this message was sent, the last 3 times while no other was on its way: "
-            "cut",
-        )
+    def test_another_server_each_time(self) -> None:
+        """It counts whatever the next server is."""
+        self.write(*commands(1))
+        for number in range(2):
+            self.lose(PayloadViolationError("x"), then=f"S{number + 2}")
+            self.assertEqual(self.counted(), [number + 1])
+            self.resend()
 
     def test_alone(self) -> None:
         """From the third loss on, each half is written alone, and new messages wait."""
+        error = ServerProtocolError("x")
         self.write(*commands(1, 2, 3))
         for _ in range(MAX_LOST_CONNECTIONS - 1):
-            self.lose()
+            self.lose(error)
             self.assertEqual(self.resend(), [b"".join(commands(1, 2, 3))])
             self.assertFalse(self.written.holds_back)
         self.write(*commands(4))
-        self.lose()
+        self.lose(error)
         self.assertTrue(self.written.holds_back)
         for expected in (b"".join(commands(1, 2)), commands(3)[0]):
             self.assertEqual(self.resend(), [expected])
@@ -361,19 +370,157 @@ class SuspectTests(WrittenTestCase):
         self.assertEqual(self.resend(), commands(4))
         self.assertFalse(self.written.holds_back)
 
-    def test_a_suspect_waits_for_others(self) -> None:
+    def test_only_the_oldest_is_counted(self) -> None:
+        self.write(*commands(1)), self.write(*commands(2))
+        self.lose(ServerProtocolError("x"))
+        self.assertEqual(self.counted(), [1, 0])
+
+    def test_an_expired_batch(self) -> None:
+        """No message is to blame if the oldest batch has no messages any more."""
+        expired, second = self.write(*commands(1)), self.write(*commands(2))
+        expired.clear()
+        self.lose(ServerProtocolError("x"))
+        self.assertEqual((expired.suspicion, second.suspicion, self.resend()), (None, None, commands(2)))
+
+    def test_an_unresendable_message(self) -> None:
+        """The lost connections of the others stay counted when it is taken out."""
+        messages = messages_of(*commands(1))
+        messages.add(unresendable(), commands(2)[0])
+        batch = messages.to_batch()
+        batch.suspicion = Suspicion(1)
+        self.written.add(batch)
+        self.assertEqual(len(self.lose(ServerProtocolError("x"))), 1)
+        self.assertEqual(self.counted(), [2])
+
+    def test_a_message_that_was_confirmed(self) -> None:
+        """Nothing fails, and it is not sent again."""
+        self.written.add(Batch([], b"".join(commands(1, 2))))
+        self.run_until_quiet(commands(2)[0], ServerProtocolError("x"))
+        self.assertEqual((self.failed, list(self.written)), ([], []))
+
+
+class SilentServerTests(SuspicionTestCase):
+    """The server ends the connection without a word, or its words get lost with the connection."""
+
+    def test_a_single_message(self) -> None:
+        """It has more chances than with words, since it may have been an accident."""
+        batch = self.write(*commands(1))
+        self.assertEqual(self.run_until_quiet(commands(1)[0], CUT), 2 * MAX_LOST_CONNECTIONS)
+        self.assert_failed(batch, _0=PublishError)
+
+    def test_one_of_several(self) -> None:
+        """A single message has three chances alone, however often its batch was divided. All others are confirmed."""
+        for fault in range(9):
+            self.setUp()
+            batches = [self.write(*commands(*range(8))), self.write(*commands(8))]
+            everybody = [confirmation for batch in batches for confirmation in batch.confirmations]
+            connections = self.run_until_quiet(commands(fault)[0], CUT)
+            self.assertEqual(self.failed, [(everybody[fault], PublishError)])
+            self.assertEqual(self.confirmed, everybody[:fault] + everybody[fault + 1 :])
+            self.assertEqual(connections, 2 * MAX_LOST_CONNECTIONS + (0 if fault == 8 else 3))
+
+    def test_words_that_are_not_known(self) -> None:
+        """They may be about a message, so they count like none; the message fails with them."""
+        batch = self.write(*commands(1))
+        self.assertEqual(self.run_until_quiet(commands(1)[0], ServerError("New")), MAX_LOST_CONNECTIONS + 1)
+        self.assert_failed(batch, _0=ServerError)
+
+    def test_two_servers(self) -> None:
+        """Both are alive, and close the connection: it counts when a server is back."""
+        self.write(*commands(1))
+        counted = []
+        for server_id in ["S2", "S1"] * 4:
+            self.lose(then=server_id)
+            counted += self.counted()
+            self.resend()
+        # Of the fourth loss, S2 was the server when the batch was not written alone yet.
+        self.assertEqual(counted, [0, 1, 2, 3, 3, 4, 5])
+        self.assertEqual([error for _, error in self.failed], [PublishError])
+
+    def test_the_error_names_the_reason(self) -> None:
+        errors: list[Exception] = []
+        batch = self.write(*commands(1))
+        batch.suspicion = Suspicion(2 * MAX_LOST_CONNECTIONS - 1, is_alone=True)
+        self.written.link_lost([], CUT, self.record_failure)
+        self.written.connected("S1", lambda confirmation, command, error: errors.append(error))  # type: ignore[arg-type]
+        self.assertEqual(
+            str(errors[0]),
+            "the connection ended 6 times when this message was sent, the last 3 times while no other was on its way: "
+            "cut",
+        )
+
+    def test_alone(self) -> None:
+        """After three losses it is written alone, and whole. Nothing waits any more when it is confirmed."""
+        self.write(*commands(1, 2)), self.write(*commands(3))
+        whole = b"".join(commands(1, 2))
+        for counted in range(1, MAX_LOST_CONNECTIONS):
+            self.lose()
+            self.assertEqual((self.counted(), self.resend()), ([counted, 0], [whole, *commands(3)]))
+            self.assertFalse(self.written.holds_back)
+        self.lose()
+        self.assertEqual((self.counted(), self.resend()), ([MAX_LOST_CONNECTIONS, 0], [whole]))
+        self.assertTrue(self.written.holds_back)
+        self.confirm_oldest()
+        self.assertEqual(self.resend(), commands(3))
+        self.assertFalse(self.written.holds_back)
+
+    def test_not_soon(self) -> None:
+        """A connection that ends long after a batch was written does not end because of it."""
+        self.write(*commands(1)).suspicion = Suspicion(is_alone=True)
+        self.lose()
+        for seconds, counted in ((SOON + 1, 1), (SOON, 2), (SOON + 1, 2)):
+            self.clock.advance(1)
+            self.resend()
+            self.clock.advance(seconds)
+            self.lose()
+            self.assertEqual(self.counted(), [counted])
+
+    def test_alone_behind_others(self) -> None:
         """It is written when everything before it is confirmed."""
         just_confirmed = [Batch([], commands(1)[0])]
-        self.write(*commands(2)).lost_connections = MAX_LOST_CONNECTIONS - 1
+        self.write(*commands(2)).suspicion = Suspicion(is_alone=True)
         self.written.link_lost(just_confirmed, CUT, self.record_failure)
         self.assertEqual(self.resend(), commands(1))
         self.confirm_oldest()
         self.assertEqual(self.resend(), commands(2))
 
-    def test_reasons_that_are_not_counted(self) -> None:
+
+class OtherReasonsTests(SuspicionTestCase):
+    """Lost connections that no message is to blame for."""
+
+    def test_killed_again_and_again(self) -> None:
+        """A server that is killed has another ID afterwards. The batch is never divided, nor written alone."""
+        batches = [self.write(*commands(1, 2, 3)), self.write(*commands(4))]
+        for number in range(100):
+            self.lose(then=f"S{number + 2}")
+            self.assertFalse(self.written.unconfirmed)
+            self.assertEqual(self.resend(), [batch.data for batch in batches])
+            self.assertFalse(self.written.holds_back)
+        self.assertEqual((self.failed, self.counted()), ([], [0, 0]))
+
+    def test_killed_in_a_cluster(self) -> None:
+        """Two servers, of which one is killed while the other starts again."""
+        self.write(*commands(1))
+        for number in range(100):
+            self.lose(then=f"{'AB'[number % 2]}{number}")
+            self.resend()
+        self.assertEqual((self.failed, self.counted()), ([], [0]))
+
+    def test_killed_while_alone(self) -> None:
+        """Also a batch that is written alone, because the network was cut before."""
+        self.write(*commands(1, 2))
+        for _ in range(MAX_LOST_CONNECTIONS):
+            self.lose()
+            self.resend()
+        for number in range(100):
+            self.lose(then=f"S{number + 2}")
+            self.assertEqual(self.resend(), [b"".join(commands(1, 2))])
+        self.assertEqual((self.failed, self.counted()), ([], [MAX_LOST_CONNECTIONS]))
+
+    def test_reasons(self) -> None:
         """We ended the connection, or the server ended it for something else than a message."""
         batch = self.write(*commands(1))
-        batch.lost_connections = MAX_LOST_CONNECTIONS
+        batch.suspicion = Suspicion(MAX_LOST_CONNECTIONS, is_alone=True)
         for reason in (
             None,
             ServerLeftError("lame duck"),
@@ -382,37 +529,7 @@ class SuspectTests(WrittenTestCase):
             ServerShutdownError("x"),
             SlowConsumerError("x"),
             StaleConnectionError("x"),
+            ProtocolError("x"),
         ):
             self.lose(reason)
-            self.assertEqual(
-                (batch.lost_connections, self.resend(), self.failed), (MAX_LOST_CONNECTIONS, commands(1), [])
-            )
-
-    def test_only_the_oldest_is_counted(self) -> None:
-        first, second = self.write(*commands(1)), self.write(*commands(2))
-        self.lose()
-        self.assertEqual((first.lost_connections, second.lost_connections), (1, 0))
-
-    def test_an_expired_batch(self) -> None:
-        """Nobody is to blame if the oldest batch has no messages any more."""
-        expired, second = self.write(*commands(1)), self.write(*commands(2))
-        expired.clear()
-        self.lose()
-        self.assertEqual((expired.lost_connections, second.lost_connections, self.resend()), (0, 0, commands(2)))
-
-    def test_an_unresendable_message(self) -> None:
-        """The lost connections of the others stay counted when it is taken out."""
-        messages = messages_of(*commands(1))
-        messages.add(unresendable(), commands(2)[0])
-        batch = messages.to_batch()
-        batch.lost_connections = 1
-        self.written.add(batch)
-        self.assertEqual(len(self.lose()), 1)
-        self.assertEqual([batch.lost_connections for batch in self.written], [2])
-
-    def test_a_message_that_was_confirmed(self) -> None:
-        """Nothing fails, and it is not sent again."""
-        self.confirmed = []
-        self.written.add(Batch([], b"".join(commands(1, 2))))
-        self.run_until_quiet(commands(2)[0], ServerProtocolError("x"))
-        self.assertEqual((self.failed, list(self.written)), ([], []))
+            self.assertEqual((self.counted(), self.resend(), self.failed), ([MAX_LOST_CONNECTIONS], commands(1), []))

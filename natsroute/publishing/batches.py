@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from natsroute.errors import HeaderError, PayloadTooLargeError
 from natsroute.publishing.confirmation import Confirmation, without_abandoned
+from natsroute.publishing.suspicion import Suspicion
 from natsroute.wire.encoder import read_pub, split_pubs
 
 #: The error text for a message with headers.
@@ -172,14 +173,14 @@ class Batch:
     :ivar data: their commands, joined.
     :ivar since: when the first was published, on the reactor's clock.
     :ivar all_resendable: whether all of them may be sent again.
-    :ivar lost_connections: how many connections ended while this was the oldest unconfirmed batch.
+    :ivar suspicion: whether connections end because of it; None until one has ended over it.
     """
 
     confirmations: list[Confirmation | None]
     data: bytes
     since: float = 0.0
     all_resendable: bool = True
-    lost_connections: int = 0
+    suspicion: Suspicion | None = None
 
     def __iter__(self) -> Iterator[tuple[Confirmation | None, bytes]]:
         return zip(self.confirmations, split_pubs(self.data))
@@ -192,13 +193,7 @@ class Batch:
         """
         commands = list(split_pubs(self.data))
         return [
-            Batch(
-                self.confirmations[at : at + size],
-                b"".join(commands[at : at + size]),
-                self.since,
-                True,
-                self.lost_connections,
-            )
+            Batch(self.confirmations[at : at + size], b"".join(commands[at : at + size]), self.since)
             for at in range(0, len(commands), size)
         ]
 
@@ -280,5 +275,5 @@ def resendable_within(batch: Batch, limits: ServerLimits, fail: Fail) -> Batch:
     else:
         commands = (command for command in split_pubs(batch.data) if limits.problem(command) is None)
         passed = Batch([], b"".join(commands), batch.since)
-    passed.lost_connections = batch.lost_connections
+    passed.suspicion = batch.suspicion
     return passed

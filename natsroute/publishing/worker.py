@@ -28,14 +28,7 @@ from natsroute.errors import (
     ServerError,
 )
 from natsroute.ledger import PublisherAccount
-from natsroute.publishing.batches import (
-    Batch,
-    Command,
-    Messages,
-    ServerLimits,
-    Unserialised,
-    sendable,
-)
+from natsroute.publishing.batches import Batch, Command, Messages, ServerLimits, Unserialised, sendable
 from natsroute.publishing.buffer import Buffer, Failures
 from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog, confirm_all
 from natsroute.publishing.options import Link, PublishLimits, RunInPool
@@ -88,7 +81,7 @@ class PublishWorker:
         self._gathered = Messages()  # in this turn of the reactor
         self._queued: deque[Messages] = deque()  # in earlier turns, while the link was down or the pool was busy
         self._serialising = Messages()
-        self._written = WrittenBatches()
+        self._written = WrittenBatches(clock)
         self._resend_window = ResendWindow(clock, limits.resend_window, limits.bytes // 4)
         self._next_flush: IDelayedCall | None = None
         self._next_expiry: IDelayedCall | None = None
@@ -171,6 +164,8 @@ class PublishWorker:
         if self._written.unconfirmed:  # on a connection whose end was not reported, as when the link was stopped
             self.disconnected()
         self.limits_changed()
+        info = self._link.info
+        self._written.connected("" if info is None else info.server_id, self._failures.add)
         if self._max_age:
             self._written.forget_confirmed(self._clock.seconds() - self._max_age)
         self._go_on()

@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator
 
-from natsroute.errors import (
-    AuthorizationError,
-    ConnectionLimitError,
-    PermissionsError,
-    PublishError,
-    ServerError,
-    ServerLeftError,
-    ServerShutdownError,
-    SlowConsumerError,
-    StaleConnectionError,
-)
+from twisted.internet.interfaces import IReactorTime
+
+from natsroute.errors import PermissionsError, PublishError, ServerError
 from natsroute.publishing.batches import (
     Batch,
     Fail,
@@ -25,21 +17,8 @@ from natsroute.publishing.batches import (
     resendable_within,
     split_resendable,
 )
-from natsroute.wire.encoder import read_pub
-
-#: So many connections have to end over a batch until it is divided, and as many more over a single message until that
-#: fails although the server has not said why it closes the connection.
-MAX_LOST_CONNECTIONS = 3
-
-#: Reasons for the end of a connection that no message is to blame for.
-_OTHER_REASONS = (
-    AuthorizationError,
-    ConnectionLimitError,
-    ServerLeftError,
-    ServerShutdownError,
-    SlowConsumerError,
-    StaleConnectionError,
-)
+from natsroute.publishing.suspicion import MAX_LOST_CONNECTIONS, Suspicion
+from natsroute.wire.encoder import read_pub, split_pubs
 
 
 class WrittenBatches:
@@ -51,15 +30,19 @@ class WrittenBatches:
 
     - The server refuses a message, and it is not certain which one of its batch. Then each message of the batch is sent
       again as a batch of its own. The server answers in order, so it is certain then.
-    - Several connections end over the same batch. Then it is divided, and each part is written alone: the next batch
-      waits for its confirmation. A part over which the connection ends is divided again. A single message fails.
+    - Several connections end because of the same batch: see :class:`~natsroute.publishing.suspicion.Suspicion`. Then it
+      is divided, and each part is written alone: the next batch waits for its confirmation. A part that ends a
+      connection is divided again. A single message fails.
 
     :ivar unconfirmed: those on the current connection, the oldest first.
     """
 
-    __slots__ = ("_errors", "_to_resend", "unconfirmed")
+    __slots__ = ("_clock", "_errors", "_server_id", "_to_resend", "_written_alone_at", "unconfirmed")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._server_id = ""
+        self._written_alone_at = 0.0
         self.unconfirmed: deque[Batch] = deque()
         self._to_resend: deque[Batch] = deque()
         self._errors: list[ServerError] = []  # about the oldest unconfirmed batch
@@ -72,7 +55,7 @@ class WrittenBatches:
     @property
     def holds_back(self) -> bool:
         """Whether new messages must wait, because of messages that are sent again."""
-        return bool(self._to_resend) or (bool(self.unconfirmed) and _is_suspect(self.unconfirmed[-1]))
+        return bool(self._to_resend) or (bool(self.unconfirmed) and _is_alone(self.unconfirmed[-1]))
 
     @property
     def has_to_resend(self) -> bool:
@@ -82,6 +65,21 @@ class WrittenBatches:
     def add(self, batch: Batch) -> None:
         """A batch was written."""
         self.unconfirmed.append(batch)
+        if batch.suspicion is not None:
+            self._written_alone_at = self._clock.seconds()
+
+    def connected(self, server_id: str, fail: Fail) -> None:
+        """
+        There is a connection. Call this before batches are written to it.
+
+        :param server_id: from the INFO of the server. It is another one after each start of the server.
+        """
+        self._server_id = server_id
+        to_resend: deque[Batch] = deque()
+        for batch in self._to_resend:
+            reason = None if batch.suspicion is None else batch.suspicion.connected(server_id)
+            to_resend += [batch] if reason is None else _divided(batch, reason, fail)
+        self._to_resend = to_resend
 
     def refused(self, error: ServerError) -> None:
         """
@@ -137,23 +135,26 @@ class WrittenBatches:
         """
         unresendable: list[Message] = []
         to_resend = deque(just_confirmed)
-        is_oldest_suspect = reason is not None and not isinstance(reason, _OTHER_REASONS)
+        is_oldest = True
         for batch in self.unconfirmed:
             if not batch.all_resendable:
                 messages, others = split_resendable(batch)
                 unresendable += others
-                lost_connections, batch = batch.lost_connections, messages.to_batch()
-                batch.lost_connections = lost_connections
-            if is_oldest_suspect and batch.data:
-                batch.lost_connections += 1
-                to_resend += _divided(batch, reason, fail) if _is_suspect(batch) else [batch]
-            else:
-                to_resend.append(batch)
-            is_oldest_suspect = False
+                suspicion, batch = batch.suspicion, messages.to_batch()
+                batch.suspicion = suspicion
+            to_resend += self._over_lost(batch, reason, fail) if is_oldest and batch.data else [batch]
+            is_oldest = False
         self._to_resend = to_resend + self._to_resend
         self.unconfirmed.clear()
         self._errors.clear()
         return unresendable
+
+    def _over_lost(self, batch: Batch, reason: Exception | None, fail: Fail) -> list[Batch]:
+        """What becomes of the oldest unconfirmed batch when the connection ended."""
+        if batch.suspicion is None:
+            batch.suspicion = Suspicion()
+        counts = batch.suspicion.lost(reason, self._server_id, self._clock.seconds() - self._written_alone_at)
+        return _divided(batch, reason, fail) if counts else [batch]
 
     def limit(self, limits: ServerLimits, fail: Fail) -> None:
         """Remove what the server does not take, before it is sent again."""
@@ -165,7 +166,7 @@ class WrittenBatches:
             self._to_resend.popleft()
         if not self._to_resend:
             return None
-        if self.unconfirmed and (_is_suspect(self._to_resend[0]) or _is_suspect(self.unconfirmed[-1])):
+        if self.unconfirmed and (_is_alone(self._to_resend[0]) or _is_alone(self.unconfirmed[-1])):
             return None
         return self._to_resend.popleft()
 
@@ -180,24 +181,33 @@ class WrittenBatches:
         self._errors.clear()
 
 
-def _is_suspect(batch: Batch) -> bool:
+def _is_alone(batch: Batch) -> bool:
     """Whether a batch is written alone."""
-    return batch.lost_connections >= MAX_LOST_CONNECTIONS
+    return batch.suspicion is not None and batch.suspicion.is_alone
 
 
 def _divided(batch: Batch, reason: Exception | None, fail: Fail) -> list[Batch]:
-    """The halves of a suspect batch, which are suspect, too. A message that was written alone may fail instead."""
-    commands = len(batch.parts(1))
+    """
+    What becomes of a batch when one more lost connection counts against it: after the third, its halves are written
+    alone. A message that was written alone may fail instead.
+    """
+    suspicion = batch.suspicion
+    assert suspicion is not None
+    if suspicion.lost_connections < MAX_LOST_CONNECTIONS:
+        return [batch]
+    commands = sum(1 for _ in split_pubs(batch.data))
     if commands > 1:
-        batch.lost_connections = MAX_LOST_CONNECTIONS
-        return batch.parts((commands + 1) // 2)
-    was_alone = batch.lost_connections > MAX_LOST_CONNECTIONS
+        halves = batch.parts((commands + 1) // 2)
+        for half in halves:
+            half.suspicion = Suspicion(MAX_LOST_CONNECTIONS, is_alone=True)
+        return halves
+    was_alone = suspicion.lost_connections > MAX_LOST_CONNECTIONS
     error: Exception | None = None
     if was_alone and isinstance(reason, ServerError):
         error = reason
-    elif batch.lost_connections >= 2 * MAX_LOST_CONNECTIONS:
+    elif suspicion.lost_connections >= 2 * MAX_LOST_CONNECTIONS:
         error = PublishError(
-            f"the connection ended {batch.lost_connections} times when this message was sent, the last "
+            f"the connection ended {suspicion.lost_connections} times when this message was sent, the last "
             f"{MAX_LOST_CONNECTIONS} times while no other was on its way: {reason}"
         )
     if error is None:

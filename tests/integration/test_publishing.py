@@ -7,18 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from natsroute import EventRoutes, NatsrouteService, Settings
+from natsroute.client.state import ConnectionEvent
+from natsroute.client.status import Change
 from natsroute.errors import (
     HeaderError,
     NatsrouteError,
     PayloadTooLargeError,
     PermissionsError,
+    PublishError,
     PublisherStoppedError,
     ServerProtocolError,
 )
+from tests.chaos.proxy import ProxiedConnection, Proxy
 from tests.support.nats_accounts import Operator
 from tests.support.server_case import OneServerTestCase
 
@@ -124,6 +129,80 @@ class PayloadLimitTests(OneServerTestCase):
         waits = [service.publish("a", b"x" * size) for size in (10, 2000, 1000)]
         self.assertEqual(await outcomes(waits), [None, PayloadTooLargeError, None])
         self.assertEqual(service.connections[0].reconnects, 0)
+
+
+class KilledServerTests(OneServerTestCase):
+    """nats-server is killed with SIGKILL each time that the same batch is written, before the confirmation arrives."""
+
+    kills = 8
+
+    async def publish_between_kills(self, count: int) -> NatsrouteService:
+        """Publish a batch whose confirmations do not arrive until all kills are over; gives the service."""
+        proxy = Proxy(self.reactor, self.server.port)
+        proxy.start()
+        self.addCleanup(proxy.stop)
+        service = self.start_service(nats_url=proxy.url, **FAST)
+        stalled: list[tuple[ProxiedConnection, int]] = []  # each with the bytes before the batch
+
+        def on_change(change: Change) -> None:
+            if change.event is ConnectionEvent.CONNECTED and len(stalled) < self.kills:
+                proxied = proxy.connections[-1]
+                proxied.to_client.stall()
+                stalled.append((proxied, proxied.to_server.passed))
+
+        service.connections[0].observe(on_change)
+        waits = [service.publish(f"s{number}", b"") for number in range(count)]
+        for number in range(self.kills):
+            await self.until(lambda number=number: len(stalled) > number)
+            proxied, before = stalled[number]
+            await self.until(lambda proxied=proxied, before=before: proxied.to_server.passed > before)
+            await self.server.kill()
+            proxied.cut()
+            await self.server.start()
+        self.assertEqual(await outcomes(waits), [None] * count)
+        self.assertEqual(service.connections[0].reconnects, self.kills)
+        self.assertEqual(service.ledger().differences(), [])
+        return service
+
+    async def test_a_single_message(self) -> None:
+        """It does not fail."""
+        service = await self.publish_between_kills(1)
+        self.assertEqual(service.publisher.account().resent, self.kills)
+
+    async def test_a_batch(self) -> None:
+        """Nothing fails, and the batch is not divided: each time all of it is sent again."""
+        service = await self.publish_between_kills(100)
+        self.assertEqual(service.publisher.account().resent, 100 * self.kills)
+
+
+class _MutingProxy(Proxy):
+    """Swallows what the server says when it closes a connection."""
+
+    def buildProtocol(self, addr: object) -> Protocol:
+        protocol = super().buildProtocol(addr)
+        flow = self.connections[-1].to_client
+        take = flow.take
+        flow.take = lambda data: take(data.partition(b"-ERR")[0])  # type: ignore[method-assign]
+        return protocol
+
+
+class SilentServerTests(OneServerTestCase):
+    """A server that closes the connection because of a message, and whose words get lost."""
+
+    config = "max_control_line: 512"
+
+    async def test_a_long_subject(self) -> None:
+        """The message fails after several connections, and all others are confirmed."""
+        proxy = _MutingProxy(self.reactor, self.server.port)
+        proxy.start()
+        self.addCleanup(proxy.stop)
+        service = self.start_service(nats_url=proxy.url, **FAST)
+        long = "x" * 600
+        waits = [service.publish(long if number == 37 else f"s{number}", b"") for number in range(100)]
+        results = await outcomes(waits)
+        self.assertEqual([number for number, result in enumerate(results) if result is not None], [37])
+        self.assertIs(results[37], PublishError)
+        await service.publish("after", b"")
 
 
 class RestartTests(OneServerTestCase):

@@ -95,8 +95,8 @@ class PublisherTestCase(SynchronousTestCase):
         self.worker.refused(error)
         return error
 
-    def connect(self, index: int = 0, max_payload: int = 1024, *, headers: bool = True) -> None:
-        self.links[index].info = Info(max_payload=max_payload, headers=headers)
+    def connect(self, index: int = 0, max_payload: int = 1024, *, headers: bool = True, server_id: str = "") -> None:
+        self.links[index].info = Info(server_id=server_id, max_payload=max_payload, headers=headers)
         self.publisher.workers[index].connected()
 
     def disconnect(self, reason: Exception | None = ConnectionLostError("cut"), *, cleanly: bool = False) -> None:
