@@ -83,6 +83,7 @@ TESTED_ELSEWHERE = {
     "natsroute._version": "a number that incremental writes; tests.test_options compares it with --version",
     "natsroute.turns": "a number; tests.test_subscription and tests.test_concurrency have the loops",
     "natsroute.kamailio.cfg.document": "values; the tests of what makes them and of what takes them use them",
+    "natsroute.kamailio.cfg.reserved": "words; tests.test_preprocessor has two that are not replaced",
     "natsroute.kamailio.script.functions.definitions": "types; the tests of the functions use them",
     "natsroute.daemon.child_guard": "it watches processes: tests.integration.test_child_guard",
 }

@@ -27,6 +27,7 @@ from natsroute.errors import EvaluationError
 from natsroute.kamailio.evaluation import Evaluation, Getter, Setter
 from natsroute.kamailio.reader import BLANKS, Reader, as_bytes, as_characters
 from natsroute.kamailio.transformations import CLASSES
+from natsroute.kamailio.transformations.regex import Substitution, parse_substitution
 from natsroute.kamailio.values import CodedText, Value, text_of
 from natsroute.kamailio.variables import VARIABLES
 from natsroute.kamailio.variables.definitions import Access, Definition, Index, parse_index
@@ -119,6 +120,17 @@ def compile_format(text: str) -> Format:
     :raises ExpressionError: it has a ``$`` in it that begins no variable; a dollar sign is written ``$$``.
     """
     return Format(text, _COMPILER.format_bytes(Reader(as_characters(text)), text))
+
+
+@lru_cache(_REMEMBERED)
+def compile_substitution(text: str) -> Substitution:
+    """
+    Compile a ``/pattern/replacement/flags``, as ``{re.subst}`` has it. Variables may be in the replacement.
+
+    :param text: the substitution; any character can be the delimiter.
+    :raises ExpressionError: it is not one.
+    """
+    return parse_substitution(_COMPILER, Reader(as_characters(text)))
 
 
 def _locate(reader: Reader) -> int:

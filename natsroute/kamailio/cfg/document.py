@@ -45,7 +45,10 @@ class Block:
 
     :ivar kind: ``route``, ``event_route``, ``request_route``, ``failure_route`` and so on.
     :ivar name: what stands in the square brackets; empty for ``request_route`` and ``route {``.
-    :ivar body: what stands between the braces.
+    :ivar body: what stands between the braces, and a blank where the closing brace is. Comments, directives and what
+        ``#!ifdef`` skips are blank, character by character. What ``#!define`` and ``#!subst`` replace is replaced. A
+        string stands as it was written, with its quotes and escapes; several strings in a row have become one. See
+        :func:`natsroute.kamailio.cfg.strings.string_value` for what a string means.
     :ivar position: where the block begins.
     """
 
@@ -53,6 +56,21 @@ class Block:
     name: str
     body: SourceText
     position: Position
+
+
+@attrs.frozen
+class CfgWarning:
+    """
+    Something that Kamailio ignores in silence.
+
+    :ivar text: what is ignored, and what to do about it.
+    """
+
+    position: Position
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.text}"
 
 
 @attrs.frozen
@@ -65,6 +83,7 @@ class KamailioCfg:
     :ivar modparams: in order.
     :ivar blocks: in order.
     :ivar definitions: what ``#!define`` and its kin define, by name; with UTF-8 or the bytes of the file.
+    :ivar warnings: what Kamailio ignores in silence, in order.
     """
 
     path: str
@@ -72,3 +91,8 @@ class KamailioCfg:
     modparams: tuple[Modparam, ...] = ()
     blocks: tuple[Block, ...] = ()
     definitions: Mapping[bytes, bytes] = attrs.field(factory=dict)
+    warnings: tuple[CfgWarning, ...] = ()
+
+    def modparams_of(self, module: str) -> list[Modparam]:
+        """The modparams of one module, in order."""
+        return [modparam for modparam in self.modparams if modparam.module == module]
