@@ -32,7 +32,14 @@ from tests.support.documents import (
 )
 
 #: All that a program may import, and all that the documents may name; natsroute.tac is a file.
-PUBLIC_MODULES = {"natsroute", "natsroute.errors", "natsroute.middleware", "natsroute.testing", "natsroute.tac"}
+PUBLIC_MODULES = {
+    "natsroute",
+    "natsroute.errors",
+    "natsroute.kamailio",
+    "natsroute.middleware",
+    "natsroute.testing",
+    "natsroute.tac",
+}
 #: These two are for those who work on natsroute itself.
 FOR_DEVELOPERS = {"CONTRIBUTING.md", "docs/performance.md"}
 
@@ -64,6 +71,7 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
     ],
     ("docs/deployment.md", "systemd", "ini"): [f"{SNIPPETS}.CommandTests.test_systemd"] * 2,
     ("docs/kamailio.md", "Kamailio's pseudo-variables in Python", "python"): [f"{SNIPPETS}.RoutesTests.test_kamailio"],
+    ("docs/kamailio.md", "SIP transactions", "python"): [f"{SNIPPETS}.RoutesTests.test_transactions"],
     ("docs/publishing.md", "What the Deferred tells you", "python"): [f"{SNIPPETS}.ServiceTests.test_flush"],
     ("docs/publishing.md", "From a thread", "python"): [f"{SNIPPETS}.ServiceTests.test_thread"],
     ("docs/reliability.md", "A hundred restarts", "console"): [

@@ -28,6 +28,7 @@ PUBLIC = {
         "Settings",
         "__version__",
     ],
+    "natsroute.kamailio.transactions": ["Decision", "SipTransaction", "answer_transactions"],
     "natsroute.middleware": [
         "Middleware",
         "RouteFunction",

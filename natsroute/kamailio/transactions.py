@@ -20,6 +20,8 @@ from natsroute.errors import DecodeError, MisuseError, RouteError, RouteTimeoutE
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.middleware.base import CancellableCall, check_positive
 
+__all__ = ["Decision", "SipTransaction", "answer_transactions"]
+
 #: The actions of the decisions that :class:`Decision` has methods for.
 ACCEPT, REFUSE, REDIRECT = "accept", "refuse", "redirect"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -55,7 +56,7 @@ class TypeTests(SynchronousTestCase):
             for one in snippets("python"):
                 page = Path(one.document).stem.replace("-", "_").lower()
                 (folder / f"{page}_line_{one.line}.py").write_text(one.source, "utf-8")
-            for path in [*(ROOT / "examples").glob("*.py"), ROOT / "tests" / "typed_program.py"]:
+            for path in [*(ROOT / "examples").rglob("*.py"), ROOT / "tests" / "typed_program.py"]:
                 (folder / f"example_{path.name}").write_text(path.read_text("utf-8"), "utf-8")
             (folder / "prose.py").write_text(prose_source(), "utf-8")
             (folder / "wrong.py").write_text(ROUTES.source.replace('"presence.dialog"', "5"), "utf-8")
@@ -101,6 +102,21 @@ class RoutesTests(TestCase):
         await tester.deliver("Kamailio-World", DIALOG)
         self.assertEqual([message.subject for message in tester.published], ["presence.dialog"] * 2)
         self.assertEqual(log.lines("info"), ["received update for {0}", "received update for sip:alice@example.com"])
+
+    async def test_transactions(self) -> None:
+        """Decisions by what a question says."""
+        tester = RouteTester(names_in(snippet("docs/kamailio.md", "SIP transactions"))["event_route"])
+        question = {"transaction": "1:2", "answer_to": "sip-decided", "request_uri": "sip:bob@example.com"}
+        for fields in ({"from": "sip:eve@example.com"}, {"request_uri": "sip:sales@example.com"}, {}):
+            await tester.deliver("sip-decide", {**question, "from": "sip:alice@example.com", **fields})
+        self.assertEqual(
+            [json.loads(message.data) for message in tester.published],
+            [
+                {"transaction": "1:2", "action": "refuse", "code": 403, "reason": "Forbidden"},
+                {"transaction": "1:2", "action": "accept", "uri": "sip:desk7@example.com"},
+                {"transaction": "1:2", "action": "accept"},
+            ],
+        )
 
     async def test_hooks(self) -> None:
         tester = RouteTester(names_in(snippet("docs/routes.md", "Hooks"))["event_route"])

@@ -186,7 +186,11 @@ class SourceDistributionTests(SynchronousTestCase):
         explained = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "natsroute.tac"}
         built = {"setup.py", "pyproject.toml", PLUGIN}
         tests = {"tests/__init__.py", "tests/support/program.py", "tests/packaging/test_install.py"}
-        examples = {path.relative_to(BUILDS.source).as_posix() for path in (BUILDS.source / "examples").glob("*.py")}
+        examples = {
+            path.relative_to(BUILDS.source).as_posix()
+            for path in (BUILDS.source / "examples").rglob("*.*")
+            if path.is_file() and path.suffix != ".pyc"
+        }
         self.assertEqual((explained | built | tests | examples) - names, set())
         self.assertEqual([name for name in names if "__pycache__" in name or name.endswith("dropin.cache")], [])
         wheel = BUILDS.build_wheel(sdist, "wheel-of-the-sdist")
