@@ -296,6 +296,9 @@ class ConnectionLostError(NatsrouteError):
 class ServerLeftError(ConnectionLostError):
     """We left the server, because it announced that it shuts down soon (lame duck mode)."""
 
+    def __init__(self, text: str = "the server shuts down soon (lame duck mode)") -> None:
+        super().__init__(text)
+
 
 class RouteTimeoutError(NatsrouteError):
     """

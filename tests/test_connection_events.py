@@ -29,7 +29,7 @@ class ConnectionEventsTests(SynchronousTestCase):
             event_route(f"nats:{name}")(self.record)
         self.connection = Connection(
             self.network.clock,
-            ServerPool([Server("a")], Backoff(2.0, 10.0, 0.0)),
+            ServerPool([Server("a"), Server("b")], Backoff(2.0, 10.0, 0.0), keep_order=True),
             endpoint_for=self.network.endpoint_for,
         )
         publish: Any = None
@@ -49,6 +49,26 @@ class ConnectionEventsTests(SynchronousTestCase):
         self.network.link.lose()
         self.assertEqual(
             self.events, [("nats:connected", "nats://a:4222", None), ("nats:disconnected", "nats://a:4222", None)]
+        )
+
+    def test_moved_in_lame_duck_mode(self) -> None:
+        """There was a server all the time: a queue group is subscribed at the new one first."""
+        self.connection.subscribe("a", lambda msg: None, "q")
+        old = self.network.link
+        old.shake_hands()
+        old.receive(info(ldm=True))
+        self.network.clock.advance(0)
+        self.network.link.shake_hands()
+        old.answer_pings()
+        old.lose()
+        self.network.link.lose()
+        self.assertEqual(
+            self.events,
+            [
+                ("nats:connected", "nats://a:4222", None),
+                ("nats:connected", "nats://b:4222", None),
+                ("nats:disconnected", "nats://b:4222", None),
+            ],
         )
 
     def test_an_attempt_that_fails(self) -> None:

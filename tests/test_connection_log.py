@@ -167,6 +167,23 @@ class ConnectionLogTests(SynchronousTestCase):
             self.log.lines("info"), [f"worker: {server} shuts down soon (lame duck mode); moving to another server"]
         )
 
+    def test_moved_in_lame_duck_mode(self) -> None:
+        """No server is lost."""
+        connection = self.connection("consumer", "a", "b")
+        connection.subscribe("a", lambda msg: None, "q")
+        self.network.clock.advance(0)
+        old = self.network.link
+        old.shake_hands()
+        self.log.events.clear()
+        old.receive(info(ldm=True))
+        self.network.clock.advance(0)
+        self.network.link.shake_hands()
+        old.answer_pings()
+        old.lose()
+        server = connection.status().server
+        self.assertEqual(self.log.lines("info")[1:], [f"consumer: connected to {server} (nats-server 2.15.1)"])
+        self.assertEqual(self.log.lines("warn"), [])
+
     def test_control_characters(self) -> None:
         """None of them reaches the terminal."""
         self.connection("worker")

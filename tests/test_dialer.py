@@ -50,7 +50,7 @@ class DialerTests(SynchronousTestCase):
             parse_url(url),
             on_protocol=lambda protocol: self.reported.append(("protocol", protocol.state.value)),
             on_login=lambda protocol: self.reported.append(("login", protocol.state.value)),
-            on_info=lambda info: self.reported.append(("info", info.version)),
+            on_info=lambda protocol, info: self.reported.append(("info", info.version)),
             on_error=lambda protocol, error: self.reported.append(("error", error.text)),
         ).start()
 

@@ -66,6 +66,55 @@ class ServerPoolTests(SynchronousTestCase):
             servers.lost(server, lasted=0.1)
         self.assertEqual(delays, [0.0, 2.0, 4.0, 8.0])
 
+    def test_a_server_that_is_being_left_is_not_tried(self) -> None:
+        """A new first round begins without it, and the backoff follows. It is tried again when it is lost."""
+        servers = pool(A, B, C)
+        servers.next(0.0)
+        servers.leaving(A, lasted=60.0)
+        tries = [servers.next(0.0) for _ in range(4)]
+        self.assertEqual(tries, [(B, 0.0), (C, 0.0), (B, 2.0), (C, 0.0)])
+        servers.lost(A, lasted=60.0)
+        self.assertEqual([servers.next(0.0) for _ in range(3)], [(B, 0.0), (C, 0.0), (A, 0.0)])
+
+    def test_a_server_that_was_left(self) -> None:
+        """It is one of the others when another one is connected."""
+        servers = pool(A, B)
+        servers.next(0.0)
+        servers.leaving(A, lasted=60.0)
+        servers.next(0.0)
+        servers.succeeded(B)
+        servers.lost(B, lasted=60.0)
+        self.assertEqual(servers.next(0.0), (A, 0.0))
+
+    def test_a_server_that_is_left_soon_after_the_login(self) -> None:
+        """The backoff goes on: servers in lame duck mode may send us from one to the other."""
+        servers = pool(A, B)
+        tries = []
+        for _ in range(4):
+            server, delay = servers.next(0.0)
+            tries.append((server, delay))
+            servers.succeeded(server)
+            servers.leaving(server, lasted=0.1)
+        self.assertEqual(tries, [(A, 0.0), (B, 0.0), (A, 2.0), (B, 0.0)])
+
+    def test_a_server_that_is_being_left_and_the_only_one(self) -> None:
+        """It is tried like any other one: the others have been removed."""
+        servers = ServerPool((A, B), Backoff(2.0, 10.0, 0.0), keep_order=True, max_failures=1)
+        servers.next(0.0)
+        servers.leaving(A, lasted=60.0)
+        servers.next(0.0)
+        servers.failed(B, 0.0)
+        self.assertEqual([servers.next(0.0) for _ in range(2)], [(A, 0.0), (A, 2.0)])
+
+    def test_a_server_that_is_being_left_and_one_that_refused_the_login(self) -> None:
+        """The latter is waited for."""
+        servers = pool(A, B)
+        servers.next(0.0)
+        servers.leaving(A, lasted=60.0)
+        servers.next(0.0)
+        servers.failed(B, 0.0, refused=True)
+        self.assertEqual(servers.next(1.0)[0], B)
+
     def test_shuffled_by_default(self) -> None:
         shuffled = ServerPool((A, B, C), Backoff(), shuffle=lambda servers: servers.reverse())
         self.assertEqual([shuffled.next(0.0)[0] for _ in range(3)], [C, B, A])

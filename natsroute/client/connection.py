@@ -1,7 +1,9 @@
 """
 A connection that stays: it finds a server, subscribes, and starts again when it is cut, until it is stopped.
 
-Its whole life is one coroutine, :meth:`Connection._live`; what may happen when is in :mod:`natsroute.client.state`.
+Its whole life is one coroutine, :meth:`Connection._live`; what may happen when is in :mod:`natsroute.client.state`. It
+finds a server (:mod:`natsroute.client.search`), uses it until another one is needed, and so on
+(:mod:`natsroute.client.sessions`).
 (Twisted's ``ClientService`` does not fit: it counts an attempt as successful when TCP is connected, not when the NATS
 handshake is done, and it logs a line for every retry.)
 """
@@ -15,7 +17,6 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 
 from natsroute.client.attempt import Attempt
 from natsroute.client.auth import Credentials, CredentialsSource
@@ -23,8 +24,10 @@ from natsroute.client.dialer import Dialer, EndpointFor
 from natsroute.client.observers import Observers
 from natsroute.client.options import InboundLimits, Timing
 from natsroute.client.protocol import NatsProtocol
+from natsroute.client.search import Search
 from natsroute.client.server_pool import ServerPool
 from natsroute.client.servers import Server
+from natsroute.client.sessions import Sessions
 from natsroute.client.state import ConnectionEvent, State
 from natsroute.client.status import Change, Status
 from natsroute.client.subscription import PendingLimits, Subscription
@@ -35,7 +38,6 @@ from natsroute.client.transport.endpoints import attempt_error, endpoint_for_ser
 from natsroute.client.transport.resolver import Resolver
 from natsroute.client.transport.tls import Tls
 from natsroute.errors import (
-    AuthorizationError,
     ConnectionLostError,
     MisuseError,
     PendingLimitError,
@@ -109,10 +111,15 @@ class Connection(Service):
         self._info_observers: Observers[Info] = Observers()
         self._subscriptions = Subscriptions(reactor, servers.backoff.login_delay, self._on_accepted)
         self._totals = Totals()
+        self._search = Search(
+            reactor,
+            servers,
+            self._new_attempt,
+            on_attempt=lambda: self._advance(ConnectionEvent.ATTEMPT),
+            on_failed=self._on_failed,
+        )
+        self._sessions = Sessions(reactor, servers, self._subscriptions, self._totals, self._on_lost)
         self._last_error: ServerError | None = None
-        self._server: Server | None = None  # the one that is connected
-        self._protocol: NatsProtocol | None = None  # of the connected server
-        self._attempt: Attempt | None = None
         self._life: Deferred[None] = succeed(None)
 
     # -- for its users ------------------------------------------------------------------------------------------------
@@ -171,7 +178,10 @@ class Connection(Service):
 
         :raises SubjectError: the subject or the queue group is malformed.
         """
-        return self._subscriptions.add(subject, on_msg, queue_group, limits, on_overflow)
+        subscription = self._subscriptions.add(subject, on_msg, queue_group, limits, on_overflow)
+        if self.state is State.LAME_DUCK:
+            self._sessions.leave_if_alone()
+        return subscription
 
     def drain(self) -> Deferred[None]:
         """
@@ -194,10 +204,10 @@ class Connection(Service):
 
     def status(self) -> Status:
         """The status at this moment."""
-        protocol, totals = self._protocol, self._totals
+        protocol, totals = self._sessions.protocol, self._totals
         return Status(
             state=self.state,
-            server=self._server,
+            server=self._sessions.server,
             rtt=protocol.rtt if protocol is not None else None,
             reconnects=self.reconnects,
             messages_in=self._subscriptions.received + totals.unclaimed,
@@ -250,10 +260,8 @@ class Connection(Service):
         if not was_ending or self.state is State.RESTARTING:
             self._advance(ConnectionEvent.STOP)
         if not was_ending:
-            if self._protocol is not None:
-                self._protocol.close()
-            else:
-                (self._life.cancel if self._attempt is None else self._attempt.give_up)()
+            self._search.give_up()
+            self._sessions.close()
         stopped: Deferred[None] = Deferred()
         self._life.addBoth(lambda _: stopped.callback(None))
         return stopped
@@ -262,15 +270,9 @@ class Connection(Service):
         self._servers.restart()
         try:
             while not self.state.is_ending:
-                server, delay = self._servers.next(self._reactor.seconds())
-                await deferLater(self._reactor, delay)
-                self._advance(ConnectionEvent.ATTEMPT)
+                server, protocol = await self._search.find()
                 try:
-                    protocol = await self._connect(server)
-                    if protocol is not None:
-                        await self._serve(server, protocol)
-                except CancelledError:
-                    raise
+                    await self._serve(server, protocol)
                 except Exception as fault:
                     self.log.failure(
                         "The connection to {server} ended because of a fault in natsroute", server=str(server)
@@ -278,6 +280,7 @@ class Connection(Service):
                     await self._end_after(fault, server)
         except CancelledError:
             pass  # stopped without a server
+        await self._sessions.closed()
         starts_again = self.state is State.RESTARTING
         self._report(Change(ConnectionEvent.CLOSED))  # an observer may start it
         if starts_again and self.state is State.CLOSED:
@@ -285,59 +288,39 @@ class Connection(Service):
 
     async def _end_after(self, fault: Exception, server: Server) -> None:
         """Close what is open; another attempt follows, whatever the fault was."""
-        protocol = self._protocol
-        if protocol is not None:
-            protocol.close()
-            await protocol.closed
+        if self._sessions.protocol is not None:
+            self._sessions.protocol.close()
+            await self._sessions.server_needed
         self._servers.failed(server, self._reactor.seconds())
         if self.state is State.CONNECTING:
             self._report(Change(ConnectionEvent.CONNECT_FAILED, server, fault))
-        elif self.state.has_server:
-            self._report(Change(ConnectionEvent.DISCONNECTED, server, fault))
 
-    async def _connect(self, server: Server) -> NatsProtocol | None:
-        """Connect and log in. Returns None if that failed, when the failure has been reported."""
-        self._attempt = self._dialer.attempt(
+    def _new_attempt(self, server: Server) -> Attempt:
+        return self._dialer.attempt(
             server,
-            on_protocol=self._on_protocol,
+            on_protocol=self._sessions.opened,
             on_login=self._subscriptions.subscribe_at,
-            on_info=partial(self._on_info, server),
+            on_info=self._on_info,
             on_error=self._on_error,
         )
-        try:
-            return await self._attempt.start()
-        except Exception as error:
-            # A step of an attempt may fail with any exception, and another attempt follows after each.
-            if self.state.is_ending:
-                raise CancelledError from None
-            refused = isinstance(error, AuthorizationError)
-            self._servers.failed(server, self._reactor.seconds(), refused=refused)
-            if isinstance(error, ServerError):
-                self._last_error = error
-            self._report(Change(ConnectionEvent.CONNECT_FAILED, server, attempt_error(error)))
-            return None
-        finally:
-            self._attempt = None
 
-    def _on_protocol(self, protocol: NatsProtocol) -> None:
-        self._totals.opened(protocol)
-        protocol.closed.addCallback(self._let_go, protocol)
+    def _on_failed(self, server: Server, error: Exception) -> None:
+        if isinstance(error, ServerError):
+            self._last_error = error
+        self._report(Change(ConnectionEvent.CONNECT_FAILED, server, attempt_error(error)))
 
     async def _serve(self, server: Server, protocol: NatsProtocol) -> None:
-        """Use a protocol that is ready until it ends."""
-        connected_at = self._reactor.seconds()
-        self._server = server
-        self._protocol = protocol
-        self._servers.succeeded(server)
-        self._totals.connected()
-        if self._subscriptions.paused:
-            protocol.pause()
+        """Use a protocol that is ready until another server is needed."""
+        if protocol.refused and self._sessions.protocol is not None:
+            # The server in lame duck mode still has all subscriptions.
+            self._sessions.leave(protocol)
+            self._servers.failed(server, self._reactor.seconds())
+            self._on_failed(server, protocol.refused[0])
+            return
+        self._sessions.begin(server, protocol)
         self._take_over(server, protocol)
-        self._on_info(server, protocol.info)
-        reason = await protocol.closed
-        self._servers.lost(server, self._reactor.seconds() - connected_at)
-        if self.state.has_server:
-            self._report(Change(ConnectionEvent.DISCONNECTED, server, reason))
+        self._on_info(protocol, protocol.info)
+        await self._sessions.server_needed
 
     def _take_over(self, server: Server, protocol: NatsProtocol) -> None:
         """The handshake is done: report whether the server has the subscriptions too."""
@@ -350,46 +333,43 @@ class Connection(Service):
         for error in protocol.refused:
             self._error_observers.notify(error)
 
-    def _let_go(self, reason: Exception, protocol: NatsProtocol) -> Exception:
-        """A protocol has ended."""
-        if self._protocol is protocol:
-            self._protocol = self._server = None
-        self._totals.closed(protocol)
-        self._subscriptions.protocol_ended(protocol)
-        return reason
+    def _on_lost(self, server: Server, reason: Exception) -> None:
+        if self.state.has_server:
+            self._report(Change(ConnectionEvent.DISCONNECTED, server, reason))
+        if self.state is State.WAITING and self._search.is_attempting:  # it has begun in lame duck mode
+            self._advance(ConnectionEvent.ATTEMPT)
 
     # -- what the server says -----------------------------------------------------------------------------------------
 
-    def _on_info(self, server: Server, info: Info) -> None:
-        protocol = self._connected
-        if protocol is None:
+    def _on_info(self, protocol: NatsProtocol, info: Info) -> None:
+        server = self._sessions.server
+        if server is None or protocol is not self._connected:
             return
         self._info_observers.notify(info)
         self._tls_memory.named(server, info.connect_urls)
         self._servers.announced(info.connect_urls, server)
         if info.ldm and self._servers.has_other_than(server):
-            reason = ServerLeftError("the server shuts down soon (lame duck mode)")
-            self._report(Change(ConnectionEvent.LAME_DUCK, server, reason))
+            self._report(Change(ConnectionEvent.LAME_DUCK, server, ServerLeftError()))
             if self.state is State.LAME_DUCK:  # an observer may have stopped the connection
-                protocol.leave(reason)
+                self._sessions.move()
 
     def _on_error(self, protocol: NatsProtocol, error: ServerError) -> None:
         self._last_error = error
         self._subscriptions.refuse(protocol, error)
         if self.state is State.CONNECTED and self._subscriptions.refusal is not None:
-            self._report(Change(ConnectionEvent.REFUSED, self._server, error))
+            self._report(Change(ConnectionEvent.REFUSED, self._sessions.server, error))
         self._error_observers.notify(error)
 
     def _on_accepted(self) -> None:
         if self.state is State.REFUSED:
-            self._report(Change(ConnectionEvent.CONNECTED, self._server))
+            self._report(Change(ConnectionEvent.CONNECTED, self._sessions.server))
 
     # -- its state ----------------------------------------------------------------------------------------------------
 
     @property
     def _connected(self) -> NatsProtocol | None:
         """The protocol of the connected server; None if it may not be written to."""
-        return self._protocol if self.state.is_usable else None
+        return self._sessions.protocol if self.state.is_usable else None
 
     def _advance(self, event: ConnectionEvent) -> None:
         self.state = self.state.after(event)

@@ -63,7 +63,7 @@ class Dialer:
         *,
         on_protocol: Callable[[NatsProtocol], object],
         on_login: Callable[[NatsProtocol], object],
-        on_info: Callable[[Info], object],
+        on_info: Callable[[NatsProtocol, Info], object],
         on_error: Callable[[NatsProtocol, ServerError], object],
     ) -> Attempt:
         """
@@ -71,7 +71,7 @@ class Dialer:
 
         :param on_protocol: called with the protocol when the server is reached, before its handshake.
         :param on_login: see :class:`~natsroute.client.protocol.NatsProtocol`, as for the other two.
-        :param on_error: is called with the protocol too.
+            ``on_info`` and ``on_error`` are called with the protocol too.
         """
         security = Security(
             self.tls,
@@ -96,7 +96,7 @@ class Dialer:
                 inbound_limits=self.inbound_limits,
                 message_type=self.message_type,
                 on_login=logs_in,
-                on_info=on_info,
+                on_info=lambda info: on_info(protocol, info),
                 on_error=lambda error: on_error(protocol, error),
             )
             protocol.ready.addBoth(self._remember, protocol, server)

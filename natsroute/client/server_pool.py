@@ -98,6 +98,7 @@ class ServerPool:
         self._shuffle = shuffle
         self._queue = [_Candidate(server) for server in self._in_order(list(servers))]
         self._next = self._rounds = self._tries_left = 0
+        self._leaving: Server | None = None
         self.restart()
 
     def _in_order(self, servers: list[Server]) -> list[Server]:
@@ -127,7 +128,11 @@ class ServerPool:
             self._begin_round(self._rounds + 1)
             delay = self.backoff.delay(self._rounds)
         self._tries_left -= 1
-        free = [candidate for candidate in self._queue[self._next :] if candidate.not_before <= now + delay]
+        free = [
+            candidate
+            for candidate in self._queue[self._next :]
+            if candidate.not_before <= now + delay and candidate.server is not self._leaving
+        ]
         if free:
             chosen = free[0]
             self._next = self._queue.index(chosen) + 1
@@ -135,8 +140,8 @@ class ServerPool:
             self._next = len(self._queue)
             return self.next(now)
         else:
-            chosen = min(self._queue, key=lambda candidate: candidate.not_before)
-            delay = chosen.not_before - now
+            chosen = min(self._queue, key=lambda candidate: (candidate.server is self._leaving, candidate.not_before))
+            delay = max(delay, chosen.not_before - now)
             self._next = len(self._queue)
         return chosen.server, delay
 
@@ -167,6 +172,7 @@ class ServerPool:
 
     def succeeded(self, server: Server) -> None:
         """An attempt was successful."""
+        self._leaving = None
         for candidate in self._queue:
             if candidate.server is server:
                 candidate.failures = candidate.refusals = 0
@@ -179,6 +185,20 @@ class ServerPool:
         :param lasted: seconds that it lasted. Below one ``wait`` the round goes on as if the attempt had failed: a
             server that accepts each login and then disconnects must not be tried again and again without a delay.
         """
+        self._leaving = None
+        self._come_last(server, lasted)
+
+    def leaving(self, server: Server, lasted: float) -> None:
+        """
+        Another server is needed while this one is still connected. A new first round begins as after :meth:`lost`, and
+        this server is not tried before :meth:`lost` or :meth:`succeeded`, unless it becomes the only one.
+
+        :param lasted: seconds that it has lasted so far.
+        """
+        self._leaving = server
+        self._come_last(server, lasted)
+
+    def _come_last(self, server: Server, lasted: float) -> None:
         if lasted < self.backoff.wait:
             return
         index = next((at for at, each in enumerate(self._queue) if each.server is server), -1) + 1

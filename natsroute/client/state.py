@@ -52,8 +52,9 @@ class State(enum.Enum):
     CLOSED: it has not been started, or it has been stopped. WAITING: it waits before the next attempt. CONNECTING: it
     reaches a server, logs in and subscribes. CONNECTED: a server has confirmed its subscriptions. REFUSED: a server has
     accepted the login and refuses a subscription, which is asked for again. DRAINING: it ends its subscriptions.
-    LAME_DUCK: it leaves a server that shuts down. CLOSING: it was stopped, and its TCP connection has not ended yet.
-    RESTARTING: the same, and it starts again when the TCP connection has ended.
+    LAME_DUCK: its server shuts down soon. It leaves that server, or connects to another one first while the old one
+    still delivers. CLOSING: it was stopped, and its TCP connection has not ended yet. RESTARTING: the same, and it
+    starts again when the TCP connection has ended.
     """
 
     CLOSED = "closed"
@@ -132,6 +133,9 @@ TRANSITIONS: Mapping[State, Mapping[ConnectionEvent, State]] = {
         ConnectionEvent.STOP: State.CLOSING,
     },
     State.LAME_DUCK: {
+        ConnectionEvent.ATTEMPT: State.LAME_DUCK,
+        ConnectionEvent.CONNECT_FAILED: State.LAME_DUCK,
+        ConnectionEvent.CONNECTED: State.CONNECTED,
         ConnectionEvent.DISCONNECTED: State.WAITING,
         ConnectionEvent.STOP: State.CLOSING,
     },

@@ -16,8 +16,9 @@ class Change:
 
     :ivar event: CONNECTED: a server has accepted the login and all subscriptions. REFUSED: it has accepted the login,
         and refuses a subscription; CONNECTED follows when it accepts that. LAME_DUCK: the server shuts down soon, and
-        the connection moves to another one. DISCONNECTED: a server that was connected is no longer. CONNECT_FAILED: an
-        attempt failed. CLOSED: the connection was stopped; no DISCONNECTED comes before it.
+        the connection moves to another one. If the other one takes over before the old one is left, CONNECTED follows
+        without DISCONNECTED. DISCONNECTED: there is no connected server any more. CONNECT_FAILED: an attempt failed.
+        CLOSED: the connection was stopped; no DISCONNECTED comes before it.
     :ivar server: the server of the change; None for CLOSED.
     :ivar reason: the cause of REFUSED, LAME_DUCK, DISCONNECTED and CONNECT_FAILED; otherwise None.
     """

@@ -40,6 +40,7 @@ class Subscriptions:
         # began to count, by sid, if there were any.
         self._protocols: dict[NatsProtocol, dict[int, int]] = {}
         self._drained = False
+        self._overlapped = False  # whether the newest protocol began while there was another one
         self._received = 0  # by subscriptions that have ended
         self._refusals = Refusals(clock, delay, ask=self._ask_again, on_accepted=on_accepted)
 
@@ -57,6 +58,21 @@ class Subscriptions:
     def refusal(self) -> ServerError | None:
         """Why the newest server does not send the messages of one of the subscriptions; None if it sends all."""
         return self._refusals.error
+
+    @property
+    def may_overlap(self) -> bool:
+        """
+        Whether two servers may have the subscriptions at once, and each message still comes once.
+
+        Each of them has a queue group, which gets a message once however many members it has. None ends after a number
+        of messages, which each server would count for itself.
+        """
+        subscriptions = self._subscriptions.values()
+        return (
+            bool(subscriptions)
+            and not self._drained
+            and all(one.queue_group is not None and one.left is None for one in subscriptions)
+        )
 
     def add(
         self,
@@ -77,9 +93,9 @@ class Subscriptions:
         self._last_sid += 1
         subscription = Subscription(self, self._last_sid, subject, queue_group, on_msg, limits, on_overflow)
         self._subscriptions[subscription.sid] = subscription
-        if not self._drained:
-            for protocol in self._protocols:
-                self._subscribe(protocol, subscription)
+        protocol = self._newest
+        if protocol is not None and not self._drained:
+            self._subscribe(protocol, subscription)
         return subscription
 
     # -- with each server ---------------------------------------------------------------------------------------------
@@ -87,6 +103,7 @@ class Subscriptions:
     def subscribe_at(self, protocol: NatsProtocol) -> None:
         """Make all subscriptions at a server, unless they are drained; later ones are made there too."""
         self._refusals.clear()
+        self._overlapped = bool(self._protocols)
         self._protocols[protocol] = {}
         if not self._drained:
             for subscription in self._subscriptions.values():
@@ -135,12 +152,18 @@ class Subscriptions:
                 # A server counts from its own SUB, and we count from the first server.
                 protocol.unsub(subscription.sid, max_messages - before.get(subscription.sid, 0))
         else:
-            self.forget(subscription)
+            self._drop(subscription)
             for protocol in self._protocols:
                 protocol.unsub(subscription.sid)
 
     def forget(self, subscription: Subscription) -> None:
         """Drop a subscription that has had its last message."""
+        self._drop(subscription)
+        if self._overlapped:  # no server has counted the messages of the other one, and it would send more
+            for protocol in self._protocols:
+                protocol.unsub(subscription.sid)
+
+    def _drop(self, subscription: Subscription) -> None:
         if self._subscriptions.pop(subscription.sid, None) is not None:
             self._received += subscription.received
         for protocol, before in self._protocols.items():

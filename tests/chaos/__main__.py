@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
-from tests.chaos import blocked_route, mixed, payload_limits, permissions, restarts, subject_mapping
+from tests.chaos import blocked_route, lame_duck, mixed, payload_limits, permissions, restarts, subject_mapping
 from tests.chaos.comparison import Comparison
 from tests.chaos.markdown import reasons, table
 from tests.chaos.outages import Outage, plan_outages, seconds_of
@@ -60,6 +60,8 @@ def _arguments() -> argparse.Namespace:
     for name, (_, what) in TIMED.items():
         run = runs.add_parser(name, help=what)
         run.add_argument("--seconds", type=float, default=120.0, help="default: 120")
+    run = runs.add_parser("lame-duck", help="the node of a queue group's only member shuts down")
+    run.add_argument("--rounds", type=int, default=50, help="how often; default: 50")
     for run in runs.choices.values():
         run.add_argument("--seed", type=int, default=1, help="default: 1")
     run = runs.add_parser("blocked-route", help="a route blocks while much more arrives than natsroute may hold")
@@ -113,6 +115,12 @@ async def _timed(reactor: Any, folder: Path, arguments: argparse.Namespace) -> l
     return outcome.violations
 
 
+async def _lame_duck(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
+    outcome = await lame_duck.run(reactor, folder / "lame-duck", arguments.seed, arguments.rounds)
+    print(f"seed {arguments.seed}, {arguments.rounds} rounds", *_lines(outcome.figures), sep="\n")
+    return outcome.violations
+
+
 async def _blocked_route(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
     outcome = await blocked_route.run(
         reactor, folder / "blocked-route", arguments.seconds, arguments.mebibytes * 1024 * 1024
@@ -144,6 +152,7 @@ RUNS = {
     "restarts": _restarts,
     "compare": _restarts,
     **dict.fromkeys(TIMED, _timed),
+    "lame-duck": _lame_duck,
     "blocked-route": _blocked_route,
 }
 

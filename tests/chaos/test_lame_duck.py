@@ -1,0 +1,31 @@
+"""Lame duck mode of the only consumer's node; ``python -m tests.chaos lame-duck`` does it more often."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from twisted.trial.unittest import TestCase
+
+from tests.chaos import lame_duck
+
+SEED = int(os.environ.get("NATSROUTE_CHAOS_SEED", "1"))
+
+
+class LameDuckTests(TestCase):
+    """A short run."""
+
+    timeout = 120
+
+    async def test_run(self) -> None:
+        """Each message is consumed once: one move with the publisher at the new node, one with it at a third node."""
+        from twisted.internet import reactor
+
+        outcome = await lame_duck.run(reactor, Path(self.mktemp()).absolute(), SEED, 2)
+        self.assertEqual(outcome.violations, [], f"seed {SEED}: {outcome.figures}")
+        self.assertEqual(outcome.figures["moves"], 2)
+        self.assertGreater(outcome.figures["consumed"], 0)
+
+    def test_out_of_order(self) -> None:
+        """Messages of other subjects do not count."""
+        self.assertEqual(lame_duck.out_of_order([("a", 1), ("b", 4), ("a", 3), ("a", 2), ("b", 0), ("a", 5)]), 2)
