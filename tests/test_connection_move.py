@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from natsroute.client.connection import Connection
+from natsroute.client.server_pool import ServerPool
 from natsroute.client.servers import Server
 from natsroute.client.state import ConnectionEvent, State
 from natsroute.client.status import Change
@@ -239,13 +240,30 @@ class FailureTests(MoveTestCase):
         self.network.link.shake_hands()
         self.assertIs(connection.state, State.CONNECTED)
 
+    def test_refused_by_the_old_server(self) -> None:
+        """The new one may accept the subscription."""
+        connection = self.connection(A, B)
+        connection.subscribe("a", self.messages.append, "q")
+        connection.startService()
+        self.clock.advance(0)
+        old = self.network.link
+        old.receive(info() + REFUSED + b"PONG\r\n" + info(ldm=True))
+        self.assertIs(connection.state, State.LAME_DUCK)
+        self.accept()
+        self.assertIs(connection.state, State.CONNECTED)
+        self.clock.advance(60.0)
+        self.assertNotIn(b"SUB a", self.network.link.transport.sent())
+
     def test_refused_by_the_new_server(self) -> None:
         """The old server still has the subscription: the new one is left, and the next one tried."""
+        failed: list[Server] = []
+        self.patch(ServerPool, "failed", lambda pool, server, now: failed.append(server))
         connection = self.attempting()
         self.new.receive(info() + REFUSED)
         self.new.transport.sent()
         self.new.receive(b"PONG\r\n")
         self.assertEqual(self.events(), [(ConnectionEvent.CONNECT_FAILED, "nats://b:4222")])
+        self.assertEqual(failed, [B])
         self.assertIs(connection.state, State.LAME_DUCK)
         self.assertEqual(self.new.transport.sent(), LEFT)
         self.assertEqual(self.old.transport.sent(), b"")
@@ -517,6 +535,19 @@ class StopTests(MoveTestCase):
             self.successResultOf(stopped[0])
             self.assertIs(connection.state, State.CLOSED)
             self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_by_an_observer_when_the_old_server_is_lost(self) -> None:
+        """The attempt is given up."""
+        connection = self.attempting()
+        connection.observe(
+            lambda change: connection.stopService() if change.event is ConnectionEvent.DISCONNECTED else None
+        )
+        self.old.lose()
+        self.assertIs(connection.state, State.CLOSING)
+        self.assertTrue(self.new.transport.aborted)
+        self.new.lose()
+        self.assertIs(connection.state, State.CLOSED)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_started_again(self) -> None:
         """It starts anew when both have ended."""

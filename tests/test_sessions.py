@@ -109,6 +109,17 @@ class SessionsTests(SynchronousTestCase):
         self.assertNoResult(self.sessions.server_needed)
         self.assertIsInstance(self.successResultOf(old.protocol.closed), ServerLeftError)
 
+    def test_move_soon_after_the_login(self) -> None:
+        """The backoff goes on."""
+        self.subscribe()
+        self.clock.advance(60.0)
+        self.servers.next(60.0)
+        self.begin()
+        self.servers.next(60.0)
+        self.clock.advance(1.9)
+        self.sessions.move()
+        self.assertEqual(self.servers.next(61.9), (B, 2.0))
+
     def test_lost_after_move(self) -> None:
         """Another server is needed already."""
         self.subscribe()

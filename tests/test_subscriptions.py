@@ -105,6 +105,7 @@ class SubscribeTests(ConnectionTestCase):
         self.assertEqual(self.network.link.transport.sent(), b"UNSUB 1 3\r\n")
         self.network.link.receive(b"MSG a 1 0\r\n\r\n" * 2)
         self.assertEqual((len(self.messages), connection.status().messages_in), (6, 6))
+        self.assertEqual(self.network.link.transport.sent(), b"")  # the server has counted them too
 
     def test_auto_unsubscribe_after_a_refusal(self) -> None:
         """The server counts from the SUB that it accepted."""

@@ -350,8 +350,7 @@ class Connection(Service):
         self._servers.announced(info.connect_urls, server)
         if info.ldm and self._servers.has_other_than(server):
             self._report(Change(ConnectionEvent.LAME_DUCK, server, ServerLeftError()))
-            if self.state is State.LAME_DUCK:  # an observer may have stopped the connection
-                self._sessions.move()
+            self._sessions.move()
 
     def _on_error(self, protocol: NatsProtocol, error: ServerError) -> None:
         self._last_error = error

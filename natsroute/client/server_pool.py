@@ -172,7 +172,6 @@ class ServerPool:
 
     def succeeded(self, server: Server) -> None:
         """An attempt was successful."""
-        self._leaving = None
         for candidate in self._queue:
             if candidate.server is server:
                 candidate.failures = candidate.refusals = 0
@@ -191,7 +190,7 @@ class ServerPool:
     def leaving(self, server: Server, lasted: float) -> None:
         """
         Another server is needed while this one is still connected. A new first round begins as after :meth:`lost`, and
-        this server is not tried before :meth:`lost` or :meth:`succeeded`, unless it becomes the only one.
+        this server is not tried before a server is lost, unless it becomes the only one.
 
         :param lasted: seconds that it has lasted so far.
         """

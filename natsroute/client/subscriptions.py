@@ -68,11 +68,7 @@ class Subscriptions:
         of messages, which each server would count for itself.
         """
         subscriptions = self._subscriptions.values()
-        return (
-            bool(subscriptions)
-            and not self._drained
-            and all(one.queue_group is not None and one.left is None for one in subscriptions)
-        )
+        return bool(subscriptions) and all(one.queue_group is not None and one.left is None for one in subscriptions)
 
     def add(
         self,
@@ -93,7 +89,7 @@ class Subscriptions:
         self._last_sid += 1
         subscription = Subscription(self, self._last_sid, subject, queue_group, on_msg, limits, on_overflow)
         self._subscriptions[subscription.sid] = subscription
-        protocol = self._newest
+        protocol = self._newest  # an older one is being left
         if protocol is not None and not self._drained:
             self._subscribe(protocol, subscription)
         return subscription
