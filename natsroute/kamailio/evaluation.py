@@ -33,7 +33,11 @@ NOT_JSON = object()
 #: Bounds the documents that an evaluation keeps: an expression can parse one out of another.
 _MAX_DOCUMENTS = 64
 
-_MAX_RANDOM = 2**31 - 1
+#: The largest random number, as in Kamailio.
+MAX_RANDOM = 2**31 - 1
+
+#: The probability of ``rand_event`` before a script sets another one, in per cent.
+INITIAL_PROBABILITY = 10
 
 
 def _ignore(text: str, error: EvaluationError) -> None:
@@ -41,7 +45,7 @@ def _ignore(text: str, error: EvaluationError) -> None:
 
 
 def _random_number() -> int:
-    return random.randint(0, _MAX_RANDOM)
+    return random.randint(0, MAX_RANDOM)
 
 
 class ServiceVariables:
@@ -51,6 +55,7 @@ class ServiceVariables:
     :ivar shared: the values of ``$shv``, by name.
     :ivar tables: the hash tables behind ``$sht``, by name.
     :ivar locks: what scripts lock.
+    :ivar probability: of ``rand_event``, in per cent.
     :ivar definitions: what ``#!define`` defines, by name.
     :ivar environment: the environment variables.
     :ivar now: gives the seconds since 1970.
@@ -72,6 +77,7 @@ class ServiceVariables:
         self.shared: dict[bytes, int | bytes] = {}
         self.tables = {} if tables is None else tables
         self.locks = Locks()
+        self.probability = INITIAL_PROBABILITY
         self.definitions = {} if definitions is None else definitions
         self.environment = os.environ if environment is None else environment
         self.now = now

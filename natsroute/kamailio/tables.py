@@ -16,6 +16,10 @@ PURGE_INTERVAL = 20.0
 class TableStore(Protocol):
     """What ``$sht`` and its kin need of a table. Names and strings are bytes."""
 
+    @property
+    def initial(self) -> int | None:
+        """The value of entries that are not there."""
+
     def get(self, name: bytes) -> int | bytes | None:
         """The value of an entry, else the initial value of the table, else None."""
 
@@ -82,6 +86,11 @@ class HashTable:
 
     def __len__(self) -> int:
         return len(self._values)
+
+    @property
+    def initial(self) -> int | None:
+        """See :attr:`TableStore.initial`."""
+        return self._initial
 
     def get(self, name: bytes) -> int | bytes | None:
         """See :meth:`TableStore.get`."""

@@ -25,6 +25,10 @@ class Fields:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def entries(self) -> list[tuple[bytes, XavpValue]]:
+        """Names and values, the newest first."""
+        return list(self._entries)
+
     def all(self, name: bytes) -> list[XavpValue]:
         """The values of a name, the newest first."""
         return [value for entry, value in self._entries if entry == name]
@@ -44,6 +48,10 @@ class Fields:
     def add(self, name: bytes, value: XavpValue) -> None:
         """Add a value, as the newest."""
         self._entries.insert(0, (name, value))
+
+    def append(self, name: bytes, value: XavpValue) -> None:
+        """Add a value, as the oldest of its name."""
+        self._entries.append((name, value))
 
     def replace(self, name: bytes, index: int, value: XavpValue) -> bool:
         """Replace one value; False if it is not there."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from natsroute.errors import ExpressionError
+from natsroute.errors import EvaluationError, ExpressionError
 from natsroute.kamailio.cfg.source import Position
 from natsroute.kamailio.evaluation import Evaluation, Getter
 from natsroute.kamailio.expressions import Expression, compile_expression, compile_format
@@ -98,8 +98,11 @@ def compile_call(name: str, *written: str | int | Quoted) -> WaitingAction:
 
 
 def call(evaluation: Evaluation, name: str, *written: str | int | Quoted) -> int:
-    """The result of a call that does not wait."""
-    result = compile_call(name, *written)(evaluation)
+    """The result of a call that does not wait; a script takes an error for -1, too."""
+    try:
+        result = compile_call(name, *written)(evaluation)
+    except EvaluationError:
+        return -1
     assert not isinstance(result, Deferred), name
     return result
 

@@ -14,7 +14,8 @@ BEGIN, END = "<!-- differences: begin -->\n\n", "\n<!-- differences: end -->"
 
 #: What is code in the texts of differences: variables, transformations, patterns, and what Markdown would change.
 _CODE = re.compile(
-    r"\$\([^ ]*\)|\$\w+(?:\([^)]*\))?|\{[^}]*\}|\\[<>\w]+|<<\S+>>|<(?= )|\w+~\w+~\w+|\(a\+\)\+\$|natsroute\[\w+\]"
+    r"\w+\(\)|\$\([^ ]*\)|\$\w+(?:\([^)]*\))?|"
+    r"\{[^}]*\}|\\[<>\w]+|<<\S+>>|<(?= )|\w+~\w+~\w+|\(a\+\)\+\$|natsroute\[\w+\]"
 )
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from natsroute.kamailio.script.functions import htable, nats, xlog
+from natsroute.kamailio.script.functions import cfgutils, htable, jansson, json, nats, pv, sip, textops, xavp, xlog
 from natsroute.kamailio.script.functions.definitions import FunctionDefinition
 
 FUNCTIONS: dict[str, FunctionDefinition] = {
     **nats.FUNCTIONS,
     **xlog.FUNCTIONS,
     **htable.FUNCTIONS,
+    **json.FUNCTIONS,
+    **jansson.FUNCTIONS,
+    **pv.FUNCTIONS,
+    **xavp.FUNCTIONS,
+    **textops.FUNCTIONS,
+    **sip.FUNCTIONS,
+    **cfgutils.FUNCTIONS,
 }

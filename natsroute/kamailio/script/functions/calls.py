@@ -1,4 +1,4 @@
-"""Compiled calls: a function, its arguments, and what happens when an argument has no value for an event."""
+"""From a function and its parameters to the closure of a call."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from natsroute.errors import EvaluationError
 from natsroute.kamailio.evaluation import Evaluation
 from natsroute.kamailio.expressions import Expression
 from natsroute.kamailio.script.functions.definitions import Argument, FunctionDefinition, WaitingAction
-from natsroute.log import Logger
-
-_log = Logger()
 
 #: Compiles an argument. The closure gives what the function is called with for an event.
 Parameter = Callable[[Argument], Callable[[Evaluation], Any]]
@@ -75,18 +72,15 @@ def function(
     """
     A function of the scripts.
 
-    When an argument has no value for an event, or ``run`` raises :class:`~natsroute.errors.EvaluationError`, the result
-    is -1. The first of these failures is logged for each call in the script: most fail because of a payload, and the
-    next payload is as bad.
-
     :param run: is called with the evaluation and the arguments, and returns the result, or a Deferred if it ``waits``.
+        It raises :class:`~natsroute.errors.EvaluationError` where a function of Kamailio logs an error and returns -1.
     :param parameters: one for each argument.
     :param optional: how many of the last arguments may be left out.
     """
 
     def build(*arguments: Argument) -> WaitingAction:
         getters = [compile_argument(argument) for compile_argument, argument in zip(parameters, arguments)]
-        return _guarded(name, _bound(run, getters), arguments)
+        return _bound(run, getters)
 
     return FunctionDefinition(name, build, len(parameters) - optional, len(parameters), waits)
 
@@ -94,29 +88,6 @@ def function(
 def table(*functions: FunctionDefinition) -> dict[str, FunctionDefinition]:
     """The functions by their names."""
     return {one.name: one for one in functions}
-
-
-def _guarded(name: str, invoke: WaitingAction, arguments: Sequence[Argument]) -> WaitingAction:
-    logged = False
-
-    def guarded(evaluation: Evaluation) -> int | Deferred[int]:
-        nonlocal logged
-        try:
-            return invoke(evaluation)
-        except EvaluationError as error:
-            if not logged:
-                logged = True
-                _log.error(
-                    "{function}() at {position} failed on a message to {subject!r}: {reason}. Further failures of this "
-                    "call are not logged",
-                    function=name,
-                    position=str(arguments[0].position) if arguments else "an unknown line",
-                    subject=evaluation.event.subject,
-                    reason=str(error),
-                )
-            return -1
-
-    return guarded
 
 
 def _bound(run: Function, getters: Sequence[Callable[[Evaluation], Any]]) -> WaitingAction:

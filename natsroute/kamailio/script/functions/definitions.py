@@ -13,7 +13,9 @@ from natsroute.kamailio.evaluation import Evaluation, Getter
 from natsroute.kamailio.expressions import Expression
 from natsroute.kamailio.regular_expressions import Pattern
 
-#: A compiled call. As in Kamailio, a result above 0 is true, below 0 false, and 0 ends the script like ``exit``.
+#: A compiled call. As in Kamailio, a result above 0 is true, below 0 false, and 0 ends the script like ``exit``. It
+#: raises :class:`~natsroute.errors.EvaluationError` where a function of Kamailio logs an error and returns -1: the
+#: script logs the error, and takes -1 for the result.
 Action = Callable[[Evaluation], int]
 #: A compiled call that the script waits for.
 WaitingAction = Callable[[Evaluation], "Deferred[int] | int"]

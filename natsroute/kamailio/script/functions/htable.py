@@ -21,7 +21,6 @@ _log = Logger()
 
 #: The name of a table, and a name or pattern in it.
 _Entry = tuple[bytes, bytes]
-_NO_TABLE = "there is no such hash table"
 
 
 def _entry(argument: Argument) -> Callable[[Evaluation], _Entry]:
@@ -46,7 +45,7 @@ def _entry(argument: Argument) -> Callable[[Evaluation], _Entry]:
 def _table(evaluation: Evaluation, name: bytes) -> TableStore:
     found = evaluation.consumer.service.tables.get(name)
     if found is None:
-        raise EvaluationError(_NO_TABLE)
+        raise EvaluationError("there is no such hash table")
     return found
 
 
@@ -71,6 +70,16 @@ def _shown(text: bytes) -> str:
 def _rm(evaluation: Evaluation, table_name: bytes, name: bytes) -> int:
     _table(evaluation, table_name).delete(name)
     return 1
+
+
+def _is_null(evaluation: Evaluation, table_name: bytes, name: bytes) -> int:
+    """1 if there is no such entry, -1 if there is, -2 if the table has an initial value, 2 if there is no table."""
+    store = evaluation.consumer.service.tables.get(table_name)
+    if store is None:
+        return 2
+    if store.initial is not None:
+        return -2
+    return 1 if store.get(name) is None else -1
 
 
 def _reset(evaluation: Evaluation, table_name: bytes) -> int:
@@ -163,23 +172,15 @@ def _match(*, by_value: bool) -> Callable[[Evaluation, bytes, bytes, bytes], int
 
 
 def _lock(evaluation: Evaluation, entry: _Entry) -> int | Deferred[int]:
-    if entry[0] not in evaluation.consumer.service.tables:
-        return _no_table_to_lock()
+    _table(evaluation, entry[0])
     waiting = evaluation.consumer.service.locks.acquire(entry, evaluation.own)
     return 1 if waiting is None else waiting.addCallback(lambda _: 1)
 
 
 def _unlock(evaluation: Evaluation, entry: _Entry) -> int:
-    if entry[0] not in evaluation.consumer.service.tables:
-        return _no_table_to_lock()
+    _table(evaluation, entry[0])
     evaluation.consumer.service.locks.release(entry, evaluation.own)
     return 1
-
-
-def _no_table_to_lock() -> int:
-    """Kamailio's result is -11 here, and -1 everywhere else."""
-    _log.error("sht_lock() or sht_unlock() failed: {reason}", reason=_NO_TABLE)
-    return -11
 
 
 def _iterator_start(evaluation: Evaluation, name: bytes, table_name: bytes) -> int:
@@ -223,6 +224,7 @@ def _iterator_setex(evaluation: Evaluation, name: bytes, seconds: int) -> int:
 FUNCTIONS = table(
     function("sht_print", _print),
     function("sht_rm", _rm, filled, filled),
+    function("sht_is_null", _is_null, filled, filled),
     function("sht_reset", _reset, filled),
     function("sht_setxs", _setxs, filled, filled, text, number),
     function("sht_setxi", _setxi, filled, filled, number, number),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from natsroute.errors import EvaluationError, ScriptError
+from natsroute.errors import ScriptError
 from natsroute.kamailio.evaluation import Evaluation
 from natsroute.kamailio.script.functions.calls import table
 from natsroute.kamailio.script.functions.definitions import Action, Argument, FunctionDefinition
@@ -76,11 +76,7 @@ def _line(
     more: dict[str, object] = {} if facility is None else {"facility": facility}
 
     def write(evaluation: Evaluation) -> int:
-        try:
-            number = min(max(level(evaluation), L_ALERT), L_DBG)
-        except EvaluationError:
-            _log.error("The level of xlog() at {position} is not a number", position=position)
-            return -1
+        number = min(max(level(evaluation), L_ALERT), L_DBG)
         fields = {
             "text": message(evaluation).decode("utf-8", "surrogateescape").rstrip("\r\n"),
             "kamailio_level": _NAMES[number - L_ALERT],
