@@ -71,9 +71,15 @@ class OtherSignalTests(TwistdTestCase):
     NUMBERS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
     def survives(self, program: Twistd, number: signal.Signals) -> None:
+        """It still answers SIGUSR2, which is delivered after the others."""
+        reports = self.reports(program)
         program.process.send_signal(number)
-        time.sleep(0.2)
+        program.process.send_signal(signal.SIGUSR2)
+        self.until(lambda: self.reports(program) > reports or program.process.poll() is not None, program)
         self.assertIs(program.process.poll(), None, f"{number!r}:\n{program.output()}")
+
+    def reports(self, program: Twistd) -> int:
+        return program.output().count("Publisher: ")
 
     def test_running(self) -> None:
         program = self.run_program(*EMBEDDED)
@@ -112,5 +118,7 @@ class OtherSignalTests(TwistdTestCase):
         program = self.run_program("--logfile", "log", *EMBEDDED)
         log = self.folder / "log"
         self.until(lambda: log.exists() and "connected to" in log.read_text(encoding="utf-8"), program)
-        self.survives(program, signal.SIGUSR1)
+        program.process.send_signal(signal.SIGUSR1)
         self.until((self.folder / "log.1").exists, program)
+        program.process.send_signal(signal.SIGUSR2)
+        self.until(lambda: "Publisher: " in log.read_text(encoding="utf-8"), program)
