@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
-from natsroute.errors import DecodeError, RouteError, RouteTimeoutError
+from natsroute import Event, EventRoutes
+from natsroute.errors import DecodeError, MisuseError, RouteError, RouteTimeoutError
 from natsroute.middleware import retry, timeout
 from natsroute.testing import RouteTester
 from tests.support.log_recorder import LogRecorder
@@ -63,6 +65,28 @@ class RetryTests(MiddlewareTestCase):
         ended.cancel()
         self.failureResultOf(ended, CancelledError)
         self.assertEqual((len(self.events), tester.clock.getDelayedCalls()), (2, []))
+
+    def test_mistakes_are_not_retried(self) -> None:
+        """They cannot get better: an answer without a reply subject, what is invalid in a message, a wrong result."""
+        routes: list[Callable[[Event], object]] = [
+            lambda event: event.respond(b""),
+            lambda event: event.publish("a b", b""),
+            lambda event: event.publish("a", object()),
+            lambda event: event.publish("a", b"", headers={"a:b": "c"}),
+            lambda event: (number for number in [1]),
+        ]
+        for route in routes:
+            called: list[Event] = []
+            event_route = EventRoutes()
+
+            @event_route("nats:a", retries=3)
+            def counted(event: Event, called: list[Event] = called, route: Any = route) -> object:
+                called.append(event)
+                return route(event)
+
+            tester = RouteTester(event_route)
+            self.failureResultOf(tester.deliver("a"), MisuseError)
+            self.assertEqual((len(called), tester.clock.getDelayedCalls()), (1, []))
 
     def test_cancelled_by_the_route(self) -> None:
         """The route itself cancelled what it waits for: that is an error like any other, also asyncio's."""
