@@ -12,6 +12,7 @@ from natsroute.client.auth import Credentials
 from natsroute.client.transport.tls import Tls
 from natsroute.daemon.credentials import checked_tls, credentials_source
 from natsroute.errors import SettingError
+from tests.support.certificates import Certificates
 from tests.support.log_recorder import LogRecorder
 from tests.support.nats_accounts import Nkey, Operator
 
@@ -87,3 +88,15 @@ class CheckedTlsTests(SynchronousTestCase):
     def test_a_file_that_is_not_there(self) -> None:
         error = self.assertRaises(SettingError, checked_tls, Settings(tls=True, tls_ca_file="no such file"))
         self.assertEqual(error.setting, "tls_ca_file")
+
+    def test_a_file_that_becomes_unusable(self) -> None:
+        """The error of the next attempt to connect says where the name came from, as at the start."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        ca = Certificates(folder).ca
+        files = checked_tls(Settings.from_environment({"NATSROUTE_TLS": "1", "NATSROUTE_TLS_CA_FILE": str(ca)}))
+        files.session("localhost")
+        ca.unlink()
+        for use in (files.check, lambda: files.session("localhost")):
+            error = self.assertRaises(SettingError, use)
+            self.assertEqual((error.setting, error.origin), ("tls_ca_file", "NATSROUTE_TLS_CA_FILE"))

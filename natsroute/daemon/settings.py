@@ -323,7 +323,12 @@ class Settings:
     def client_tls(self) -> Tls:
         """The files and names for TLS."""
         return Tls(
-            self.tls_ca_file, self.tls_cert_file, self.tls_key_file, self.tls_expected_hostname, first=self.tls_first
+            self.tls_ca_file,
+            self.tls_cert_file,
+            self.tls_key_file,
+            self.tls_expected_hostname,
+            first=self.tls_first,
+            in_errors=self.origins.in_errors,
         )
 
     @property

@@ -8,6 +8,8 @@ Each connection reads its files again, so a renewed file is used without a resta
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import attrs
@@ -77,6 +79,8 @@ class Tls:
     :ivar expected_hostname: the host name or IP address that the server's certificate must be for, instead of the one
         in its URL.
     :ivar first: whether TLS starts before the server sends INFO (nats-server's ``handshake_first``).
+    :ivar in_errors: returns a context manager that the files are read in. It may say in a SettingError where the name of
+        the file comes from.
     """
 
     ca_file: str = ""
@@ -84,6 +88,7 @@ class Tls:
     key_file: str = ""
     expected_hostname: str = ""
     first: bool = False
+    in_errors: Callable[[], AbstractContextManager[None]] = attrs.field(default=nullcontext, eq=False, repr=False)
 
     def session(self, name: str) -> TlsSession:
         """
@@ -92,7 +97,8 @@ class Tls:
         :param name: the host name or IP address in the server's URL.
         :raises SettingError: TLS is not installed, or a file or the name cannot be used.
         """
-        return TlsSession(self._context(), self.expected_hostname or name)
+        with self.in_errors():
+            return TlsSession(self._context(), self.expected_hostname or name)
 
     def check(self) -> None:
         """
@@ -100,7 +106,8 @@ class Tls:
 
         :raises SettingError: as :meth:`session`.
         """
-        self._context()
+        with self.in_errors():
+            self._context()
         if self.expected_hostname:
             self.session("")
 
