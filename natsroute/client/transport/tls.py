@@ -79,8 +79,8 @@ class Tls:
     :ivar expected_hostname: the host name or IP address that the server's certificate must be for, instead of the one
         in its URL.
     :ivar first: whether TLS starts before the server sends INFO (nats-server's ``handshake_first``).
-    :ivar in_errors: returns a context manager that the files are read in. It may say in a SettingError where the name of
-        the file comes from.
+    :ivar in_errors: returns a context manager that the files are read in. It may say in a SettingError where the name
+        of the file comes from.
     """
 
     ca_file: str = ""
