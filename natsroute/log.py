@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
-from natsroute.text import MAX_TEXT, printable, text_of
+from natsroute.text import MAX_TEXT, printable, safe_str
 from twisted import logger
 
 #: Lines of a traceback that are shown: the first and the last.
@@ -70,7 +70,7 @@ class PrintableFailure(Failure):
     def getTraceback(self, elideFrameworkCode: int = 0, detail: str = "default") -> str:  # noqa: N803 - Twisted's
         """The traceback with the message of the exception in one line, and not more than ``MAX_TRACEBACK_LINES``."""
         shown = Failure.__new__(Failure)
-        shown.__dict__.update(self.__dict__, value=PrintableText(printable(text_of(self.value))))
+        shown.__dict__.update(self.__dict__, value=PrintableText(printable(safe_str(self.value))))
         lines = shown.getTraceback(elideFrameworkCode, detail).splitlines()
         half = MAX_TRACEBACK_LINES // 2
         if len(lines) > MAX_TRACEBACK_LINES:
@@ -80,7 +80,7 @@ class PrintableFailure(Failure):
 
 def _printable_fields(fields: Mapping[str, object]) -> dict[str, PrintableText]:
     texts = {
-        name: value if isinstance(value, str) else text_of(value)
+        name: value if isinstance(value, str) else safe_str(value)
         for name, value in fields.items()
         if not (name.startswith("log_") or value is None or isinstance(value, (int, float)))
     }

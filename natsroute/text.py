@@ -28,8 +28,8 @@ def printable(text: str, max_length: int = MAX_TEXT) -> str:
     return shown
 
 
-def text_of(value: object) -> str:
-    """The text of any object. If the object cannot give it, its type."""
+def safe_str(value: object) -> str:
+    """The text of any object. If the object cannot give it, its type. (Twisted's ``safe_str()`` adds a traceback.)"""
     try:
         return str(value)
     except BaseException as error:  # it may be an exception with a mistake in its __str__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.kamailio import json_documents, json_lenient
-from natsroute.kamailio.json_documents import parse, text_of
+from natsroute.kamailio.json_documents import as_string, parse
 from natsroute.kamailio.json_lenient import MAX_DEPTH, NotJsonError
 
 
@@ -18,7 +18,7 @@ class TextTests(SynchronousTestCase):
     """Values as json-c prints them."""
 
     def check(self, data: bytes, expected: bytes) -> None:
-        self.assertEqual(text_of(parse(data)), expected)
+        self.assertEqual(as_string(parse(data)), expected)
 
     def test_scalars(self) -> None:
         """Strings lose their quotes, constants are as they are written."""
@@ -94,7 +94,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_depth(self) -> None:
         """So deep as json-c goes, however many brackets are beside each other or in strings."""
-        self.assertEqual(text_of(parse(nested(MAX_DEPTH))), (b"[ " * MAX_DEPTH + b"] " * MAX_DEPTH).strip())
+        self.assertEqual(as_string(parse(nested(MAX_DEPTH))), (b"[ " * MAX_DEPTH + b"] " * MAX_DEPTH).strip())
         self.assertRaises(NotJsonError, parse, nested(MAX_DEPTH + 1))
         self.assertRaises(NotJsonError, parse, b'{"a":' + nested(MAX_DEPTH) + b"}")
         self.assertRaises(NotJsonError, parse, nested(200_000))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.text import MAX_TEXT, printable, text_of
+from natsroute.text import MAX_TEXT, printable, safe_str
 
 
 class PrintableTests(SynchronousTestCase):
@@ -52,11 +52,11 @@ class TextOfTests(SynchronousTestCase):
     """The text of any object."""
 
     def test_objects(self) -> None:
-        self.assertEqual([text_of("a"), text_of(3), text_of(ValueError("x"))], ["a", "3", "x"])
+        self.assertEqual([safe_str("a"), safe_str(3), safe_str(ValueError("x"))], ["a", "3", "x"])
 
     def test_an_object_without_a_text(self) -> None:
         class BrokenError(Exception):
             def __str__(self) -> str:
                 raise SystemExit
 
-        self.assertEqual(text_of(BrokenError()), "<BrokenError, whose text raised SystemExit>")
+        self.assertEqual(safe_str(BrokenError()), "<BrokenError, whose text raised SystemExit>")

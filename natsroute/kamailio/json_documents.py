@@ -75,8 +75,8 @@ def _is_deep(value: Any, depth: int) -> bool:
     return depth == 0 or any(_is_deep(item, depth - 1) for item in inner if type(item) in (dict, list))
 
 
-def text_of(value: Any) -> bytes:
-    """The text of a value of a document: a string without quotes, anything else as JSON."""
+def as_string(value: Any) -> bytes:
+    """A value of a document as json-c's ``json_object_get_string()`` gives it: a string without quotes, else JSON."""
     if type(value) is str:
         return _to_bytes(value)
     return (value if type(value) is RawText else dump(value)).encode("utf-8", "surrogateescape")

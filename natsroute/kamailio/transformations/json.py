@@ -68,7 +68,7 @@ def _field(evaluation: Evaluation, value: Value, path: tuple[Step, ...]) -> byte
     if document is NOT_JSON:
         return b""
     found = _find(document, path)
-    return b"" if found is None else json_documents.text_of(found)
+    return b"" if found is None else json_documents.as_string(found)
 
 
 @attrs.frozen
