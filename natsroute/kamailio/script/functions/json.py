@@ -38,5 +38,5 @@ def _get(shown: Callable[[Any], bytes]) -> Callable[[Evaluation, bytes, bytes, E
 
 FUNCTIONS = table(
     function("json_get_field", _get(_field_as_json), text, text, assignable),
-    function("json_get_string", _get(json_documents.text_of), text, text, assignable),
+    function("json_get_string", _get(json_documents.as_string), text, text, assignable),
 )
