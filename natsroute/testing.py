@@ -85,7 +85,7 @@ class RouteTester:
     :meth:`deliver` calls its route at once.
 
     :param routes: the routes to test.
-    :param settings: what hooks see as ``service.settings``.
+    :param settings: what hooks see as ``service.settings``, and routes use: ``pua_json_subject``.
 
     :ivar published: what the routes and hooks have published, in order.
     :ivar clock: the time that middleware sees, and ``$TS`` and the like in expressions.
@@ -96,7 +96,9 @@ class RouteTester:
         self.clock = Clock()
         self._table = RouteTable(routes)
         self._hooks = HookRunner(routes.hooks, self.clock)
-        variables = ServiceVariables(now=self.clock.seconds, on_failure=EvaluationLog().failed)
+        variables = ServiceVariables(
+            pua_json_subject=settings.pua_json_subject, now=self.clock.seconds, on_failure=EvaluationLog().failed
+        )
         self._expressions = EventExpressions(ConsumerVariables(variables))
         self._service = _TestedService(self._publish, settings, self.published)
 

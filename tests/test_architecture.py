@@ -68,6 +68,7 @@ SETTINGS_TAKE = {
     "natsroute.client.servers": {"Server", "parse_url"},
     "natsroute.client.subscription": {"PendingLimits", "PendingPolicy", "PENDING_POLICIES"},
     "natsroute.client.transport.tls": {"Tls"},
+    "natsroute.kamailio.evaluation": {"DEFAULT_PUA_JSON_SUBJECT"},
     "natsroute.publishing.options": {"PublishLimits", "PublishPolicy", "PUBLISH_POLICIES"},
 }
 

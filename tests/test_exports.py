@@ -28,6 +28,7 @@ PUBLIC = {
         "Settings",
         "__version__",
     ],
+    "natsroute.kamailio.pua_json": ["pua_json_publish"],
     "natsroute.kamailio.transactions": ["Decision", "SipTransaction", "answer_transactions"],
     "natsroute.middleware": [
         "Middleware",

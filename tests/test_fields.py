@@ -23,6 +23,7 @@ class Sample:
     any_wait: float = fields.seconds("A time.", 1.0, minimum=0.0)
     flag: bool = fields.flag("A flag.")
     switch: bool = fields.switch("A switch.")
+    target: str = fields.subject("A subject.", "a.b")
     colour: str = fields.choice("A colour.", ["red", "green"])
     file: str = attrs.field(default="", converter=fields.file_path, validator=fields.is_text)
 
@@ -42,6 +43,7 @@ class KindTests(SynchronousTestCase):
             ("flag", "OFF", False),
             ("switch", 1, True),
             ("switch", "", False),
+            ("target", "c.d", "c.d"),
             ("colour", "green", "green"),
             ("file", Path("a") / "b", str(Path("a", "b").absolute())),
             ("file", "a/../b", str(Path.cwd() / "b")),
@@ -54,6 +56,9 @@ class KindTests(SynchronousTestCase):
     def test_refused(self) -> None:
         for name, value, problem in [
             ("name", 3, "it is of type int, and not text"),
+            ("target", 3, "it is of type int, and not text"),
+            ("target", "", "Give a subject such as one.two"),
+            ("target", "a.*", "messages cannot be published to a wildcard. Give a subject such as one.two"),
             ("number", 0, "not a whole number of at least 1"),
             ("number", 2.5, "not a whole number"),
             ("number", "2.5", "not a whole number"),

@@ -227,6 +227,7 @@ class EnvironmentTests(SynchronousTestCase):
         alone = {
             "pending_policy",
             "publish_policy",
+            "pua_json_subject",
             "nats_context",
             "embedded_server",
             "embedded_server_port",
@@ -246,6 +247,7 @@ class EnvironmentTests(SynchronousTestCase):
             if name in chosen:
                 chosen[name] = os.path.abspath(chosen[name])
         chosen["tls"] = True
+        chosen["pua_json_subject"] = data.draw(st.from_regex(r"[\w$-]+(\.[\w$-]+)?", fullmatch=True))
         chosen["pending_policy"] = data.draw(st.sampled_from(PENDING_POLICIES))
         chosen["publish_policy"] = data.draw(st.sampled_from(PUBLISH_POLICIES))
         variables = {ENVIRONMENT_PREFIX + name.upper(): str(value) for name, value in chosen.items()}

@@ -18,7 +18,8 @@ from typing import Any, TypeAlias
 import attrs
 
 from natsroute.daemon.queue_entry import QueueEntry
-from natsroute.errors import SettingError
+from natsroute.errors import SettingError, SubjectError
+from natsroute.wire.subjects import check_subject
 
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 _Attribute: TypeAlias = "attrs.Attribute[Any]"
@@ -38,6 +39,11 @@ def described(help: str, *, repeatable: bool = False, flag: bool = False) -> dic
 def text(help: str, default: str = "") -> Any:
     """A setting that is a text."""
     return attrs.field(default=default, validator=is_text, metadata=described(help))
+
+
+def subject(help: str, default: str) -> Any:
+    """A setting that is a subject to publish to."""
+    return attrs.field(default=default, validator=_is_subject, metadata=described(help))
 
 
 def count(help: str, default: int, minimum: int = 1) -> Any:
@@ -70,6 +76,13 @@ def choice(help: str, choices: Sequence[str]) -> Any:
             )
 
     return attrs.field(default=choices[0], validator=check, metadata=described(help))
+
+
+def _is_subject(instance: object, attribute: _Attribute, value: object) -> None:
+    try:
+        check_subject(check_text(attribute.name, value))
+    except SubjectError as error:
+        raise SettingError(attribute.name, value, str(error), "Give a subject such as one.two") from None
 
 
 def is_text(instance: object, attribute: _Attribute, value: object) -> None:

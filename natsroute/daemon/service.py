@@ -124,7 +124,9 @@ class NatsrouteService(Service):
             reject_for=self.publisher.reject_for,
             thread_space=self._route_threads.space,
         )
-        self._variables = ServiceVariables(on_failure=EvaluationLog().failed)
+        self._variables = ServiceVariables(
+            pua_json_subject=settings.pua_json_subject, on_failure=EvaluationLog().failed
+        )
         self._connection_events: list[ConnectionEvents] = []
         for connection, worker in zip(publish_connections, self.publisher.workers):
             _join(connection, worker)

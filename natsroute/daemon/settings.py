@@ -28,12 +28,14 @@ from natsroute.daemon.fields import (
     queue_entries,
     route_files,
     seconds,
+    subject,
     switch,
     text,
 )
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.sources import TLS, Arguments, Environment, Origins, Source, merged
 from natsroute.errors import SettingError
+from natsroute.kamailio.evaluation import DEFAULT_PUA_JSON_SUBJECT
 from natsroute.publishing.options import PUBLISH_POLICIES, PublishLimits, PublishPolicy
 from natsroute.wire.parser import DEFAULT_MAX_INBOUND_PAYLOAD
 
@@ -136,6 +138,10 @@ class Settings:
         converter=file_path,
         validator=is_text,
         metadata=described("A folder for the streams of the embedded server, which has JetStream then."),
+    )
+    pua_json_subject: str = subject(
+        "The subject that pua_json_publish sends payloads to. A Kamailio publishes them as presence.",
+        DEFAULT_PUA_JSON_SUBJECT,
     )
     client_name: str = text(
         "The name of our connections in the server's monitoring, and of the service. Log lines begin with it if it is "

@@ -33,6 +33,9 @@ NOT_JSON = object()
 #: Bounds the documents that an evaluation keeps: an expression can parse one out of another.
 _MAX_DOCUMENTS = 64
 
+#: The default of the setting of this name.
+DEFAULT_PUA_JSON_SUBJECT = "pua_json"
+
 #: The largest random number, as in Kamailio.
 MAX_RANDOM = 2**31 - 1
 
@@ -58,6 +61,7 @@ class ServiceVariables:
     :ivar probability: of ``rand_event``, in per cent.
     :ivar definitions: what ``#!define`` defines, by name.
     :ivar environment: the environment variables.
+    :ivar pua_json_subject: where ``pua_json_publish`` sends what a Kamailio is to publish.
     :ivar now: gives the seconds since 1970.
     :ivar random_number: gives an integer from 0 to 2**31 - 1.
     :ivar started: when the service started, in seconds since 1970.
@@ -70,6 +74,7 @@ class ServiceVariables:
         tables: Mapping[bytes, TableStore] | None = None,
         definitions: Mapping[bytes, bytes] | None = None,
         environment: Mapping[str, str] | None = None,
+        pua_json_subject: str = DEFAULT_PUA_JSON_SUBJECT,
         now: Callable[[], float] = time.time,
         random_number: Callable[[], int] = _random_number,
         on_failure: Callable[[str, EvaluationError], None] = _ignore,
@@ -80,6 +85,7 @@ class ServiceVariables:
         self.probability = INITIAL_PROBABILITY
         self.definitions = {} if definitions is None else definitions
         self.environment = os.environ if environment is None else environment
+        self.pua_json_subject = pua_json_subject
         self.now = now
         self.random_number = random_number
         self.on_failure = on_failure

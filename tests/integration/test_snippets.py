@@ -118,6 +118,15 @@ class RoutesTests(TestCase):
             ],
         )
 
+    async def test_pua_json(self) -> None:
+        """Dialogs go back to Kamailio, and nothing else does."""
+        tester = RouteTester(names_in(snippet("docs/kamailio.md", "Back to Kamailio"))["event_route"])
+        await tester.deliver("Kamailio-World", {**DIALOG, "Event-Package": "presence"})
+        await tester.deliver("Kamailio-World", DIALOG)
+        self.assertEqual(
+            [(message.subject, json.loads(message.data)) for message in tester.published], [("pua_json", DIALOG)]
+        )
+
     async def test_hooks(self) -> None:
         tester = RouteTester(names_in(snippet("docs/routes.md", "Hooks"))["event_route"])
         await tester.start()

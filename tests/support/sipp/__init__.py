@@ -44,11 +44,17 @@ class Sipp(Program):
         for word, replacement in (words or {}).items():
             text = text.replace(word, replacement)
         (folder / "scenario.xml").write_text(text, "utf-8")
-        self._errors = folder / "errors.log"
+        self._errors, self._log = folder / "errors.log", folder / "scenario.log"
         options = f"-sf scenario.xml -m {calls} -r {rate} -s {service} -i 127.0.0.1 -ci 127.0.0.1 -nostdin"
-        watch = f"-timeout {TIMEOUT} -timeout_error -trace_err -error_file {self._errors}"
+        watch = (
+            f"-timeout {TIMEOUT} -timeout_error -trace_err -error_file {self._errors} -trace_logs -log_file {self._log}"
+        )
         command = [find("sipp") or "sipp", *options.split(), *watch.split(), f"127.0.0.1:{port}"]
         super().__init__(reactor, command, folder)
+
+    def logged(self) -> list[str]:
+        """What the scenario has logged so far."""
+        return self._log.read_text("utf-8").splitlines() if self._log.exists() else []
 
     async def ended(self) -> int:
         """Wait until it has ended; returns 0 if each call ended as the scenario says. Otherwise it shows the errors."""

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from natsroute.kamailio.script.functions import cfgutils, htable, jansson, json, nats, pv, sip, textops, xavp, xlog
+from natsroute.kamailio.script.functions import (
+    cfgutils,
+    htable,
+    jansson,
+    json,
+    nats,
+    pua_json,
+    pv,
+    sip,
+    textops,
+    xavp,
+    xlog,
+)
 from natsroute.kamailio.script.functions.definitions import FunctionDefinition
 
 FUNCTIONS: dict[str, FunctionDefinition] = {
@@ -16,4 +28,5 @@ FUNCTIONS: dict[str, FunctionDefinition] = {
     **textops.FUNCTIONS,
     **sip.FUNCTIONS,
     **cfgutils.FUNCTIONS,
+    **pua_json.FUNCTIONS,
 }
