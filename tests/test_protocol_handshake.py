@@ -60,7 +60,8 @@ class HandshakeTests(ProtocolTestCase):
 
     def test_silence(self) -> None:
         link = self.connect(timing=Timing(connect_timeout=2.0))
-        self.clock.advance(2.0)
+        self.assertEqual(self.clock.getDelayedCalls(), [], "the attempt to connect has the only timeout")
+        link.protocol.time_out()
         self.assertTrue(link.transport.aborted)
         link.lose()
         error = self.failureResultOf(link.protocol.ready, HandshakeError)
@@ -69,7 +70,7 @@ class HandshakeTests(ProtocolTestCase):
     def test_silence_after_info(self) -> None:
         link = self.connect()
         link.receive(info())
-        self.clock.advance(2.0)
+        link.protocol.time_out()
         link.lose()
         self.assertIn("no PONG", str(self.failureResultOf(link.protocol.ready, HandshakeError).value))
 

@@ -120,7 +120,7 @@ class NatsProtocol(Protocol):
         self._flow = FlowControl(clock)
         self._write_timeout = WriteTimeout(clock, timing.write_timeout, self._end)
         self._pings = Pings(clock, timing, self._flow, ping=self.ping, on_dead=self._end)
-        self._timer: IDelayedCall | None = None
+        self._abort_timer: IDelayedCall | None = None  # of close()
         self._next_pong = 0.0
         self._reason: Exception | None = None  # why this side ended it
         self._last_words: ServerError | None = None
@@ -242,7 +242,11 @@ class NatsProtocol(Protocol):
         self._end(ConnectionLostError("this side closed the connection"))
 
     def time_out(self) -> None:
-        """Abort a handshake that takes too long; the error says what is missing."""
+        """
+        Abort a handshake that takes too long; the error says what is missing.
+
+        Who connects calls this: the handshake has no timeout of its own.
+        """
         if self.state.is_handshake:
             self._end(self._handshake.timed_out(self.state, self._connect_timeout, tls_began=self._tls is not None))
 
@@ -255,7 +259,6 @@ class NatsProtocol(Protocol):
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
-        self._timer = self._clock.callLater(self._connect_timeout, self.time_out)
         if self._handshake.begins_with_tls:
             try:
                 self._start_tls()
@@ -328,7 +331,6 @@ class NatsProtocol(Protocol):
 
     def _handshake_done(self, _: None) -> None:
         self._advance(ProtocolEvent.READY)
-        self._stop_timers()
         self._pings.start()
         self._write_timeout.watch(self.transport)
         self.ready.callback(self.info)
@@ -386,12 +388,12 @@ class NatsProtocol(Protocol):
         else:
             if self._flow.paused:
                 self.resume()  # a transport that does not read would not notice its end
-            self._timer = self._clock.callLater(self._connect_timeout, self.transport.abortConnection)
+            self._abort_timer = self._clock.callLater(self._connect_timeout, self.transport.abortConnection)
             self.transport.loseConnection()
         if state.is_handshake:
             self.ready.errback(reason)
 
     def _stop_timers(self) -> None:
         self._pings.stop()
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        if self._abort_timer is not None and self._abort_timer.active():
+            self._abort_timer.cancel()
