@@ -9,11 +9,8 @@ order. When both have arrived, the server has everything that Kamailio published
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,13 +25,10 @@ from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, SUBJECT, Job, report
 from benchmarks.peers import Peer
 from benchmarks.peers.process_tree import children
 from natsroute.daemon.child_guard import guarded
+from tests.support.kamailio import MAX_STARTS, PUBLISH_WORKERS, START_TIMEOUT, find, reserve_udp_port
 from tests.support.plain_client import PlainClient
 
 _COUNTS, _REPLIES = "counts", "replies"
-_PUBLISH_WORKERS = 2  # the module's default
-# About 1 of 100 starts hangs: Kamailio forked a worker while a thread of the NATS library held a lock.
-_START_TIMEOUT, _STARTS = 6.0, 5
-
 _MAX_ERRORS = 3  # lines of its log that are shown
 
 _CONFIGURATION = """\
@@ -76,29 +70,33 @@ def _body(job: Job) -> str:
     return _COUNT_MESSAGES.format(relay=relay, first_report=job.first_report, counts=_COUNTS)
 
 
-def _find() -> str | None:
-    return shutil.which("kamailio", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"]))
-
-
 def _missing() -> str:
-    if _find() is None:
+    if find("kamailio") is None:
         return "Kamailio is not installed (apt-get install kamailio kamailio-nats-modules)"
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        command = _command(Path(folder), Job("consume", "nats://127.0.0.1:4222", 1, 1))
+        command = _command(Path(folder), Job("consume", "nats://127.0.0.1:4222", 1, 1), port=5060)
         checked = subprocess.run([*command, "-c"], capture_output=True, text=True)
     return "" if checked.returncode == 0 else "Kamailio refuses its configuration: is kamailio-nats-modules installed?"
 
 
-def _command(folder: Path, job: Job) -> list[str]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def _command(folder: Path, job: Job, port: int) -> list[str]:
     script = folder / "kamailio.cfg"
     script.write_text(
         _CONFIGURATION.format(port=port, url=job.url, subject=SUBJECT, group=QUEUE_GROUP, body=_body(job))
     )
     sizes = ["-m", "1024", "-M", "64"]
-    return [_find() or "kamailio", "-f", str(script), "-DD", "-E", *sizes, "-w", str(folder), "-Y", str(folder)]
+    return [
+        find("kamailio") or "kamailio",
+        "-f",
+        str(script),
+        "-DD",
+        "-E",
+        *sizes,
+        "-w",
+        str(folder),
+        "-Y",
+        str(folder),
+    ]
 
 
 class _Kamailio:
@@ -108,9 +106,11 @@ class _Kamailio:
         self._job = job
         self._workers = 0
         self._errors = 0
+        self._reserved = reserve_udp_port()
         self.began = perf_counter_ns()
+        command = _command(folder, job, self._reserved.getsockname()[1])
         self._process = subprocess.Popen(
-            guarded(_command(folder, job)),
+            guarded(command),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -126,9 +126,9 @@ class _Kamailio:
 
     def is_ready(self) -> bool:
         """Wait until the workers are connected and the server has the subscription; False if that takes too long."""
-        deadline = monotonic() + _START_TIMEOUT
+        deadline = monotonic() + START_TIMEOUT
         while monotonic() < deadline and self._process.poll() is None:
-            if self._workers == _PUBLISH_WORKERS and self._is_subscribed():
+            if self._workers == PUBLISH_WORKERS and self._is_subscribed():
                 return True
             sleep(0.02)
         return False
@@ -138,6 +138,7 @@ class _Kamailio:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
+        self._reserved.close()
 
     def _is_subscribed(self) -> bool:
         with urllib.request.urlopen(f"{self._job.monitor}/subsz?subs=1&test={SUBJECT}") as answer:
@@ -154,7 +155,7 @@ class _Kamailio:
 @contextmanager
 def _running(job: Job) -> Iterator[_Kamailio]:
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        for _ in range(_STARTS):
+        for _ in range(MAX_STARTS):
             kamailio = _Kamailio(Path(folder), job)
             try:
                 # The start-up scenario has one message, and queries to the server would slow the start down.
@@ -164,7 +165,7 @@ def _running(job: Job) -> Iterator[_Kamailio]:
                     return
             finally:
                 kamailio.end()
-        raise SystemExit(f"Kamailio was not ready in {_START_TIMEOUT} s, in {_STARTS} starts")
+        raise SystemExit(f"Kamailio was not ready in {START_TIMEOUT} s, in {MAX_STARTS} starts")
 
 
 def _run(job: Job) -> None:
