@@ -25,7 +25,3 @@ class LameDuckTests(TestCase):
         self.assertEqual(outcome.violations, [], f"seed {SEED}: {outcome.figures}")
         self.assertEqual(outcome.figures["moves"], 2)
         self.assertGreater(outcome.figures["consumed"], 0)
-
-    def test_out_of_order(self) -> None:
-        """Messages of other subjects do not count."""
-        self.assertEqual(lame_duck.out_of_order([("a", 1), ("b", 4), ("a", 3), ("a", 2), ("b", 0), ("a", 5)]), 2)
