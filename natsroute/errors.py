@@ -31,6 +31,7 @@ Every exception that natsroute raises or fails a Deferred with::
     │   │   └── ServerShutdownError   the server shuts down
     │   └── DecodeError               a message is not the text, JSON or headers that you asked for
     ├── EvaluationError               a pseudo-variable expression has no value for this event
+    ├── ScriptLimitError              a script does too much for one event
     ├── ConnectionLostError           the connection ended, or there is none
     │   └── ServerLeftError           we left the server, because it shuts down soon
     ├── RouteTimeoutError             .seconds: a route took longer than its timeout
@@ -287,6 +288,10 @@ class DecodeError(PeerError, ValueError):
 
 class EvaluationError(NatsrouteError):
     """A pseudo-variable expression has no value for this event: a transformation cannot be applied to what it got."""
+
+
+class ScriptLimitError(NatsrouteError):
+    """A Kamailio script makes too many turns of loops and calls of routes for one event, and was ended."""
 
 
 class ConnectionLostError(NatsrouteError):

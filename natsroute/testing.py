@@ -96,8 +96,12 @@ class RouteTester:
         self.clock = Clock()
         self._table = RouteTable(routes)
         self._hooks = HookRunner(routes.hooks, self.clock)
+        failures = EvaluationLog()
         variables = ServiceVariables(
-            pua_json_subject=settings.pua_json_subject, now=self.clock.seconds, on_failure=EvaluationLog().failed
+            pua_json_subject=settings.pua_json_subject,
+            now=self.clock.seconds,
+            on_failure=failures.failed,
+            on_statement_failure=failures.statement_failed,
         )
         self._expressions = EventExpressions(ConsumerVariables(variables))
         self._service = _TestedService(self._publish, settings, self.published)

@@ -85,6 +85,11 @@ TESTED_ELSEWHERE = {
     "natsroute.turns": "a number; tests.test_subscription and tests.test_concurrency have the loops",
     "natsroute.kamailio.cfg.document": "values; the tests of what makes them and of what takes them use them",
     "natsroute.kamailio.cfg.reserved": "words; tests.test_preprocessor has two that are not replaced",
+    "natsroute.kamailio.script.syntax": "values; tests.test_script_parser",
+    "natsroute.kamailio.script.nodes": "what the parser calls: tests.test_script_parser",
+    "natsroute.kamailio.script.operands": "what the compiler of expressions calls: tests.test_script_expressions",
+    "natsroute.kamailio.script.flow": "what the compiler of statements calls: tests.test_statements",
+    "natsroute.kamailio.script.context": "what compiled statements share: tests.test_statements",
     "natsroute.kamailio.script.functions.definitions": "types; the tests of the functions use them",
     "natsroute.daemon.child_guard": "it watches processes: tests.integration.test_child_guard",
 }

@@ -39,3 +39,17 @@ class EvaluationLogTests(SynchronousTestCase):
         for number in range(5):
             failures.failed(f"$env({number})", EvaluationError("why"))
         self.assertEqual(len(log.lines("warn")), 2)
+
+
+class StatementTests(SynchronousTestCase):
+    """Statements of scripts that fail."""
+
+    def test_once_for_each_place(self) -> None:
+        """Also if an expression has the same text."""
+        recorder = LogRecorder(self)
+        log = EvaluationLog()
+        for position in ("kamailio.cfg:1:1", "kamailio.cfg:1:1", "kamailio.cfg:2:1"):
+            log.statement_failed(position, EvaluationError("division by zero"))
+        lines = recorder.lines("error")
+        self.assertEqual(len(lines), 2)
+        self.assertIn("kamailio.cfg:1:1 failed for an event: division by zero", lines[0])

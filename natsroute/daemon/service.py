@@ -124,8 +124,11 @@ class NatsrouteService(Service):
             reject_for=self.publisher.reject_for,
             thread_space=self._route_threads.space,
         )
+        failures = EvaluationLog()
         self._variables = ServiceVariables(
-            pua_json_subject=settings.pua_json_subject, on_failure=EvaluationLog().failed
+            pua_json_subject=settings.pua_json_subject,
+            on_failure=failures.failed,
+            on_statement_failure=failures.statement_failed,
         )
         self._connection_events: list[ConnectionEvents] = []
         for connection, worker in zip(publish_connections, self.publisher.workers):

@@ -66,6 +66,8 @@ class ServiceVariables:
     :ivar random_number: gives an integer from 0 to 2**31 - 1.
     :ivar started: when the service started, in seconds since 1970.
     :ivar on_failure: called with an expression and the error, when it has no value for an event.
+    :ivar on_statement_failure: called with the place of a statement of a script and the error, when it fails for an
+        event.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class ServiceVariables:
         now: Callable[[], float] = time.time,
         random_number: Callable[[], int] = _random_number,
         on_failure: Callable[[str, EvaluationError], None] = _ignore,
+        on_statement_failure: Callable[[str, EvaluationError], None] = _ignore,
     ) -> None:
         self.shared: dict[bytes, int | bytes] = {}
         self.tables = {} if tables is None else tables
@@ -89,6 +92,7 @@ class ServiceVariables:
         self.now = now
         self.random_number = random_number
         self.on_failure = on_failure
+        self.on_statement_failure = on_statement_failure
         self.started = int(now())
 
 

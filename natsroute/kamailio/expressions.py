@@ -59,6 +59,12 @@ class Expression:
         """True if :meth:`assign` can be called."""
         return self._set is not None
 
+    @property
+    def setter(self) -> Setter:
+        """What :meth:`assign` calls, if it can be assigned to: for those who assign often."""
+        assert self._set is not None
+        return self._set
+
     def value(self, evaluation: Evaluation) -> Value:
         """
         Its value in an evaluation; None if it is null or has none.
@@ -269,6 +275,8 @@ class _Compiler:
             whole = b"".join(part for part in parts if isinstance(part, bytes))
             return lambda evaluation: whole
         getters = tuple(part if callable(part) else _constant(part) for part in parts)
+        if len(getters) == 1:
+            return getters[0]  # type: ignore[return-value]
         return lambda evaluation: b"".join([get(evaluation) for get in getters])  # type: ignore[misc]
 
 

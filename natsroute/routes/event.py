@@ -219,10 +219,8 @@ class Event(Msg):
 
         :raises MisuseError: the event was made without anything that evaluates expressions.
         """
-        try:
+        if hasattr(self, "_variables"):
             return self._variables
-        except AttributeError:
-            pass
         expressions = self._expressions()
         with _new_variables:
             if not hasattr(self, "_variables"):

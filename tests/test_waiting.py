@@ -1,0 +1,136 @@
+"""natsroute.kamailio.script.waiting"""
+
+from __future__ import annotations
+
+from natsroute.errors import ScriptLimitError
+from natsroute.kamailio.values import Value
+from tests.support.scripts import ScriptTestCase
+
+
+class WaitingTests(ScriptTestCase):
+    """Scripts that wait for a function: what runs before it, what behind it, and the same rules as without it."""
+
+    def run_waiting(self, body: str, waits: int = 1, routes: dict[str, str] | None = None) -> list[Value]:
+        """Run an event route that waits so many times, and return what it has shown."""
+        self.shown.clear()
+        (call,) = self.start(body, b"text", routes)
+        for _ in range(waits):
+            self.assertNoResult(call)
+            self.go_on()
+        self.successResultOf(call)
+        return list(self.shown)
+
+    def test_order(self) -> None:
+        (call,) = self.start("show(1); wait(5); show($rc);")
+        self.assertEqual(self.shown, [1])
+        self.go_on()
+        self.assertEqual(self.shown, [1, 5])
+        self.successResultOf(call)
+
+    def test_a_result_at_once(self) -> None:
+        """A function that may wait need not."""
+        self.functions["wait"] = self.functions["wait"].__class__(
+            "wait", lambda argument: argument.number(), 1, 1, waits=True
+        )
+        self.assertEqual(self.run_waiting("wait(3); show($rc);", 0), [3])
+
+    def test_ends_at_0(self) -> None:
+        self.assertEqual(self.run_waiting("wait(0); show(1);"), [])
+
+    def test_in_expressions(self) -> None:
+        for text, waits, shown in [
+            ("if (wait(1)) show(1); else show(2);", 1, [1]),
+            ("if (wait(-1)) show(1); else show(2);", 1, [2]),
+            ("if (0) show(0); else if (wait(1)) show(1);", 1, [1]),
+            ("if (!wait(-1)) show(1);", 1, [1]),
+            ("if (wait(1) && wait(-1)) show(1); else show(2);", 2, [2]),
+            ("if (wait(-1) && wait(1)) show(1); else show(2);", 1, [2]),
+            ("if (wait(1) || wait(1)) show(1);", 1, [1]),
+            ("if (wait(-1) or wait(1) or wait(1)) show(1);", 2, [1]),
+            ("$var(x) = wait(-7); show($var(x));", 1, [-7]),
+            ("$var(x) = wait(-7) + 5; show($var(x));", 1, [5]),
+            ("$var(x) = 1 + wait(2) + wait(2); show($var(x));", 2, [3]),
+            ('$var(x) = "a" + wait(2); show($var(x));', 1, [b"a1"]),
+            ("$var(x) = 5 - wait(2); show($var(x));", 1, [4]),
+            ("$var(x) = 5 == wait(2); show($var(x));", 1, [0]),
+            ("$var(x) = $var(y) == wait(-2); show($var(x));", 1, [1]),
+            ("$var(x) = $var(y) eq (str)wait(-2); show($var(x));", 1, [1]),
+            ('$var(x) = (str)wait(1) =~ "1"; show($var(x));', 1, [1]),
+            ("$var(x) = strlen((str)wait(1)); show($var(x));", 1, [1]),
+            ("$var(x) = -wait(1); show($var(x));", 1, [-1]),
+            ("$var(x) = (int)(str)wait(1); show($var(x));", 1, [1]),
+            ("$var(x) = selval(wait(1), 7, 8); show($var(x));", 1, [7]),
+            ("switch (wait(1)) { case 1: show(1); break; default: show(2); }", 1, [1]),
+            ("switch (5) { case 5: wait(1); show(1); case 6: show(2); }", 1, [1, 2]),
+            ("switch (7) { case 5: wait(1); default: show(2); break; }", 0, [2]),
+            ("while (wait(1)) { show(1); break; } show(2);", 1, [1, 2]),
+            ("while ($var(i) < 2) { $var(i) = $var(i) + 1; wait(1); show($var(i)); }", 2, [1, 2]),
+            ("if (1 / $var(z) + wait(1)) show(1); else show(2);", 0, [2]),
+            ("if (wait(1) / $var(z)) show(1); else show(2);", 1, [2]),
+            ("$var(x) = wait(1) / $var(z); show(2);", 1, [2]),
+            ("if ({ wait(1); give(3); }) show(1);", 1, [1]),
+            ("$var(x) = { wait(1); give(3); }; show($var(x));", 1, [3]),
+            ("while (wait(1) / $var(z)) show(1); show(2);", 1, [2]),
+            ("switch (wait(1) / $var(z)) { case 1: show(1); default: show(2); }", 1, [2]),
+        ]:
+            self.assertEqual(self.run_waiting(text, waits), shown, text)
+
+    def test_in_routes(self) -> None:
+        """All that calls a route that waits, waits too."""
+        routes = {"A": "show(2); route(B); show($rc);", "B": "wait(1); return(-3);"}
+        for text in ("show(1); route(A); show(4);", '$var(r) = "A"; show(1); route($var(r)); show(4);'):
+            self.assertEqual(self.run_waiting(text, 1, routes), [1, 2, -3, 4], text)
+        self.assertEqual(self.run_waiting("if (route(A)) show(5);", 1, routes), [2, -3, 5])
+
+    def test_routes_that_need_not_wait(self) -> None:
+        """They can be called from one that waits."""
+        self.assertEqual(self.run_waiting("wait(1); route(A);", 1, {"A": "show(1);"}), [1])
+
+    def test_unknown_route(self) -> None:
+        self.assertEqual(self.run_waiting('$var(r) = "X"; route($var(r)); show(1);', 0, {"A": "wait(1);"}), [1])
+
+    def test_ends(self) -> None:
+        for text in ("exit;", "return(wait(0));", "exit(wait(1));", "return 1 / $var(z) + wait(1) * 0 + 5;"):
+            found = self.start("route(A); show(1);", b"", {"A": f"wait(1); {text}"})[0]
+            while self._waiting:
+                self.go_on()
+            self.successResultOf(found)
+        self.assertEqual(self.shown, [1])  # of the last one, whose result is -5
+        self.assertEqual(self.run_waiting("if (route(A)) show(1); show(2);", 1, {"A": "wait(1); exit;"}), [])
+        self.assertEqual(self.run_waiting("$var(x) = route(A); show(2);", 1, {"A": "wait(1); exit;"}), [])
+
+    def test_return_with_a_wait(self) -> None:
+        self.assertEqual(self.run_waiting("route(A); show($rc);", 1, {"A": "return(wait(5) + 6);"}), [7])
+
+    def test_recursion(self) -> None:
+        (call,) = self.start("route(A); show($var(n));", b"", {"A": "$var(n) = $var(n) + 1; route(A); wait(1);"})
+        while self._waiting:
+            self.go_on()
+        self.successResultOf(call)
+        self.assertEqual(self.shown, [255])
+
+    def test_too_many_turns(self) -> None:
+        self.functions["wait"] = self.functions["wait"].__class__(
+            "wait", lambda argument: argument.number(), 1, 1, waits=True
+        )
+        self.assertEqual(self.run_waiting("while (wait(1)) $var(i) = $var(i) + 1; show($var(i));", 0), [100])
+        failure = self.failure_of("while (1) { while (1) { $var(i) = wait(1); } }", max_while_loops=0)
+        self.assertTrue(failure.check(ScriptLimitError))
+
+    def test_events_do_not_disturb_each_other(self) -> None:
+        """Two events wait at once, each with variables of its own."""
+        calls = self.start("$avp(x) = $avp(x) + 1; wait(1); show($avp(x));", times=2)
+        self.go_on()
+        self.go_on()
+        self.assertEqual([self.successResultOf(call) for call in calls], [None, None])
+        self.assertEqual(self.shown, [b"1", b"1"])
+
+    def test_errors(self) -> None:
+        self.assert_error("route(wait(1));", 1, 1, "a call that waits inside of route()")
+
+    def test_cancel(self) -> None:
+        """A timeout cancels what the script waits for."""
+        (call,) = self.start("wait(1); show(1);")
+        call.cancel()
+        self.failureResultOf(call)
+        self.assertEqual(self.shown, [])
