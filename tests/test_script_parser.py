@@ -216,8 +216,3 @@ class ErrorTests(SynchronousTestCase):
             self.assertEqual(parse(source(" "), _POSITION).statements, ())
         self.assertEqual((error.file, error.line, error.column), (PATH, 7, 3))
         self.assertIn("pip install 'natsroute[kamailio]'", error.remedy)
-
-    def test_long(self) -> None:
-        """A script of 10,000 lines is parsed in seconds."""
-        text = 'if ($var(x) == 1 + 2) { $var(y) = "a" + $var(z); }\n' * 10_000
-        self.assertEqual(len(parsed(text).statements), 10_000)

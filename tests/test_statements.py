@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from natsroute.errors import ScriptLimitError
+from natsroute.kamailio.script import context
 from natsroute.kamailio.script.context import MAX_LEVEL
 from natsroute.kamailio.script.functions.definitions import FunctionDefinition
 from tests.support.log_recorder import LogRecorder
@@ -99,6 +100,7 @@ class LoopTests(ScriptTestCase):
 
     def test_loops_inside_of_loops(self) -> None:
         """They do not hold the process for ever."""
+        self.patch(context, "MAX_STEPS", 10_000)
         failure = self.failure_of("while (1) { while (1) { while (1) { $var(i) = 1; } } }", max_while_loops=0)
         self.assertTrue(failure.check(ScriptLimitError))
 
@@ -203,6 +205,7 @@ class DepthTests(ScriptTestCase):
 
     def test_two_calls_each(self) -> None:
         """The number of calls is limited, too."""
+        self.patch(context, "MAX_STEPS", 10_000)
         failure = self.failure_of("route(A);", {"A": "route(A); route(A);"})
         self.assertTrue(failure.check(ScriptLimitError))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from natsroute.errors import ScriptLimitError
+from natsroute.kamailio.script import context
 from natsroute.kamailio.values import Value
 from tests.support.scripts import ScriptTestCase
 
@@ -114,6 +115,7 @@ class WaitingTests(ScriptTestCase):
             "wait", lambda argument: argument.number(), 1, 1, waits=True
         )
         self.assertEqual(self.run_waiting("while (wait(1)) $var(i) = $var(i) + 1; show($var(i));", 0), [100])
+        self.patch(context, "MAX_STEPS", 10_000)
         failure = self.failure_of("while (1) { while (1) { $var(i) = wait(1); } }", max_while_loops=0)
         self.assertTrue(failure.check(ScriptLimitError))
 
