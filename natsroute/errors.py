@@ -93,7 +93,8 @@ class SettingError(MisuseError, ValueError):
 
 class RouteError(MisuseError, ValueError):
     """
-    An event route is invalid: its name, its function or one of its options, or it has the name of another route.
+    An event route or a script function is invalid: its name, its function or one of its options, or it has the name of
+    another one.
 
     Raised when a function is decorated, at the latest when the routes are loaded. In tests, also raised for a message
     that no route takes.

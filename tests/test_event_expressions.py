@@ -116,6 +116,19 @@ class VariablesTests(SynchronousTestCase):
         other = event_of(self.expressions)
         self.assertEqual([other.pv("$mi"), other.pv("$avp(a)")], [2, None])
 
+    def test_assigned(self) -> None:
+        """By a program; a script sees the same variables."""
+        event = event_of(self.expressions)
+        for value, expected in ((5, 5), ("é", "é"), (b"x", "x"), (None, 0)):
+            event.set_pv("$var(x)", value)
+            self.assertEqual(event.pv("$var(x)"), expected)
+        event.set_pv("$var(x)", "\udcff")
+        self.assertEqual(self.consumer.var, {b"x": b"\xff"})
+        event.set_pv("$avp(a)", 1)
+        self.assertEqual(event.pv("$avp(a)"), 1)
+        self.assertRaises(EvaluationError, event.set_pv, "$rm", "INVITE")
+        self.assertRaises(ExpressionError, event.set_pv, "$nothing", 1)
+
     def test_consumers(self) -> None:
         """``$var`` is of a consumer, ``$shv`` of all."""
         one, other = (event_of(EventExpressions(ConsumerVariables(self.service))) for _ in range(2))

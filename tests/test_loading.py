@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.loading import load_callback, load_routes
+from natsroute.daemon.loading import load_callback, load_code
 from natsroute.errors import SettingError
 
 ROUTES = """
@@ -37,10 +37,10 @@ class LoadingTestCase(SynchronousTestCase):
 
 
 class RoutesTests(LoadingTestCase):
-    """load_routes"""
+    """load_code"""
 
     def names(self, *files: str) -> list[str]:
-        return [route.name for route in load_routes(files)]
+        return [route.name for route in load_code(files).event_routes]
 
     def test_a_file(self) -> None:
         self.assertEqual(self.names(self.write("routes.py", ROUTES.format(name="a"))), ["nats:a"])
@@ -91,18 +91,35 @@ class RoutesTests(LoadingTestCase):
             ("parameters.py", ROUTES.format(name="a").replace("(event)", "()"), "has the parameters (); it is"),
         ]:
             path = self.write(name, text)
-            error = self.assertRaises(SettingError, load_routes, [path])
+            error = self.assertRaises(SettingError, load_code, [path])
             self.assertEqual((error.setting, error.value), ("event_routes", path))
             self.assertIn(problem, str(error))
 
     def test_a_missing_file_or_module(self) -> None:
         for name in ("no/such/file.py", "nofile.py", str(self.folder)):
-            self.assertIn("no such file", str(self.assertRaises(SettingError, load_routes, [name])))
-        self.assertIn("No module named", str(self.assertRaises(SettingError, load_routes, ["no_such_module"])))
+            self.assertIn("no such file", str(self.assertRaises(SettingError, load_code, [name])))
+        self.assertIn("No module named", str(self.assertRaises(SettingError, load_code, ["no_such_module"])))
+
+    def test_script_functions(self) -> None:
+        """A file may have nothing else. A function that two files import is there once."""
+        own = "from natsroute.kamailio import script_function\n@script_function\ndef {name}(event, user): pass\n"
+        self.write("natsroute_test_functions.py", own.format(name="shared"))
+        text = "from natsroute_test_functions import shared\n" + own
+        files = [self.write(f"{name}.py", text.format(name=name)) for name in ("first", "second")]
+        code = load_code(files)
+        self.assertEqual([one.name for one in code.script_functions], ["shared", "first", "second"])
+        self.assertEqual(len(code.event_routes), 0)
+
+    def test_a_script_function_with_a_mistake(self) -> None:
+        """The error names the line."""
+        text = "from natsroute.kamailio import script_function\n\n@script_function\ndef none(): pass\n"
+        error = self.assertRaises(SettingError, load_code, [self.write("none.py", text)])
+        self.assertIn("script function 'none': none()", str(error))
+        self.assertRegex(str(error), r"\(line [34] of")  # Python 3.10 names the line of the def
 
     def test_the_same_route_in_two_files(self) -> None:
         files = [self.write(f"{name}.py", ROUTES.format(name="a")) for name in ("first", "second")]
-        self.assertIn("two event routes 'nats:a'", str(self.assertRaises(SettingError, load_routes, files)))
+        self.assertIn("two event routes 'nats:a'", str(self.assertRaises(SettingError, load_code, files)))
 
 
 class CallbackTests(LoadingTestCase):

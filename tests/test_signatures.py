@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes
 from natsroute.errors import RouteError
-from natsroute.routes.signatures import check_function, is_coroutine_function
+from natsroute.routes.signatures import check_function, is_coroutine_function, positional_arguments
 from natsroute.testing import RouteTester
 
 
@@ -113,6 +113,36 @@ class CheckFunctionTests(SynchronousTestCase):
             self.assertTrue(is_coroutine_function(function))
         for other in (Methods().method, inline, print, dict):
             self.assertFalse(is_coroutine_function(other))
+
+
+class PositionalArgumentsTests(SynchronousTestCase):
+    """positional_arguments"""
+
+    def test_numbers(self) -> None:
+        """At least and at most; None is no limit, and what is known of functions in C that have no signature."""
+
+        def defaults(a: int, b: int, /, c: int = 0, *, d: int = 0) -> None: ...
+        def any_number(*more: int, **named: int) -> None: ...
+        @wraps(defaults)
+        def wrapper(*more: int) -> None: ...
+
+        for function, expected in (
+            (defaults, (2, 3)),
+            (any_number, (0, None)),
+            (wrapper, (0, None)),
+            (Methods().method, (1, 1)),
+            (partial(defaults, 1), (1, 2)),
+            (type, (0, None)),
+        ):
+            self.assertEqual(positional_arguments(function), expected, function)
+
+    def test_names_needed(self) -> None:
+        """A parameter that has to be named is refused."""
+
+        def named(a: int, *, b: int) -> None: ...
+
+        error = self.assertRaises(RouteError, positional_arguments, named)
+        self.assertIn("it is called with positional arguments", str(error))
 
 
 class DecorationTests(SynchronousTestCase):

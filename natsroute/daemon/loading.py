@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
+import attrs
+
 from natsroute.daemon.fields import names_file
 from natsroute.errors import RouteError, SettingError
+from natsroute.kamailio.user_functions import ScriptFunction, script_functions_in
 from natsroute.routes.event import RouteFunction
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.signatures import check_function
@@ -20,29 +23,44 @@ from natsroute.routes.signatures import check_function
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
-def load_routes(names: Sequence[str], own: Iterable[EventRoutes] = ()) -> EventRoutes:
+@attrs.frozen
+class Code:
     """
-    Load event routes.
+    What the files and modules of event routes have in them.
+
+    :ivar event_routes: all event routes together.
+    :ivar script_functions: the functions for Kamailio scripts.
+    """
+
+    event_routes: EventRoutes
+    script_functions: tuple[ScriptFunction, ...]
+
+
+def load_code(names: Sequence[str], own: Iterable[EventRoutes] = ()) -> Code:
+    """
+    Load event routes, and functions for Kamailio scripts.
 
     :param names: files and modules.
     :param own: event routes of the program, which come first.
-    :return: all of them together.
-    :raises SettingError: a file or module cannot be loaded or has no EventRoutes, or two routes have the same name.
+    :raises SettingError: a file or module cannot be loaded or has neither, or two routes have the same name.
     """
     found: dict[int, EventRoutes] = {}  # by identity: a module may import the EventRoutes of another
+    functions: dict[ScriptFunction, None] = {}
     for name in names:
         module = _load(name)
         in_module = {id(value): value for value in vars(module).values() if isinstance(value, EventRoutes)}
-        if not in_module:
+        for_scripts = script_functions_in(vars(module).values())
+        if not in_module and not for_scripts:
             raise SettingError(
                 "event_routes",
                 name,
-                "there is no EventRoutes in it",
-                "Write event_route = EventRoutes() and decorate with it",
+                "there is no EventRoutes in it, and no function for scripts",
+                "Write event_route = EventRoutes() and decorate with it, or decorate with @script_function",
             )
         found.update(in_module)
+        functions.update(dict.fromkeys(for_scripts))
     try:
-        return EventRoutes.merged([*own, *found.values()])
+        return Code(EventRoutes.merged([*own, *found.values()]), tuple(functions))
     except RouteError as error:
         raise SettingError(
             "event_routes", ", ".join(names), str(error), "Each route can be defined only once"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from natsroute.daemon.loading import load_callback, load_routes
+from natsroute.daemon.loading import load_callback, load_code
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.settings import Settings
 from natsroute.errors import SettingError
@@ -24,6 +24,7 @@ class Routing:
 
     :ivar all_names: the names of all routes.
     :ivar hooks: the hooks of the program, and then those of each file.
+    :ivar script_functions: the functions for Kamailio scripts in these files.
     """
 
     def __init__(self, settings: Settings, event_routes: EventRoutes | None) -> None:
@@ -32,7 +33,9 @@ class Routing:
             problem = "it is called instead of event routes, and the program has event routes"
             raise SettingError("event_callback", settings.event_callback, problem, "Leave one of them out")
         own = [] if event_routes is None else [event_routes]
-        routes = load_routes(settings.event_routes, own)
+        code = load_code(settings.event_routes, own)
+        routes = code.event_routes
+        self.script_functions = code.script_functions
         self.hooks = routes.hooks
         self.all_names = [route.name for route in routes]
         self._table = RouteTable(routes)

@@ -1,1 +1,7 @@
-"""A Kamailio script's world, outside Kamailio: pseudo-variables and transformations."""
+"""A Kamailio script's world, outside Kamailio: pseudo-variables, transformations, and functions for its scripts."""
+
+from __future__ import annotations
+
+from natsroute.kamailio.user_functions import script_function
+
+__all__ = ["script_function"]

@@ -1,4 +1,4 @@
-"""Expressions for programs: what ``event.pv()`` and ``event.format()`` give."""
+"""Expressions for programs: what ``event.pv()`` and ``event.format()`` give, and ``event.set_pv()`` assigns to."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ class EventExpressions:
             return None
         # Of a value that has both a text and a number, Kamailio's own type decides, as it does in KEMI.
         return int(value) if isinstance(value, int) else _decode(value, expression)
+
+    def set_pv(self, event: Event, variables: EventVariables, expression: str, value: int | str | bytes | None) -> None:
+        """See :meth:`Event.set_pv() <natsroute.routes.event.Event.set_pv>`."""
+        assigned = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+        compile_expression(expression).assign(Evaluation(event, variables), assigned)
 
     def format(self, event: Event, variables: EventVariables, text: str) -> str:
         """See :meth:`Event.format() <natsroute.routes.event.Event.format>`."""

@@ -50,6 +50,9 @@ class Expressions(Interface):
     def pv(self, event: Event, variables: Any, expression: str) -> int | str | None:
         """See :meth:`Event.pv`."""
 
+    def set_pv(self, event: Event, variables: Any, expression: str, value: int | str | bytes | None) -> None:
+        """See :meth:`Event.set_pv`."""
+
     def format(self, event: Event, variables: Any, text: str) -> str:
         """See :meth:`Event.format`."""
 
@@ -196,6 +199,19 @@ class Event(Msg):
         :raises DecodeError: the value is not UTF-8.
         """
         return self._expressions().pv(self, self.variables, expression)
+
+    def set_pv(self, expression: str, value: int | str | bytes | None) -> None:
+        """
+        Assign to a pseudo-variable of Kamailio, so that a script that calls this function sees the value::
+
+            event.set_pv("$var(user)", "alice")
+
+        :param expression: one variable without transformations, as for :meth:`pv`.
+        :param value: None is null. Bytes may be of any kind.
+        :raises ExpressionError: it is not an expression, or names a variable that does not exist.
+        :raises EvaluationError: the variable cannot be assigned to.
+        """
+        self._expressions().set_pv(self, self.variables, expression, value)
 
     def format(self, text: str) -> str:
         """

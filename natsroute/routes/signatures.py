@@ -25,14 +25,7 @@ def check_function(function: Callable[..., Any], argument: str) -> None:
     :raises RouteError: it is not callable, it is a generator function, which a call does not run, or it does not take
         exactly one positional argument.
     """
-    if not callable(function):
-        raise RouteError(f"{function!r} is not callable")
-    code = called(function)
-    if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
-        raise RouteError(
-            f"{name_of(function)} is a generator function: a call runs none of it. Remove its 'yield', or decorate it "
-            "with inlineCallbacks"
-        )
+    check_kind(function)
     try:
         # Decorators that pass on what they are given look like the function inside; only the outside is called.
         signature = inspect.signature(function, follow_wrapped=False)
@@ -44,6 +37,41 @@ def check_function(function: Callable[..., Any], argument: str) -> None:
         raise RouteError(
             f"{name_of(function)} has the parameters {signature}; it is called with one argument, {argument}"
         ) from None
+
+
+def check_kind(function: Callable[..., Any]) -> None:
+    """
+    Check that a call of a function runs it.
+
+    :raises RouteError: it is not callable, or it is a generator function, which a call does not run.
+    """
+    if not callable(function):
+        raise RouteError(f"{function!r} is not callable")
+    code = called(function)
+    if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+        raise RouteError(
+            f"{name_of(function)} is a generator function: a call runs none of it. Remove its 'yield', or decorate it "
+            "with inlineCallbacks"
+        )
+
+
+def positional_arguments(function: Callable[..., Any]) -> tuple[int, int | None]:
+    """
+    How many positional arguments a function takes, at least and at most.
+
+    :return: None for the second if there is no limit. If nothing is known of the function, 0 and None.
+    :raises RouteError: it cannot be called with positional arguments alone.
+    """
+    try:
+        signature = inspect.signature(function, follow_wrapped=False)
+    except (ValueError, TypeError):
+        return 0, None
+    parameters = signature.parameters.values()
+    if any(one.kind is one.KEYWORD_ONLY and one.default is one.empty for one in parameters):
+        raise RouteError(f"{name_of(function)} has the parameters {signature}; it is called with positional arguments")
+    positional = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    least = sum(1 for one in positional if one.default is one.empty)
+    return least, None if any(one.kind is one.VAR_POSITIONAL for one in parameters) else len(positional)
 
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:
