@@ -13,6 +13,7 @@ from typing import Any
 from twisted.internet.task import deferLater
 
 from tests.chaos.comparison import compare
+from tests.chaos.ledger_auditor import LedgerAuditor
 from tests.chaos.messages import subject_of
 from tests.chaos.outcome import Outcome
 from tests.chaos.proxy import Proxy
@@ -52,8 +53,7 @@ async def run(reactor: Any, folder: Path, seed: int, rounds: int) -> Outcome:
     violations: list[str] = []
     figures = dict.fromkeys(FIGURES, 0)
     for number in range(rounds):
-        publisher_moves_to = number % 2
-        move = _Move(reactor, folder / str(number), publisher_at=1 + publisher_moves_to)
+        move = _Move(reactor, folder / str(number), publisher_at=1 + number % 2)
         try:
             await move.start()
             await deferLater(reactor, chance.uniform(*BEFORE))
@@ -82,6 +82,7 @@ class _Move:
         self._proxies: list[Proxy] = []
         self._testbed: Testbed | None = None
         self._consumer: RecordingConsumer | None = None
+        self._auditor: LedgerAuditor | None = None
 
     async def start(self) -> None:
         """Begin to publish and to consume."""
@@ -99,6 +100,8 @@ class _Move:
             ignore_discovered_servers=True,
         )
         await self._consumer.start()
+        self._auditor = LedgerAuditor(self._reactor, self._consumer.service)
+        self._auditor.start()
         await self._publisher.start(self._testbed)
         # Until the nodes have heard of each other's subscriptions, nothing published is consumed.
         await until(lambda: self._seen, self._reactor)
@@ -112,6 +115,7 @@ class _Move:
         """Stop publishing. Returns what must not happen, and adds to the figures."""
         assert self._testbed is not None
         assert self._consumer is not None
+        assert self._auditor is not None
         await self._publisher.finish()
         published = self._publisher.published
         comparison = compare(published, self._publisher.outcomes, await self._testbed.sightings())
@@ -129,6 +133,7 @@ class _Move:
         unclaimed = self._status.unclaimed
         return [
             *self._publisher.auditor.differences,
+            *self._auditor.differences,
             *comparison.violations,
             *[f"failed with {name}" for name in comparison.reasons],
             *differences,
@@ -138,6 +143,8 @@ class _Move:
     async def stop(self) -> None:
         """End, whatever was reached."""
         await self._publisher.stop()
+        if self._auditor is not None:
+            self._auditor.stop()
         if self._consumer is not None:
             await self._consumer.stop()
         if self._testbed is not None:
