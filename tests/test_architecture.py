@@ -59,8 +59,11 @@ TO_COME = {"jetstream", "services", "monitoring"}
 COMPOSITION_ROOT = "natsroute.daemon.service"
 
 #: The modules that make the settings. They import nothing else of ``daemon``.
-SETTINGS_MODULES = {f"natsroute.daemon.{name}" for name in ("settings", "fields", "sources", "contexts", "queue_entry")}
-#: What they take from the packages above ``wire``: values that a setting becomes, and the parser of one of them.
+SETTINGS_MODULES = {
+    f"natsroute.daemon.{name}"
+    for name in ("settings", "fields", "sources", "contexts", "kamailio_settings", "queue_entry")
+}
+#: What they take from the packages above ``wire``: values that a setting becomes, and the readers of two of them.
 #: Nothing that connects, publishes or runs.
 SETTINGS_TAKE = {
     "natsroute.client.options": {"InboundLimits", "Timing"},
@@ -68,6 +71,9 @@ SETTINGS_TAKE = {
     "natsroute.client.servers": {"Server", "parse_url"},
     "natsroute.client.subscription": {"PendingLimits", "PendingPolicy", "PENDING_POLICIES"},
     "natsroute.client.transport.tls": {"Tls"},
+    "natsroute.kamailio.cfg.document": {"KamailioCfg", "Modparam"},
+    "natsroute.kamailio.cfg.htables": {"tables_of"},
+    "natsroute.kamailio.cfg.reader": {"read_cfg"},
     "natsroute.kamailio.evaluation": {"DEFAULT_PUA_JSON_SUBJECT"},
     "natsroute.publishing.options": {"PublishLimits", "PublishPolicy", "PUBLISH_POLICIES"},
 }

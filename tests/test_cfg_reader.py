@@ -197,18 +197,18 @@ class ErrorTests(CfgTestCase):
         """What is malformed, and where."""
         for text, line, column, problem in [
             ("loadmodule pv", 1, 12, "loadmodule is malformed at pv"),
-            ('loadmodule ""', 1, 12, "loadmodule is malformed at"),
+            ('loadmodule ""', 1, 12, "loadmodule is malformed at a string"),
             ('loadmodule("a" 5)', 1, 16, "loadmodule is malformed at 5"),
             ('loadmodule("a", 5)', 1, 17, "loadmodule is malformed at 5"),
             ('#!define MOD_a\nloadmodule "a"', 2, 12, "MOD_a is defined already"),
             ('loadmodulex "$x(y)"', 1, 13, "unknown variable $x"),
             ('modparam("a", "b", "c"', 1, 23, "modparam is malformed at the end of the file"),
             ('modparam("a", "b" "c")', 1, 22, "modparam is malformed at )"),
-            ('modparam "a"', 1, 10, 'modparam is malformed at "a"'),
+            ('modparam "a"', 1, 10, "modparam is malformed at a string"),
             ('modparam(a, "b", "c")', 1, 10, "modparam is malformed at a"),
             ('modparam("a", "b", c)', 1, 20, "modparam is malformed at c"),
             ('modparam("a", "b", 08)', 1, 20, "modparam is malformed at 08"),
-            ('modparam("a", "b", -"c")', 1, 21, 'modparam is malformed at "c"'),
+            ('modparam("a", "b", -"c")', 1, 21, "modparam is malformed at a string"),
             ('modparam("a", "b", $def(X))', 1, 20, "modparam is malformed at $def(X)"),
             ('modparamx("a", "b", $def(X))', 1, 21, "$def(X) has no value"),
             ('modparamx("a", "b", $nosuch(X))', 1, 21, "unknown variable $nosuch"),
@@ -229,7 +229,7 @@ class ErrorTests(CfgTestCase):
             ("x }", 1, 3, "a closing brace that no block opens"),
             ("socket = { x", 1, 10, "this brace is never closed"),
             ("#!subst x", 1, 1, "#!subst without a rule in quotes"),
-            ('#!subst "x"', 1, 9, '#!subst "x" is malformed'),
+            ('#!subst "x"', 1, 9, "the rule of #!subst is malformed"),
         ]:
             self.assert_error(text, line, column, problem)
 
@@ -240,6 +240,20 @@ class ErrorTests(CfgTestCase):
             text,
             f"{self.folder}/kamailio.cfg:1:10: the block route[A] is never closed. Write the brace that closes it",
         )
+
+    def test_passwords(self) -> None:
+        """No error shows the text of a string: it may be a URL with a password."""
+        for text in (
+            'modparam "nats://u:hunter2@h"',
+            'modparam("nats" "nats_url", "nats://u:hunter2@h")',
+            'modparamx("nats", "nats_url", "nats://u:hunter2@h/$x(y)")',
+            'loadmodule("a" "b", "c" "hunter2"',
+            '#!subst "/PASSWORD/hunter2"',
+            '#!define P "hunter2"\n#!defexp Q 1 + P\n',
+            '#!define P "hunter2"\n#!defexp Q -P\n',
+            'x "hunter2',
+        ):
+            self.assertNotIn("hunter2", str(self.error(text)), text)
 
     def test_missing_file(self) -> None:
         """The file itself may be missing."""

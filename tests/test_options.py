@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -24,7 +25,7 @@ class _WithoutVariables(SynchronousTestCase):
 
 
 #: Values for settings that do not accept any word.
-VALUES = {"nats_url": "nats://a", "pending_policy": "drop_newest", "publish_policy": "fail"}
+VALUES = {"kamailio_cfg": os.devnull, "nats_url": "nats://a", "pending_policy": "drop_newest", "publish_policy": "fail"}
 #: Other settings that a setting requires.
 NEEDED = {
     "embedded_server_port": ("--embedded_server",),
@@ -144,6 +145,27 @@ class CommandLineTests(_WithoutVariables):
 
     def test_no_options(self) -> None:
         self.assertEqual(CommandLine(Options().given).values(), {})
+
+
+class KamailioCfgTests(_WithoutVariables):
+    """--kamailio_cfg."""
+
+    def test_from_options(self) -> None:
+        """It is a source below the command line."""
+        path = Path(self.mktemp())
+        path.write_text('modparam("nats", "subject_queue_group", "a:q")\nmodparam("nats", "num_publish_workers", 3)')
+        options = Options()
+        options.parseOptions(["--kamailio_cfg", str(path), "--num_publish_workers", "5"])
+        settings = options.settings
+        self.assertEqual((settings.subject_queue_group, settings.num_publish_workers), ((QueueEntry("a", "q"),), 5))
+
+    def test_mistake(self) -> None:
+        """One message, with file, line and column."""
+        path = Path(self.mktemp())
+        path.write_text("\nroute[A] {")
+        ending = self.assertRaises(SystemExit, Options().parseOptions, ["--kamailio_cfg", str(path)])
+        message = "the block route[A] is never closed. Write the brace that closes it"
+        self.assertEqual(ending.code, f"natsroute: {path.absolute()}:2:10: {message}")
 
 
 class MakeServiceTests(_WithoutVariables):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Application, IServiceCollection
@@ -13,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
 from natsroute.client.state import State
 from natsroute.daemon.options import CommandLine
-from natsroute.errors import MisuseError, PublisherStoppedError, SettingError
+from natsroute.errors import MisuseError, PublisherStoppedError, ScriptError, SettingError
 from natsroute.wire.frames import Address
 from tests.support.log_recorder import LogRecorder
 
@@ -97,6 +98,28 @@ class ServiceTests(SynchronousTestCase):
         for events in service._connection_events:
             events._runner.fire("nats:connected", "nats://a:4222")
         self.assertEqual(numbers, [("nats:b", 1), ("nats:connected", 1), ("nats:connected", 2)])
+
+    def test_kamailio_cfg(self) -> None:
+        """Its modparams are settings; its tables, variables and definitions are those of all consumers."""
+        path = Path(self.mktemp())
+        path.write_text(
+            '#!define ANSWER 42\nmodparam("nats", "subject_queue_group", "a:q")\n'
+            'modparam("htable", "htable", "t=>initval=7")\nmodparam("pv", "varset", "v=i:5")\n'
+        )
+        values: list[object] = []
+        self.event_route("nats:>")(lambda event: values.append(event.format("$def(ANSWER) $sht(t=>x) $var(v)")))
+        settings = Settings.from_environment({}, kamailio_cfg=str(path))
+        service = NatsrouteService(settings, self.event_route, reactor=self.reactor)
+        service.consumers[0].subscription.deliver(Event(Address("b", 1), b""))
+        self.assertEqual(values, ["42 7 5"])
+
+    def test_malformed_kamailio_cfg(self) -> None:
+        """What only the service looks at is refused when it is built."""
+        path = Path(self.mktemp())
+        path.write_text('modparam("pv", "varset", "v")')
+        settings = Settings.from_environment({}, kamailio_cfg=str(path))
+        error = self.assertRaises(ScriptError, NatsrouteService, settings, reactor=self.reactor)
+        self.assertEqual((error.line, error.column, error.problem), (1, 26, "varset sets no variable"))
 
     def test_ledger(self) -> None:
         """Empty, and it adds up."""

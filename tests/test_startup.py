@@ -203,6 +203,10 @@ class PlanTests(SynchronousTestCase):
             "Consumer a:q has no event route: add one named 'nats:a'", self.plan(Settings(subject_queue_group="a:q"))
         )
 
+    def test_warnings_of_settings(self) -> None:
+        """What the settings' sources ignore is said at the start."""
+        self.assertIn("x.cfg:1:2: it is ignored", self.plan(Settings(warnings=("x.cfg:1:2: it is ignored",))))
+
     def test_subjects(self) -> None:
         """Warnings about subjects; tests.test_subject_warnings has them all."""
         event_route = EventRoutes()

@@ -17,7 +17,7 @@ from natsroute._version import __version__
 from natsroute.daemon.service import NatsrouteService
 from natsroute.daemon.settings import SETTING_FIELDS, Settings
 from natsroute.daemon.sources import ENVIRONMENT_PREFIX, Environment, Given
-from natsroute.errors import SettingError
+from natsroute.errors import ScriptError, SettingError
 from natsroute.nearest import did_you_mean
 
 
@@ -26,7 +26,7 @@ def _one_message_for_errors() -> Iterator[None]:
     """End the program with exit code 1 and one message, without a traceback and without the whole help before it."""
     try:
         yield
-    except (UsageError, SettingError) as error:
+    except (UsageError, SettingError, ScriptError) as error:
         raise SystemExit(f"natsroute: {error}") from None
 
 

@@ -31,7 +31,8 @@ from natsroute.daemon.steady_clock import use_steady_clock
 from natsroute.daemon.threads import Threads
 from natsroute.daemon.watchdog import Watchdog
 from natsroute.errors import PendingLimitError, ServerLeftError
-from natsroute.kamailio.evaluation import ConsumerVariables, ServiceVariables
+from natsroute.kamailio.cfg.start_values import service_variables
+from natsroute.kamailio.evaluation import ConsumerVariables
 from natsroute.kamailio.evaluation_log import EvaluationLog
 from natsroute.kamailio.event_expressions import EventExpressions
 from natsroute.ledger import Ledger, RouteCounters
@@ -60,6 +61,7 @@ class NatsrouteService(Service):
         that fails ends it with exit code 1, and SIGHUP, SIGUSR1 and SIGUSR2 do not. Otherwise the service only stops.
     :raises SettingError: a routes file or a callback cannot be loaded, a file of credentials or certificates cannot be
         used, or ``embedded_server`` is set and there is no nats-server.
+    :raises ScriptError: something in the ``kamailio_cfg`` is malformed.
 
     :ivar name: ``client_name``. Several services of one parent with the same name get a number. Unless it is
         ``natsroute``, log lines begin with it.
@@ -125,7 +127,8 @@ class NatsrouteService(Service):
             thread_space=self._route_threads.space,
         )
         failures = EvaluationLog()
-        self._variables = ServiceVariables(
+        self._variables = service_variables(
+            settings.cfg,
             pua_json_subject=settings.pua_json_subject,
             on_failure=failures.failed,
             on_statement_failure=failures.statement_failed,

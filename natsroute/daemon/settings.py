@@ -32,9 +32,11 @@ from natsroute.daemon.fields import (
     switch,
     text,
 )
+from natsroute.daemon.kamailio_settings import with_kamailio_cfg
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.sources import TLS, Arguments, Environment, Origins, Source, merged
 from natsroute.errors import SettingError
+from natsroute.kamailio.cfg.document import KamailioCfg
 from natsroute.kamailio.evaluation import DEFAULT_PUA_JSON_SUBJECT
 from natsroute.publishing.options import PUBLISH_POLICIES, PublishLimits, PublishPolicy
 from natsroute.wire.parser import DEFAULT_MAX_INBOUND_PAYLOAD
@@ -49,10 +51,12 @@ class Settings:
     All settings of a natsroute service.
 
     ``Settings(...)`` takes values from a program and reads nothing else. :meth:`from_environment` and :meth:`load` read
-    variables and other sources too, and the file of a ``nats_context``. Numbers and switches may also be text, as they
-    are in a variable.
+    variables and other sources too, a ``kamailio_cfg``, and the file of a ``nats_context``. Numbers and switches may
+    also be text, as they are in a variable.
 
     :param origins: where each value came from; :meth:`load` gives it.
+    :param cfg: the ``kamailio_cfg``, read; None if there is none. :meth:`load` gives it.
+    :param warnings: what is wrong with the settings, although it is allowed; :meth:`load` gives them.
     :raises SettingError: a setting cannot work. The error names the setting, the value without credentials, where the
         value came from, and the remedy.
 
@@ -85,6 +89,15 @@ class Settings:
     )
     event_callback: str = text(
         "A function, PACKAGE.MODULE:FUNCTION, that is called with each event instead of the event routes."
+    )
+    kamailio_cfg: str = attrs.field(
+        default="",
+        converter=file_path,
+        validator=is_text,
+        metadata=described(
+            "A kamailio.cfg. The modparams of its nats module count where no setting here is given; its htables and "
+            "definitions are there for expressions."
+        ),
     )
     nats_context: str = text(
         "A context of the 'nats' tool. Its servers, login and TLS are used where no setting here gives one."
@@ -213,6 +226,8 @@ class Settings:
     )
 
     origins: Origins = attrs.field(factory=Origins, eq=False)
+    cfg: KamailioCfg | None = attrs.field(default=None, eq=False)
+    warnings: tuple[str, ...] = attrs.field(default=(), eq=False)
     servers: tuple[Server, ...] = attrs.field(init=False)
 
     @servers.default
@@ -220,13 +235,14 @@ class Settings:
         return tuple(parse_url(url) for url in self.nats_url or (DEFAULT_URL,))
 
     def __attrs_post_init__(self) -> None:
-        if self.nats_context and "nats_context" not in self.origins:
-            raise SettingError(
-                "nats_context",
-                self.nats_context,
-                "Settings(...) reads no files",
-                f"Use Settings.from_environment(os.environ, nats_context={self.nats_context!r})",
-            )
+        for name in ("nats_context", "kamailio_cfg"):
+            if getattr(self, name) and name not in self.origins:
+                raise SettingError(
+                    name,
+                    getattr(self, name),
+                    "Settings(...) reads no files",
+                    f"Use Settings.from_environment(os.environ, {name}={getattr(self, name)!r})",
+                )
         self._check_login()
         self._check_tls()
         self._check_embedded_server()
@@ -285,18 +301,23 @@ class Settings:
     def load(cls, sources: Iterable[Source], environment: Mapping[str, str]) -> Settings:
         """
         Settings from several sources. Where two have the same setting, the first source wins. Below them is the
-        context of the ``nats`` tool that ``nats_context`` names, if it is set, and below that are the defaults.
+        ``kamailio_cfg``, if it is set, below that the context of the ``nats`` tool that ``nats_context`` names, and
+        below that are the defaults.
 
-        :param environment: variables that tell where the files of contexts are.
+        :param environment: variables that tell where the files of contexts are, and that a ``kamailio_cfg`` may use.
         :raises SettingError: as the class does, and if a source cannot be read.
+        :raises ScriptError: the ``kamailio_cfg`` cannot be read or is malformed.
         """
         given = merged(sources)
+        with Origins.of(given).in_errors():
+            from_cfg = with_kamailio_cfg(given, environment, SETTING_FIELDS)
+        given = from_cfg.given
         with Origins.of(given).in_errors():
             given = with_context(given, environment)
         values: dict[str, Any] = {name: one.value for name, one in given.items()}
         origins = Origins.of(given)
         with origins.in_errors():
-            return cls(**values, origins=origins)
+            return cls(**values, origins=origins, cfg=from_cfg.cfg, warnings=from_cfg.warnings)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **settings: Any) -> Settings:

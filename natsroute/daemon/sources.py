@@ -3,7 +3,8 @@ Where settings come from. A source is a class with one method, :meth:`Source.val
 setting, the first one wins.
 
 :meth:`Settings.load <natsroute.daemon.settings.Settings.load>` takes them in this order: the command line
-(:mod:`~natsroute.daemon.options`), the environment, and a context of the ``nats`` tool
+(:mod:`~natsroute.daemon.options`), the environment, a ``kamailio.cfg``
+(:mod:`~natsroute.daemon.kamailio_settings`), and a context of the ``nats`` tool
 (:mod:`~natsroute.daemon.contexts`). Defaults are those of :class:`~natsroute.daemon.settings.Settings` itself.
 """
 

@@ -148,5 +148,5 @@ class Startup:
                     entry=str(entry),
                     name=PREFIX + entry.subject,
                 )
-        for problem in subject_warnings(settings.subject_queue_group, routing.all_names):
+        for problem in (*settings.warnings, *subject_warnings(settings.subject_queue_group, routing.all_names)):
             self.log.warn("{prefix}{problem}", prefix=prefix, problem=problem)

@@ -56,6 +56,7 @@ class ServiceVariables:
     What all consumers of a service share.
 
     :ivar shared: the values of ``$shv``, by name.
+    :ivar var: the values that ``$var`` has for each consumer at its start, by name.
     :ivar tables: the hash tables behind ``$sht``, by name.
     :ivar locks: what scripts lock.
     :ivar probability: of ``rand_event``, in per cent.
@@ -73,6 +74,8 @@ class ServiceVariables:
     def __init__(
         self,
         *,
+        shared: Mapping[bytes, int | bytes] | None = None,
+        var: Mapping[bytes, int | bytes] | None = None,
         tables: Mapping[bytes, TableStore] | None = None,
         definitions: Mapping[bytes, bytes] | None = None,
         environment: Mapping[str, str] | None = None,
@@ -82,7 +85,8 @@ class ServiceVariables:
         on_failure: Callable[[str, EvaluationError], None] = _ignore,
         on_statement_failure: Callable[[str, EvaluationError], None] = _ignore,
     ) -> None:
-        self.shared: dict[bytes, int | bytes] = {}
+        self.shared: dict[bytes, int | bytes] = dict(shared or {})
+        self.var = {} if var is None else var
         self.tables = {} if tables is None else tables
         self.locks = Locks()
         self.probability = INITIAL_PROBABILITY
@@ -111,7 +115,7 @@ class ConsumerVariables:
 
     def __init__(self, service: ServiceVariables | None = None) -> None:
         self.service = ServiceVariables() if service is None else service
-        self.var: dict[bytes, int | bytes] = {}
+        self.var: dict[bytes, int | bytes] = dict(self.service.var)
         self.vn: dict[bytes, int | bytes] = {}
         self.numbers = count(1)  # whose next() is safe in threads
         self.snapshot = 0.0

@@ -30,6 +30,7 @@ _TOKEN = re.compile(
     |(?P<name>[A-Za-z_$@][A-Za-z0-9_$@#]*)|(?P<operator>\*\*|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%<>&|^!()]))""",
     re.VERBOSE | re.DOTALL,
 )
+_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20}")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 _MAX_DEPTH = 50
 _REMEDY = "Write names, numbers, strings in quotes, parentheses and the operators of C"
@@ -146,14 +147,13 @@ class _Expression:
         return value[1:-1] if len(value) > 1 and value[0] in "\"'" and value[0] == value[-1] else value
 
     def _parse_number(self, text: str) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            raise self._error(f"{text!r} is not a number") from None
+        if _NUMBER.fullmatch(text) is None:  # it may come from a definition, and hold a password
+            raise self._error("something that is not a number where one is needed")
+        return float(text)
 
     def _number(self, value: Value, operation: str) -> float:
         if isinstance(value, str):
-            raise self._error(f"{operation} takes numbers, not the string {value[:50]!r}")
+            raise self._error(f"{operation} takes numbers, and not strings")
         return value
 
     def _apply(self, operation: str, left: Value, right: Value) -> Value:

@@ -153,7 +153,7 @@ class Preprocessor:
                     value = self.start.text(value)
                 self.definitions.define(name, f'"{value}"' if directive == "substdefs" else value)
         except ExpressionError as error:
-            problem = f"#!{directive} {quoted(rule)} is malformed: {error.problem}"
+            problem = f"the rule of #!{directive} is malformed: {error.problem}"
             raise position.error(problem, 'Write "/pattern/replacement/flags"') from None
         except DefinitionError as error:
             raise position.error(error.problem, error.remedy) from None

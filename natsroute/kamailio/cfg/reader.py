@@ -142,7 +142,8 @@ class _Reader:
             raise self._malformed(token, statement, form)
 
     def _malformed(self, token: Token, statement: Token, form: str) -> ScriptError:
-        found = token.text[:50] or "the end of the file"
+        # Not the text of a string: it may be a URL with a password.
+        found = "a string" if token.kind is Kind.STRING else token.text[:50] or "the end of the file"
         return token.position.error(f"{statement.text} is malformed at {found}", f"Write {form}")
 
     def _load_module(self, statement: Token) -> None:
@@ -224,7 +225,7 @@ class _Reader:
         try:
             return self._source.start.text(token.value)
         except ExpressionError as error:
-            raise token.position.error(f"{token.text}: {error.problem}", "Correct it; $$ is a dollar sign") from None
+            raise token.position.error(f"{error.problem} in this string", "Correct it; $$ is a dollar sign") from None
 
     def _modules_of(self, pattern: str, position: Position) -> list[str]:
         """The modules that a modparam is for: those that are loaded and match, or those that it names."""
