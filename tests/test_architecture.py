@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "routes": {"errors", "text", "turns", "log", "wire", "payloads", "ledger"},
     "middleware": {"routes"},
     "services": {"errors", "wire", "payloads", "ledger", "routes"},
-    "kamailio": {"errors", "log", "nearest", "payloads", "routes"},
+    "kamailio": {"errors", "log", "ledger", "nearest", "payloads", "routes"},
     "monitoring": {"errors", "ledger", "client.status", "routes.event"},
     "daemon": {
         "text", "log", "nearest", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream",
@@ -97,6 +97,8 @@ TESTED_ELSEWHERE = {
     "natsroute.kamailio.script.flow": "what the compiler of statements calls: tests.test_statements",
     "natsroute.kamailio.script.context": "what compiled statements share: tests.test_statements",
     "natsroute.kamailio.script.functions.definitions": "types; the tests of the functions use them",
+    "natsroute.kamailio.kemi.instance": "types; the tests of the languages and of the worker use them",
+    "natsroute.kamailio.kemi.ksr.definitions": "types; the tests of the functions use them",
     "natsroute.daemon.child_guard": "it watches processes: tests.integration.test_child_guard",
 }
 

@@ -30,6 +30,7 @@ VALUES = {"kamailio_cfg": os.devnull, "nats_url": "nats://a", "pending_policy": 
 NEEDED = {
     "embedded_server_port": ("--embedded_server",),
     "embedded_server_store_dir": ("--embedded_server",),
+    "kemi_script": ("--event_callback", "on_event"),
     "password": ("--user", "u"),
     "tls_ca_file": ("--tls", "1"),
     "tls_cert_file": ("--tls", "1", "--tls_key_file", "x"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -45,12 +47,33 @@ class RoutingTests(SynchronousTestCase):
     def test_callback(self) -> None:
         """The event has the name of the configured subject. Connection events reach the callback, too."""
         routing = Routing(Settings(event_callback="builtins:print"), None)
-        for found in (routing.for_entry(QueueEntry("a.*", "q"))("a.b"), routing.for_connections("nats:connected")):
+        for found in (routing.for_entry(QueueEntry("a.*", "q"))("a.b"), routing.for_connections()("nats:connected")):
             assert found is not None
             self.assertIs(found.function, print)
         found = routing.for_entry(QueueEntry("a.*", "q"))("a.b")
         self.assertEqual(found and found.name, "nats:a.*")
         self.assertEqual(routing.names(QueueEntry("a")), ["the event_callback"])
+
+    def test_script(self) -> None:
+        """A consumer's messages and events go to its instance of the script."""
+
+        class Script:
+            def call(self, event: object) -> None:
+                """The events of the connection."""
+
+            def calls(self, counters: object, in_flight: object) -> None:
+                """The messages."""
+
+        script: Any = Script()
+        routing = Routing(Settings(kemi_script="a.py", event_callback="f"), None)
+        route = routing.for_entry(QueueEntry("a.*", "q"), script)("a.b")
+        assert route is not None
+        self.assertEqual((route.name, route.function, route.new_calls), ("nats:a.*", script.call, script.calls))
+        found = routing.for_connections(script)("nats:connected")
+        assert found is not None
+        self.assertEqual((found.name, found.function, found.new_calls), ("nats:connected", script.call, None))
+        self.assertEqual(routing.names(QueueEntry("a")), [f"f of {os.path.abspath('a.py')}"])
+        self.assertRaises(SettingError, Routing, Settings(kemi_script="a.py", event_callback="f"), self.event_route)
 
     def test_callback_and_routes(self) -> None:
         error = self.assertRaises(SettingError, Routing, Settings(event_callback="builtins:print"), self.event_route)

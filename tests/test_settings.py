@@ -27,7 +27,7 @@ from natsroute.errors import SettingError
 from natsroute.publishing.options import PUBLISH_POLICIES
 
 #: The settings that are the path of a file.
-FILES = ("nkey_file", "creds_file", "tls_ca_file", "tls_cert_file", "tls_key_file")
+FILES = ("kemi_script", "nkey_file", "creds_file", "tls_ca_file", "tls_cert_file", "tls_key_file")
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
@@ -167,6 +167,13 @@ class SettingsTests(SynchronousTestCase):
         Settings(embedded_server=True, token="t")
         both = self.assertRaises(SettingError, Settings, event_callback="a.b", event_routes="c.py")
         self.assertIn("Leave one of them out", str(both))
+
+    def test_kemi_script(self) -> None:
+        """It needs a function that is called."""
+        error = self.assertRaises(SettingError, Settings, kemi_script="events.py")
+        self.assertIn("Set event_callback to the name of a function in the script", str(error))
+        settings = Settings(kemi_script="events.py", event_callback="on_event")
+        self.assertEqual(settings.kemi_script, os.path.abspath("events.py"))
 
     def test_embedded_server(self) -> None:
         """Its settings need it, and a port has a limit."""
@@ -357,6 +364,8 @@ class LoginAndTlsTests(SynchronousTestCase):
         """From each source: twistd may change the directory before a file is read, or read again."""
         for name in FILES:
             given = {name: "a/b", **({"tls": "1"} if name.startswith("tls") else {})}
+            if name == "kemi_script":
+                given["event_callback"] = "f"
             if name in ("tls_cert_file", "tls_key_file"):
                 given = {"tls": "1", "tls_cert_file": "a/b", "tls_key_file": "a/b"}
             variables = {ENVIRONMENT_PREFIX + setting.upper(): value for setting, value in given.items()}

@@ -12,7 +12,7 @@ from natsroute import EventRoutes, Settings
 from natsroute.client.servers import Server
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.startup import Startup
-from natsroute.errors import ConnectionLostError
+from natsroute.errors import ConnectionLostError, ScriptError
 from tests.support.log_recorder import LogRecorder
 
 
@@ -67,6 +67,28 @@ class StartupTests(SynchronousTestCase):
 
     def test_without_an_embedded_server(self) -> None:
         self.startup().begin()
+        self.assertEqual(self.steps, ["start", "on_connecting"])
+
+    def test_scripts(self) -> None:
+        """They are loaded before anything is connected. If one cannot be, the log says why."""
+        log, loading = LogRecorder(self), [Deferred[None](), Deferred[None]()]
+        for loaded in loading:
+            startup = Startup(
+                self.connections,
+                "publisher's",  # type: ignore[arg-type]
+                None,
+                None,
+                on_connecting=lambda: self.steps.append("on_connecting"),
+                on_failed=self.failed.append,
+                load_scripts=lambda loaded=loaded: loaded,  # type: ignore[misc]
+            )
+            startup.begin()
+            self.assertEqual(self.steps, [])
+            if loaded is loading[0]:
+                loaded.errback(ScriptError("a.py", 1, 2, "problem", "remedy"))
+                self.assertEqual((self.steps, len(self.failed)), ([], 1))
+        self.assertEqual(log.lines("error"), ["The KEMI script cannot be used: a.py:1:2: problem. remedy"])
+        loading[1].callback(None)
         self.assertEqual(self.steps, ["start", "on_connecting"])
 
     def test_with_an_embedded_server(self) -> None:

@@ -35,6 +35,8 @@ from natsroute.kamailio.cfg.start_values import service_variables
 from natsroute.kamailio.evaluation import ConsumerVariables
 from natsroute.kamailio.evaluation_log import EvaluationLog
 from natsroute.kamailio.event_expressions import EventExpressions
+from natsroute.kamailio.kemi.script_thread import ScriptThread
+from natsroute.kamailio.kemi.scripts import Scripts
 from natsroute.ledger import Ledger, RouteCounters
 from natsroute.log import Logger
 from natsroute.publishing.outlet import unique_ids
@@ -101,6 +103,13 @@ class NatsrouteService(Service):
         )
         self.in_flight = CallsInFlight(reactor, slow_after=settings.slow_route_warning)
         self.consumers = Consumers(self.in_flight)
+        self._scripts = Scripts(
+            reactor,
+            settings.kemi_script,
+            settings.event_callback,
+            self.in_flight,
+            slow_after=settings.slow_route_warning,
+        )
         self._watchdog = Watchdog(reactor, self.in_flight.code, settings.blocked_reactor_warning)
 
         numbers = range(1, settings.num_publish_workers + 1)
@@ -111,8 +120,8 @@ class NatsrouteService(Service):
             run_in_pool=self._publish_threads.run,
             call_from_thread=reactor.callFromThread,
             limits=settings.publish_limits,
-            on_high_water=self.consumers.hold,
-            on_low_water=self.consumers.release,
+            on_high_water=self._hold,
+            on_low_water=self._release,
             message_ids=unique_ids() if settings.publish_msg_id else None,
         )
         # Bound once: a method that passes the call on would add a fifth to the cost of publishing bytes.
@@ -134,9 +143,11 @@ class NatsrouteService(Service):
             on_statement_failure=failures.statement_failed,
         )
         self._connection_events: list[ConnectionEvents] = []
+        variables = ConsumerVariables(self._variables)
+        script = self._scripts.new_thread("publish workers", variables, self.publisher.publish_for, consumes=False)
         for connection, worker in zip(publish_connections, self.publisher.workers):
             _join(connection, worker)
-            self._run_events_of(connection, self._new_expressions())
+            self._run_events_of(connection, EventExpressions(ConsumerVariables(self._variables)), script)
         for entry in settings.subject_queue_group:
             self.consumers.add(self._consumer(entry))
 
@@ -148,6 +159,7 @@ class NatsrouteService(Service):
             (lambda: self._hooks.start(self)) if self._hooks.has_on_start else None,
             on_connecting=self._on_connecting,
             on_failed=self._on_failed,
+            load_scripts=self._scripts.load,
         )
         self._shutdown = Shutdown(
             reactor,
@@ -157,7 +169,7 @@ class NatsrouteService(Service):
             settings.hook_timeout,
             self.publisher.stop,
             publish_connections,
-            [self._publish_threads, self._route_threads],
+            [self._publish_threads, self._route_threads, self._scripts],
             self._embedded,
         )
         self._lifecycle = Lifecycle(self._begin, self._end)
@@ -177,10 +189,12 @@ class NatsrouteService(Service):
     def _consumer(self, entry: QueueEntry) -> Consumer:
         purpose = f"consumer {entry}"
         connection = self._connections.new(purpose)
-        expressions = self._new_expressions()
-        events = self._run_events_of(connection, expressions, entry.queue_group)
+        variables = ConsumerVariables(self._variables)
+        script = self._scripts.new_thread(str(entry), variables, self.publisher.publish_for, consumes=True)
+        expressions = EventExpressions(variables)
+        events = self._run_events_of(connection, expressions, script, entry.queue_group)
         runner = Runner(
-            self._routing.for_entry(entry),
+            self._routing.for_entry(entry, script),
             self._runner_context,
             subject=entry.subject,
             queue_group=entry.queue_group,
@@ -193,15 +207,28 @@ class NatsrouteService(Service):
 
         return Consumer.subscribe(entry, connection, runner, self.settings.pending_limits, on_overflow)
 
-    def _new_expressions(self) -> EventExpressions:
-        """For the events of one connection: a process of Kamailio has one, and variables of its own."""
-        return EventExpressions(ConsumerVariables(self._variables))
+    def _hold(self) -> None:
+        """A publish worker has no space for more."""
+        self.consumers.hold()
+        self._scripts.hold()
+
+    def _release(self) -> None:
+        """Undo one :meth:`_hold`."""
+        self.consumers.release()
+        self._scripts.release()
 
     def _run_events_of(
-        self, connection: Connection, expressions: Expressions, queue_group: str | None = None
+        self,
+        connection: Connection,
+        expressions: Expressions,
+        script: ScriptThread | None,
+        queue_group: str | None = None,
     ) -> ConnectionEvents:
         runner = ConnectionRunner(
-            self._routing.for_connections, self._runner_context, queue_group=queue_group, expressions=expressions
+            self._routing.for_connections(script),
+            self._runner_context,
+            queue_group=queue_group,
+            expressions=expressions,
         )
         self._connection_events.append(ConnectionEvents(connection, runner))
         return self._connection_events[-1]
@@ -311,6 +338,7 @@ class NatsrouteService(Service):
         self._startup.begin()
 
     def _on_connecting(self) -> None:
+        self._scripts.resume()
         self.consumers.resume()
         for events in self._connection_events:
             events.release()

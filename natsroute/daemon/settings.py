@@ -88,7 +88,13 @@ class Settings:
         metadata=described("A Python file or module with event routes (an EventRoutes).", repeatable=True),
     )
     event_callback: str = text(
-        "A function, PACKAGE.MODULE:FUNCTION, that is called with each event instead of the event routes."
+        "A function, PACKAGE.MODULE:FUNCTION, called for each event instead of event routes; or one of kemi_script."
+    )
+    kemi_script: str = attrs.field(
+        default="",
+        converter=file_path,
+        validator=is_text,
+        metadata=described("A KEMI script, in Python (.py) or Lua (.lua), with the function event_callback."),
     )
     kamailio_cfg: str = attrs.field(
         default="",
@@ -247,6 +253,9 @@ class Settings:
         self._check_tls()
         self._check_embedded_server()
         self._check_exclusive("event_callback", "event_routes", "it is called instead of event routes")
+        if self.kemi_script and not self.event_callback:
+            remedy = "Set event_callback to the name of a function in the script"
+            raise SettingError("kemi_script", self.kemi_script, "there is no event_callback", remedy)
 
     def _check_exclusive(self, name: str, other: str, problem: str) -> None:
         if getattr(self, name) and getattr(self, other):

@@ -14,6 +14,7 @@ from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.settings import Settings
 from natsroute.daemon.subject_warnings import subject_warnings
+from natsroute.errors import ScriptError
 from natsroute.log import Logger
 from natsroute.routes.route import PREFIX
 
@@ -23,13 +24,14 @@ class Startup:
     Starts a service in order: the embedded server if it has one, the connections of the publisher, the hooks, and then
     all other connections. So no message is received before the hooks have ended, and they can publish.
 
-    Without hooks, all connections start together.
+    Without hooks, all connections start together. KEMI scripts are loaded before everything else.
 
     :param publish_connections: those of ``connections`` that the publisher uses.
     :param embedded: the embedded server, or None.
     :param start_hooks: runs the ``on_start`` hooks. None: there are none.
     :param on_connecting: called when all connections have been started.
     :param on_failed: called with the reason when the service cannot start. It is logged by then.
+    :param load_scripts: loads the KEMI scripts, if there are any.
     """
 
     log = Logger()
@@ -42,10 +44,12 @@ class Startup:
         start_hooks: Callable[[], Deferred[None]] | None,
         on_connecting: Callable[[], None],
         on_failed: Callable[[Failure], object],
+        load_scripts: Callable[[], Deferred[None]] = lambda: succeed(None),
     ) -> None:
         self._connections = connections
         self._publish_connections = publish_connections
         self._embedded = embedded
+        self._load_scripts = load_scripts
         self._start_hooks = start_hooks
         self._on_connecting = on_connecting
         self._on_failed = on_failed
@@ -84,6 +88,11 @@ class Startup:
         return waiting
 
     async def _run(self) -> None:
+        try:
+            await self._load_scripts()
+        except ScriptError as error:
+            self.log.error("The KEMI script cannot be used: {reason}", reason=str(error))
+            raise
         if self._embedded is not None:
             try:
                 server = await self._embedded.start()

@@ -31,6 +31,9 @@ def calls_of(route: Route, call_in_thread: CallInThread, counters: RouteCounters
 
     :param call_in_thread: runs the route's function if it blocks.
     """
+    if route.new_calls is not None:
+        calls: Calls = route.new_calls(counters, in_flight)
+        return calls
     function = route.wrapped(call_in_thread)
     if route.key is not None:
         without_key = Calls(route.wrapped_with_key(call_in_thread), counters, in_flight)

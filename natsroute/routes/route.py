@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -24,6 +25,9 @@ SLOW_CONSUMER = "nats:slow_consumer"
 CallInThread = Callable[[RouteFunction, Event], "Deferred[object]"]
 #: Returns the key that a message is ordered by.
 KeyFunction = Callable[[Event], Hashable]
+#: Makes the :class:`~natsroute.routes.calls.Calls` of a route for one consumer, if something takes messages itself, as
+#: a KEMI script does. It is called with the route's counters and the calls in flight.
+NewCalls = Callable[..., Any]
 
 
 @attrs.frozen
@@ -37,6 +41,7 @@ class Route:
     :ivar key: messages with the same key run one after the other, those with different keys at the same time.
     :ivar thread: whether the function runs in a thread, because it blocks.
     :ivar middleware: goes around the function, the first outermost.
+    :ivar new_calls: makes what runs for messages; None: the function with its options.
     """
 
     name: str
@@ -45,6 +50,7 @@ class Route:
     key: KeyFunction | None = None
     thread: bool = False
     middleware: tuple[Middleware, ...] = ()
+    new_calls: NewCalls | None = None
 
     @property
     def pattern(self) -> str:

@@ -64,6 +64,30 @@ def _write_of(level: int) -> _Write:
 _WRITE = {level: _write_of(level) for level in range(L_ALERT, L_DBG + 1)}
 
 
+def write_line(
+    evaluation: Evaluation, level: int, text: bytes, position: str = "", *, show_position: bool = False, **more: object
+) -> None:
+    """
+    Write a line of a script. May be called in any thread.
+
+    :param level: one of Kamailio's.
+    :param text: its line end is left out.
+    :param position: where in the script the call stands.
+    :param more: fields for log formats.
+    """
+    fields = {
+        "text": text.decode("utf-8", "surrogateescape").rstrip("\r\n"),
+        "kamailio_level": _NAMES[level - L_ALERT],
+        "route": evaluation.event.name,
+        "position": position,
+        **more,
+    }
+    if show_position:
+        _WRITE[level]("<script>: {position}: {text}", **fields)
+    else:
+        _WRITE[level]("<script>: {text}", **fields)
+
+
 def _line(
     level: Callable[[Evaluation], int],
     message: Callable[[Evaluation], bytes],
@@ -77,17 +101,7 @@ def _line(
 
     def write(evaluation: Evaluation) -> int:
         number = min(max(level(evaluation), L_ALERT), L_DBG)
-        fields = {
-            "text": message(evaluation).decode("utf-8", "surrogateescape").rstrip("\r\n"),
-            "kamailio_level": _NAMES[number - L_ALERT],
-            "route": evaluation.event.name,
-            "position": position,
-            **more,
-        }
-        if show_position:
-            _WRITE[number]("<script>: {position}: {text}", **fields)
-        else:
-            _WRITE[number]("<script>: {text}", **fields)
+        write_line(evaluation, number, message(evaluation), position, show_position=show_position, **more)
         return 1
 
     return write

@@ -1,0 +1,41 @@
+"""What the functions of ``KSR`` work on: one instance of a script, and the event that it handles."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from natsroute.kamailio.evaluation import ConsumerVariables, Evaluation, EventVariables
+from natsroute.routes.event import Event
+
+
+class HandOver(Protocol):
+    """Takes a message that a script publishes, in the script's thread. It may block until there is space."""
+
+    def __call__(self, subject: str, payload: bytes, reply: str | None = None) -> None: ...
+
+
+class ScriptContext:
+    """
+    One instance of a script, as the functions of ``KSR`` see it. It is used in the thread of the instance only.
+
+    :param consumer: the variables that keep their values from event to event.
+    :param publish: takes what the script publishes.
+    :param no_event: stands for the event while there is none, as when the script is loaded.
+
+    :ivar evaluation: the event that the script handles, with its variables.
+    :ivar flags: the numbers of the flags that the script has set for this event.
+    """
+
+    __slots__ = ("_consumer", "evaluation", "flags", "publish")
+
+    def __init__(self, consumer: ConsumerVariables, publish: HandOver, no_event: Event) -> None:
+        self.publish = publish
+        self.flags = 0
+        self.evaluation = Evaluation(no_event, EventVariables(consumer))
+        self._consumer = consumer
+
+    def begin(self, event: Event) -> None:
+        """The script handles an event now."""
+        self.evaluation = Evaluation(event, EventVariables(self._consumer))
+        if self.flags:
+            self.flags = 0

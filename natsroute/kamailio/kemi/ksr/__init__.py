@@ -1,0 +1,15 @@
+"""The functions of ``KSR``, by name."""
+
+from __future__ import annotations
+
+from natsroute.kamailio.kemi.ksr import core, htable, native, nats, pv, pvx
+from natsroute.kamailio.kemi.ksr.definitions import KemiFunction
+
+FUNCTIONS: dict[str, KemiFunction] = {
+    **core.FUNCTIONS,
+    **pv.FUNCTIONS,
+    **pvx.FUNCTIONS,
+    **nats.FUNCTIONS,
+    **native.FUNCTIONS,
+    **htable.FUNCTIONS,
+}

@@ -1,0 +1,388 @@
+"""
+One instance of a script, as the reactor's thread sees it: it hands events over, and takes what came of them in batches.
+
+A hop from thread to thread for each message would cost more than the message. So the reactor appends to a queue, and
+the thread takes what is there; what the script has published is taken when its queue is empty, or after a few
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
+
+from natsroute.kamailio.kemi.instance import Instance
+from natsroute.kamailio.kemi.worker import Job, Worker
+from natsroute.ledger import RouteCounters
+from natsroute.log import Logger
+from natsroute.routes.calls import Calls
+from natsroute.routes.event import Event
+from natsroute.routes.in_flight import CallsInFlight
+
+#: Messages and payload bytes that are handed to the thread. At more, the rest waits in the subscription, which counts
+#: and limits it.
+MAX_HANDED = 1024
+MAX_HANDED_BYTES = 1024 * 1024
+
+#: Seconds between two looks at what a busy thread has done; the second while it gets nothing done.
+_LOOK, _MAX_LOOK = 0.002, 0.25
+
+
+class ScriptThread:
+    """
+    Runs the events of one consumer in one instance of a script, strictly in order.
+
+    :param name: what the instance is for, for the log.
+    :param script: the path of the script.
+    :param new_instance: loads the script; called in the thread.
+    :param publish: publishes what the script has published.
+    :param in_flight: gets the calls that failed, and stops all.
+    :param slow_after: seconds. A call that takes longer is logged once.
+    :param patience: seconds that a stop waits for the script.
+    :param frame_of: returns the innermost frame of a thread, or None.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        name: str,
+        script: str,
+        new_instance: Callable[[Worker], Instance],
+        publish: Callable[[str, bytes, str | None], object],
+        in_flight: CallsInFlight,
+        *,
+        slow_after: float = 30.0,
+        patience: float = 5.0,
+        frame_of: Callable[[int], FrameType | None] = lambda thread: sys._current_frames().get(thread),
+    ) -> None:
+        self._reactor = reactor
+        self._name = name
+        self._script = script
+        self._new_instance = new_instance
+        self._publish = publish
+        self._in_flight = in_flight
+        self._slow_after = slow_after
+        self._patience = patience
+        self._frame_of = frame_of
+        self._inbox: deque[Event | Job] = deque()
+        self._handed = self._handed_bytes = 0  # in all, to the worker that there is
+        self._taken = 0  # of its calls, those that are counted
+        self._jobs: set[Job] = set()
+        self._calls: ScriptCalls | None = None
+        self._has_space: Deferred[None] | None = None
+        self._holds = 0
+        self._may_run = False
+        self._next_look: IDelayedCall | None = None
+        self._wait = _LOOK
+        self._progress_at = 0.0
+        self._slow_logged = False
+        self._loaded: Deferred[None] | None = None
+        self._stopped: Deferred[None] | None = None
+        self._give_up: IDelayedCall | None = None
+        self._worker = self._new_worker()
+        in_flight.add_queue(self.unfinished)
+
+    # -- events -----------------------------------------------------------------------------------------------------
+
+    def calls(self, counters: RouteCounters, in_flight: CallsInFlight) -> Calls:
+        """
+        The calls for the messages of the consumer. There is one route, so this is called once.
+
+        :param counters: count the messages.
+        """
+        self._calls = ScriptCalls(self, counters, in_flight)
+        return self._calls
+
+    def hand_over(self, event: Event) -> Deferred[None] | None:
+        """
+        Let the script handle a message, after those before it.
+
+        :return: None if the next message may come at once, or a Deferred that fires when it may.
+        """
+        self._inbox.append(event)
+        self._handed += 1
+        self._handed_bytes += len(event.data)
+        if self._next_look is None:
+            self._begin_to_look()
+        worker = self._worker
+        worker.wake()
+        if self._handed - self._taken < MAX_HANDED and self._handed_bytes - worker.done_bytes < MAX_HANDED_BYTES:
+            return None
+        self._has_space = Deferred()
+        return self._has_space
+
+    def call(self, event: Event) -> Deferred[None]:
+        """
+        Let the script handle the event of a connection.
+
+        :return: fires when the call has ended, or fails with what the script raised. Cancelling it takes the event
+            back, or ignores how the call ends.
+        """
+        job = Job(event, Deferred(lambda _: self._cancel(job)))
+        self._jobs.add(job)
+        self._inbox.append(job)
+        self._handed += 1
+        if self._next_look is None:
+            self._begin_to_look()
+        self._worker.wake()
+        return job.ended
+
+    def _cancel(self, job: Job) -> None:
+        self._jobs.discard(job)
+        try:
+            self._inbox.remove(job)
+        except ValueError:
+            return  # it runs
+        self._handed -= 1
+
+    def unfinished(self) -> Iterable[Event]:
+        """The messages that were handed over and whose call has not ended."""
+        self._take()
+        waiting = list(self._inbox)
+        events = [item for item in waiting if type(item) is not Job]
+        current = self._worker.current
+        if self._handed - self._taken > len(waiting) and type(current) is not Job and current is not None:
+            events.insert(0, current)
+        return events  # type: ignore[return-value]
+
+    def hold(self) -> None:
+        """Publish nothing more until :meth:`release` has been called as often as this. A script that goes on waits."""
+        self._holds += 1
+
+    def release(self) -> None:
+        """Undo one :meth:`hold`."""
+        self._holds -= 1
+        if not self._holds:
+            self._take()
+
+    def _take(self) -> None:
+        """Publish what the script has published, and count the calls that have ended."""
+        worker = self._worker
+        done, done_bytes = worker.done, worker.done_bytes  # first: what belongs to these calls is there
+        if worker.outbox:
+            self._publish_outbox(worker)
+        ended = done - self._taken
+        if ended:
+            self._taken = done
+            self._progress_at = self._reactor.seconds()
+            self._slow_logged = False
+            self._wait = _LOOK
+            self._count(worker, ended)
+        if self._has_space is not None and not self._in_flight.stopped and self._is_half_empty(done_bytes):
+            has_space, self._has_space = self._has_space, None
+            has_space.callback(None)
+
+    def _is_half_empty(self, done_bytes: int) -> bool:
+        handed, handed_bytes = self._handed - self._taken, self._handed_bytes - done_bytes
+        return handed <= MAX_HANDED // 2 and handed_bytes <= MAX_HANDED_BYTES // 2
+
+    def _publish_outbox(self, worker: Worker) -> None:
+        outbox, publish, size = worker.outbox, self._publish, 0
+        while outbox and not self._holds:
+            subject, payload, reply = outbox.popleft()
+            size += len(payload)
+            publish(subject, payload, reply)
+        worker.taken_bytes += size
+        worker.made_space()
+
+    def _count(self, worker: Worker, ended: int) -> None:
+        results, calls = worker.results, self._calls
+        while results and results[0].number <= self._taken:
+            result = results.popleft()
+            ended -= 1
+            if isinstance(result.item, Job):
+                self._end_job(result.item, result.failure)
+            else:
+                assert calls is not None
+                assert result.failure is not None
+                calls.failed(result.item, result.failure)
+        if ended:
+            assert calls is not None
+            calls.counters.succeeded += ended
+
+    def _end_job(self, job: Job, failure: Failure | None) -> None:
+        if job not in self._jobs:
+            return  # it was cancelled
+        self._jobs.discard(job)
+        if failure is None:
+            job.ended.callback(None)
+        else:
+            job.ended.errback(failure)
+
+    # -- looking ----------------------------------------------------------------------------------------------------
+
+    def _begin_to_look(self) -> None:
+        self._progress_at = self._reactor.seconds()
+        self._slow_logged = False
+        self._wait = _LOOK
+        self._next_look = self._reactor.callLater(_LOOK, self._look)
+
+    def _look(self) -> None:
+        self._next_look = None
+        self._take()
+        if self._next_look is not None or self._handed == self._taken:
+            return
+        busy = self._reactor.seconds() - self._progress_at
+        if busy >= self._slow_after and not self._slow_logged and self._may_run:
+            self._slow_logged = True
+            self._warn_of_slow_call(busy)
+        self._next_look = self._reactor.callLater(self._wait, self._look)
+        self._wait = min(self._wait * 2, _MAX_LOOK)
+
+    def _warn_of_slow_call(self, seconds: float) -> None:
+        event = self._current_event()
+        self.log.warn(
+            "The script {script} is still busy after {seconds:.0f} s with {event} on a message to {subject!r}{where}; "
+            "further events of {name} wait",
+            script=self._script,
+            seconds=seconds,
+            event="nothing" if event is None else event.name,
+            subject="" if event is None else event.subject,
+            where=self._where(),
+            name=self._name,
+        )
+
+    def _current_event(self) -> Event | None:
+        current = self._worker.current
+        return current.event if isinstance(current, Job) else current
+
+    def _where(self) -> str:
+        """The line of the script that runs now, if it is written in Python."""
+        ident = self._worker.thread.ident
+        frame = None if ident is None else self._frame_of(ident)
+        while frame is not None:
+            if frame.f_code.co_filename == self._script:
+                return f", at {frame.f_code.co_filename}:{frame.f_lineno}"
+            frame = frame.f_back
+        return ""
+
+    # -- start and stop ---------------------------------------------------------------------------------------------
+
+    def _new_worker(self) -> Worker:
+        call, in_flight = self._reactor.callFromThread, self._in_flight
+
+        def on_loaded(failure: Failure | None) -> None:
+            call(self._on_loaded, worker, failure)
+
+        worker = Worker(
+            f"natsroute script {self._name}",
+            self._inbox,
+            self._new_instance,
+            may_begin=lambda: self._may_run and not in_flight.stopped,
+            on_loaded=on_loaded,
+            on_pause=lambda: call(self._on_pause, worker),
+            on_ended=lambda: call(self._on_ended, worker),
+        )
+        self._handed = len(self._inbox)
+        self._handed_bytes = sum(0 if isinstance(item, Job) else len(item.data) for item in self._inbox)
+        self._taken = 0
+        return worker
+
+    def start(self) -> Deferred[None]:
+        """
+        Start the thread, and load the script in it. No call begins before :meth:`resume`.
+
+        :return: fires when the script is loaded and its hooks have returned; fails with
+            :class:`~natsroute.errors.ScriptError` otherwise.
+        """
+        loaded: Deferred[None] = Deferred()
+        self._loaded = loaded
+        self._worker = self._new_worker()
+        self._worker.thread.start()
+        return loaded
+
+    def resume(self) -> None:
+        """Calls may begin."""
+        self._may_run = True
+        self._worker.wake()
+        if self._handed != self._taken and self._next_look is None:
+            self._begin_to_look()
+
+    def _on_loaded(self, worker: Worker, failure: Failure | None) -> None:
+        loaded, self._loaded = self._loaded, None
+        if worker is not self._worker or loaded is None or loaded.called:
+            return
+        if failure is None:
+            loaded.callback(None)
+        else:
+            loaded.errback(failure)
+
+    def _on_pause(self, worker: Worker) -> None:
+        if worker is self._worker:
+            self._take()
+
+    def stop(self) -> Deferred[None]:
+        """
+        Begin no more calls, and end the thread. A script that does not return is left alone after a while: its call
+        counts as failed, and its thread ends with the process.
+
+        :return: fires when the thread has ended, or is left alone. It never fails.
+        """
+        self._may_run = False
+        if not self._worker.thread.is_alive():
+            return succeed(None)
+        self._worker.end()
+        self._stopped = Deferred()
+        self._give_up = self._reactor.callLater(self._patience, self._abandon)
+        return self._stopped
+
+    def _on_ended(self, worker: Worker) -> None:
+        if worker is not self._worker:
+            return
+        self._take()
+        self._end_stop()
+
+    def _abandon(self) -> None:
+        self._give_up = None
+        self._take()
+        worker, event = self._worker, self._current_event()
+        self.log.error(
+            "The script {script} is still blocked with {event} on a message to {subject!r}{where}. Its thread ends "
+            "with the process",
+            script=self._script,
+            event="nothing" if event is None else event.name,
+            subject="" if event is None else event.subject,
+            where=self._where(),
+        )
+        if self._handed - self._taken > len(self._inbox) and not isinstance(worker.current, Job):
+            assert self._calls is not None
+            self._calls.counters.failed += 1
+        self._worker = self._new_worker()  # whatever the other one still does is ignored
+        self._end_stop()
+
+    def _end_stop(self) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
+        if self._give_up is not None:
+            self._give_up.cancel()
+            self._give_up = None
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            stopped.callback(None)
+
+
+class ScriptCalls(Calls):
+    """
+    The calls of a script for the messages of one consumer.
+
+    :param thread: runs them.
+    """
+
+    def __init__(self, thread: ScriptThread, counters: RouteCounters, in_flight: CallsInFlight) -> None:
+        super().__init__(thread.call, counters, in_flight)
+        #: Takes a message; see :meth:`ScriptThread.hand_over`.
+        self.call = thread.hand_over  # type: ignore[method-assign]
+
+    def failed(self, event: Event, failure: Failure) -> None:
+        """Count and log a failed call."""
+        self._fail(event, failure)

@@ -1,0 +1,194 @@
+"""The thread of one instance of a script: it handles the events of a queue, strictly in order, and counts them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from natsroute.kamailio.kemi.instance import Instance
+from natsroute.routes.event import Event
+
+#: Messages and bytes that a script has published and the reactor has not taken. At more, the script waits.
+MAX_OUTBOX_MESSAGES = 4096
+MAX_OUTBOX_BYTES = 2 * 1024 * 1024
+
+
+@attrs.define(eq=False)
+class Job:
+    """
+    An event with somebody who waits for the end of its call.
+
+    :ivar event: what the script is called with.
+    :ivar ended: fires in the reactor's thread with None, or with what the script raised.
+    """
+
+    event: Event
+    ended: Deferred[None]
+
+
+@attrs.frozen
+class Result:
+    """
+    How a call ended, if it failed or somebody waits for it.
+
+    :ivar number: which call of this worker it was, from 1.
+    :ivar item: what the call was for.
+    :ivar failure: what it raised, or None.
+    """
+
+    number: int
+    item: Event | Job
+    failure: Failure | None
+
+
+class Worker:
+    """
+    Runs one instance of a script in a thread of its own.
+
+    The reactor's thread appends to the inbox and calls :meth:`wake`. It reads :attr:`done`, :attr:`results` and
+    :attr:`outbox` when it has time. Each of these is written by one thread only, or by methods of a deque, so there is
+    no lock that a call would have to get.
+
+    :param inbox: events and jobs; what is left in it when the worker ends is for the next one.
+    :param new_instance: loads the script.
+    :param may_begin: says whether the next call may begin. It is asked before each.
+    :param on_loaded: called in this thread when the script is loaded: with None, or with the reason why it is not.
+    :param on_pause: called in this thread when the inbox is empty, or the script waits for space in the outbox.
+    :param on_ended: called in this thread at its end.
+
+    :ivar done: calls that have ended.
+    :ivar done_bytes: bytes of the payloads of these.
+    :ivar results: of the calls that failed, and of those for jobs.
+    :ivar outbox: what the script has published: subject, payload and reply subject.
+    :ivar published_bytes: bytes of all payloads that were ever put there.
+    :ivar current: what the script handles now, or has handled last.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inbox: deque[Event | Job],
+        new_instance: Callable[[Worker], Instance],
+        *,
+        may_begin: Callable[[], bool],
+        on_loaded: Callable[[Failure | None], None],
+        on_pause: Callable[[], None],
+        on_ended: Callable[[], None],
+    ) -> None:
+        self.done = self.done_bytes = self.published_bytes = 0
+        self.taken_bytes = 0  # of the outbox; the reactor's thread writes it
+        self.results: deque[Result] = deque()
+        self.outbox: deque[tuple[str, bytes, str | None]] = deque()
+        self.current: Event | Job | None = None
+        self._inbox = inbox
+        self._new_instance = new_instance
+        self._may_begin = may_begin
+        self._on_loaded = on_loaded
+        self._on_pause = on_pause
+        self._on_ended = on_ended
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._asleep = False
+        self._space: SimpleQueue[None] = SimpleQueue()
+        self._waits_for_space = False
+        self.ending = False
+        self.thread = threading.Thread(target=self._main, name=name, daemon=True)
+
+    # -- called in the reactor's thread -----------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """There is something in the inbox, or calls may begin again."""
+        if self._asleep:
+            self._asleep = False
+            self._wake.put(None)
+
+    def end(self) -> None:
+        """Begin no more calls. The thread ends when the script returns."""
+        self.ending = True
+        self._wake.put(None)
+        self._space.put(None)
+
+    def made_space(self) -> None:
+        """Something was taken out of the outbox."""
+        if self._waits_for_space and not self._is_full():
+            self._waits_for_space = False
+            self._space.put(None)
+
+    # -- called in the thread ---------------------------------------------------------------------------------------
+
+    def publish(self, subject: str, payload: bytes, reply: str | None = None) -> None:
+        """Put a message into the outbox, and wait if that is full."""
+        self.published_bytes += len(payload)
+        self.outbox.append((subject, payload, reply))
+        if len(self.outbox) >= MAX_OUTBOX_MESSAGES or self.published_bytes - self.taken_bytes >= MAX_OUTBOX_BYTES:
+            self._wait_for_space()
+
+    def _is_full(self) -> bool:
+        return (
+            len(self.outbox) >= MAX_OUTBOX_MESSAGES // 2
+            or self.published_bytes - self.taken_bytes >= MAX_OUTBOX_BYTES // 2
+        )
+
+    def _wait_for_space(self) -> None:
+        while not self.ending:
+            self._waits_for_space = True
+            self._on_pause()
+            if not self._is_full():  # it was taken meanwhile
+                return
+            self._space.get()
+            if not self._is_full():
+                return
+
+    def _main(self) -> None:
+        try:
+            try:
+                instance = self._new_instance(self)
+            except BaseException:  # whatever the script raises is why it cannot be used
+                self._on_loaded(Failure())
+                return
+            self._on_loaded(None)
+            try:
+                self._run_all(instance)
+            finally:
+                instance.close()
+        finally:
+            self._on_ended()
+
+    def _run_all(self, instance: Instance) -> None:
+        while not self.ending:
+            self._run_inbox(instance)
+            self._on_pause()
+            # The flag is set before the look at the inbox, and the other thread looks at it after it has appended.
+            self._asleep = True
+            if not (self._inbox and self._may_begin()) and not self.ending:
+                self._wake.get()
+            self._asleep = False
+
+    def _run_inbox(self, instance: Instance) -> None:
+        """Call the script for what is in the inbox."""
+        inbox, may_begin, run = self._inbox, self._may_begin, instance.run
+        while inbox and may_begin() and not self.ending:
+            item = inbox.popleft()
+            self.current = item
+            try:
+                run(item if type(item) is not Job else item.event)  # type: ignore[arg-type]
+            except BaseException:  # it is about this call, whatever it is
+                self.results.append(Result(self.done + 1, item, _failure()))
+            else:
+                if type(item) is Job:
+                    self.results.append(Result(self.done + 1, item, None))
+            if type(item) is not Job:
+                self.done_bytes += len(item.data)  # type: ignore[union-attr]
+            self.done += 1  # last: what came before belongs to it
+
+
+def _failure() -> Failure:
+    """What was raised, with the lines of its traceback but without its frames, which belong to this thread."""
+    failure = Failure()
+    failure.cleanFailure()
+    return failure

@@ -1,0 +1,199 @@
+"""natsroute.kamailio.kemi.worker"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.kamailio.kemi import worker
+from natsroute.kamailio.kemi.worker import Job, Worker
+from natsroute.routes.event import Event
+from tests.support.kemi_scripts import new_event
+
+
+class MemoryInstance:
+    """A script that writes down what it is called with, and does what the test says."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+        self.closed = False
+        self.do: Callable[[Event], object] = lambda event: None
+
+    def run(self, event: Event) -> object:
+        self.seen.append(event.data)
+        return self.do(event)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class WorkerCase(SynchronousTestCase):
+    """A test with the loop of the thread; here it runs in the thread of the test, until it pauses."""
+
+    def setUp(self) -> None:
+        self.inbox: deque[Event | Job] = deque()
+        self.instance = MemoryInstance()
+        self.told: list[object] = []
+        self.may_begin = True
+        self.on_pause: Callable[[], object] = lambda: self.worker.end()
+        self.worker = self.new_worker(lambda worker: self.instance)
+
+    def new_worker(self, new_instance: Callable[[Worker], Any]) -> Worker:
+        """A worker whose thread is not started."""
+
+        def pause() -> None:
+            self.told.append("pause")
+            self.on_pause()
+
+        return Worker(
+            "test",
+            self.inbox,
+            new_instance,
+            may_begin=lambda: self.may_begin,
+            on_loaded=self.told.append,
+            on_pause=pause,
+            on_ended=lambda: self.told.append("ended"),
+        )
+
+    def run_worker(self, *items: Event | Job) -> None:
+        """Run the loop with these in the inbox."""
+        self.inbox.extend(items)
+        self.worker._main()
+
+
+class WorkerTests(WorkerCase):
+    """The thread of an instance."""
+
+    def test_in_order(self) -> None:
+        """It handles what is in the inbox in order, and counts it; then it pauses, and ends when it is told to."""
+        self.run_worker(*(new_event(b"%d" % number) for number in range(12)))
+        self.assertEqual(self.instance.seen, [b"%d" % number for number in range(12)])
+        self.assertEqual((self.worker.done, self.worker.done_bytes, list(self.worker.results)), (12, 14, []))
+        self.assertEqual((self.told, self.instance.closed), ([None, "pause", "ended"], True))
+
+    def test_failures(self) -> None:
+        """A call that fails does not keep the next one from running, whatever it raised."""
+
+        def fail(event: Event) -> None:
+            raise {b"0": KeyError, b"1": SystemExit, b"3": KeyboardInterrupt}.get(event.data, ValueError)(event.data)
+
+        self.instance.do = fail
+        self.run_worker(*(new_event(b"%d" % number) for number in range(4)))
+        results = list(self.worker.results)
+        self.assertEqual([result.number for result in results], [1, 2, 3, 4])
+        types = [result.failure and result.failure.type for result in results]
+        self.assertEqual(types, [KeyError, SystemExit, ValueError, KeyboardInterrupt])
+        self.assertEqual(self.worker.done, 4)
+
+    def test_jobs(self) -> None:
+        """Of a job there is a result in any case. It counts no bytes."""
+        job = Job(new_event(b"12"), Deferred())
+        self.run_worker(job, new_event(b"3"))
+        (result,) = self.worker.results
+        self.assertEqual((result.number, result.item, result.failure), (1, job, None))
+        self.assertEqual((self.worker.done, self.worker.done_bytes), (2, 1))
+
+    def test_begins_no_calls_when_it_may_not(self) -> None:
+        """What was not begun stays in the inbox."""
+
+        def stop(event: Event) -> None:
+            self.may_begin = False
+
+        self.instance.do = stop
+        self.run_worker(new_event(b"1"), new_event(b"2"))
+        self.assertEqual((self.instance.seen, len(self.inbox)), ([b"1"], 1))
+
+    def test_ends_between_calls(self) -> None:
+        self.instance.do = lambda event: self.worker.end()
+        self.run_worker(new_event(b"1"), new_event(b"2"))
+        self.assertEqual((self.instance.seen, len(self.inbox), self.told[-1]), ([b"1"], 1, "ended"))
+
+    def test_sleeps_until_it_is_woken(self) -> None:
+        """While it is awake, waking it costs nothing; it sleeps only if there is nothing to do."""
+        self.on_pause = self.pauses(lambda: self.inbox.append(new_event(b"2")), self.worker.wake, self.worker.end)
+        self.worker._asleep = True
+        self.worker.wake()  # as if the other thread had done it between two looks
+        self.run_worker(new_event(b"1"))
+        self.assertEqual(self.instance.seen, [b"1", b"2"])
+
+    @staticmethod
+    def pauses(*actions: Callable[[], object]) -> Callable[[], None]:
+        """Does one of these at each pause."""
+        left = deque(actions)
+        return lambda: None if not left else (left.popleft()(), None)[1]
+
+    def test_script_that_cannot_be_loaded(self) -> None:
+        def fail(worker: Worker) -> Any:
+            raise SystemExit
+
+        self.worker = self.new_worker(fail)
+        self.run_worker(new_event())
+        failure, ended = self.told
+        assert isinstance(failure, Failure)
+        self.assertEqual((failure.type, ended), (SystemExit, "ended"))
+        self.assertEqual(len(self.inbox), 1)
+
+
+class OutboxTests(WorkerCase):
+    """What a script publishes."""
+
+    def take(self, count: int) -> None:
+        """Take messages out of the outbox, as the reactor's thread does."""
+        for _ in range(count):
+            _, payload, _ = self.worker.outbox.popleft()
+            self.worker.taken_bytes += len(payload)
+        self.worker.made_space()
+
+    def test_publish(self) -> None:
+        self.instance.do = lambda event: self.worker.publish("a", event.data, "r")
+        self.run_worker(new_event(b"1"), new_event(b"2"))
+        self.assertEqual(list(self.worker.outbox), [("a", b"1", "r"), ("a", b"2", "r")])
+        self.assertEqual(self.worker.published_bytes, 2)
+
+    def test_waits_for_space(self) -> None:
+        """A full outbox wakes the other thread, and the script waits until it is half empty."""
+        self.patch(worker, "MAX_OUTBOX_MESSAGES", 4)
+        left: list[int] = []
+
+        def publish(event: Event) -> None:
+            self.worker.publish("a", b"x")
+            left.append(len(self.worker.outbox))
+
+        self.instance.do = publish
+        takes = iter([3, 3])
+        self.on_pause = lambda: self.take(next(takes, 0)) if len(self.worker.outbox) >= 4 else self.worker.end()
+        self.run_worker(*(new_event() for _ in range(8)))
+        self.assertEqual(left, [1, 2, 3, 1, 2, 3, 1, 2])
+
+    def test_waits_for_bytes(self) -> None:
+        """So do few large messages. It waits while only a little was taken."""
+        self.patch(worker, "MAX_OUTBOX_BYTES", 100)
+        self.instance.do = lambda event: self.worker.publish("a", b"x" * 40)
+        waits = 0
+
+        def on_pause() -> None:
+            nonlocal waits
+            if len(self.worker.outbox) < 3:
+                self.worker.end()
+                return
+            waits += 1
+            self.take(1)
+            self.worker._space.put(None)  # somebody woke it too early
+            if waits == 3:
+                self.take(2)
+
+        self.on_pause = on_pause
+        self.run_worker(*(new_event() for _ in range(3)))
+        self.assertEqual((self.worker.done, waits >= 1), (3, True))
+
+    def test_end_while_it_waits(self) -> None:
+        """Then nobody takes anything any more: the call goes on."""
+        self.patch(worker, "MAX_OUTBOX_MESSAGES", 2)
+        self.instance.do = lambda event: [self.worker.publish("a", b"x") for _ in range(5)]
+        self.run_worker(new_event(), new_event())
+        self.assertEqual((self.worker.done, len(self.worker.outbox)), (1, 5))
