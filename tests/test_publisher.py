@@ -733,6 +733,7 @@ class BeforeTheStartTests(PublisherTestCase):
         waits = [publisher.publish("a", b"%d" % number) for number in range(3)]
         self.assertEqual(len(self.from_thread), 1)
         publisher.start()
+        publisher.workers[0].connected()
         self.failureResultOf(waits[2], PublishBufferFullError)
         self.failureResultOf(publisher.publish("a", b"3"), PublishBufferFullError)
         self.assertEqual(self.turn(), b"PUB a 1\r\n0\r\nPUB a 1\r\n1\r\n")
@@ -748,6 +749,7 @@ class BeforeTheStartTests(PublisherTestCase):
         function(*arguments)
         self.assertEqual((len(self.from_thread), publisher.account().in_progress), (1, 1))
         publisher.start()
+        publisher.workers[0].connected()
         self.turn()
         self.pong()
         self.successResultOf(wait)

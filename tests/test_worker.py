@@ -85,6 +85,46 @@ class FailTests(PublisherTestCase):
         self.assertIn("Use one of keep, fail, drop", error.getErrorMessage())
 
 
+class EarlyTests(PublisherTestCase):
+    """There is a connection, and another observer of it publishes before the worker is told."""
+
+    def publish_early(self) -> list[Deferred[None]]:
+        self.disconnect()
+        self.link.info = Info(max_payload=1024, headers=True)
+        waits = [self.publisher.publish("a", data) for data in (b"x", b"y")]
+        waits.append(self.publisher.flush())
+        self.assertEqual(self.turn(), b"")
+        self.connect()
+        return waits
+
+    def confirm(self, waits: list[Deferred[None]]) -> None:
+        while self.link.pings:
+            self.pong()
+        for wait in waits:
+            self.successResultOf(wait)
+
+    def test_sent_once(self) -> None:
+        """Whether traffic was sparse before or not."""
+        for messages in (1, 2):
+            for number in range(messages):
+                self.publisher.publish("a", b"%d" % number)
+            self.turn()
+            self.pong()
+            waits = self.publish_early()
+            self.assertEqual(self.turn(), b"PUB a 1\r\nx\r\nPUB a 1\r\ny\r\n")
+            self.confirm(waits)
+        self.assertEqual(self.counts(), (7, 7, 0, 0))
+
+    def test_order(self) -> None:
+        """What is sent again goes first."""
+        lost = self.publisher.publish("a", b"lost")
+        self.turn()
+        waits = self.publish_early()
+        self.assertEqual(self.turn(), b"PUB a 4\r\nlost\r\nPUB a 1\r\nx\r\nPUB a 1\r\ny\r\n")
+        self.confirm([lost, *waits])
+        self.assertEqual(self.counts(), (3, 3, 1, 0))
+
+
 class FailAndResendWindowTests(PublisherTestCase):
     """The policy ``fail`` for a message that was just confirmed."""
 

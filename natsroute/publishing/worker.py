@@ -85,6 +85,7 @@ class PublishWorker:
         self._resend_window = ResendWindow(clock, limits.resend_window, limits.bytes // 4)
         self._next_flush: IDelayedCall | None = None
         self._next_expiry: IDelayedCall | None = None
+        self._is_connected = False  # between connected() and disconnected()
         self._is_sparse = False  # the last batch was of one message
         self._has_cancelled = False  # a Deferred was cancelled since the last look
         self._has_cancelled_serialising = False
@@ -168,6 +169,7 @@ class PublishWorker:
         self._written.connected("" if info is None else info.server_id, self._failures.add)
         if self._max_age:
             self._written.forget_confirmed(self._clock.seconds() - self._max_age)
+        self._is_connected = True
         self._go_on()
         self._after_change()
 
@@ -190,6 +192,7 @@ class PublishWorker:
         :param reason: why; None if we ended it. If it ends over the same message again and again, that fails with this.
         :param cleanly: whether we left the server, which then has passed on all that it confirmed.
         """
+        self._is_connected = False
         just_confirmed = self._resend_window.take()
         unresendable = self._written.link_lost([] if cleanly else just_confirmed, reason, self._failures.add)
         if isinstance(reason, PayloadViolationError):
@@ -253,6 +256,8 @@ class PublishWorker:
         """Write what is queued, or give it to the pool."""
         if self._has_cancelled:
             self._withdraw_cancelled()
+        if not self._is_connected:  # what another observer of the connection publishes is sent by connected()
+            return
         while self._queued and not self._serialising.commands and self._link.max_payload is not None:
             if self._written.holds_back:
                 return
