@@ -6,10 +6,12 @@ import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from natsroute.kamailio.script.functions import FUNCTIONS
 from natsroute.kamailio.transformations import CLASSES
 from natsroute.kamailio.variables import VARIABLES, script
+from tests.support import kamailio_page
 from tests.support.expressions import evaluate
-from tests.support.kamailio_page import PAGE, differences_table, written
+from tests.support.kamailio_page import PAGE, TABLES, written
 
 _NAMED = re.compile(r"`\$([\w.?]+)(\([^`]*\))?`")
 
@@ -62,10 +64,18 @@ class PageTests(SynchronousTestCase):
         named = re.findall(r"`\{(\w+)\.([\w.]+)\}`", section("transformations"))
         self.assertEqual(sorted(named), sorted((kind, name) for kind, names in CLASSES.items() for name in names))
 
-    def test_differences(self) -> None:
-        self.assertEqual(written(), differences_table(), "run: python -m tests.support.kamailio_page")
+    def test_tables(self) -> None:
+        """Those that are made from the code."""
+        for name, table in TABLES.items():
+            self.assertEqual(written(name), table(), "run: python -m tests.support.kamailio_page")
+
+    def test_functions(self) -> None:
+        """The table has all of them."""
+        listed = [name for _, _, functions in kamailio_page.FUNCTIONS for name in functions]
+        self.assertEqual(sorted(listed), sorted(FUNCTIONS))
 
     def test_code(self) -> None:
         """Dollar signs, angle brackets and backslashes outside of code would be changed by Markdown."""
-        prose = re.sub(r"`[^`]*`", "", differences_table())
-        self.assertEqual(re.findall(r".*[$<>\\~{}].*", prose), [])
+        for table in TABLES.values():
+            prose = re.sub(r"`[^`]*`", "", table())
+            self.assertEqual(re.findall(r".*[$<>\\~{}].*", prose), [])

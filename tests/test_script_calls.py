@@ -16,7 +16,7 @@ class FunctionTests(ScriptTestCase):
         self.assert_error(
             ' nats_publsh("a", "b");', 1, 2, "unknown function nats_publsh()", "Did you mean nats_publish?"
         )
-        self.assert_error("record_route();", 1, 1, "unknown function record_route()", "@script_function")
+        self.assert_error("unheard_of();", 1, 1, "unknown function unheard_of()", "@script_function")
 
     def test_unknown_anywhere(self) -> None:
         """Also where it never runs."""

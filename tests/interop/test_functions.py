@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest
 
 from natsroute import Event, EventRoutes
+from natsroute.kamailio.cfg.reader import read_cfg
+from natsroute.kamailio.cfg.start_values import service_variables
 from natsroute.kamailio.differences import DIFFERENCES
-from natsroute.kamailio.evaluation import ConsumerVariables, Evaluation, EventVariables, ServiceVariables
-from natsroute.kamailio.expressions import compile_expression, compile_format
-from natsroute.kamailio.tables import HashTable
-from tests.support import functions
-from tests.support.expressions import make_event
-from tests.support.judge.calls import Assignment, Bare, Call, all_calls
+from natsroute.kamailio.evaluation import ConsumerVariables
+from natsroute.kamailio.event_expressions import EventExpressions
+from natsroute.kamailio.script.compiler import compile_script
+from natsroute.ledger import RouteCounters
+from natsroute.routes.event import EventContext
+from natsroute.routes.results import as_deferred
+from natsroute.wire.frames import Address
+from tests.support.judge.calls import Assignment, Call, all_calls
 from tests.support.kamailio import MAX_STARTS, REQUIRE, START_TIMEOUT, find, reserve_udp_port
+from tests.support.log_recorder import LogRecorder
 from tests.support.program import Program
 from tests.support.server_case import OneServerTestCase
 
 #: Calls that may differ, by the names that the differences have in :mod:`natsroute.kamailio.differences`.
 ALLOWED: dict[str, Callable[[Call], bool]] = {
+    "result-of-log": lambda call: call.name == "log",
     "ignoring-case": lambda call: call.name == "fnmatch" and call.arguments[2:] == ("i",),
 }
 
@@ -35,7 +43,7 @@ SEPARATOR = b" |~| "
 
 CONFIGURATION = """\
 #!KAMAILIO
-debug=-1
+debug={debug}
 log_stderror=yes
 disable_core_dump=yes
 disable_tcp=yes
@@ -93,29 +101,65 @@ def route(call: Call, number: int) -> str:
     return ROUTE.format(number=number, script=call.script(), answer=answer, after=after)
 
 
-def natsroute_answer(call: Call) -> list[bytes]:
-    """What natsroute answers: the result, and what is shown."""
-    tables = {b"t": HashTable(), b"one": HashTable(), b"i": HashTable(initial=3), b"e": HashTable(expire=60)}
-    evaluation = Evaluation(make_event(b"payload"), EventVariables(ConsumerVariables(ServiceVariables(tables=tables))))
-    for one in call.before:
-        if isinstance(one, Assignment):
-            value = one.value.encode() if isinstance(one.value, str) else one.value
-            compile_expression(one.variable).assign(evaluation, value)
-        else:
-            _made(evaluation, one)
-    result = _made(evaluation, call)
-    return [b"%d" % result, *(compile_format(text).evaluate(evaluation) for text in call.shows)]
+def natsroute_answers(script: Path, count: int) -> list[list[bytes]]:
+    """What natsroute answers when it runs the same script."""
+    cfg = read_cfg(str(script), {})
+    expressions = EventExpressions(ConsumerVariables(service_variables(cfg)))
+    answers: dict[bytes, list[bytes]] = {}
+
+    def publish(subject: str, payload: bytes, *more: object) -> Deferred[None]:
+        number, *rest = payload.split(SEPARATOR)
+        answers[number] = rest
+        return succeed(None)
+
+    context = EventContext(publish, Clock(), RouteCounters("nats:call"), "kamailio", expressions=expressions)
+    (event_route,) = compile_script(cfg).event_routes
+    for number in range(count):
+        ended = as_deferred(event_route.function(Event.of_message(context, Address("call", 1), b"%d" % number)))
+        assert ended is None or ended.called, number
+    return [answers[b"%d" % number] for number in range(count)]
 
 
-def _made(evaluation: Evaluation, call: Call) -> int:
-    arguments = [functions.Bare(one.text) if isinstance(one, Bare) else one for one in call.arguments]
-    result = functions.call(evaluation, call.name, *arguments)
-    evaluation.own.return_code = result
-    return result
+#: Calls that log, and what is behind the level on the line.
+LOGGING = (
+    *(Call(name, (f"{name}: $rm $null $$ é\n",)) for name in ("xalert", "xbug", "xcrit", "xerr", "xwarn", "xnotice")),
+    *(Call("xlog", (level, f"level {level}\n")) for level in ("L_ALERT", "L_BUG", "L_CRIT2", "L_CRIT", "L_ERR")),
+    *(Call("xlog", (level, f"level {level}\n")) for level in ("L_WARN", "L_NOTICE", "L_INFO", "L_Illegible", "X_E")),
+    Call("xlog", ("an error\n",)),
+    Call("xlog", ("$var(level)", "from a variable\n"), (Assignment("$var(level)", 0),)),
+    Call("xlog", ("$var(level)", "no number\n"), (Assignment("$var(level)", "L_INFO"),)),
+    Call("xlog", ("LOG_LOCAL0", "L_WARN", "with a facility\n")),
+    Call("xlogm", ("L_ERR", "never\n")),
+    Call("xdbg", ("not shown\n",)),
+    Call("xinfo", ("$(rm{s.tolower})\n",)),
+    Call("log", (2, "not expanded: $rm\n")),
+    Call("log", ("not shown\n",)),
+)
+
+#: The first words of Kamailio's lines.
+LEVELS = {
+    "ALERT": ("L_ALERT",),
+    "BUG": ("L_BUG",),
+    "CRITICAL": ("L_CRIT2", "L_CRIT"),
+    "ERROR": ("L_ERR",),
+    "WARNING": ("L_WARN",),
+    "NOTICE": ("L_NOTICE",),
+    "INFO": ("L_INFO",),
+}
+_LINE = re.compile(r" *[0-9]+\([0-9]+\) (\w+): (?:\{.*?\} )?<script>: (.*)")
+
+
+def _different(calls: Sequence[Call], theirs: list[list[bytes]], ours: list[list[bytes]]) -> list[str]:
+    """The calls with other answers, unless they are among the differences."""
+    return [
+        f"{call.script()}\n    Kamailio  {their}\n    natsroute {our}"
+        for call, their, our in zip(calls, theirs, ours)
+        if their != our and not any(may_differ(call) for may_differ in ALLOWED.values())
+    ]
 
 
 class FunctionTests(OneServerTestCase):
-    """All calls of the table."""
+    """All calls of the tables."""
 
     def setUp(self) -> Deferred[Any]:
         if find("kamailio") is None:
@@ -124,8 +168,8 @@ class FunctionTests(OneServerTestCase):
             raise SkipTest("not installed: kamailio")
         return super().setUp()
 
-    async def kamailio_answers(self, calls: Sequence[Call]) -> list[list[bytes]]:
-        """What Kamailio answers to each of these calls."""
+    async def kamailio_answers(self, calls: Sequence[Call], debug: int = -1) -> tuple[Path, list[list[bytes]]]:
+        """A script that makes all calls, and what Kamailio answers to each of them."""
         for _ in range(MAX_STARTS):
             folder = Path(self.mktemp()).resolve()
             folder.mkdir(parents=True)
@@ -134,15 +178,16 @@ class FunctionTests(OneServerTestCase):
             routes = "\n".join(route(call, number) for number, call in enumerate(calls))
             script = folder / "kamailio.cfg"
             probe = 'route[CALL_probe] { nats_publish("answer", "probe"); }\n'
+            port = reserved.getsockname()[1]
             script.write_text(
-                CONFIGURATION.format(port=reserved.getsockname()[1], url=self.url, routes=probe + routes), "utf-8"
+                CONFIGURATION.format(port=port, url=self.url, routes=probe + routes, debug=debug), "utf-8"
             )
             command = [find("kamailio") or "kamailio", "-f", str(script), "-w", str(folder), "-Y", str(folder)]
-            kamailio = Program(self.reactor, [*command, "-DD", "-E", "-m", "64", "-M", "64"], folder)
+            kamailio = self.kamailio = Program(self.reactor, [*command, "-DD", "-E", "-m", "64", "-M", "64"], folder)
             self.addCleanup(kamailio.stop)
             answers = await self._ask(kamailio, len(calls))
             if answers is not None:
-                return answers
+                return script, answers
             if kamailio.status is not None:
                 self.fail("\n".join(["Kamailio did not start; is its jansson module there?", *kamailio.lines[-40:]]))
             await kamailio.stop()
@@ -186,11 +231,20 @@ class FunctionTests(OneServerTestCase):
         """More than 1000 calls give the same result, and leave the same in the variables."""
         calls = all_calls()
         self.assertGreater(len(calls), 1000)
-        theirs = await self.kamailio_answers(calls)
-        different = [
-            f"{call.script()}\n    Kamailio  {their}\n    natsroute {our}"
-            for call, their, our in zip(calls, theirs, map(natsroute_answer, calls))
-            if their != our and not any(may_differ(call) for may_differ in ALLOWED.values())
-        ]
+        script, theirs = await self.kamailio_answers(calls)
+        different = _different(calls, theirs, natsroute_answers(script, len(calls)))
         if different:
             self.fail("\n\n".join([f"{len(different)} of {len(calls)} differ:", *different]))
+
+    async def test_log(self) -> None:
+        """The same lines, with the same levels."""
+        script, theirs = await self.kamailio_answers(LOGGING, debug=2)
+        found = [match for match in map(_LINE.fullmatch, self.kamailio.lines) if match is not None]
+        recorder = LogRecorder(self)
+        self.assertEqual(_different(LOGGING, theirs, natsroute_answers(script, len(LOGGING))), [])
+        lines = [(event["kamailio_level"], event["text"]) for event in recorder.events if "kamailio_level" in event]
+        lines = [line for line in lines if line[0] != "L_DBG"]
+        self.assertEqual([text for _, text in lines], [match[2] for match in found])
+        self.assertGreater(len(lines), len(LOGGING) - 5)
+        for (level, text), match in zip(lines, found):
+            self.assertIn(level, LEVELS.get(match[1], ()), text)

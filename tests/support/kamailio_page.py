@@ -1,21 +1,52 @@
 """
-``python -m tests.support.kamailio_page`` writes the list of differences in docs/kamailio.md from the code.
+``python -m tests.support.kamailio_page`` writes the lists of functions and of differences in docs/kamailio.md from the
+code.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from natsroute.kamailio.differences import DIFFERENCES
+from natsroute.kamailio.script.functions import (
+    cfgutils,
+    htable,
+    jansson,
+    json,
+    nats,
+    pua_json,
+    pv,
+    sip,
+    textops,
+    xavp,
+    xlog,
+)
+from natsroute.kamailio.script.functions.absent import ABSENT
+from natsroute.kamailio.script.functions.definitions import FunctionDefinition
 from tests.support import ROOT
 
 PAGE = ROOT / "docs" / "kamailio.md"
-BEGIN, END = "<!-- differences: begin -->\n\n", "\n<!-- differences: end -->"
 
 #: What is code in the texts of differences: variables, transformations, patterns, and what Markdown would change.
 _CODE = re.compile(
     r"\w+\(\)|\$\([^ ]*\)|\$\w+(?:\([^)]*\))?|"
-    r"\{[^}]*\}|\\[<>\w]+|<<\S+>>|<(?= )|\w+~\w+~\w+|\(a\+\)\+\$|natsroute\[\w+\]"
+    r"\{[^}]*\}|\\[<>\w]+|<<\S+>>|<(?= )|\w+~\w+~\w+|\(a\+\)\+\$|natsroute\[\w+\]|@\w+|=~"
+)
+
+#: The functions, with the modules of Kamailio that they belong to.
+FUNCTIONS: tuple[tuple[str, str, Mapping[str, FunctionDefinition]], ...] = (
+    ("NATS", "nats", nats.FUNCTIONS),
+    ("Log", "xlog, core", xlog.FUNCTIONS),
+    ("JSON", "json", json.FUNCTIONS),
+    ("JSON", "jansson", jansson.FUNCTIONS),
+    ("Hash tables", "htable", htable.FUNCTIONS),
+    ("Variables", "pv, kex", pv.FUNCTIONS),
+    ("`$xavp`", "pv", xavp.FUNCTIONS),
+    ("Texts", "textops, textopsx, siputils", textops.FUNCTIONS),
+    ("Waiting, locks, chance", "cfgutils", cfgutils.FUNCTIONS),
+    ("The SIP message", "textops, siputils, corex", sip.FUNCTIONS),
+    ("Presence", "pua_json", pua_json.FUNCTIONS),
 )
 
 
@@ -26,16 +57,51 @@ def differences_table() -> str:
     return "".join(f"| {' | '.join(map(_marked, row))} |\n" for row in rows)
 
 
+def functions_table() -> str:
+    """The table of functions, in Markdown: each with the number of its arguments."""
+    lines = ["|  | of the modules | functions, and how many arguments they take |", "| --- | --- | --- |"]
+    for title, modules, functions in FUNCTIONS:
+        shown = ", ".join(f"`{one.name}` {_arguments(one)}" for one in functions.values())
+        lines.append(f"| {title} | {modules} | {shown} |")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _arguments(function: FunctionDefinition) -> str:
+    least, most = function.minimum, function.maximum
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def absent_table() -> str:
+    """The table of functions that are not there, in Markdown."""
+    lines = ["| functions | event routes with one | why not | instead |", "| --- | --- | --- | --- |"]
+    for group in ABSENT:
+        names = ", ".join(f"`{name}`" for name in group.names)
+        lines.append(f"| {names} | {group.uses} | {_marked(group.reason)} | {_marked(group.instead)} |")
+    return "".join(f"{line}\n" for line in lines)
+
+
 def _marked(text: str) -> str:
     assert "|" not in text, text
     return _CODE.sub(lambda code: f"`{code[0]}`", text)
 
 
-def written() -> str:
+#: What stands between the marks of each section.
+TABLES = {"differences": differences_table, "functions": functions_table, "absent functions": absent_table}
+
+
+def _marks(section: str) -> tuple[str, str]:
+    return f"<!-- {section}: begin -->\n\n", f"\n<!-- {section}: end -->"
+
+
+def written(section: str) -> str:
     """The table that the page has."""
-    return PAGE.read_text("utf-8").partition(BEGIN)[2].partition(END)[0]
+    begin, end = _marks(section)
+    return PAGE.read_text("utf-8").partition(begin)[2].partition(end)[0]
 
 
 if __name__ == "__main__":
     page = PAGE.read_text("utf-8")
-    PAGE.write_text(page.replace(BEGIN + written() + END, BEGIN + differences_table() + END), "utf-8")
+    for name, table in TABLES.items():
+        begin, end = _marks(name)
+        page = page.replace(begin + written(name) + end, begin + table() + end)
+    PAGE.write_text(page, "utf-8")

@@ -12,6 +12,7 @@ from natsroute.kamailio.script.arguments import CompiledArgument
 from natsroute.kamailio.script.context import Place, Run
 from natsroute.kamailio.script.expressions import ExpressionCompiler
 from natsroute.kamailio.script.flow import STOP, Outcome, after_route
+from natsroute.kamailio.script.functions.absent import remedy_for
 from natsroute.kamailio.script.functions.definitions import FunctionDefinition
 from natsroute.kamailio.script.operators import to_text
 from natsroute.nearest import did_you_mean
@@ -83,7 +84,7 @@ class CallCompiler:
         place = Place(self._source, node.at)
         definition = self._functions.get(node.name)
         if definition is None:
-            remedy = did_you_mean(node.name, self._functions, _NO_FUNCTION, prefix="")
+            remedy = remedy_for(node.name) or did_you_mean(node.name, self._functions, _NO_FUNCTION, prefix="")
             raise place.error(f"unknown function {node.name}()", remedy)
         given, least, most = len(node.arguments), definition.minimum, definition.maximum
         if not least <= given <= most:

@@ -177,7 +177,9 @@ def _core_log(*arguments: Argument) -> Action:
     if len(arguments) == 2:
         known = arguments[0].constant()
         if not isinstance(known, int):
-            raise arguments[0].position.error(f"{known!r} is not a log level", "Use one such as L_INFO, without quotes")
+            raise arguments[0].position.error(
+                f"{known!r} is not a log level", "Write a number: 0 for a warning, 1 for a notice, 2 for information"
+            )
         level = known
     line = str(text).encode("utf-8", "surrogateescape")
     return _line(_fixed(level), lambda evaluation: line, str(message.position))
