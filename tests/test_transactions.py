@@ -270,6 +270,41 @@ class AnswerTransactionsTests(SynchronousTestCase):
         self.assert_fallback()
         self.assertEqual(self.tester.clock.getDelayedCalls(), [])
 
+    def test_cancelled_and_does_not_end(self) -> None:
+        """The fallback goes out at once; what the function returns later is ignored."""
+        going_on: Deferred[None] = Deferred()
+
+        async def stubborn(event: Event) -> Decision:
+            try:
+                await Deferred()
+            except CancelledError:
+                await going_on
+            return Decision.accept()
+
+        self.make(stubborn)
+        ended = self.ask()
+        ended.cancel()
+        self.assert_fallback()
+        going_on.callback(None)
+        self.failureResultOf(ended, CancelledError)
+        self.assert_fallback()
+
+    def test_decides_when_it_is_cancelled(self) -> None:
+        """The decision counts, because there was no answer yet."""
+
+        async def quick(event: Event) -> Decision:
+            try:
+                await Deferred()
+            except CancelledError:
+                pass
+            return Decision.refuse(480, "Not Now")
+
+        self.make(quick)
+        ended = self.ask()
+        ended.cancel()
+        self.successResultOf(ended)
+        self.assertEqual([answer["code"] for _, answer in self.answers()], [480])
+
     def test_retries(self) -> None:
         """The fallback is for the last attempt; the time is for all of them."""
         results = [fail(ZeroDivisionError()), fail(ZeroDivisionError()), succeed(Decision.accept())]
@@ -313,6 +348,19 @@ class PublishingTests(SynchronousTestCase):
         call, published = self.ask(Decision.accept(note="x"), PayloadTooLargeError(11, 10))
         self.failureResultOf(call, PayloadTooLargeError)
         self.assertEqual([answer["action"] for answer in published], ["accept", "refuse"])
+
+    def test_cancelled_before_it_is_confirmed(self) -> None:
+        """The answer is not withdrawn."""
+        withdrawn: list[object] = []
+        unconfirmed: Deferred[None] = Deferred(withdrawn.append)
+        event = a_question()
+        event.context = EventContext(lambda *message, **options: unconfirmed, Clock(), RouteCounters("nats:sip-decide"))
+        ended = call_deferred(answer_transactions(FALLBACK)(lambda event: Decision.accept()), event)
+        ended.cancel()
+        self.assertNoResult(ended)
+        self.assertEqual(withdrawn, [])
+        unconfirmed.callback(None)
+        self.successResultOf(ended)
 
     def test_no_confirmation(self) -> None:
         """It is not known whether it was sent. A second answer could contradict it."""

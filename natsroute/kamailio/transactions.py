@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from natsroute.errors import DecodeError, MisuseError, RouteError, RouteTimeoutError
 from natsroute.routes.event import Event, Middleware, RouteFunction
@@ -174,50 +175,72 @@ class Decision:
         return answer | {name: value for name, value in known.items() if value is not None}
 
 
-class _Answer:
+class _Answering(Deferred[None]):
     """
-    Answers a transaction once.
+    A call that decides over a transaction, and the answer.
 
-    :ivar timed_out: whether the time was over before there was a decision.
-    :ivar published: fires when the server has the answer; None before it is published.
+    It fires when the call has ended and the server has the answer. Cancelling it cancels the call, and gives the
+    fallback at once: when a service stops, there is no time to wait for the call to end. An answer that was given
+    stays.
     """
 
-    def __init__(self, event: Event, fallback: Decision) -> None:
+    def __init__(self, function: RouteFunction, event: Event, fallback: Decision, timeout: float) -> None:
+        super().__init__()
         self._transaction = SipTransaction.of(event)
         self._event = event
         self._fallback = fallback
-        self.timed_out = False
-        self.published: Deferred[None] | None = None
+        self._timeout = timeout
+        self._timed_out = False
+        self._answered = False
+        self._timer = event.clock.callLater(timeout, self._time_out)
+        self._call = CancellableCall(function, event)
+        self._call.addBoth(self._ended)
 
-    def give(self, decision: Decision, *, fallback: bool = False) -> None:
-        """Publish a decision, unless another one was published."""
-        if self.published is None:
-            payload = decision.answer(self._transaction, fallback=fallback)
-            self.published = self._event.publish(self._transaction.answer_to, payload)
+    def cancel(self) -> None:
+        """Cancel the call, if it has not ended."""
+        self._call.cancel()
+        self._give_fallback()
 
-    def give_fallback(self) -> None:
-        """Publish the fallback, unless a decision was published."""
-        self.give(self._fallback, fallback=True)
+    def _time_out(self) -> None:
+        """Give the fallback, and cancel the call. It may take its time to end, or never end."""
+        self._timed_out = True
+        self._give_fallback()
+        self._call.cancel()
 
-    def time_out(self, call: CancellableCall) -> None:
-        """Publish the fallback, and cancel the call. It may take its time to end, or never end."""
-        self.timed_out = True
-        self.give_fallback()
-        call.cancel()
+    def _ended(self, result: object) -> None:
+        if self._timer.active():
+            self._timer.cancel()
+        if self._timed_out:
+            self.errback(RouteTimeoutError(self._timeout))
+        elif isinstance(result, Decision) and not self._answered:
+            self._give(result).addCallbacks(self.callback, self._not_published)
+        else:
+            self._give_fallback()
+            error = result if isinstance(result, Failure) else _no_decision(result)
+            self.errback(error)
 
-    async def confirmed(self) -> None:
-        """
-        Wait until the server has the answer. If it could not be published at all, publish the fallback.
+    def _not_published(self, failure: Failure) -> None:
+        if failure.check(MisuseError):  # nothing was sent: the payload is too large, or cannot be serialised
+            self._answered = False
+            self._give_fallback()
+        self.errback(failure)
 
-        :raises NatsrouteError: the decision was not published.
-        """
-        assert self.published is not None
-        try:
-            await self.published
-        except MisuseError:  # nothing was sent: the payload is too large, or cannot be serialised
-            self.published = None
-            self.give_fallback()
-            raise
+    def _give_fallback(self) -> None:
+        """Give the fallback, unless there was an answer. If it is not published, that is in the log."""
+        if not self._answered:
+            self._give(self._fallback, fallback=True)
+
+    def _give(self, decision: Decision, *, fallback: bool = False) -> Deferred[None]:
+        self._answered = True
+        payload = decision.answer(self._transaction, fallback=fallback)
+        return self._event.publish(self._transaction.answer_to, payload)
+
+
+def _no_decision(result: object) -> Exception:
+    """The error of a call that returned this."""
+    if isinstance(result, Decision):
+        return CancelledError()  # it decided when it was cancelled already, and the fallback was given
+    return RouteError(f"it returned {result!r}; it must return a Decision")
 
 
 def answer_transactions(fallback: Decision, *, timeout: float = 2.0) -> Middleware:
@@ -253,26 +276,8 @@ def answer_transactions(fallback: Decision, *, timeout: float = 2.0) -> Middlewa
         raise RouteError(f"fallback = {fallback!r}; it must be a Decision")
 
     def around(function: RouteFunction) -> RouteFunction:
-        async def answering(event: Event) -> None:
-            answer = _Answer(event, fallback)
-            call = CancellableCall(function, event)
-            timer = event.clock.callLater(timeout, answer.time_out, call)
-            try:
-                decision = await call
-                if not isinstance(decision, Decision):
-                    raise RouteError(f"it returned {decision!r}; it must return a Decision")
-                answer.give(decision)
-            except BaseException:
-                answer.give_fallback()  # nobody waits for its confirmation: if there is none, that is in the log
-                if answer.timed_out:
-                    raise RouteTimeoutError(timeout) from None
-                raise
-            finally:
-                if timer.active():
-                    timer.cancel()
-            if answer.timed_out:  # the function ignored that it was cancelled
-                raise RouteTimeoutError(timeout)
-            await answer.confirmed()
+        def answering(event: Event) -> Deferred[None]:
+            return _Answering(function, event, fallback, timeout)
 
         return answering
 
