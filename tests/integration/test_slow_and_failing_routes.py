@@ -149,9 +149,9 @@ class FailingRouteTests(OneServerTestCase):
         await gatherResults([service.publish("in", b"%d" % number) for number in range(100)])
         await self.until(lambda: len(handled) == 100)
         before = service.ledger().consumers[0].received
-        connection = service.connections[0]
-        assert connection._protocol is not None
-        connection._protocol.transport.abortConnection()
+        protocol = service.connections[0]._sessions.protocol
+        assert protocol is not None
+        protocol.transport.abortConnection()
         await self.until(lambda: service.ledger().publisher.resent == 100)
         await self.until(lambda: service.ledger().consumers[0].received == before + 100)
         self.assertEqual(handled, [b"%d" % number for number in range(100)])
