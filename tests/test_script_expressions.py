@@ -33,6 +33,18 @@ class ExpressionTests(ScriptTestCase):
             ('"x" + $var(n) + $vn(t)', b"x5abc"), ("$var(n) - 3 + $vn(s)", 7),
         )  # fmt: skip
 
+    def test_plus_where_an_integer_is_needed(self) -> None:
+        """As in Kamailio, the sum is one of integers then."""
+        self.assert_values(
+            ("$vn(s) + $vn(s) - 0", 10), ("1 + ($vn(s) + 5)", 11), ("($vn(s) + 5) == 55", 1), ("5 == $vn(s) + 0", 1),
+            ('"10" == $vn(s) + 5', 0), ("-($vn(s) + 5)", -10), ("$var(n) + ($vn(s) + 5) + $vn(s)", 20),
+            ("$vn(t) + ($vn(s) + 5)", b"abc55"), ('(int)("5" + $vn(s))', 55), ("$vn(s) + 5 > 50", 0),
+        )  # fmt: skip
+        self.assertEqual(self.run_script('$vn(s) = "5"; switch ($vn(s) + 5) { case 10: show(1); }'), [1])
+        self.assertEqual(
+            self.run_script('$vn(s) = "5"; route(A); show($rc);', routes={"A": "return $vn(s) + 5;"}), [10]
+        )
+
     def test_arithmetic(self) -> None:
         self.assert_values(
             ("$var(n) * $vn(s)", 25), ("-$vn(s)", -5), ("~$var(n)", -6), ("$vn(t) - 1", -1), ("$var(n) << 2", 20),
@@ -124,8 +136,9 @@ class ExpressionTests(ScriptTestCase):
     def test_calls(self) -> None:
         """Inside of an expression, the result of a call is 1 or 0; assigned alone, it is what it is."""
         self.assert_values(
-            ("give(5)", 5), ("give(-5)", -5), ("give(5) + 0", 1), ("give(-5) + 0", 0), ("!give(-5)", 1),
-            ("($var(x) = 7) + $var(x)", 8), ("{ give(2); give(-3); }", -3), ("{ give(2); give(-3); } + 0", 0),
+            ("give(5)", 5), ("give(-5)", -5), ("give(-5) + 0", -5), ("1 && give(5) * 1", 5), ("give(5) + 1", 2),
+            ("give(-5) + 1", 1), ("!give(-5)", 1),
+            ("($var(x) = 7) + $var(x)", 8), ("{ give(2); give(-3); }", -3), ("{ give(2); give(-3); } + 1", 1),
         )  # fmt: skip
 
     def test_division_by_zero(self) -> None:

@@ -96,7 +96,8 @@ class LoopTests(ScriptTestCase):
         self.assertEqual(self.run_script("while (1 / $var(zero)) { show(1); } show(2);"), [2])
 
     def test_string(self) -> None:
-        self.assert_error('while ("a") show(1);', 1, 8, "a string as a condition")
+        self.assert_error('while ("a") show(1);', 1, 8, "a string where an integer is needed")
+        self.assert_error('return "7";', 1, 8, "a string where an integer is needed")
 
     def test_loops_inside_of_loops(self) -> None:
         """They do not hold the process for ever."""
@@ -111,7 +112,7 @@ class LeaveTests(ScriptTestCase):
     def test_return(self) -> None:
         for text, result in [
             ("return;", 1), ("return();", 1), ("return(5);", 5), ("return -2;", -2), ("return $var(x) + 1;", 4),
-            ('return "7";', 7), ("return 1 / $var(zero);", -5),
+            ('return (int)"7";', 7), ("return 1 / $var(zero);", -5),
         ]:  # fmt: skip
             shown = self.run_script("$var(x) = 3; route(A); show($rc);", routes={"A": text + " show(9);"})
             self.assertEqual(shown, [result], text)

@@ -52,9 +52,12 @@ class SwitchTests(ScriptTestCase):
             self.assertEqual(self.run_script(f"switch (5) {{ {cases} }} show(2);"), [2])
 
     def test_results(self) -> None:
+        """A constant subject and nothing to run give -5, as in Kamailio."""
         for text, result in [
             ("switch (1) { case 1: give(-3); }", -3), ("switch (1) { case 1: break; }", 0),
-            ("switch (1) { case 2: give(-3); }", 1), ("switch (1 / $var(z)) { case 2: give(3); }", -1),
+            ("switch ($var(o)) { case 2: give(-3); }", 1), ("switch (1) { case 2: give(-3); }", -5),
+            ("switch (1) { case 1: }", -5), ("switch ($var(o)) { case 0: }", 1),
+            ("switch (1 / $var(z)) { case 2: give(3); }", -1),
             ("switch (1 / $var(z)) { case 2: give(3); default: give(4); }", 4),
         ]:  # fmt: skip
             self.assertEqual(self.run_script("route(A); show($rc);", routes={"A": text}), [result], text)
@@ -71,7 +74,7 @@ class SwitchTests(ScriptTestCase):
             ("case $var(x): show(1);", 6, "not constant"),
             ('case 1: case "a": show(1);', 14, "integers and strings"),
             ('case "a": case 1: show(1);', 16, "integers and strings"),
-            ("case 1: case 1: show(1);", 14, "a second case 1"),
+            ("case 1: case 1: show(1);", 14, "a second case for '1'"),
             ('case "a": case "a": show(1);', 16, "a second case"),
             ("default: default: show(1);", 10, "a second 'default'"),
             ('case /"(": show(1);', 7, "bad regular expression"),

@@ -27,7 +27,6 @@ from natsroute.kamailio.script.operands import Operand
 from natsroute.kamailio.script.operators import (
     INTEGER_OPERATORS,
     INTEGER_PREFIXES,
-    equal,
     matches,
     to_int,
     to_text,
@@ -122,8 +121,7 @@ class ExpressionCompiler:
         operator = node.operator
         if operator in INTEGER_PREFIXES:
             operand = self._of_kind(node.operand, int)
-            apply = INTEGER_PREFIXES[operator]
-            return operands.converted(lambda value: apply(to_int(value)), int, operand)
+            return operands.on_integer(INTEGER_PREFIXES[operator], operand)
         if operator == "int":
             return operands.as_integer(self.compile(node.operand))
         if operator == "str":
@@ -172,7 +170,7 @@ class ExpressionCompiler:
         elif right.is_constant and not left.waits:
             found = Operand(_equals_constant(left.get, right.value), int)
         else:
-            found = operands.on_values(equal, int, left, right)
+            found = operands.equality(left, right)
         return _negated(found) if node.operator in _COMPARES_DIFFERENT else found
 
     def _match(self, node: syntax.Binary) -> Operand:
@@ -238,14 +236,16 @@ class ExpressionCompiler:
 
     def _choice(self, node: syntax.Choice) -> Operand:
         condition, then, otherwise = (self.compile(part) for part in (node.condition, node.then, node.otherwise))
+        is_true = condition.integer()
         if condition.waits or then.waits or otherwise.waits:
 
             async def wait(evaluation: Evaluation) -> Value:
-                chosen = then if to_int(await condition.wait(evaluation)) > 0 else otherwise
+                number = is_true(evaluation)
+                chosen = then if ((await number) if condition.waits else number) > 0 else otherwise
                 return _known(await chosen.wait(evaluation))
 
             return Operand(wait, waits=True)
-        is_true, get_then, get_otherwise = condition.integer(), then.get, otherwise.get
+        get_then, get_otherwise = then.get, otherwise.get
 
         def choose(evaluation: Evaluation) -> Value:
             return _known(get_then(evaluation) if is_true(evaluation) > 0 else get_otherwise(evaluation))

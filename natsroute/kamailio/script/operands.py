@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from natsroute.kamailio.evaluation import Evaluation, Getter
-from natsroute.kamailio.script.operators import add, to_int, to_text
+from natsroute.kamailio.script.operators import equal, join, to_int, to_text, wrap
 from natsroute.kamailio.values import Value
 
 #: What the operators make of two values.
@@ -26,6 +26,7 @@ class Operand:
     :ivar is_constant: it always gives the same.
     :ivar is_plain: it is a constant, a variable or a call, and not made by an operator.
     :ivar waits: it has a call that the script waits for.
+    :ivar get_integer: gives its value where an integer is needed, if that is not the number of its value.
     """
 
     get: Callable[[Any], Any]
@@ -33,6 +34,7 @@ class Operand:
     is_constant: bool = False
     is_plain: bool = False
     waits: bool = False
+    get_integer: Callable[[Any], Any] | None = None
 
     @property
     def value(self) -> Any:
@@ -50,6 +52,8 @@ class Operand:
     def integer(self) -> Callable[[Any], Any]:
         """What gives its value as an integer; a coroutine, if it waits."""
         get = self.get
+        if self.get_integer is not None:
+            return self.get_integer
         if self.waits:
 
             async def wait(evaluation: Evaluation) -> int:
@@ -96,6 +100,18 @@ def converted(apply: Callable[[Value], int | bytes], kind: type[int | bytes], op
     return Operand(lambda evaluation: apply(get(evaluation)), kind, operand.is_constant)
 
 
+def on_integer(apply: Callable[[int], int], operand: Operand) -> Operand:
+    """What an operator makes of an integer."""
+    get = operand.integer()
+    if operand.waits:
+
+        async def wait(evaluation: Evaluation) -> int:
+            return apply(await get(evaluation))
+
+        return Operand(wait, int, waits=True)
+    return Operand(lambda evaluation: apply(get(evaluation)), int, operand.is_constant)
+
+
 def as_integer(operand: Operand) -> Operand:
     """``(int)``."""
     if operand.kind is int:
@@ -110,9 +126,14 @@ def as_text(operand: Operand) -> Operand:
 
 def on_integers(apply: Callable[[int, int], int], left: Operand, right: Operand) -> Operand:
     """What an operator makes of two integers."""
-    if left.waits or right.waits:
-        return waiting(lambda one, other: apply(to_int(one), to_int(other)), int, left, right)
     left_get, right_get = left.integer(), right.integer()
+    if left.waits or right.waits:
+
+        async def wait(evaluation: Evaluation) -> int:
+            number = await _awaited(left_get(evaluation), left.waits)
+            return apply(number, await _awaited(right_get(evaluation), right.waits))
+
+        return Operand(wait, int, waits=True)
     if right.is_constant:
         number = to_int(right.value)
         get: Getter = lambda evaluation: apply(left_get(evaluation), number)  # noqa: E731
@@ -159,6 +180,33 @@ def waiting(apply: Apply, kind: type[int | bytes] | None, left: Operand, right: 
     return Operand(wait, kind, waits=True)
 
 
+async def _awaited(value: Any, waits: bool) -> Any:
+    """A value, or what a coroutine gives."""
+    return (await value) if waits else value
+
+
+def equality(left: Operand, right: Operand) -> Operand:
+    """``==``, where the value on the left decides: if it is an integer, one is needed on the right, too."""
+    left_get, right_get, right_integer = left.get, right.get, right.integer()
+    if left.waits or right.waits:
+
+        async def wait(evaluation: Evaluation) -> int:
+            value = await left.wait(evaluation)
+            if isinstance(value, int):
+                return 1 if value == await _awaited(right_integer(evaluation), right.waits) else 0
+            return equal(value, await right.wait(evaluation))
+
+        return Operand(wait, int, waits=True)
+
+    def compare(evaluation: Evaluation) -> int:
+        value = left_get(evaluation)
+        if isinstance(value, int):
+            return 1 if value == right_integer(evaluation) else 0
+        return equal(value, right_get(evaluation))
+
+    return Operand(compare, int)
+
+
 def any_of(operands: list[Operand]) -> Operand:
     """``||`` of operands in a row: the first that is not 0 decides, and the rest is not evaluated."""
     return _in_a_row(operands, stops_at_truth=True)
@@ -202,31 +250,51 @@ def _in_a_row(operands: list[Operand], *, stops_at_truth: bool) -> Operand:
 
 
 def sum_of(operands: list[Operand]) -> Operand:
-    """``+`` of operands in a row, from the left."""
+    """
+    ``+`` of operands in a row, from the left. If the value on the left is an integer, so is the sum; if an integer is
+    needed, as on both sides of ``-``, it is the sum of integers, too.
+    """
     first, *others = operands
-    kind = first.kind
     if any(operand.waits for operand in operands):
-
-        async def wait(evaluation: Evaluation) -> Value:
-            total = await first.wait(evaluation)
-            for operand in others:
-                total = add(total, await operand.wait(evaluation))
-            return total
-
-        return Operand(wait, kind, waits=True)
-    get_first, getters = first.get, [operand.get for operand in others]
-    if len(getters) == 1:
-        (get_second,) = getters
-        return Operand(
-            lambda evaluation: add(get_first(evaluation), get_second(evaluation)),
-            kind,
-            first.is_constant and others[0].is_constant,
-        )
+        return _waiting_sum(first, others)
+    get_first, getters = first.get, [(operand.get, operand.integer()) for operand in others]
 
     def get(evaluation: Evaluation) -> Value:
         total: Value = get_first(evaluation)
-        for one in getters:
-            total = add(total, one(evaluation))
+        for value, integer in getters:
+            if isinstance(total, int):
+                total = wrap(total + integer(evaluation))
+            else:
+                total = join(to_text(total), to_text(value(evaluation)))
         return total
 
-    return Operand(get, kind, all(operand.is_constant for operand in operands))
+    def get_integer(evaluation: Evaluation) -> int:
+        total: int = first_integer(evaluation)
+        for _, integer in getters:
+            total = wrap(total + integer(evaluation))
+        return total
+
+    first_integer = first.integer()
+    is_constant = all(operand.is_constant for operand in operands)
+    return Operand(get, first.kind, is_constant, get_integer=None if first.kind is bytes else get_integer)
+
+
+def _waiting_sum(first: Operand, others: list[Operand]) -> Operand:
+    integers = [(operand.integer(), operand.waits) for operand in (first, *others)]
+
+    async def get(evaluation: Evaluation) -> Value:
+        total = await first.wait(evaluation)
+        for operand, (integer, waits) in zip(others, integers[1:]):
+            if isinstance(total, int):
+                total = wrap(total + await _awaited(integer(evaluation), waits))
+            else:
+                total = join(to_text(total), to_text(await operand.wait(evaluation)))
+        return total
+
+    async def get_integer(evaluation: Evaluation) -> int:
+        total = 0
+        for integer, waits in integers:
+            total = wrap(total + await _awaited(integer(evaluation), waits))
+        return total
+
+    return Operand(get, first.kind, waits=True, get_integer=None if first.kind is bytes else get_integer)

@@ -55,17 +55,6 @@ def to_text(value: Value) -> bytes:
     return b"" if value is None else text_of(value)
 
 
-def add(left: Value, right: Value) -> int | bytes:
-    """
-    The sum of numbers, or the strings one behind the other: the left value decides.
-
-    :raises EvaluationError: the string is longer than :data:`MAX_TEXT`.
-    """
-    if isinstance(left, int):
-        return wrap(left + to_int(right))
-    return join(to_text(left), to_text(right))
-
-
 def join(left: bytes, right: bytes) -> bytes:
     """
     Two strings, one behind the other.
@@ -121,14 +110,12 @@ INTEGER_PREFIXES: dict[str, Callable[[int], int]] = {
 }
 
 
-def equal(left: Value, right: Value) -> int:
+def equal(left: bytes | None, right: Value) -> int:
     """
-    ``==`` for values whose types are known only now: the left one decides. If it is null, the right one does.
+    ``==`` for values of which the left one is no integer. If it is null, the right one decides how they are compared.
 
     :return: 1 or 0.
     """
-    if isinstance(left, int):
-        return 1 if left == to_int(right) else 0
     if left is None and isinstance(right, int):
         return 0 if right else 1
     return 1 if to_text(left) == to_text(right) else 0

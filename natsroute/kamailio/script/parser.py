@@ -89,6 +89,12 @@ _REMEDIES = {
 }
 
 
+#: Words of SER that Kamailio still knows in conditions.
+_OLD_WORDS = {
+    "method": "$rm", "uri": "$ru", "from_uri": "$fu", "to_uri": "$tu", "src_ip": "$si", "src_port": "$sp",
+}  # fmt: skip
+
+
 def parse(source: SourceText, position: Position) -> Block:
     """
     Parse the statements of a block.
@@ -155,7 +161,9 @@ def _syntax_error(source: SourceText, token: Token, expected: set[str]) -> Scrip
         (text[at : at + 1], text[at + 1 : at + 2])
     )
     if remedy is None and wanted == "'('" and before:
+        old = _OLD_WORDS.get(re.split(r"[^A-Za-z0-9_:]", before)[-1])
         remedy = "A function is called with parentheses, as in name(); a string is in quotes"
+        remedy = remedy if old is None else f"Write {old} instead"
     if remedy is None:
         remedy = "Fix the script" if wanted is None else f"Here {wanted} can follow"
     return source.position_at(min(at, len(text) - 1)).error(problem, remedy)

@@ -33,6 +33,13 @@ from natsroute.kamailio.values import Value
 #: What Kamailio's ``return`` gives if its expression has no value.
 _FAILED_RETURN = -5
 
+#: What Kamailio's ``switch`` gives if its subject is a constant and there is nothing to run.
+_NOTHING_FOR_CONSTANT = -5
+
+#: What Kamailio takes away on the right of an operator, and on the left.
+_NEUTRAL = {"+": 0, "-": 0, "|": 0, "or": 0, "*": 1, "/": 1, "and": 1}
+_NEUTRAL_LEFT = {"+": 0, "|": 0, "or": 0, "*": 1, "and": 1}
+
 #: Blocks that a call inside of an expression counts for. Kamailio counts none; Python's stack is limited.
 _LEVELS_OF_EXPRESSION = 2
 
@@ -125,8 +132,9 @@ class BlockCompiler:
             remedy = "Assign to $var, $vn, $avp, $xavp, $shv or $sht"
             raise place.error(f"{node.variable.text} cannot be assigned to", remedy)
         set_value = variable.setter
-        if isinstance(node.value, (syntax.Call, syntax.RouteCall, syntax.Embedded)):
-            compiled = self._inside(node.value)
+        call = self._bare_call(node.value)
+        if call is not None:
+            compiled = self._inside(call)
             if compiled.waits:
                 return Compiled(waiting.assign_outcome(set_value, compiled, place), waits=True)
             return Compiled(_assign_outcome(set_value, compiled.run, place))
@@ -136,6 +144,18 @@ class BlockCompiler:
         if operand.waits:
             return Compiled(waiting.assign(set_value, operand, place), waits=True)
         return Compiled(_assign(set_value, operand.get, place))
+
+    def _bare_call(self, node: syntax.Expression) -> syntax.Call | syntax.RouteCall | syntax.Embedded | None:
+        """A call, without what Kamailio takes away from it, such as ``+ 0``; None if it is anything else."""
+        while isinstance(node, syntax.Binary):
+            for constant, other, neutral in ((node.right, node.left, _NEUTRAL), (node.left, node.right, _NEUTRAL_LEFT)):
+                operand = self._expressions.compile(constant)
+                if operand.is_constant and operand.kind is int and operand.value == neutral.get(node.operator):
+                    node = other
+                    break
+            else:
+                return None
+        return node if isinstance(node, (syntax.Call, syntax.RouteCall, syntax.Embedded)) else None
 
     def _branch(self, node: syntax.If) -> Compiled:
         place = Place(self._source, node.at)
@@ -152,8 +172,7 @@ class BlockCompiler:
     def _loop(self, node: syntax.While) -> Compiled:
         place = Place(self._source, node.at)
         condition = self._expressions.compile(node.condition)
-        if condition.kind is bytes:
-            raise Place(self._source, node.condition.at).error("a string as a condition", "Compare it with something")
+        self._check_integer(node.condition, condition)
         body = self.block(node.body)
         if condition.waits or body.waits:
             return Compiled(waiting.loop(condition, body, self._max_while_loops, place), waits=True)
@@ -164,9 +183,19 @@ class BlockCompiler:
         subject = self._expressions.compile(node.subject)
         cases = CaseFinder(node, self._source, self._expressions.compile, self._each, _joined)
         if subject.waits or cases.waits:
-            return Compiled(waiting.switch(subject, cases.find, cases.default, place), waits=True)
+            return Compiled(waiting.switch(subject, cases, place), waits=True)
         default = None if cases.default is None else cases.default.run
-        return Compiled(_switch(subject.get, cases.find, default, place))
+        if_nothing = _NOTHING_FOR_CONSTANT if subject.is_constant else 1
+        get = subject.integer() if cases.of_integers else subject.get
+        return Compiled(_switch(get, cases.find, default, if_nothing, place))
+
+    def _check_integer(self, node: syntax.Expression, operand: Operand) -> None:
+        """
+        :raises ScriptError: it is a string in any case.
+        """
+        if operand.kind is bytes:
+            problem = "a string where an integer is needed"
+            raise Place(self._source, node.at).error(problem, "Compare it with something, or write (int) before it")
 
     def _leave(self, node: syntax.Leave) -> Compiled:
         kind = {"break": BREAK, "return": RETURN}.get(node.kind, EXIT)
@@ -174,6 +203,7 @@ class BlockCompiler:
             signal = Signal(kind, 0 if node.kind in ("break", "drop") else 1)
             return Compiled(lambda run: signal)
         operand = self._expressions.compile(node.value)
+        self._check_integer(node.value, operand)
         place = Place(self._source, node.at)
         if operand.waits:
             return Compiled(waiting.leave(kind, operand, place, _FAILED_RETURN), waits=True)
@@ -294,17 +324,21 @@ def _loop(condition: Callable[[Run], int], body: Statement, max_loops: int, plac
 
 
 def _switch(
-    subject: Getter, find: Callable[[Value], Compiled | None], default: Statement | None, place: Place
+    subject: Getter,
+    find: Callable[[Value], Compiled | None],
+    default: Statement | None,
+    if_nothing: int,
+    place: Place,
 ) -> Statement:
     def statement(run: Run) -> Outcome:
-        outcome: Outcome = 1
+        outcome: Outcome = if_nothing
         try:
             case = find(subject(run))
             body = default if case is None else case.run
         except EvaluationError as error:
             place.failed(run, error)
             outcome, body = -1, default
-        if body is not None:
+        if body is not None and body is not nothing:
             outcome = body(run)
             if isinstance(outcome, Signal) and outcome.kind is BREAK:
                 return outcome.value

@@ -10,7 +10,7 @@ from natsroute.kamailio.script import syntax
 from natsroute.kamailio.script.calls import Compiled
 from natsroute.kamailio.script.context import Place
 from natsroute.kamailio.script.operands import Operand
-from natsroute.kamailio.script.operators import to_int, to_text
+from natsroute.kamailio.script.operators import to_text
 from natsroute.kamailio.values import Value
 
 
@@ -28,6 +28,7 @@ class CaseFinder:
     :raises ScriptError: a label is not constant, is there twice, is of another type than the first, or is not a regular
         expression; or a body cannot be compiled.
 
+    :ivar of_integers: what it finds cases for is an integer.
     :ivar find: gives what runs for a value, or None.
     :ivar default: what runs if there is no case for a value, or None.
     :ivar waits: the script waits for one of the cases.
@@ -58,13 +59,14 @@ class CaseFinder:
                 self.default = body
         if not any(case.regex for case in node.cases):
             self._in_order.clear()
+        self.of_integers = self._kind is not bytes
         self.find = self._finder()
         bodies = [*self._exact.values(), *(body for _, body in self._in_order)]
         self.waits = any(body.waits for body in bodies) or (self.default is not None and self.default.waits)
 
     def _finder(self) -> Callable[[Value], Compiled | None]:
-        if self._kind is not bytes:
-            return self._find_number
+        if self.of_integers:
+            return self._exact.get  # type: ignore[return-value]
         return self._find_match if self._in_order else self._find_text
 
     def _add(self, case: syntax.Case, label: syntax.Expression, body: Compiled) -> None:
@@ -84,7 +86,7 @@ class CaseFinder:
             self._in_order.append((self._regex(to_text(value), place), body))
             return
         if value in self._exact:
-            raise place.error(f"a second case {value!r}", "Remove one of them")
+            raise place.error(f"a second case for {to_text(value).decode('utf-8', 'replace')!r}", "Remove one of them")
         self._exact[value] = body
         text = to_text(value)
         self._in_order.append((lambda found: found == text, body))
@@ -95,9 +97,6 @@ class CaseFinder:
         except BadExpressionError as error:
             raise place.error(f"bad regular expression: {error}", "Fix it") from None
         return lambda text: search(text) is not None
-
-    def _find_number(self, value: Value) -> Compiled | None:
-        return self._exact.get(to_int(value))
 
     def _find_text(self, value: Value) -> Compiled | None:
         return self._exact.get(to_text(value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -13,11 +13,26 @@ from natsroute.kamailio.script.context import Place, Run, ScriptExitError
 from natsroute.kamailio.script.flow import BREAK, EXIT, STOP, Outcome, Signal, WaitingStatement, after_route
 from natsroute.kamailio.script.functions.definitions import WaitingAction
 from natsroute.kamailio.script.operands import Operand
-from natsroute.kamailio.script.operators import to_int
 from natsroute.kamailio.values import Value
 
 #: A compiled statement, and whether it waits.
 Step = tuple[Callable[[Run], Any], bool]
+
+
+class Cases(Protocol):
+    """See :class:`~natsroute.kamailio.script.switches.CaseFinder`."""
+
+    @property
+    def find(self) -> Callable[[Value], Step | None]:
+        """What gives the case for a value, or None."""
+
+    @property
+    def default(self) -> Step | None:
+        """What runs if there is no case for a value."""
+
+    @property
+    def of_integers(self) -> bool:
+        """Whether it finds cases for integers."""
 
 
 async def outcome_of(step: Step, run: Run) -> Outcome:
@@ -109,10 +124,13 @@ def assign_outcome(set_value: Setter, step: Step, place: Place) -> WaitingStatem
 def branch(branches: Sequence[tuple[Operand, Step]], otherwise: Step, place: Place) -> WaitingStatement:
     """``if``."""
 
+    steps = [(condition.integer(), condition.waits, then) for condition, then in branches]
+
     async def statement(run: Run) -> Outcome:
-        for condition, then in branches:
+        for get, waits, then in steps:
             try:
-                is_true = to_int(await condition.wait(run)) > 0
+                value = get(run)
+                is_true = ((await value) if waits else value) > 0
             except EvaluationError as error:
                 place.failed(run, error)
                 is_true = False
@@ -126,12 +144,15 @@ def branch(branches: Sequence[tuple[Operand, Step]], otherwise: Step, place: Pla
 def loop(condition: Operand, body: Step, max_loops: int, place: Place) -> WaitingStatement:
     """``while``."""
 
+    get = condition.integer()
+
     async def statement(run: Run) -> Outcome:
         outcome: Outcome = 1
         turns = 0
         while True:
             try:
-                if not to_int(await condition.wait(run)):
+                value = get(run)
+                if not ((await value) if condition.waits else value):
                     return outcome
             except EvaluationError as error:
                 place.failed(run, error)
@@ -148,15 +169,16 @@ def loop(condition: Operand, body: Step, max_loops: int, place: Place) -> Waitin
     return statement
 
 
-def switch(
-    subject: Operand, find: Callable[[Value], Step | None], default: Step | None, place: Place
-) -> WaitingStatement:
+def switch(subject: Operand, cases: Cases, place: Place) -> WaitingStatement:
     """``switch``."""
+    default = cases.default
+    get = subject.integer() if cases.of_integers else subject.get
 
     async def statement(run: Run) -> Outcome:
         outcome: Outcome = 1
         try:
-            case = find(await subject.wait(run)) or default
+            value = get(run)
+            case = cases.find((await value) if subject.waits else value) or default
         except EvaluationError as error:
             place.failed(run, error)
             outcome, case = -1, default
@@ -170,9 +192,11 @@ def switch(
 def leave(kind: str, operand: Operand, place: Place, otherwise: int) -> WaitingStatement:
     """``return`` and ``exit`` with a value."""
 
+    get = operand.integer()
+
     async def statement(run: Run) -> Outcome:
         try:
-            value = to_int(await operand.wait(run))
+            value = await get(run)
         except EvaluationError as error:
             place.failed(run, error)
             value = otherwise
