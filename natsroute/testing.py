@@ -23,9 +23,12 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from natsroute import payloads
+from natsroute.daemon.loading import load_code
+from natsroute.daemon.routing import compile_cfg
 from natsroute.daemon.settings import Settings
 from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError, SlowConsumerError
-from natsroute.kamailio.evaluation import ConsumerVariables, ServiceVariables
+from natsroute.kamailio.cfg.start_values import service_variables
+from natsroute.kamailio.evaluation import ConsumerVariables
 from natsroute.kamailio.evaluation_log import EvaluationLog
 from natsroute.kamailio.event_expressions import EventExpressions
 from natsroute.ledger import Ledger, PublisherAccount, RouteCounters
@@ -84,8 +87,16 @@ class RouteTester:
     A route with ``thread=True`` runs in the test's thread. ``concurrency`` and ``key`` have no effect: each
     :meth:`deliver` calls its route at once.
 
-    :param routes: the routes to test.
-    :param settings: what hooks see as ``service.settings``, and routes use: ``pua_json_subject``.
+    To test the event routes of a ``kamailio.cfg``, with its hash tables and variables::
+
+        settings = Settings.from_environment({}, kamailio_cfg="kamailio.cfg", event_routes="functions.py")
+        tester = RouteTester(EventRoutes(), settings)
+
+    :param routes: the routes to test, in addition to those of the ``kamailio_cfg`` of the settings.
+    :param settings: what hooks see as ``service.settings``. Routes use the ``kamailio_cfg``, the functions for scripts
+        in the files of ``event_routes``, and ``pua_json_subject``.
+    :raises RouteError: two of the routes have the same name.
+    :raises ScriptError: an event route of the ``kamailio_cfg`` cannot be compiled.
 
     :ivar published: what the routes and hooks have published, in order.
     :ivar clock: the time that middleware sees, and ``$TS`` and the like in expressions.
@@ -94,10 +105,15 @@ class RouteTester:
     def __init__(self, routes: EventRoutes, settings: Settings = Settings()) -> None:
         self.published: list[Published] = []
         self.clock = Clock()
+        if settings.cfg is not None:
+            functions = load_code(settings.event_routes).script_functions
+            compiled = compile_cfg(settings.cfg, functions, self._call_here)
+            routes = EventRoutes.merged([routes, compiled.event_routes])
         self._table = RouteTable(routes)
         self._hooks = HookRunner(routes.hooks, self.clock)
         failures = EvaluationLog()
-        variables = ServiceVariables(
+        variables = service_variables(
+            settings.cfg,
             pua_json_subject=settings.pua_json_subject,
             now=self.clock.seconds,
             on_failure=failures.failed,

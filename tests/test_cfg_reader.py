@@ -170,6 +170,15 @@ class ReadTests(CfgTestCase):
             ((_, _, found),) = self.blocks(text)
             self.assertEqual(found.split(), expected.split(), body)
 
+    def test_parameters(self) -> None:
+        """Global parameters that natsroute uses; the last one counts, and a word of this name is nothing else."""
+        for text, expected in [
+            ("max_while_loops = 5\nmax_while_loops=0x10\nroute { max_while_loops = 7; }", {"max_while_loops": 16}),
+            ('max_while_loops "x"\ndebug = 3', {}),
+            ("#!define LOOPS 9\nmax_while_loops=LOOPS", {"max_while_loops": 9}),
+        ]:
+            self.assertEqual(self.read(text).parameters, expected, text)
+
     def test_included_in_a_body(self) -> None:
         """A body may come from several files, and each character knows which."""
         cfg = self.read('route[A] {\n  a;\ninclude_file "b.cfg"\n  c; }', {"b.cfg": "\n  b;"})
@@ -197,6 +206,7 @@ class ErrorTests(CfgTestCase):
         """What is malformed, and where."""
         for text, line, column, problem in [
             ("loadmodule pv", 1, 12, "loadmodule is malformed at pv"),
+            ('max_while_loops = "x"', 1, 19, "max_while_loops is malformed at a string"),
             ('loadmodule ""', 1, 12, "loadmodule is malformed at a string"),
             ('loadmodule("a" 5)', 1, 16, "loadmodule is malformed at 5"),
             ('loadmodule("a", 5)', 1, 17, "loadmodule is malformed at 5"),

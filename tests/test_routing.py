@@ -11,7 +11,84 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import EventRoutes, Settings
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.routing import Routing
-from natsroute.errors import SettingError
+from natsroute.errors import ScriptError, SettingError
+from natsroute.routes.results import call_deferred
+
+
+def _in_python(event: object) -> None:
+    """An event route in Python."""
+
+
+SCRIPT = """
+request_route { t_relay(); }
+route[OTHER] { exit; }
+event_route[nats:a] { nats_publish("native", "$natsData"); }
+event_route[nats:connected] { exit; }
+"""
+
+
+class ScriptTests(SynchronousTestCase):
+    """The event routes of a ``kamailio.cfg``, beside those of the program or the callback."""
+
+    def settings(self, script: str = SCRIPT, **more: Any) -> Settings:
+        """Settings with a ``kamailio.cfg``."""
+        path = Path(self.mktemp())
+        path.write_text(script, encoding="utf-8")
+        return Settings.from_environment({}, kamailio_cfg=str(path), **more)
+
+    def test_beside_the_program(self) -> None:
+        event_route = EventRoutes()
+        event_route("nats:b")(print)
+        routing = Routing(self.settings(), event_route, call_deferred)
+        find = routing.for_entry(QueueEntry(">"))
+        names = [route and route.name for route in (find("a"), find("b"), find("c"))]
+        self.assertEqual(names, ["nats:a", "nats:b", None])
+        self.assertEqual(routing.all_names, ["nats:b", "nats:a", "nats:connected"])
+        self.assertEqual(routing.names(QueueEntry("a")), ["nats:a"])
+        self.assertEqual(routing.passed_over, ("request_route", "route[OTHER]"))
+
+    def test_the_callback_runs_where_there_is_no_route(self) -> None:
+        routing = Routing(self.settings(event_callback="builtins:print"), None, call_deferred)
+        find, events = routing.for_entry(QueueEntry(">")), routing.for_connections()
+        for route, name, is_callback in [
+            (find("a"), "nats:a", False),
+            (find("b"), "nats:>", True),
+            (events("nats:connected"), "nats:connected", False),
+            (events("nats:disconnected"), "nats:disconnected", True),
+        ]:
+            assert route is not None
+            self.assertEqual((route.name, route.function is print), (name, is_callback))
+        self.assertEqual(routing.names(QueueEntry("a")), ["nats:a", "the event_callback"])
+
+    def test_in_both(self) -> None:
+        """The error has both places."""
+        event_route = EventRoutes()
+        event_route("nats:a")(_in_python)
+        error = self.assertRaises(ScriptError, Routing, self.settings(), event_route, call_deferred)
+        self.assertEqual(error.line, 4)
+        self.assertIn("event_route[nats:a] is also in Python: _in_python() (", error.problem)
+
+    def test_functions_in_python(self) -> None:
+        """Scripts can call them; one with the name of another is an error."""
+        path = Path(self.mktemp()).with_suffix(".py")
+        for name, script, fails in [
+            ("greet", "event_route[nats:a] { greet($natsData); }", False),
+            ("greet", "event_route[nats:a] { greet(); }", True),
+            ("xlog", "event_route[nats:a] { exit; }", True),
+        ]:
+            text = "from natsroute.kamailio.user_functions import script_function\n"
+            path.write_text(f"{text}@script_function\ndef {name}(event, text): pass\n", encoding="utf-8")
+            settings = self.settings(script, event_routes=[str(path)])
+            if fails:
+                self.assertRaises((ScriptError, SettingError), Routing, settings, None, call_deferred)
+            else:
+                self.assertEqual(Routing(settings, None, call_deferred).all_names, ["nats:a"])
+
+    def test_errors(self) -> None:
+        """They have the line of the file."""
+        settings = self.settings("event_route[nats:a] {\n  nosuch();\n}")
+        error = self.assertRaises(ScriptError, Routing, settings, None, call_deferred)
+        self.assertEqual((error.line, error.column), (2, 3))
 
 
 class RoutingTests(SynchronousTestCase):
@@ -31,7 +108,7 @@ class RoutingTests(SynchronousTestCase):
         return str(path)
 
     def test_routes_of_program_and_files(self) -> None:
-        routing = Routing(Settings(event_routes=[self.file("b")]), self.event_route)
+        routing = Routing(Settings(event_routes=[self.file("b")]), self.event_route, call_deferred)
         find = routing.for_entry(QueueEntry(">"))
         for subject, name in [("a", "nats:a"), ("a.x", "nats:a.*"), ("b", "nats:b")]:
             route = find(subject)
@@ -41,12 +118,14 @@ class RoutingTests(SynchronousTestCase):
         self.assertEqual(routing.names(QueueEntry("a.x")), ["nats:a.*"])
 
     def test_a_route_in_both(self) -> None:
-        error = self.assertRaises(SettingError, Routing, Settings(event_routes=[self.file("a")]), self.event_route)
+        error = self.assertRaises(
+            SettingError, Routing, Settings(event_routes=[self.file("a")]), self.event_route, call_deferred
+        )
         self.assertIn("two event routes 'nats:a'", str(error))
 
     def test_callback(self) -> None:
         """The event has the name of the configured subject. Connection events reach the callback, too."""
-        routing = Routing(Settings(event_callback="builtins:print"), None)
+        routing = Routing(Settings(event_callback="builtins:print"), None, call_deferred)
         for found in (routing.for_entry(QueueEntry("a.*", "q"))("a.b"), routing.for_connections()("nats:connected")):
             assert found is not None
             self.assertIs(found.function, print)
@@ -65,7 +144,7 @@ class RoutingTests(SynchronousTestCase):
                 """The messages."""
 
         script: Any = Script()
-        routing = Routing(Settings(kemi_script="a.py", event_callback="f"), None)
+        routing = Routing(Settings(kemi_script="a.py", event_callback="f"), None, call_deferred)
         route = routing.for_entry(QueueEntry("a.*", "q"), script)("a.b")
         assert route is not None
         self.assertEqual((route.name, route.function, route.new_calls), ("nats:a.*", script.call, script.calls))
@@ -73,14 +152,18 @@ class RoutingTests(SynchronousTestCase):
         assert found is not None
         self.assertEqual((found.name, found.function, found.new_calls), ("nats:connected", script.call, None))
         self.assertEqual(routing.names(QueueEntry("a")), [f"f of {os.path.abspath('a.py')}"])
-        self.assertRaises(SettingError, Routing, Settings(kemi_script="a.py", event_callback="f"), self.event_route)
+        self.assertRaises(
+            SettingError, Routing, Settings(kemi_script="a.py", event_callback="f"), self.event_route, call_deferred
+        )
 
     def test_callback_and_routes(self) -> None:
-        error = self.assertRaises(SettingError, Routing, Settings(event_callback="builtins:print"), self.event_route)
+        error = self.assertRaises(
+            SettingError, Routing, Settings(event_callback="builtins:print"), self.event_route, call_deferred
+        )
         self.assertIn("Leave one of them out", str(error))
 
     def test_at_most_ten_names(self) -> None:
         for number in range(1000):
             self.event_route(f"nats:many.{number}")(lambda event: None)
-        names = Routing(Settings(), self.event_route).names(QueueEntry("many.>"))
+        names = Routing(Settings(), self.event_route, call_deferred).names(QueueEntry("many.>"))
         self.assertEqual((len(names), names[-1]), (11, "and 990 more"))

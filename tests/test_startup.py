@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -13,6 +14,7 @@ from natsroute.client.servers import Server
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.startup import Startup
 from natsroute.errors import ConnectionLostError, ScriptError
+from natsroute.routes.results import call_deferred
 from tests.support.log_recorder import LogRecorder
 
 
@@ -201,7 +203,7 @@ class PlanTests(SynchronousTestCase):
         log = LogRecorder(self)
         nothing: Any = None
         startup = Startup(nothing, (), embedded, None, lambda: None, nothing)
-        startup.log_plan(settings, Routing(settings, event_routes))
+        startup.log_plan(settings, Routing(settings, event_routes, call_deferred))
         return log.lines()
 
     def test_consumers(self) -> None:
@@ -228,6 +230,13 @@ class PlanTests(SynchronousTestCase):
     def test_warnings_of_settings(self) -> None:
         """What the settings' sources ignore is said at the start."""
         self.assertIn("x.cfg:1:2: it is ignored", self.plan(Settings(warnings=("x.cfg:1:2: it is ignored",))))
+
+    def test_passed_over(self) -> None:
+        """One line names the blocks of a ``kamailio.cfg`` that do not run."""
+        path = Path(self.mktemp())
+        path.write_text("request_route { t_relay(); }\nroute[A] { sl_reply(); }\n", encoding="utf-8")
+        plan = self.plan(Settings.from_environment({}, kamailio_cfg=str(path)))
+        self.assertIn(f"natsroute does not run these blocks of {path.resolve()}: request_route, route[A]", plan)
 
     def test_subjects(self) -> None:
         """Warnings about subjects; tests.test_subject_warnings has them all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from threading import get_ident
 
 from twisted.internet.defer import Deferred
@@ -13,6 +14,7 @@ from natsroute.errors import (
     HeaderError,
     PendingLimitError,
     RouteError,
+    ScriptError,
     ServerError,
     SettingError,
     SlowConsumerError,
@@ -152,3 +154,46 @@ class RouteTesterTests(SynchronousTestCase):
         self.event_route.on_start(lambda service: service.publish("a b", b""))
         self.failureResultOf(self.made().start(), SubjectError)
         self.flushLoggedErrors(SubjectError)
+
+
+class ScriptTests(SynchronousTestCase):
+    """A user's ``kamailio.cfg``, run without a server."""
+
+    def settings(self, script: str, functions: str = "") -> Settings:
+        """Settings with a script, and with functions in Python."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        path, code = folder / "kamailio.cfg", folder / "functions.py"
+        path.write_text(script, encoding="utf-8")
+        code.write_text(f"from natsroute.kamailio.user_functions import script_function\n{functions}", encoding="utf-8")
+        more = {"event_routes": [str(code)]} if functions else {}
+        return Settings.from_environment({}, kamailio_cfg=str(path), **more)
+
+    def test_event_routes(self) -> None:
+        """They run beside those in Python, with the hash tables of the file."""
+        event_route = EventRoutes()
+        event_route("nats:python")(lambda event: "python")
+        script = """
+            modparam("htable", "htable", "seen=>size=4;")
+            event_route[nats:a] { $sht(seen=>$natsData) = 1; nats_publish("out", "$sht(seen=>x) $natsSubject"); }
+        """
+        tester = RouteTester(event_route, self.settings(script))
+        self.successResultOf(tester.deliver("a", "x"))
+        self.assertEqual(tester.published, [Published("out", b"1 a")])
+        self.assertEqual(self.successResultOf(tester.deliver("python")), "python")
+
+    def test_functions(self) -> None:
+        """Functions in Python, also one that waits."""
+        functions = "@script_function\nasync def twice(event, text):\n    event.set_pv('$var(twice)', text * 2)\n"
+        script = 'event_route[nats:a] { twice($natsData); nats_publish("out", "$var(twice)"); }'
+        tester = RouteTester(EventRoutes(), self.settings(script, functions))
+        self.successResultOf(tester.deliver("a", "x"))
+        self.assertEqual(tester.published, [Published("out", b"xx")])
+
+    def test_errors(self) -> None:
+        settings = self.settings("event_route[nats:a] { nosuch(); }")
+        self.assertRaises(ScriptError, RouteTester, EventRoutes(), settings)
+        event_route = EventRoutes()
+        event_route("nats:a")(print)
+        settings = self.settings("event_route[nats:a] { exit; }")
+        self.assertRaises(RouteError, RouteTester, event_route, settings)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from natsroute.daemon.loading import load_callback, load_code
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.settings import Settings
-from natsroute.errors import SettingError
+from natsroute.errors import RouteError, SettingError
+from natsroute.kamailio.cfg.document import KamailioCfg
 from natsroute.kamailio.kemi.script_thread import ScriptThread
+from natsroute.kamailio.script.compiler import CompiledScript, compile_script
+from natsroute.kamailio.script.functions import FUNCTIONS
+from natsroute.kamailio.script.functions.python import definitions
+from natsroute.kamailio.user_functions import ScriptFunction
 from natsroute.routes.event_routes import EventRoutes
-from natsroute.routes.route import PREFIX, Route
+from natsroute.routes.route import PREFIX, CallInThread, Route
 from natsroute.routes.runner import FindRoute
+from natsroute.routes.signatures import name_of
 from natsroute.routes.table import RouteTable
 
 _MAX_NAMES = 10
@@ -17,18 +25,21 @@ _MAX_NAMES = 10
 
 class Routing:
     """
-    The event routes of the program and those that the settings name; or the event callback instead of them.
+    The event routes of the program, those that the settings name, and those of a ``kamailio.cfg``. The event callback
+    runs where the ``kamailio.cfg`` has no route, as in Kamailio; there are no other event routes then.
 
     :param event_routes: the routes of the program, or None.
+    :param call_in_thread: runs functions of scripts that block.
     :raises SettingError: a file or the callback cannot be loaded, two routes have the same name, or there are both a
-        callback and routes.
+        callback and routes in Python.
+    :raises ScriptError: an event route of the ``kamailio.cfg`` cannot be compiled, or one in Python has its name.
 
     :ivar all_names: the names of all routes.
     :ivar hooks: the hooks of the program, and then those of each file.
-    :ivar script_functions: the functions for Kamailio scripts in these files.
+    :ivar passed_over: the blocks of the ``kamailio.cfg`` that natsroute does not run, as they are written.
     """
 
-    def __init__(self, settings: Settings, event_routes: EventRoutes | None) -> None:
+    def __init__(self, settings: Settings, event_routes: EventRoutes | None, call_in_thread: CallInThread) -> None:
         is_function = settings.event_callback and not settings.kemi_script
         self._callback = load_callback(settings.event_callback) if is_function else None
         if settings.event_callback and event_routes is not None:
@@ -36,9 +47,14 @@ class Routing:
             raise SettingError("event_callback", settings.event_callback, problem, "Leave one of them out")
         own = [] if event_routes is None else [event_routes]
         code = load_code(settings.event_routes, own)
-        routes = code.event_routes
-        self.script_functions = code.script_functions
-        self.hooks = routes.hooks
+        self.hooks = code.event_routes.hooks
+        routes = list(code.event_routes)
+        self.passed_over: tuple[str, ...] = ()
+        if settings.cfg is not None:
+            compiled = compile_cfg(settings.cfg, code.script_functions, call_in_thread)
+            _check_names(routes, compiled)
+            routes += compiled.event_routes
+            self.passed_over = compiled.passed_over
         self.all_names = [route.name for route in routes]
         self._table = RouteTable(routes)
         self._script = f"{settings.event_callback} of {settings.kemi_script}" if settings.kemi_script else None
@@ -49,14 +65,15 @@ class Routing:
 
         :param script: the instance of the KEMI script for this consumer, which takes the place of the callback.
         """
-        if script is not None:
-            script_route = Route(PREFIX + entry.subject, script.call, new_calls=script.calls)
-            return lambda subject: script_route
-        if self._callback is None:
-            return self._table.find
+        find = self._table.find
         # Kamailio names the event by the configured subject, whatever the subject of the message.
-        route = Route(PREFIX + entry.subject, self._callback)
-        return lambda subject: route
+        if script is not None:
+            route = Route(PREFIX + entry.subject, script.call, new_calls=script.calls)
+        elif self._callback is not None:
+            route = Route(PREFIX + entry.subject, self._callback)
+        else:
+            return find
+        return lambda subject: find(subject) or route
 
     def for_connections(self, script: ScriptThread | None = None) -> FindRoute:
         """
@@ -65,16 +82,44 @@ class Routing:
         :param script: the instance of the KEMI script for this connection.
         """
         callback = self._callback if script is None else script.call
+        get = self._table.get
         if callback is None:
-            return self._table.get
-        return lambda name: Route(name, callback)
+            return get
+        return lambda name: get(name) or Route(name, callback)
 
     def names(self, entry: QueueEntry) -> list[str]:
         """The routes that messages of this ``subject_queue_group`` can reach, for the log: at most ten of them."""
-        if self._script is not None:
-            return [self._script]
-        if self._callback is not None:
-            return ["the event_callback"]
         routes = [route.name for route in self._table.for_subscription(entry.subject)]
+        if self._script is not None:
+            routes.append(self._script)
+        if self._callback is not None:
+            routes.append("the event_callback")
         more = len(routes) - _MAX_NAMES
         return [*routes[:_MAX_NAMES], *([f"and {more} more"] if more > 0 else [])]
+
+
+def compile_cfg(cfg: KamailioCfg, functions: Iterable[ScriptFunction], call_in_thread: CallInThread) -> CompiledScript:
+    """
+    Compile the event routes of a ``kamailio.cfg``.
+
+    :param functions: functions in Python that it can call.
+    :param call_in_thread: runs those of them that block.
+    :raises SettingError: two of these functions have the same name, or one has that of a function of natsroute.
+    :raises ScriptError: an event route cannot be compiled.
+    """
+    try:
+        in_python = definitions(functions, FUNCTIONS, call_in_thread)
+    except RouteError as error:
+        raise SettingError("event_routes", "@script_function", str(error), "Give the function a name=…") from None
+    return compile_script(cfg, {**FUNCTIONS, **in_python})
+
+
+def _check_names(routes: Iterable[Route], compiled: CompiledScript) -> None:
+    """
+    :raises ScriptError: the script and a program in Python have an event route of the same name.
+    """
+    for route in routes:
+        position = compiled.positions.get(route.name)
+        if position is not None:
+            problem = f"event_route[{route.name}] is also in Python: {name_of(route.function)}"
+            raise position.error(problem, "Remove one of them")

@@ -63,7 +63,7 @@ class NatsrouteService(Service):
         that fails ends it with exit code 1, and SIGHUP, SIGUSR1 and SIGUSR2 do not. Otherwise the service only stops.
     :raises SettingError: a routes file or a callback cannot be loaded, a file of credentials or certificates cannot be
         used, or ``embedded_server`` is set and there is no nats-server.
-    :raises ScriptError: something in the ``kamailio_cfg`` is malformed.
+    :raises ScriptError: something in the ``kamailio_cfg`` is malformed, or one of its event routes cannot run.
 
     :ivar name: ``client_name``. Several services of one parent with the same name get a number. Unless it is
         ``natsroute``, log lines begin with it.
@@ -96,11 +96,11 @@ class NatsrouteService(Service):
         with settings.origins.in_errors():
             self._connections = Connections(reactor, settings, credentials, self._connection_log)
             self._embedded = self._embedded_server() if settings.embedded_server else None
-            self._routing = Routing(settings, event_routes)
+            self._route_threads = Threads(
+                reactor, "natsroute routes", settings.route_threads, max_queue=settings.route_thread_queue
+            )
+            self._routing = Routing(settings, event_routes, self._route_threads.run)
         self._publish_threads = Threads(reactor, "natsroute publish", settings.num_publish_workers)
-        self._route_threads = Threads(
-            reactor, "natsroute routes", settings.route_threads, max_queue=settings.route_thread_queue
-        )
         self.in_flight = CallsInFlight(reactor, slow_after=settings.slow_route_warning)
         self.consumers = Consumers(self.in_flight)
         self._scripts = Scripts(

@@ -157,5 +157,12 @@ class Startup:
                     entry=str(entry),
                     name=PREFIX + entry.subject,
                 )
+        if routing.passed_over:
+            self.log.info(
+                "{prefix}natsroute does not run these blocks of {path}: {blocks}",
+                prefix=prefix,
+                path=settings.kamailio_cfg,
+                blocks=", ".join(routing.passed_over),
+            )
         for problem in (*settings.warnings, *subject_warnings(settings.subject_queue_group, routing.all_names)):
             self.log.warn("{prefix}{problem}", prefix=prefix, problem=problem)

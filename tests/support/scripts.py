@@ -36,12 +36,12 @@ def block(kind: str, name: str, body: str, line: int = 1) -> Block:
     return Block(kind, name, source(body, line), Position(PATH, line, 1))
 
 
-def cfg_of(body: str, routes: Mapping[str, str] | None = None) -> KamailioCfg:
+def cfg_of(body: str, routes: Mapping[str, str] | None = None, **parameters: int) -> KamailioCfg:
     """The event route that is tested, and routes that it can call. Each begins a hundred lines below the one before."""
     blocks = [block("event_route", f"nats:{SUBJECT}", body)]
     for number, (name, text) in enumerate((routes or {}).items(), 1):
         blocks.append(block("route", name, text, 100 * number + 1))
-    return KamailioCfg(PATH, blocks=tuple(blocks))
+    return KamailioCfg(PATH, blocks=tuple(blocks), parameters=parameters)
 
 
 class ScriptTestCase(SynchronousTestCase):
@@ -101,9 +101,9 @@ class ScriptTestCase(SynchronousTestCase):
         result, number = self._waiting.pop(0)
         result.callback(number)
 
-    def compile(self, body: str, routes: Mapping[str, str] | None = None, **options: Any) -> CompiledScript:
-        """Compile an event route."""
-        return compile_script(cfg_of(body, routes), self.functions, **options)
+    def compile(self, body: str, routes: Mapping[str, str] | None = None, **parameters: int) -> CompiledScript:
+        """Compile an event route, in a file with these global parameters."""
+        return compile_script(cfg_of(body, routes, **parameters), self.functions)
 
     def start(
         self,

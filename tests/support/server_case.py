@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -43,7 +44,9 @@ class ServerTestCase(TestCase):
         self, routes: EventRoutes | None = None, *, credentials: Any = None, **settings: Any
     ) -> NatsrouteService:
         """Start a natsroute service. It may not be connected yet."""
-        service = NatsrouteService(Settings(**{**self.settings, **settings}), routes, credentials=credentials)
+        together = {**self.settings, **settings}
+        make = partial(Settings.from_environment, {}) if "kamailio_cfg" in together else Settings
+        service = NatsrouteService(make(**together), routes, credentials=credentials)
         service.startService()
         self.addCleanup(service.stopService)
         return service

@@ -83,6 +83,7 @@ class KamailioCfg:
     :ivar modparams: in order.
     :ivar blocks: in order.
     :ivar definitions: what ``#!define`` and its kin define, by name; with UTF-8 or the bytes of the file.
+    :ivar parameters: the global parameters that natsroute uses, by name: ``max_while_loops``.
     :ivar warnings: what Kamailio ignores in silence, in order.
     """
 
@@ -92,6 +93,7 @@ class KamailioCfg:
     blocks: tuple[Block, ...] = ()
     definitions: Mapping[bytes, bytes] = attrs.field(factory=dict)
     warnings: tuple[CfgWarning, ...] = ()
+    parameters: Mapping[str, int] = attrs.field(factory=dict)
 
     def modparams_of(self, module: str) -> list[Modparam]:
         """The modparams of one module, in order."""

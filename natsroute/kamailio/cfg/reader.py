@@ -33,6 +33,8 @@ _NAMED: dict[str, bool | None] = {
     "onsend_route": None,
     "event_route": True,
 }
+#: Global parameters that are kept; all others are passed over.
+_PARAMETERS = frozenset({"max_while_loops"})
 #: Those that stand in no other block.
 _TOP_LEVEL_ONLY = _NAMED.keys() - {"route"}
 
@@ -77,6 +79,7 @@ class _Reader:
             path, environment, lambda position, text: self._warnings.append(CfgWarning(position, text))
         )
         self._modules: list[Module] = []
+        self._parameters: dict[str, int] = {}
         self._modparams: list[Modparam] = []
         self._blocks: list[Block] = []
         self._braces: list[Position] = []
@@ -94,6 +97,7 @@ class _Reader:
             tuple(self._blocks),
             dict(self._source.definitions.values),
             tuple(self._warnings),
+            self._parameters,
         )
 
     def _next(self) -> Token:
@@ -117,6 +121,20 @@ class _Reader:
             self._modparam(token)
         elif token.text in _NAMED:
             self._block(token)
+        elif token.text in _PARAMETERS:
+            return self._parameter(token)
+        return self._next()
+
+    def _parameter(self, name: Token) -> Token:
+        """A global parameter with a number. Returns the token behind it."""
+        token = self._next()
+        if token.text != "=":
+            return token
+        token = self._next()
+        number = _number_of(token.text) if token.kind is Kind.WORD else None
+        if number is None:
+            raise self._malformed(token, name, f"{name.text} = NUMBER")
+        self._parameters[name.text] = number
         return self._next()
 
     def _brace(self, token: Token) -> None:

@@ -68,28 +68,22 @@ class _Block:
         return f"{self.block.kind}[{self.block.name}]" if self.block.name else self.block.kind
 
 
-def compile_script(
-    cfg: KamailioCfg,
-    functions: Mapping[str, FunctionDefinition] = FUNCTIONS,
-    *,
-    max_while_loops: int = MAX_WHILE_LOOPS,
-) -> CompiledScript:
+def compile_script(cfg: KamailioCfg, functions: Mapping[str, FunctionDefinition] = FUNCTIONS) -> CompiledScript:
     """
     Compile the event routes for NATS.
 
     :param functions: what the script can call.
-    :param max_while_loops: how many turns a ``while`` can make; 0 for any number.
     :raises ScriptError: one of them, or of what they call, cannot be compiled; or lark is not installed.
     """
-    return _ScriptCompiler(cfg, functions, max_while_loops).compile()
+    return _ScriptCompiler(cfg, functions).compile()
 
 
 class _ScriptCompiler:
     """See :func:`compile_script`. It is a :class:`~natsroute.kamailio.script.calls.Routes`."""
 
-    def __init__(self, cfg: KamailioCfg, functions: Mapping[str, FunctionDefinition], max_while_loops: int) -> None:
+    def __init__(self, cfg: KamailioCfg, functions: Mapping[str, FunctionDefinition]) -> None:
         self._functions = functions
-        self._max_while_loops = max_while_loops
+        self._max_while_loops = cfg.parameters.get("max_while_loops", MAX_WHILE_LOOPS)
         self._entries: list[_Block] = []
         self._others: list[_Block] = []
         self._routes: dict[str, _Block] = {}
