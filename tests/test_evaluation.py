@@ -26,6 +26,23 @@ class DocumentTests(SynchronousTestCase):
         self.patch(evaluation_module.json_documents, "parse", counting)
         return parsed
 
+    def test_strict(self) -> None:
+        """What jansson reads is parsed once, too, and kept apart from what json-c reads."""
+        parsed: list[bytes] = []
+        parse = evaluation_module.jansson_documents.parse
+
+        def counting(data: bytes) -> object:
+            parsed.append(data)
+            return parse(data)
+
+        self.patch(evaluation_module.jansson_documents, "parse", counting)
+        variables = make_evaluation().own
+        for _ in range(2):
+            self.assertEqual(variables.strict_document(b"[1]"), [1])
+            self.assertEqual(variables.document(b"5"), 5)
+            self.assertIs(variables.strict_document(b"5"), NOT_JSON)
+        self.assertEqual(parsed, [b"[1]", b"5"])
+
     def test_parsed_once(self) -> None:
         """However often it is asked for; also one that is no JSON."""
         parsed = self.count_parsing()

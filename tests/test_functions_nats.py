@@ -17,6 +17,8 @@ from natsroute.routes.event import EventContext
 from natsroute.testing import RouteTester
 from natsroute.wire.frames import Address
 from tests.support.functions import Bare, call
+from tests.support.log_recorder import LogRecorder
+from tests.support.memory_publisher import PublisherTestCase
 
 
 class PublishTests(SynchronousTestCase):
@@ -82,3 +84,22 @@ def make_pending() -> Evaluation:
 
     event = Event.of_message(EventContext(publish, Clock(), RouteCounters("nats:in")), Address("in", 1), b"")
     return Evaluation(event, EventVariables(ConsumerVariables()))
+
+
+class FailureLogTests(PublisherTestCase):
+    """What the log says of messages that a script could not publish."""
+
+    def test_logged(self) -> None:
+        """With the subject and the event route, without the payload; nobody waits for it."""
+        recorder = LogRecorder(self)
+        context = EventContext(self.publisher.publish_for("nats:in"), self.clock, RouteCounters("nats:in"))
+        event = Event.of_message(context, Address("in", 1), b"secret")
+        evaluation = Evaluation(event, EventVariables(ConsumerVariables()))
+        self.assertEqual(call(evaluation, "nats_publish", "not allowed", Bare("$natsData")), 1)
+        self.assertEqual(call(evaluation, "nats_publish", Bare("$null"), Bare("$natsData")), 1)
+        gc.collect()
+        lines = recorder.lines("error")
+        self.assertEqual(len(lines), 1, lines)
+        self.assertIn("nats:in", lines[0])
+        self.assertIn("not allowed", lines[0])
+        self.assertNotIn("secret", "".join(recorder.lines()))

@@ -186,7 +186,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "longest-alternative",
-        "{re.subst}, $shtcn, $shtcv",
+        "{re.subst}, $shtcn, $shtcv, functions with regular expressions",
         "of alternatives in a regular expression the one that gives the longest match is taken",
         "the same with natsroute[re2]; without it, or in a pattern with a back-reference, \\< or \\>, the longest one "
         "if all of a group are plain text, else the first that matches",
@@ -194,7 +194,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "time-to-match",
-        "{re.subst}, $shtcn, $shtcv",
+        "{re.subst}, $shtcn, $shtcv, functions with regular expressions",
         "a regular expression takes time in proportion to the square of a value's length at worst, unless it has "
         "back-references",
         "one match in proportion to its length with natsroute[re2], and a {re.subst} with the flag g to its square at "

@@ -18,7 +18,8 @@ from itertools import count
 from typing import Any
 
 from natsroute.errors import EvaluationError
-from natsroute.kamailio import json_documents
+from natsroute.kamailio import jansson_documents, json_documents
+from natsroute.kamailio.jansson_documents import NotJanssonError
 from natsroute.kamailio.json_lenient import NotJsonError
 from natsroute.kamailio.locks import Locks
 from natsroute.kamailio.table_iterators import TableIterator
@@ -146,7 +147,7 @@ class EventVariables:
         self.consumer = consumer
         self.number = next(consumer.numbers)
         self.return_code = 0
-        self._documents: dict[bytes, Any] | None = None
+        self._documents: dict[bytes | tuple[bytes], Any] | None = None
         self._avps: dict[int | bytes, list[int | bytes]] | None = None
         self._xavps: Xavps | None = None
         self._iterators: dict[bytes, TableIterator] | None = None
@@ -181,7 +182,10 @@ class EventVariables:
         return self._moment
 
     def document(self, data: bytes) -> Any:
-        """The JSON document that the bytes hold, or :data:`NOT_JSON`. Each is parsed once for an event."""
+        """
+        The JSON document that the bytes hold, as json-c reads it, or :data:`NOT_JSON`. Each is parsed once for an
+        event.
+        """
         documents = self._documents
         if documents is None:
             documents = self._documents = {}
@@ -189,13 +193,32 @@ class EventVariables:
             return documents[data]
         except KeyError:
             pass
-        if len(documents) >= _MAX_DOCUMENTS:
-            documents.clear()
         try:
             document = json_documents.parse(data)
         except NotJsonError:
             document = NOT_JSON
-        documents[data] = document
+        return self._remember(documents, data, document)
+
+    def strict_document(self, data: bytes) -> Any:
+        """The same, as jansson reads it. The document must not be changed."""
+        documents = self._documents
+        if documents is None:
+            documents = self._documents = {}
+        key = (data,)
+        try:
+            return documents[key]
+        except KeyError:
+            pass
+        try:
+            document = jansson_documents.parse(data)
+        except NotJanssonError:
+            document = NOT_JSON
+        return self._remember(documents, key, document)
+
+    def _remember(self, documents: dict[bytes | tuple[bytes], Any], key: bytes | tuple[bytes], document: Any) -> Any:
+        if len(documents) >= _MAX_DOCUMENTS:
+            documents.clear()
+        documents[key] = document
         return document
 
 

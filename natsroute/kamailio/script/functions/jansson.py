@@ -9,7 +9,7 @@ from typing import Any
 
 from natsroute.errors import EvaluationError
 from natsroute.kamailio import jansson_documents, jansson_paths
-from natsroute.kamailio.evaluation import Evaluation
+from natsroute.kamailio.evaluation import NOT_JSON, Evaluation
 from natsroute.kamailio.expressions import Expression
 from natsroute.kamailio.jansson_documents import NotJanssonError
 from natsroute.kamailio.script.functions.calls import assignable, function, readable, table, text
@@ -23,11 +23,23 @@ _INTEGER = re.compile(rb"\s*[+-]?[0-9]+|", re.ASCII)
 _REAL = re.compile(rb"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|", re.ASCII)
 
 
+_NOT_JSON = "not a JSON object or array"
+
+
+def _read(evaluation: Evaluation, data: bytes) -> Any:
+    """A document that is only looked at."""
+    document = evaluation.own.strict_document(data)
+    if document is NOT_JSON:
+        raise EvaluationError(_NOT_JSON)
+    return document
+
+
 def _parse(data: bytes) -> Any:
+    """A document that may be changed."""
     try:
         return jansson_documents.parse(data)
     except NotJanssonError:
-        raise EvaluationError("not a JSON object or array") from None
+        raise EvaluationError(_NOT_JSON) from None
 
 
 def _path(text: bytes) -> str:
@@ -51,7 +63,7 @@ def _value(found: Any) -> Value:
 
 
 def _get(evaluation: Evaluation, path: bytes, data: bytes, target: Expression) -> int:
-    is_there, found = jansson_paths.find(_parse(data), _path(path))
+    is_there, found = jansson_paths.find(_read(evaluation, data), _path(path))
     if not is_there:
         return -1
     target.assign(evaluation, _value(found))
@@ -72,7 +84,7 @@ def _get_field(evaluation: Evaluation, data: bytes, path: bytes, target: Express
 
 
 def _array_size(evaluation: Evaluation, path: bytes, data: bytes, target: Expression) -> int:
-    _, found = jansson_paths.find(_parse(data), _path(path))
+    _, found = jansson_paths.find(_read(evaluation, data), _path(path))
     if type(found) is not list:
         raise EvaluationError("the path does not lead to an array")
     target.assign(evaluation, len(found))
@@ -161,7 +173,7 @@ _TYPES: dict[bytes, Callable[[bytes], Any]] = {
 
 def _xdecode(evaluation: Evaluation, data: bytes, name: bytes) -> int:
     """Make an XAVP of an object, or one of each item of an array."""
-    document = _parse(data)
+    document = _read(evaluation, data)
     for item in document if type(document) is list else [document]:
         fields = Fields()
         for key, found in item.items() if type(item) is dict else ():
