@@ -73,6 +73,20 @@ class LocksTests(SynchronousTestCase):
         self.locks.release("a", self.second)
         self.assertFalse(self.locks.is_held("a"))
 
+    def test_release_all(self) -> None:
+        """Those of one owner, for those who wait for them."""
+        for key in ("a", "a", "b"):
+            self.locks.acquire(key, self.first)
+        self.locks.acquire("c", self.second)
+        waiting = self.locks.acquire("a", self.second)
+        assert waiting is not None
+        self.locks.release_all(self.first)
+        self.assertIsNone(self.successResultOf(waiting))
+        self.assertEqual([self.locks.is_held(key) for key in ("a", "b", "c")], [True, False, True])
+        self.locks.release_all(self.first)
+        self.locks.release_all(self.second)
+        self.assertEqual(len(self.locks), 0)
+
     def test_owner_is_gone(self) -> None:
         """Its locks are free, and those who are gone do not get one."""
         self.locks.acquire("a", self.first)

@@ -134,6 +134,27 @@ class WaitingTests(ScriptTestCase):
     def test_errors(self) -> None:
         self.assert_error("route(wait(1));", 1, 1, "a call that waits inside of route()")
 
+    def test_locks(self) -> None:
+        """What an event has locked is free when it has ended, however it ends."""
+        for ending in ("", "exit;", "fail();", "wait(0);"):
+            self.shown.clear()
+            first, second = self.start(f'lock("a"); lock("a"); wait(1); show(1); {ending}', times=2)
+            self.go_on()
+            for _ in range(3):
+                if self._waiting:
+                    self.go_on()
+            self.successResultOf(first)
+            self.successResultOf(second)
+            self.assertEqual(self.shown, [1, 1], ending)
+        cancelled, other = self.start('lock("a"); wait(1); show(1);', times=2)
+        cancelled.cancel()
+        self.failureResultOf(cancelled)
+        self.shown.clear()
+        while self._waiting:
+            self.go_on()
+        self.successResultOf(other)
+        self.assertEqual(self.shown, [1])
+
     def test_cancel(self) -> None:
         """A timeout cancels what the script waits for."""
         (call,) = self.start("wait(1); show(1);")

@@ -66,6 +66,11 @@ class Locks:
             self._release(key)
         return True
 
+    def release_all(self, owner: object) -> None:
+        """Release all locks of an owner, however often it has them."""
+        for key in [key for key, held in self._held.items() if held.owner() is owner]:
+            self._release(key)
+
     def _release(self, key: Hashable) -> None:
         """Give a lock to the next that waits for it."""
         held = self._held.pop(key, None)

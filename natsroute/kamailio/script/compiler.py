@@ -270,6 +270,8 @@ def _waiting_function(block: _Block) -> Callable[[Event], Any]:
             pass
         except RecursionError:
             raise _too_deep() from None
+        finally:
+            run.consumer.service.locks.release_all(run.own)
 
     event_route.__qualname__ = block.written
     return event_route
