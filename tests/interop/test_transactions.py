@@ -25,6 +25,16 @@ CALLS = int(os.environ.get("NATSROUTE_BRIDGE_CALLS", "60"))
 
 EXAMPLE = ROOT / "examples" / "transaction_bridge"
 
+#: The users that are called, and for calls that are refused, the code and a part of the reply.
+DECIDED: list[tuple[str, dict[str, str] | None]] = [
+    ("bob", None),
+    ("sales", None),
+    ("busy", {"CODE": "486", "REPLY": "Busy Here"}),
+    ("moved", {"CODE": "302", "REPLY": "sip:carol@example.net"}),
+]
+#: The same for a decision that takes the event route too long.
+TOO_LATE: list[tuple[str, dict[str, str] | None]] = [("slow", {"CODE": "503", "REPLY": "No Decision"})]
+
 #: Milliseconds that no answer takes, however busy the machine is.
 LONG = "30000"
 
@@ -107,25 +117,26 @@ class BridgeTestCase(RpcKamailioTestCase):
 class TransactionBridgeTests(BridgeTestCase):
     """Both sides of the example."""
 
-    async def decide(self, **settings: Any) -> None:
-        """All kinds of decisions at once. Each call ends as decided, with one answer, and no transaction is left."""
+    async def decide(self, undecided: str, **settings: Any) -> None:
+        """
+        All kinds of decisions at once. Each call ends as decided, with one answer, and no transaction is left.
+
+        :param undecided: the user for whom there is no decision, or none in time. Calls to it are cancelled.
+        """
         kamailio = await self.start(LONG)
         service = await self.start_natsroute(**settings)
-        each = CALLS // 6
+        each, calls = CALLS // 6, [*DECIDED, *(TOO_LATE if undecided == "slow" else ())]
         await gatherResults(
             [
-                self.spawn(kamailio, "answered", "bob", each),
-                self.spawn(kamailio, "answered", "sales", each),
-                self.spawn(kamailio, "refused", "busy", each, {"CODE": "486", "REPLY": "Busy Here"}),
-                self.spawn(kamailio, "refused", "moved", each, {"CODE": "302", "REPLY": "sip:carol@example.net"}),
-                self.spawn(kamailio, "refused", "slow", each, {"CODE": "503", "REPLY": "No Decision"}),
-                self.spawn(kamailio, "cancelled", "slow", each),
+                *(self.spawn(kamailio, "refused" if words else "answered", user, each, words) for user, words in calls),
+                self.spawn(kamailio, "cancelled", undecided, each),
             ]
         )
-        await self.all_decided(6 * each)
+        fallbacks = 2 * each if undecided == "slow" else 0  # also for cancelled calls
+        await self.all_decided(4 * each + fallbacks)
         self.assertEqual(
             self.answers.actions,
-            Counter({"accept": 2 * each, "refuse": each, "redirect": each, "fallback": 2 * each}),
+            Counter({"accept": 2 * each, "refuse": each, "redirect": each}) + Counter({"fallback": fallbacks}),
         )
         self.assertEqual(
             Counter(uri for _, uri in self.callee.called),
@@ -133,15 +144,20 @@ class TransactionBridgeTests(BridgeTestCase):
         )
         self.assertEqual(set(self.callee.ended), {call_id for call_id, _ in self.callee.called})
         (consumer,) = service.ledger().consumers
-        self.assertEqual(consumer.received, 6 * each)
+        self.assertEqual(consumer.received, (len(calls) + 1) * each)
         stats = await self.until_no_transaction(kamailio)
         finals = {code: stats[code] for code in ("3xx", "4xx", "5xx", "6xx")}
-        self.assertEqual(finals, {"3xx": each, "4xx": 2 * each, "5xx": each, "6xx": 0})
-        print(f"{6 * each} calls: {dict(self.answers.actions)}, {each} of the fallbacks for cancelled calls; {stats}")
+        self.assertEqual(finals, {"3xx": each, "4xx": 2 * each, "5xx": fallbacks // 2, "6xx": 0})
+        print(f"{consumer.received} calls, {each} of them cancelled; answers: {dict(self.answers.actions)}; {stats}")
 
     async def test_python(self) -> None:
-        """The event route in Python."""
-        await self.decide(event_routes=str(EXAMPLE / "routes.py"))
+        """An event route in Python."""
+        await self.decide("slow", event_routes=str(EXAMPLE / "routes.py"))
+
+    async def test_kemi_python(self) -> None:
+        """A KEMI script in Python."""
+        script = str(EXAMPLE / "kemi" / "decide.py")
+        await self.decide("nobody", kemi_script=script, event_callback="on_nats")
 
 
 class FallbackTests(BridgeTestCase):
