@@ -7,25 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute import Event
+from natsroute import Event, EventRoutes, Settings
 from natsroute.errors import DecodeError, RouteError
 from natsroute.kamailio import script_function
-from natsroute.kamailio.cfg.reader import read_cfg
-from natsroute.kamailio.cfg.start_values import service_variables
-from natsroute.kamailio.evaluation import ConsumerVariables
-from natsroute.kamailio.event_expressions import EventExpressions
-from natsroute.kamailio.script.compiler import compile_script
 from natsroute.kamailio.script.functions import FUNCTIONS
 from natsroute.kamailio.script.functions.definitions import FunctionDefinition
 from natsroute.kamailio.script.functions.python import definitions, result_of
 from natsroute.kamailio.user_functions import script_functions_in
-from natsroute.ledger import RouteCounters
-from natsroute.routes.event import EventContext
-from natsroute.routes.results import as_deferred
-from natsroute.wire.frames import Address
+from natsroute.testing import RouteTester
 from tests.support import ROOT
 from tests.support.expressions import make_evaluation
 from tests.support.functions import Bare, Quoted
@@ -154,50 +145,29 @@ class ExampleTests(SynchronousTestCase):
     """``examples/blocklist.cfg`` and ``examples/blocklist.py``"""
 
     def setUp(self) -> None:
-        self.published: list[tuple[str, Any]] = []
-        self.names: dict[str, Any] = {"__name__": "blocklist"}
-        exec((ROOT / "examples" / "blocklist.py").read_text("utf-8"), self.names)
-        found = definitions(script_functions_in(self.names.values()), FUNCTIONS, lambda run, event: succeed(run(event)))
-        cfg = read_cfg(str(ROOT / "examples" / "blocklist.cfg"), {})
-        (self.route,) = compile_script(cfg, {**FUNCTIONS, **found}).event_routes
-        expressions = EventExpressions(ConsumerVariables(service_variables(cfg)))
-        self.context = EventContext(
-            self.publish, Clock(), RouteCounters("nats:registrations"), "blocklist", expressions=expressions
-        )
+        example = ROOT / "examples" / "blocklist"
+        settings = {"kamailio_cfg": str(example.with_suffix(".cfg")), "event_routes": [str(example.with_suffix(".py"))]}
+        self.tester = RouteTester(EventRoutes(), Settings.from_environment({}, **settings))
 
-    def publish(self, subject: str, payload: bytes, *more: object, **named: object) -> Deferred[None]:
-        """Keeps what the script publishes."""
-        self.published.append((subject, json.loads(payload)))
-        return succeed(None)
-
-    def report(self, user: str, result: str) -> None:
-        """A user has registered, or failed to."""
-        payload = json.dumps({"user": user, "result": result}).encode()
-        ended = as_deferred(self.route.function(Event.of_message(self.context, Address("registrations", 1), payload)))
-        assert ended is not None
-        self.successResultOf(ended)
+    def report(self, user: str, *results: str) -> list[tuple[str, Any]]:
+        """A user has registered, or failed to, some times: what has been published since the start."""
+        for result in results:
+            self.successResultOf(self.tester.deliver("registrations", {"user": user, "result": result}))
+        return [(message.subject, json.loads(message.data)) for message in self.tester.published]
 
     def test_blocks(self) -> None:
         """A user who fails three times is refused for ten minutes; a success in between counts."""
-        for result in ("wrong", "wrong", "ok", "wrong", "wrong"):
-            self.report("eve", result)
-        self.assertEqual(self.published, [])
-        self.report("eve", "wrong")
-        self.report("eve", "ok")
-        self.report("al", "wrong")
-        expected = [
-            ("registrations.blocked", {"user": "eve"}),
-            ("registrations.refused", {"user": "eve", "seconds": 600}),
-        ]
-        self.assertEqual(self.published, expected)
-        self.names["_blocked"]["eve"] = 0.0
-        self.report("eve", "ok")
-        self.assertEqual(self.published, expected)
+        self.assertEqual(self.report("eve", "wrong", "wrong", "ok", "wrong", "wrong"), [])
+        expected = [("registrations.blocked", {"user": "eve"})]
+        self.assertEqual(self.report("eve", "wrong"), expected)
+        self.assertEqual(self.report("al", "wrong", "ok"), expected)
+        expected.append(("registrations.refused", {"user": "eve", "seconds": 600}))
+        self.assertEqual(self.report("eve", "ok"), expected)
         line = Path("audit.log").read_text("utf-8").splitlines()[-1]
         self.assertTrue(line.startswith("blocked eve at "), line)
 
     def test_no_user(self) -> None:
         """Is logged."""
         recorder = LogRecorder(self)
-        self.report("", "wrong")
+        self.assertEqual(self.report("", "wrong"), [])
         self.assertEqual(recorder.lines("warn"), ["<script>: a message without a user"])

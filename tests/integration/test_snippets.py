@@ -13,18 +13,12 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import succeed
 from twisted.internet.task import deferLater
 from twisted.internet.threads import blockingCallFromThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
 from natsroute.errors import PermissionsError, SubjectError
-from natsroute.kamailio.cfg.reader import read_cfg
-from natsroute.kamailio.script.compiler import compile_script
-from natsroute.kamailio.script.functions import FUNCTIONS
-from natsroute.kamailio.script.functions.python import definitions
-from natsroute.kamailio.user_functions import script_functions_in
 from natsroute.testing import RouteTester
 from tests.support import ROOT
 from tests.support.documents import Snippet, prose_source, snippet, snippets
@@ -129,11 +123,17 @@ class RoutesTests(TestCase):
 
     async def test_script_functions(self) -> None:
         """A script calls two functions in Python, one of which runs in a thread."""
-        found = script_functions_in(names_in(snippet("docs/kamailio.md", "Functions in Python")).values())
-        functions = definitions(found, FUNCTIONS, lambda function, event: succeed(function(event)))
-        path = Path(self.mktemp())
-        path.write_text(snippet("docs/kamailio.md", "Functions in Python", "").text)
-        tester = RouteTester(compile_script(read_cfg(str(path), {}), {**FUNCTIONS, **functions}).event_routes)
+        folder = Path(self.mktemp())
+        folder.mkdir(parents=True)
+        files = {"functions.py": "python", "kamailio.cfg": ""}
+        for name, language in files.items():
+            (folder / name).write_text(snippet("docs/kamailio.md", "Functions in Python", language).text, "utf-8")
+        tester = RouteTester(
+            EventRoutes(),
+            Settings.from_environment(
+                {}, kamailio_cfg=str(folder / "kamailio.cfg"), event_routes=[str(folder / "functions.py")]
+            ),
+        )
         await tester.deliver("Kamailio-World", DIALOG)
         await tester.deliver("Kamailio-World", {**DIALOG, "From": "sip:bob@example.com"})
         self.assertEqual([(one.subject, one.data) for one in tester.published], [("presence.names", b"Alice")])
