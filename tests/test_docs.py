@@ -51,6 +51,7 @@ PROVEN = {"docs/publishing.md", "docs/reliability.md", "docs/routes.md", "docs/s
 OTHER_OPTIONS = {
     "pip": {"quiet", "no-build-isolation"},
     "twistd": {"nodaemon", "pidfile", "python", "help"},
+    "twistd natsroute": {"check", "check-connect"},
     "python -m tests.chaos": {"seed", "restarts"},
     "python -m benchmarks": {"full", "shared", "update"},
 }

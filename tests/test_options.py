@@ -10,6 +10,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import NatsrouteService, __version__
+from natsroute.daemon import options as options_module
 from natsroute.daemon.options import CommandLine, Options, makeService, service_from_environment
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.settings import SETTING_FIELDS, Settings
@@ -167,6 +168,46 @@ class KamailioCfgTests(_WithoutVariables):
         ending = self.assertRaises(SystemExit, Options().parseOptions, ["--kamailio_cfg", str(path)])
         message = "the block route[A] is never closed. Write the brace that closes it"
         self.assertEqual(ending.code, f"natsroute: {path.absolute()}:2:10: {message}")
+
+
+class CheckTests(_WithoutVariables):
+    """--check, without a reactor; tests.integration.test_check has a process and servers."""
+
+    def check(self, *arguments: str) -> tuple[object, str]:
+        """The exit code, and what was printed."""
+        output = io.StringIO()
+        self.patch(sys, "stdout", output)
+        ending = self.assertRaises(SystemExit, Options().parseOptions, list(arguments))
+        return ending.code, output.getvalue()
+
+    def test_plan(self) -> None:
+        """It is printed, with what the inspections say, and the exit code is 0."""
+        self.patch(options_module, "INSPECTIONS", (lambda settings: [f"{len(settings.servers)} server"],))
+        code, output = self.check("--check", "--subject_queue_group", "a:q")
+        self.assertEqual(code, 0)
+        self.assertIn("a        q            1            nothing: no event route\n", output)
+        self.assertEqual(output.splitlines()[-1], "warning: 1 server")
+
+    def test_mistake(self) -> None:
+        """The exit code is 1, with one message."""
+        code, output = self.check("--check", "--event_routes", "no_such_file.py")
+        self.assertIn("natsroute: event_routes = ", str(code))
+        self.assertEqual(output, "")
+
+    def test_connect(self) -> None:
+        """With --check_connect, the reactor runs until the servers have been tried."""
+        calls: list[object] = []
+        self.patch(options_module, "react", lambda main, arguments: calls.append((main, arguments)))
+        for written in ("--check_connect", "--check-connect"):
+            code, output = self.check(written)
+            self.assertEqual(code, 0)
+            self.assertIn("NATS servers: ", output)
+        self.assertEqual(len(calls), 2)
+
+    def test_misspelled(self) -> None:
+        """It is among the names that are suggested."""
+        code, _ = self.check("--chek")
+        self.assertIn("Did you mean --check?", str(code))
 
 
 class MakeServiceTests(_WithoutVariables):

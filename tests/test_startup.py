@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, Settings
 from natsroute.client.servers import Server
+from natsroute.daemon.plan import Plan
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.startup import Startup
 from natsroute.errors import ConnectionLostError, ScriptError
@@ -203,7 +204,7 @@ class PlanTests(SynchronousTestCase):
         log = LogRecorder(self)
         nothing: Any = None
         startup = Startup(nothing, (), embedded, None, lambda: None, nothing)
-        startup.log_plan(settings, Routing(settings, event_routes, call_deferred))
+        startup.log_plan(Plan.of(settings, Routing(settings, event_routes, call_deferred)))
         return log.lines()
 
     def test_consumers(self) -> None:

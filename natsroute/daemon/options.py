@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import attrs
+from twisted.internet.task import react
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from natsroute._version import __version__
+from natsroute.daemon.check import INSPECTIONS, connect_once, plan_lines
+from natsroute.daemon.plan import Plan
 from natsroute.daemon.service import NatsrouteService
 from natsroute.daemon.settings import SETTING_FIELDS, Settings
 from natsroute.daemon.sources import ENVIRONMENT_PREFIX, Environment, Given
@@ -39,11 +42,15 @@ def _did_you_mean() -> Iterator[None]:
         found = re.fullmatch(r"option --(\S+) not recognized", str(error))
         if found is None:
             raise
-        known = [f"--{name}" for name in SETTING_FIELDS]
+        known = [f"--{name}" for name in (*SETTING_FIELDS, *_OTHER_OPTIONS)]
         remedy = did_you_mean(
             "--" + found[1].replace("-", "_"), known, "'twistd natsroute --help' lists all options", prefix="--"
         )
         raise UsageError(f"option --{found[1]} not recognized. {remedy}") from None
+
+
+#: The options that are no settings.
+_OTHER_OPTIONS = ("check", "check_connect")
 
 
 def makeService(options: Options) -> NatsrouteService:
@@ -101,6 +108,7 @@ class Options(TwistedOptions):
 
     def __init__(self) -> None:
         self.given: dict[str, Any] = {}
+        self._check = self._check_connect = False
         super().__init__()
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
@@ -117,18 +125,54 @@ class Options(TwistedOptions):
         print(f"natsroute {__version__.public()}")
         raise SystemExit(0)
 
+    def opt_check(self) -> None:
+        """Read everything, print what would run, and exit: 0 if it would run, 1 if not. Nothing is started."""
+        self._check = True
+
+    def opt_check_connect(self) -> None:
+        """As --check, and connect to each server once. Exits with 1 if none of them can be used."""
+        self._check = self._check_connect = True
+
     def postOptions(self) -> None:
         self.settings = Settings.load([CommandLine(self.given), Environment(os.environ, SETTING_FIELDS)], os.environ)
+        if self._check:  # before twistd looks for its pid file
+            _print_plan(self.settings)
+            if self._check_connect:
+                react(_print_servers, [self.settings])
+            raise SystemExit(0)
+
+
+def _print_plan(settings: Settings) -> None:
+    service = NatsrouteService(settings)
+    for line in plan_lines(settings, Plan.of(settings, service.routing, INSPECTIONS)):
+        print(line)
+
+
+async def _print_servers(reactor: Any, settings: Settings) -> None:
+    """
+    Connect to the servers.
+
+    :raises SystemExit: none of them can be used; the exit code is 1.
+    """
+    print()
+    if settings.embedded_server:
+        print("The embedded server is not started")
+        return
+    results = await connect_once(reactor, settings)
+    for result in results:
+        print(result)
+    if all(result.reason is not None for result in results):
+        raise SystemExit(1)
 
 
 def _with_dashes(option: str) -> str:
     name, equals, value = option.partition("=")
-    return name.replace("_", "-") + equals + value if name[2:] in SETTING_FIELDS else option
+    return name.replace("_", "-") + equals + value if name[2:] in (*SETTING_FIELDS, *_OTHER_OPTIONS) else option
 
 
 def _with_underscores(option: str) -> str:
     name = option[2:].replace("-", "_")
-    return f"--{name}" if name in SETTING_FIELDS else option
+    return f"--{name}" if name in (*SETTING_FIELDS, *_OTHER_OPTIONS) else option
 
 
 def _option(field: attrs.Attribute[Any]) -> Callable[..., None]:

@@ -20,6 +20,7 @@ from natsroute.daemon.consumer import Consumer, Consumers
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.exit_code import ExitCode
 from natsroute.daemon.lifecycle import Lifecycle
+from natsroute.daemon.plan import Plan
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.report import account_lines, report_lines
 from natsroute.daemon.routing import Routing
@@ -68,6 +69,7 @@ class NatsrouteService(Service):
     :ivar name: ``client_name``. Several services of one parent with the same name get a number. Unless it is
         ``natsroute``, log lines begin with it.
     :ivar settings: the settings.
+    :ivar routing: which function runs for a message or a connection event.
     :ivar consumers: one for each ``subject_queue_group``.
     :ivar publisher: publishes for the routes and for the program.
     :ivar publish: publishes a message: :meth:`Outlet.publish <natsroute.publishing.outlet.Outlet.publish>`.
@@ -99,7 +101,7 @@ class NatsrouteService(Service):
             self._route_threads = Threads(
                 reactor, "natsroute routes", settings.route_threads, max_queue=settings.route_thread_queue
             )
-            self._routing = Routing(settings, event_routes, self._route_threads.run)
+            self.routing = Routing(settings, event_routes, self._route_threads.run)
         self._publish_threads = Threads(reactor, "natsroute publish", settings.num_publish_workers)
         self.in_flight = CallsInFlight(reactor, slow_after=settings.slow_route_warning)
         self.consumers = Consumers(self.in_flight)
@@ -151,7 +153,7 @@ class NatsrouteService(Service):
         for entry in settings.subject_queue_group:
             self.consumers.add(self._consumer(entry))
 
-        self._hooks = HookRunner(self._routing.hooks, reactor, slow_after=settings.slow_route_warning)
+        self._hooks = HookRunner(self.routing.hooks, reactor, slow_after=settings.slow_route_warning)
         self._startup = Startup(
             self._connections,
             publish_connections,
@@ -194,7 +196,7 @@ class NatsrouteService(Service):
         expressions = EventExpressions(variables)
         events = self._run_events_of(connection, expressions, script, entry.queue_group)
         runner = Runner(
-            self._routing.for_entry(entry, script),
+            self.routing.for_entry(entry, script),
             self._runner_context,
             subject=entry.subject,
             queue_group=entry.queue_group,
@@ -225,7 +227,7 @@ class NatsrouteService(Service):
         queue_group: str | None = None,
     ) -> ConnectionEvents:
         runner = ConnectionRunner(
-            self._routing.for_connections(script),
+            self.routing.for_connections(script),
             self._runner_context,
             queue_group=queue_group,
             expressions=expressions,
@@ -329,7 +331,7 @@ class NatsrouteService(Service):
         self._publish_threads.startService()
         self._route_threads.startService()
         self._watchdog.startService()
-        self._startup.log_plan(self.settings, self._routing, self._log_prefix())
+        self._startup.log_plan(Plan.of(self.settings, self.routing), self._log_prefix())
         if self._hooks.has_on_start:
             for events in self._connection_events:
                 events.hold()

@@ -11,12 +11,9 @@ from natsroute._version import __version__
 from natsroute.client.connection import Connection
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.embedded import EmbeddedServer
-from natsroute.daemon.routing import Routing
-from natsroute.daemon.settings import Settings
-from natsroute.daemon.subject_warnings import subject_warnings
+from natsroute.daemon.plan import Plan
 from natsroute.errors import ScriptError
 from natsroute.log import Logger
-from natsroute.routes.route import PREFIX
 
 
 class Startup:
@@ -126,43 +123,24 @@ class Startup:
             else:
                 one.errback(result)
 
-    def log_plan(self, settings: Settings, routing: Routing, prefix: str = "") -> None:
+    def log_plan(self, plan: Plan, prefix: str = "") -> None:
         """
-        Log the version, the servers, the publish workers, and each consumer with its event routes.
+        Log the version, the servers, the publish workers, each consumer with its event routes, and all warnings.
 
         :param prefix: what each line begins with.
         """
-        servers = "the embedded server" if self._embedded else ", ".join(map(str, settings.servers))
         self.log.info(
             "{prefix}natsroute {version}: NATS servers: {servers}; publish workers: {workers}",
             prefix=prefix,
             version=__version__.public(),
-            servers=servers,
-            workers=settings.num_publish_workers,
+            servers=plan.servers,
+            workers=plan.workers,
         )
-        if not settings.subject_queue_group:
-            self.log.warn(
-                "{prefix}No subject_queue_group is set: nothing is consumed, natsroute only publishes", prefix=prefix
-            )
-        for entry in settings.subject_queue_group:
-            routes = routing.names(entry)
-            if routes:
-                self.log.info(
-                    "{prefix}Consumer {entry} -> {routes}", prefix=prefix, entry=str(entry), routes=", ".join(routes)
-                )
-            else:
-                self.log.warn(
-                    "{prefix}Consumer {entry} has no event route: add one named {name!r}",
-                    prefix=prefix,
-                    entry=str(entry),
-                    name=PREFIX + entry.subject,
-                )
-        if routing.passed_over:
-            self.log.info(
-                "{prefix}natsroute does not run these blocks of {path}: {blocks}",
-                prefix=prefix,
-                path=settings.kamailio_cfg,
-                blocks=", ".join(routing.passed_over),
-            )
-        for problem in (*settings.warnings, *subject_warnings(settings.subject_queue_group, routing.all_names)):
-            self.log.warn("{prefix}{problem}", prefix=prefix, problem=problem)
+        for consumer in plan.consumers:
+            if consumer.runs:
+                runs = ", ".join(consumer.runs)
+                self.log.info("{prefix}Consumer {entry} -> {runs}", prefix=prefix, entry=str(consumer.entry), runs=runs)
+        if plan.passed_over:
+            self.log.info("{prefix}{passed_over}", prefix=prefix, passed_over=plan.passed_over)
+        for warning in plan.warnings:
+            self.log.warn("{prefix}{problem}", prefix=prefix, problem=warning)

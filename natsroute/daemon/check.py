@@ -1,0 +1,106 @@
+"""``twistd natsroute --check``: what would run, as a table, and whether the servers can be used. Nothing is started."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults
+
+from natsroute.client.servers import Server
+from natsroute.client.state import ConnectionEvent
+from natsroute.client.status import Change
+from natsroute.daemon.connection_log import ConnectionLog
+from natsroute.daemon.connections import Connections
+from natsroute.daemon.plan import Inspection, Plan
+from natsroute.daemon.settings import DEFAULT_URL, Settings
+from natsroute.kamailio.kemi.missing import missing_functions
+from natsroute.text import printable
+
+
+def _missing_in_kemi_script(settings: Settings) -> Iterator[str]:
+    """The functions that a KEMI script uses and natsroute does not have."""
+    for missing in missing_functions(settings.kemi_script) if settings.kemi_script else ():
+        times = "once" if missing.uses == 1 else f"{missing.uses} times"
+        yield f"{missing.position}: natsroute has no KSR.{missing.name}, which is used {times}"
+
+
+#: What looks further at the settings. Each gives warnings, and raises SettingError or ScriptError.
+INSPECTIONS: tuple[Inspection, ...] = (_missing_in_kemi_script,)
+
+_HEADINGS = ("subject", "queue group", "connections", "runs")
+_NOTHING = "nothing: no event route"
+
+
+def plan_lines(settings: Settings, plan: Plan) -> Iterator[str]:
+    """What would run, as a table, and all warnings."""
+    if settings.kamailio_cfg:
+        yield f"kamailio.cfg: {printable(settings.kamailio_cfg)}"
+    yield f"NATS servers: {plan.servers}"
+    yield f"publish workers: {plan.workers}, each with a connection"
+    if plan.consumers:
+        rows = Counter(
+            (one.entry.subject, one.entry.queue_group or "", ", ".join(one.runs) or _NOTHING) for one in plan.consumers
+        )
+        yield ""
+        yield from _table([_HEADINGS, *((subject, group, str(n), runs) for (subject, group, runs), n in rows.items())])
+    if plan.passed_over or plan.warnings:
+        yield ""
+    if plan.passed_over:
+        yield printable(plan.passed_over)
+    for warning in plan.warnings:
+        yield f"warning: {printable(warning)}"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """The rows with their columns below each other."""
+    shown = [tuple(map(printable, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown)]
+    for row in shown:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+
+
+@attrs.frozen
+class Reached:
+    """
+    What came of an attempt to connect to a server.
+
+    :ivar server: the server.
+    :ivar version: the version of nats-server; empty if it cannot be used.
+    :ivar reason: why it cannot be used, or None.
+    """
+
+    server: Server
+    version: str = ""
+    reason: Exception | None = None
+
+    def __str__(self) -> str:
+        if self.reason is None:
+            return f"{self.server}: connected (nats-server {printable(self.version)})"
+        return f"{self.server}: cannot be used: {printable(str(self.reason))}"
+
+
+def connect_once(reactor: Any, settings: Settings) -> Deferred[list[Reached]]:
+    """
+    Connect to each server once, with the login and TLS of the settings, and leave it again. Nothing is subscribed.
+
+    :return: fires in the reactor's thread with the results, in the order of the servers.
+    """
+    urls = settings.nats_url or (DEFAULT_URL,)
+    return gatherResults([Deferred.fromCoroutine(_connect(reactor, settings, url)) for url in urls])
+
+
+async def _connect(reactor: Any, settings: Settings, url: str) -> Reached:
+    alone = attrs.evolve(settings, nats_url=(url,), ignore_discovered_servers=True)
+    connection = Connections(reactor, alone, None, ConnectionLog(reactor)).new("check")
+    first: Deferred[Change] = Deferred()
+    connection.observe(lambda change: None if first.called else first.callback(change))
+    connection.startService()
+    change = await first
+    version = connection.info.version if connection.info else ""
+    await connection.stopService()
+    if change.event is ConnectionEvent.CONNECTED:
+        return Reached(alone.servers[0], version)
+    return Reached(alone.servers[0], reason=change.reason)

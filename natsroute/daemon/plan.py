@@ -1,0 +1,76 @@
+"""What a service is going to run: its consumers with their event routes, and what is probably wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import attrs
+
+from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.routing import Routing
+from natsroute.daemon.settings import Settings
+from natsroute.daemon.subject_warnings import subject_warnings
+from natsroute.routes.route import PREFIX
+
+#: Looks at the settings and gives warnings, each a sentence.
+Inspection = Callable[[Settings], Iterable[str]]
+
+
+@attrs.frozen
+class PlannedConsumer:
+    """
+    A consumer.
+
+    :ivar entry: its ``subject_queue_group``.
+    :ivar runs: the names of the event routes that its messages can reach, or what runs instead; empty if nothing does.
+    """
+
+    entry: QueueEntry
+    runs: tuple[str, ...]
+
+
+@attrs.frozen
+class Plan:
+    """
+    What a service is going to run.
+
+    :ivar servers: its servers, without credentials.
+    :ivar workers: the number of its publish workers. Each has a connection.
+    :ivar consumers: its consumers. Each has a connection.
+    :ivar passed_over: the blocks of a ``kamailio.cfg`` that do not run here, as a sentence; empty if there are none.
+    :ivar warnings: what is probably wrong, although it is allowed, each as a sentence.
+    """
+
+    servers: str
+    workers: int
+    consumers: tuple[PlannedConsumer, ...]
+    warnings: tuple[str, ...]
+    passed_over: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings, routing: Routing, inspections: Iterable[Inspection] = ()) -> Plan:
+        """
+        The plan of a service with these settings.
+
+        :param routing: the event routes.
+        :param inspections: give further warnings.
+        """
+        servers = "the embedded server" if settings.embedded_server else ", ".join(map(str, settings.servers))
+        consumers = tuple(PlannedConsumer(entry, tuple(routing.names(entry))) for entry in settings.subject_queue_group)
+        warnings = [
+            *_warnings_of(consumers),
+            *settings.warnings,
+            *subject_warnings(settings.subject_queue_group, routing.all_names),
+            *(warning for inspect in inspections for warning in inspect(settings)),
+        ]
+        blocks = ", ".join(routing.passed_over)
+        passed_over = f"natsroute does not run these blocks of {settings.kamailio_cfg}: {blocks}" if blocks else ""
+        return cls(servers, settings.num_publish_workers, consumers, tuple(dict.fromkeys(warnings)), passed_over)
+
+
+def _warnings_of(consumers: Iterable[PlannedConsumer]) -> Iterator[str]:
+    if not consumers:
+        yield "No subject_queue_group is set: nothing is consumed, natsroute only publishes"
+    for consumer in consumers:
+        if not consumer.runs:
+            yield f"Consumer {consumer.entry} has no event route: add one named '{PREFIX}{consumer.entry.subject}'"

@@ -1,0 +1,79 @@
+"""natsroute.daemon.plan"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute import EventRoutes, Settings
+from natsroute.daemon.plan import Inspection, Plan, PlannedConsumer
+from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.routing import Routing
+from natsroute.routes.results import call_deferred
+
+
+class PlanTests(SynchronousTestCase):
+    """What a service is going to run."""
+
+    def setUp(self) -> None:
+        self.event_route = EventRoutes()
+        self.event_route("nats:a")(lambda event: None)
+        self.event_route("nats:>")(lambda event: None)
+
+    def plan(self, settings: Settings, inspections: Iterable[Inspection] = ()) -> Plan:
+        return Plan.of(settings, Routing(settings, self.event_route, call_deferred), inspections)
+
+    def test_consumers(self) -> None:
+        """Each with the routes that it reaches."""
+        plan = self.plan(Settings(subject_queue_group=["a:q", "a:q", "b"], num_publish_workers=3))
+        both = PlannedConsumer(QueueEntry("a", "q"), ("nats:a", "nats:>"))
+        self.assertEqual(plan.consumers, (both, both, PlannedConsumer(QueueEntry("b"), ("nats:>",))))
+        self.assertEqual(plan.workers, 3)
+
+    def test_servers(self) -> None:
+        """Without their credentials."""
+        self.assertEqual(
+            self.plan(Settings(nats_url=["nats://u:hunter2@a", "nats://b"])).servers, "nats://a:4222, nats://b:4222"
+        )
+        self.assertEqual(self.plan(Settings(embedded_server=True)).servers, "the embedded server")
+
+    def test_warnings(self) -> None:
+        """Those of consumers, settings and subjects, and of inspections; each once."""
+        self.event_route = EventRoutes()
+        self.event_route("nats:c")(lambda event: None)
+        settings = Settings(subject_queue_group=["a:q", "a:q"], warnings=("x", "x"))
+        seen: list[Settings] = []
+
+        def inspect(settings: Settings) -> list[str]:
+            seen.append(settings)
+            return ["y", "z"]
+
+        self.assertEqual(
+            self.plan(settings, [inspect]).warnings,
+            (
+                "Consumer a:q has no event route: add one named 'nats:a'",
+                "x",
+                "No subject_queue_group reaches these event routes: nats:c",
+                "y",
+                "z",
+            ),
+        )
+        self.assertEqual(seen, [settings])
+
+    def test_passed_over(self) -> None:
+        """The blocks of a kamailio.cfg that do not run here."""
+        path = Path(self.mktemp()).absolute()
+        path.write_text("request_route { exit; }\nroute[A] { exit; }\n")
+        settings = Settings.from_environment({}, kamailio_cfg=str(path))
+        blocks = "request_route, route[A]"
+        self.assertEqual(self.plan(settings).passed_over, f"natsroute does not run these blocks of {path}: {blocks}")
+        self.assertEqual(self.plan(Settings()).passed_over, "")
+
+    def test_nothing_to_do(self) -> None:
+        """A service without consumers only publishes."""
+        self.assertEqual(
+            self.plan(Settings()).warnings,
+            ("No subject_queue_group is set: nothing is consumed, natsroute only publishes",),
+        )
