@@ -13,12 +13,16 @@ from benchmarks.catalogue import PEERS, SCENARIOS
 from benchmarks.load.job import Job
 from benchmarks.load.traffic import MEAN_MIXED_SIZE, command, delivered_size, messages
 from benchmarks.peers import OURS
+from benchmarks.peers.kamailio_script import write
 from benchmarks.report.goals import verdicts
 from benchmarks.report.markdown import markdown, problems
 from benchmarks.report.page import figures
 from benchmarks.run.processors import Processors, bound_to
 from benchmarks.run.results import FOLDER, Results, Series
 from benchmarks.run.scenario import GOAL_SIZE
+from natsroute.kamailio.cfg.reader import read_cfg
+from natsroute.kamailio.script.compiler import compile_script
+from natsroute.testing import RouteTester
 from natsroute.wire.frames import Msg
 from natsroute.wire.parser import Parser
 from tests.support import ROOT
@@ -79,6 +83,17 @@ class ResultsTests(SynchronousTestCase):
         words = {text.partition("/ ")[2]: verdict.word for text, verdict in found.items()}
         self.assertEqual(words, {"nats-py ≥ 4": "reached", "kamailio ≥ 1": "missed", "libnats ≥ 0.9": "not measured"})
 
+    def test_goal_of_another_form(self) -> None:
+        """A goal may be for natsroute in another form than the peer of that name."""
+        found = results(natsroute=9.0, natsroute_script=300.0, kamailio=200.0)
+        for series in found.series:
+            series.scenario, series.figures = "script", {"relayed": series.figures["consumed"]}
+        words = {verdict.text: (verdict.word, verdict.found) for verdict in verdicts(found)}
+        self.assertEqual(
+            words["script, uniform: relayed, natsroute-script / kamailio ≥ 1"],
+            ("reached", 1.5),
+        )
+
     def test_lower_is_better(self) -> None:
         """Goals of times are maxima."""
         found = Results({}, {})
@@ -110,6 +125,37 @@ class ResultsTests(SynchronousTestCase):
         self.assertEqual(len(folders), 3)
         for folder in folders:
             self.assertEqual((folder / "table.md").read_text(encoding="utf-8"), markdown(Results.read(folder)), folder)
+
+
+class ScriptTests(SynchronousTestCase):
+    """The ``kamailio.cfg`` that Kamailio and natsroute run."""
+
+    def published(self, role: str) -> list[tuple[str, bytes]]:
+        """What natsroute publishes for three messages of four bytes."""
+        with TemporaryDirectory() as folder:
+            path = write(Path(folder), Job(role, "nats://127.0.0.1:4222", count=3, size=4), 5060, lua=False)
+            tester = RouteTester(compile_script(read_cfg(str(path), {})).event_routes)
+        for number in range(3):
+            self.successResultOf(tester.deliver("bench", b"no %d" % number))
+        return [(message.subject, message.data) for message in tester.published]
+
+    def test_roles(self) -> None:
+        payloads, counts = [b"no 0", b"no 1", b"no 2"], [("counts", b"3 12")] * 2
+        relayed = [("relayed", payload) for payload in payloads]
+        self.assertEqual(self.published("consume"), counts)
+        self.assertEqual(self.published("relay"), [*relayed, *counts])
+        self.assertEqual(self.published("pass_on"), relayed)
+        self.assertEqual(self.published("respond"), [("replies", payload) for payload in payloads])
+
+    def test_lua(self) -> None:
+        """The script is beside the configuration, and there is no event route that would run instead of it."""
+        with TemporaryDirectory() as folder:
+            cfg = read_cfg(str(write(Path(folder), JOB, 5060, lua=True)), {})
+            self.assertTrue((Path(folder) / "kamailio.lua").exists())
+        self.assertEqual([block.name for block in cfg.blocks if block.kind == "event_route"], [])
+        found = {(one.module, one.name): one.value for one in cfg.modparams}
+        self.assertEqual(found["app_lua", "load"], str(Path(folder) / "kamailio.lua"))
+        self.assertEqual(found["nats", "event_callback"], "on_nats")
 
 
 class CatalogueTests(SynchronousTestCase):

@@ -1,9 +1,7 @@
 """
 Kamailio with its ``nats`` module. This program starts Kamailio and reports for it.
 
-Kamailio's event route counts messages in script variables, and publishes the counts to this program. It publishes them
-twice, because the module gives published messages to its two workers in turns, and each worker keeps its messages in
-order. When both have arrived, the server has everything that Kamailio published before.
+Kamailio runs the configuration of :mod:`~benchmarks.peers.kamailio_script`, and publishes its counts to this program.
 """
 
 from __future__ import annotations
@@ -21,69 +19,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, perf_counter_ns, sleep
 
-from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, SUBJECT, Job, report, report_ready
+from benchmarks.load.job import SUBJECT, Job, report, report_ready
 from benchmarks.peers import Peer
+from benchmarks.peers.kamailio_script import CONNECTED, COUNTS, REPLIES, TARGETS, write
 from benchmarks.peers.process_tree import children
 from natsroute.daemon.child_guard import guarded
 from tests.support.kamailio import MAX_STARTS, PUBLISH_WORKERS, START_TIMEOUT, find, reserve_udp_port
 from tests.support.plain_client import PlainClient
 
-_COUNTS, _REPLIES = "counts", "replies"
 _MAX_ERRORS = 3  # lines of its log that are shown
 
-_CONFIGURATION = """\
-#!KAMAILIO
-debug=2
-log_stderror=yes
-disable_core_dump=yes   # 5.6.3 with the nats module ends with a segmentation fault
-disable_tcp=yes
-pv_buffer_size=131072   # the default is too small to publish 64 KiB
-children=1
-listen=udp:127.0.0.1:{port}
-loadmodule "pv.so"
-loadmodule "xlog.so"
-loadmodule "nats.so"
-modparam("nats", "nats_url", "{url}")
-modparam("nats", "subject_queue_group", "{subject}:{group}")
-request_route {{ exit; }}
-event_route[nats:connected] {{ xlog("L_NOTICE", "publish worker connected\\n"); }}
-event_route[nats:{subject}] {{
-    {body}
-}}
-"""
 
-_COUNT_MESSAGES = """\
-    $var(received) = $var(received) + 1;
-    $var(size) = $var(size) + $(natsData{{s.len}});
-    {relay}
-    if ($var(received) mod {first_report} == 0) {{
-        nats_publish("{counts}", "$var(received) $var(size)");
-        nats_publish("{counts}", "$var(received) $var(size)");
-    }}
-"""
-
-
-def _body(job: Job) -> str:
-    if job.role == "respond":
-        return f'nats_publish("{_REPLIES}", "$natsData");'  # an event route does not see the reply subject
-    relay = f'nats_publish("{RELAY_SUBJECT}", "$natsData");' if job.role == "relay" else ""
-    return _COUNT_MESSAGES.format(relay=relay, first_report=job.first_report, counts=_COUNTS)
-
-
-def _missing() -> str:
+def missing(*, lua: bool = False) -> str:
+    """What must be installed; empty if nothing."""
+    packages = f"kamailio kamailio-nats-modules{' kamailio-lua-modules' if lua else ''}"
     if find("kamailio") is None:
-        return "Kamailio is not installed (apt-get install kamailio kamailio-nats-modules)"
+        return f"Kamailio is not installed (apt-get install {packages})"
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        command = _command(Path(folder), Job("consume", "nats://127.0.0.1:4222", 1, 1), port=5060)
+        command = _command(Path(folder), Job("consume", "nats://127.0.0.1:4222", 1, 1), 5060, lua)
         checked = subprocess.run([*command, "-c"], capture_output=True, text=True)
-    return "" if checked.returncode == 0 else "Kamailio refuses its configuration: is kamailio-nats-modules installed?"
+    return "" if checked.returncode == 0 else f"Kamailio refuses its configuration (apt-get install {packages})"
 
 
-def _command(folder: Path, job: Job, port: int) -> list[str]:
-    script = folder / "kamailio.cfg"
-    script.write_text(
-        _CONFIGURATION.format(port=port, url=job.url, subject=SUBJECT, group=QUEUE_GROUP, body=_body(job))
-    )
+def _command(folder: Path, job: Job, port: int, lua: bool) -> list[str]:
+    script = write(folder, job, port, lua=lua)
     sizes = ["-m", "1024", "-M", "64"]
     return [
         find("kamailio") or "kamailio",
@@ -102,13 +61,13 @@ def _command(folder: Path, job: Job, port: int) -> list[str]:
 class _Kamailio:
     """Kamailio under a child guard, which also ends the processes that Kamailio forks."""
 
-    def __init__(self, folder: Path, job: Job) -> None:
+    def __init__(self, folder: Path, job: Job, lua: bool) -> None:
         self._job = job
         self._workers = 0
         self._errors = 0
         self._reserved = reserve_udp_port()
         self.began = perf_counter_ns()
-        command = _command(folder, job, self._reserved.getsockname()[1])
+        command = _command(folder, job, self._reserved.getsockname()[1], lua)
         self._process = subprocess.Popen(
             guarded(command),
             stdin=subprocess.PIPE,
@@ -146,17 +105,17 @@ class _Kamailio:
 
     def _read_log(self) -> None:
         for line in self._process.stderr or ():
-            self._workers += "publish worker connected" in line
+            self._workers += CONNECTED in line
             if re.search(r"(ERROR|CRITICAL): nats", line) and self._errors < _MAX_ERRORS:
                 self._errors += 1
                 print(line.strip(), file=sys.stderr)
 
 
 @contextmanager
-def _running(job: Job) -> Iterator[_Kamailio]:
+def _running(job: Job, lua: bool) -> Iterator[_Kamailio]:
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         for _ in range(MAX_STARTS):
-            kamailio = _Kamailio(Path(folder), job)
+            kamailio = _Kamailio(Path(folder), job, lua)
             try:
                 # The start-up scenario has one message, and queries to the server would slow the start down.
                 if job.count == 1 or kamailio.is_ready():
@@ -168,11 +127,11 @@ def _running(job: Job) -> Iterator[_Kamailio]:
         raise SystemExit(f"Kamailio was not ready in {START_TIMEOUT} s, in {MAX_STARTS} starts")
 
 
-def _run(job: Job) -> None:
+def _run(job: Job, lua: bool) -> None:
     client = PlainClient(job.url, job.timeout)
-    client.subscribe(_COUNTS)
-    with _running(job) as kamailio:
-        if job.role == "respond":
+    client.subscribe(COUNTS)
+    with _running(job, lua) as kamailio:
+        if job.role in TARGETS:
             sleep(job.timeout)
         received = size = extra = 0
         while received < job.count:
@@ -198,14 +157,23 @@ def _end(*_: object) -> None:
     raise SystemExit
 
 
+#: Why Kamailio takes no mixed traffic.
+REFUSES_MIXED = "its event routes take no wildcard and see no reply subject"
+
 PEER = Peer(
     "Kamailio with its nats module, two publish workers",
-    roles=("consume", "relay", "respond", "step"),
-    missing=_missing,
-    refuses_mixed="its event routes take no wildcard and see no reply subject",
-    fixed_reply=_REPLIES,
+    roles=("consume", "relay", "respond", "step", "script"),
+    missing=missing,
+    refuses_mixed=REFUSES_MIXED,
+    fixed_reply=REPLIES,
 )
 
-if __name__ == "__main__":
+
+def main(*, lua: bool = False) -> None:
+    """Take the role of the job."""
     signal.signal(signal.SIGTERM, _end)
-    _run(Job.read())
+    _run(Job.read(), lua)
+
+
+if __name__ == "__main__":
+    main()

@@ -94,6 +94,19 @@ async def relay(reactor: Any, job: Job) -> Facts:
     }
 
 
+async def pass_on(reactor: Any, job: Job) -> Facts:
+    """An event route publishes each payload again, and nobody counts."""
+    event_route = EventRoutes()
+
+    @event_route(f"nats:{job.pattern}")
+    def publish_again(event: Event) -> None:
+        event.publish(RELAY_SUBJECT, event.data)
+
+    await _serve(reactor, job, event_route)
+    await deferLater(reactor, job.timeout)
+    return {}
+
+
 async def respond(reactor: Any, job: Job) -> Facts:
     """An event route replies with the payload."""
     event_route = EventRoutes()
@@ -201,6 +214,7 @@ async def _run(reactor: Any, job: Job, facts: Facts) -> None:
 ROLES: dict[str, Callable[[Any, Job], Awaitable[Facts]]] = {
     "consume": consume,
     "relay": relay,
+    "pass_on": pass_on,
     "respond": respond,
     "publish": publish,
     "entries": consume,
@@ -208,7 +222,7 @@ ROLES: dict[str, Callable[[Any, Job], Awaitable[Facts]]] = {
     "share": share,
 }
 
-PEER = Peer("natsroute, default settings", roles=(*ROLES, "step", "routes", "tls"))
+PEER = Peer("natsroute, default settings", roles=(*ROLES, "step", "routes", "tls", "script"))
 
 
 def main() -> None:

@@ -49,16 +49,19 @@ def _verdict(name: str, measure: Measure, goal: Goal, table: dict[str, Series]) 
     sign = "≥" if measure.higher_is_better else "≤"
     what = f"{name}, {goal.traffic}: {measure.name}"
     if goal.peer or goal.measure:
-        return Verdict(f"{what}, {OURS} / {goal.peer or goal.measure} {sign} {goal.limit:g}", found, reached)
+        return Verdict(
+            f"{what}, {goal.ours or OURS} / {goal.peer or goal.measure} {sign} {goal.limit:g}", found, reached
+        )
     return Verdict(f"{what} {sign} {goal.limit:g} {measure.unit}", found, reached)
 
 
 def _figure(measure: Measure, goal: Goal, table: dict[str, Series]) -> float | None:
-    if OURS not in table:
+    name = goal.ours or OURS
+    if name not in table:
         return None
-    ours = table[OURS].median(measure.name)
+    ours = table[name].median(measure.name)
     if not (goal.peer or goal.measure):
         return ours
-    other = table.get(goal.peer or OURS)
+    other = table.get(goal.peer or name)
     divisor = None if other is None else other.median(goal.measure or measure.name)
     return None if ours is None or not divisor else ours / divisor

@@ -19,12 +19,14 @@ class Goal:
     :ivar limit: a minimum if higher is better, else a maximum.
     :ivar peer: divide natsroute's median by this peer's median.
     :ivar measure: divide natsroute's median by its own median of this measure.
+    :ivar ours: the peer that the goal is for, if it is natsroute in another form than the peer of that name.
     """
 
     traffic: str
     limit: float
     peer: str = ""
     measure: str = ""
+    ours: str = ""
 
 
 @dataclass(frozen=True)

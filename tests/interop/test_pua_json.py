@@ -27,6 +27,19 @@ DIALOG = {
 }
 
 
+#: The same event route for Kamailio and for natsroute.
+SCRIPT = """\
+loadmodule "json.so"
+loadmodule "pua_json.so"
+loadmodule "nats.so"
+event_route[nats:Kamailio-World] {
+    if ($(natsData{json.parse,Event-Package}) == "dialog") {
+        pua_json_publish($natsData);
+    }
+}
+"""
+
+
 class PuaJsonTests(RpcKamailioTestCase):
     """``examples/presence_server.cfg``, and natsroute, which hands it dialog states."""
 
@@ -63,3 +76,9 @@ class PuaJsonTests(RpcKamailioTestCase):
             await pua_json_publish(event)
 
         await self.check(event_route)
+
+    async def test_native_script(self) -> None:
+        """In an event route of a ``kamailio.cfg``, as it is written for Kamailio."""
+        path = self.make_folder() / "kamailio.cfg"
+        path.write_text(SCRIPT, "utf-8")
+        await self.check(kamailio_cfg=str(path))

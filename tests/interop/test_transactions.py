@@ -154,6 +154,10 @@ class TransactionBridgeTests(BridgeTestCase):
         """An event route in Python."""
         await self.decide("slow", event_routes=str(EXAMPLE / "routes.py"))
 
+    async def test_native_script(self) -> None:
+        """An event route in Kamailio's own language."""
+        await self.decide("nobody", kamailio_cfg=str(EXAMPLE / "decide.cfg"))
+
     async def test_kemi_python(self) -> None:
         """A KEMI script in Python."""
         script = str(EXAMPLE / "kemi" / "decide.py")
