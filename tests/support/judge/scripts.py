@@ -76,13 +76,13 @@ modparam("nats", "subject_queue_group", "call:kamailio")
 request_route {{ exit; }}
 
 event_route[nats:call] {{
+    if ($natsData == "probe" || $natsData == "last") {{ nats_publish("answer", "$natsData"); exit; }}
     {reset}
     $var(name) = "S" + $(natsData{{s.select,0,;}});
     $var(data) = $(natsData{{s.select,1,;}});
     route($var(name));
     {end}
 }}
-route[Sprobe] {{ nats_publish("answer", "probe"); }}
 
 {blocks}
 """

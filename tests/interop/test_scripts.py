@@ -1,0 +1,126 @@
+"""Scripts in Kamailio's language: what the real Kamailio does, and what natsroute does."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from natsroute import EventRoutes, Settings
+from natsroute.errors import ScriptError
+from natsroute.kamailio.cfg.reader import read_cfg
+from natsroute.kamailio.differences import DIFFERENCES
+from natsroute.kamailio.script.compiler import compile_script
+from natsroute.testing import RouteTester
+from tests.support.judge.asking import AskingTestCase
+from tests.support.judge.random_scripts import RandomScripts
+from tests.support.judge.refused_scripts import ALLOWED, CONFIGURATION, SCRIPTS
+from tests.support.judge.script_table import table
+from tests.support.judge.scripts import Script, configuration
+from tests.support.kamailio import find
+from tests.support.log_recorder import LogRecorder
+
+#: Another seed for the random scripts.
+SEED = int(os.environ.get("NATSROUTE_JUDGE_SEED", "1"))
+
+#: How many of the scripts are random.
+RANDOM_SCRIPTS = 200
+
+#: A difference is shown up to this often when a test fails.
+_SHOWN = 10
+
+_LOGGED = re.compile(r"<script>: (S\d+_\|.*)")
+
+
+def random_scripts(count: int) -> list[Script]:
+    """Random scripts; each second one shows values of expressions."""
+    source = RandomScripts(SEED)
+    return [source.expressions(4) if number % 2 else source.script() for number in range(count)]
+
+
+class LanguageTests(AskingTestCase):
+    """The same scripts in both: what they publish and log."""
+
+    async def test_scripts(self) -> None:
+        """At least 150 scripts, a part of them random, publish and log the same."""
+        scripts = [*table(), *random_scripts(RANDOM_SCRIPTS)]
+        self.assertGreater(len(scripts), 500)
+        questions = [f"{number};{script.payload}" for number, script in enumerate(scripts)]
+        answers, lines = await self.ask(lambda url, port: configuration(scripts, url, port), questions)
+        theirs = self.by_script([answer.decode("utf-8", "surrogateescape") for answer in answers], len(scripts))
+        logged_by_them = self.by_script([found[1] for found in map(_LOGGED.search, lines) if found], len(scripts))
+        ours, logged = self.natsroute_answers(scripts, questions)
+        different = [
+            f"{script.blocks(number)}\n  Kamailio  {theirs[number]} {logged_by_them[number]}\n"
+            f"  natsroute {ours[number]} {logged[number]}"
+            for number, script in enumerate(scripts)
+            if (theirs[number], logged_by_them[number]) != (ours[number], logged[number])
+        ]
+        published = sum(map(len, theirs))
+        print(
+            f"{len(scripts)} scripts, {published} messages and {sum(map(len, logged))} log lines compared (seed {SEED})"
+        )
+        if different:
+            self.fail("\n\n".join([f"{len(different)} of {len(scripts)} differ (seed {SEED}):", *different[:_SHOWN]]))
+        self.assertGreater(published, 2 * len(scripts))
+        self.assertGreater(sum(map(len, logged)), 5)
+
+    def by_script(self, texts: Sequence[str], count: int) -> list[list[str]]:
+        """What each script published or logged, in order."""
+        found: list[list[str]] = [[] for _ in range(count)]
+        for text in texts:
+            found[int(text[1 : text.index("_")])].append(text)
+        return found
+
+    def natsroute_answers(self, scripts: Sequence[Script], questions: Sequence[str]) -> tuple[list[list[str]], ...]:
+        """What natsroute publishes and logs for each script."""
+        path = Path(self.mktemp())
+        path.write_text(configuration(scripts), "utf-8")
+        recorder = LogRecorder(self)
+        tester = RouteTester(EventRoutes(), Settings.from_environment({}, kamailio_cfg=str(path)))
+        for question in questions:
+            call = tester.deliver("call", question)
+            self.successResultOf(call)
+        answers = [message.data.decode("utf-8", "surrogateescape") for message in tester.published]
+        lines = [found[1] for found in map(_LOGGED.search, recorder.lines()) if found]
+        return self.by_script(answers, len(scripts)), self.by_script(lines, len(scripts))
+
+
+class RefusedTests(AskingTestCase):
+    """What both refuse at the start, and what both accept."""
+
+    def kamailio_accepts(self, script: str) -> bool:
+        """Whether Kamailio can parse a script."""
+        path = Path(self.mktemp())
+        path.write_text(CONFIGURATION.format(script=script), "utf-8")
+        command = [find("kamailio") or "kamailio", "-c", "-f", str(path), "-m", "16", "-M", "4"]
+        return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
+
+    def natsroute_accepts(self, script: str) -> bool:
+        """Whether natsroute can compile a script."""
+        path = Path(self.mktemp())
+        path.write_text(CONFIGURATION.format(script=script), "utf-8")
+        try:
+            compile_script(read_cfg(str(path), {}))
+        except ScriptError:
+            return False
+        return True
+
+    def test_scripts(self) -> None:
+        """Kamailio's parser and natsroute accept the same, but for what is listed."""
+        with ThreadPoolExecutor(2) as threads:
+            theirs = list(threads.map(self.kamailio_accepts, SCRIPTS))
+        different = {
+            script: (accepted, not accepted)
+            for script, accepted in zip(SCRIPTS, theirs, strict=True)
+            if self.natsroute_accepts(script) is not accepted
+        }
+        self.assertEqual(set(different), set(ALLOWED), different)
+
+    def test_reasons(self) -> None:
+        """Each script that may differ is a mistake that Kamailio finds later in its start, or a known difference."""
+        names = {difference.name for difference in DIFFERENCES}
+        self.assertEqual({reason for reason in ALLOWED.values() if reason != "later"} - names, set())
