@@ -73,6 +73,7 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
     ],
     ("docs/deployment.md", "systemd", "ini"): [f"{SNIPPETS}.CommandTests.test_systemd"] * 2,
     ("docs/kamailio.md", "Kamailio's pseudo-variables in Python", "python"): [f"{SNIPPETS}.RoutesTests.test_kamailio"],
+    ("docs/kamailio.md", "The script language", "python"): [f"{SNIPPETS}.RoutesTests.test_script"],
     ("docs/kamailio.md", "Functions in Python", "python"): [f"{SNIPPETS}.RoutesTests.test_script_functions"],
     ("docs/kamailio.md", "Back to Kamailio", "python"): [f"{SNIPPETS}.RoutesTests.test_pua_json"],
     ("docs/kamailio.md", "SIP transactions", "python"): [f"{SNIPPETS}.RoutesTests.test_transactions"],

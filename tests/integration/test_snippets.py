@@ -121,6 +121,25 @@ class RoutesTests(TestCase):
             ],
         )
 
+    async def test_script(self) -> None:
+        """The script, and its test."""
+        Path("kamailio.cfg").write_text(snippet("docs/kamailio.md", "The script language", "").text)
+        self.addCleanup(Path("kamailio.cfg").unlink)
+        log = LogRecorder(self)
+        await names_in(snippet("docs/kamailio.md", "The script language"))["ScriptTests"](
+            "test_early_is_busy"
+        ).test_early_is_busy()
+        settings = Settings.from_environment({}, kamailio_cfg="kamailio.cfg")
+        tester = RouteTester(EventRoutes(), settings)
+        for state in ("early", "terminated", "confirmed"):
+            await tester.deliver("Kamailio-World", {**DIALOG, "State": state})
+        await tester.disconnected()
+        self.assertEqual(
+            [message.data for message in tester.published], [b"sip:alice@example.com 1", b"sip:alice@example.com 3"]
+        )
+        self.assertEqual(len(log.matching("2 events, the last from sip:alice@example.com")), 1)
+        self.assertEqual(len(log.matching("no connection")), 1)
+
     async def test_script_functions(self) -> None:
         """A script calls two functions in Python, one of which runs in a thread."""
         folder = Path(self.mktemp())

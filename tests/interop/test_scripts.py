@@ -14,6 +14,7 @@ from natsroute.errors import ScriptError
 from natsroute.kamailio.cfg.reader import read_cfg
 from natsroute.kamailio.differences import DIFFERENCES
 from natsroute.kamailio.script.compiler import compile_script
+from natsroute.kamailio.script.differences import SCRIPT_DIFFERENCES
 from natsroute.testing import RouteTester
 from tests.support.judge.asking import AskingTestCase
 from tests.support.judge.random_scripts import RandomScripts
@@ -122,5 +123,5 @@ class RefusedTests(AskingTestCase):
 
     def test_reasons(self) -> None:
         """Each script that may differ is a mistake that Kamailio finds later in its start, or a known difference."""
-        names = {difference.name for difference in DIFFERENCES}
+        names = {difference.name for difference in (*DIFFERENCES, *SCRIPT_DIFFERENCES)}
         self.assertEqual({reason for reason in ALLOWED.values() if reason != "later"} - names, set())

@@ -6,9 +6,10 @@ code.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from natsroute.kamailio.differences import DIFFERENCES
+from natsroute.kamailio.differences import DIFFERENCES, Difference
+from natsroute.kamailio.script.differences import SCRIPT_DIFFERENCES
 from natsroute.kamailio.script.functions import (
     cfgutils,
     htable,
@@ -50,10 +51,10 @@ FUNCTIONS: tuple[tuple[str, str, Mapping[str, FunctionDefinition]], ...] = (
 )
 
 
-def differences_table() -> str:
+def differences_table(differences: Sequence[Difference] = DIFFERENCES) -> str:
     """The table of differences, in Markdown."""
     rows = [("", "Kamailio 5.6.3", "natsroute", "reason"), ("---",) * 4]
-    rows += [(one.about, one.kamailio, one.natsroute, one.reason) for one in DIFFERENCES]
+    rows += [(one.about, one.kamailio, one.natsroute, one.reason) for one in differences]
     return "".join(f"| {' | '.join(map(_marked, row))} |\n" for row in rows)
 
 
@@ -86,7 +87,12 @@ def _marked(text: str) -> str:
 
 
 #: What stands between the marks of each section.
-TABLES = {"differences": differences_table, "functions": functions_table, "absent functions": absent_table}
+TABLES = {
+    "differences": differences_table,
+    "script differences": lambda: differences_table(SCRIPT_DIFFERENCES),
+    "functions": functions_table,
+    "absent functions": absent_table,
+}
 
 
 def _marks(section: str) -> tuple[str, str]:
