@@ -163,6 +163,14 @@ class TransactionBridgeTests(BridgeTestCase):
         script = str(EXAMPLE / "kemi" / "decide.py")
         await self.decide("nobody", kemi_script=script, event_callback="on_nats")
 
+    async def test_accepted_and_refused_by_the_phone(self) -> None:
+        """The caller gets the phone's reply; it is no case for Kamailio's fallback."""
+        kamailio = await self.start(LONG)
+        await self.start_natsroute(event_routes=str(EXAMPLE / "routes.py"))
+        await self.call(kamailio, "refused", "engaged", 10, {"CODE": "486", "REPLY": "Engaged"})
+        stats = await self.until_no_transaction(kamailio)
+        self.assertEqual((stats["4xx"], stats["5xx"], len(self.callee.called)), (10, 0, 10))
+
 
 class FallbackTests(BridgeTestCase):
     """Kamailio's own fallback."""

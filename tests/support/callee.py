@@ -1,4 +1,4 @@
-"""A SIP phone that answers each call, and writes down what was called."""
+"""A SIP phone that answers calls, and writes down what was called."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COPIED = ("via", "record-route", "from", "call-id", "cseq")
 
 class Callee(DatagramProtocol):
     """
-    Answers each INVITE and each BYE.
+    Answers each INVITE and each BYE. It refuses calls to the user ``engaged`` with 486.
 
     It keeps no state of a call: it answers a request that is repeated again, so that no reply has to be.
 
@@ -44,7 +44,11 @@ class Callee(DatagramProtocol):
             self.ended[call_id] += 1
         else:
             return
-        reply = ["SIP/2.0 200 OK", *(line for name, line in headers if name in _COPIED)]
+        refused = method == "INVITE" and uri.startswith("sip:engaged@")
+        reply = [
+            "SIP/2.0 486 Engaged" if refused else "SIP/2.0 200 OK",
+            *(line for name, line in headers if name in _COPIED),
+        ]
         to = next(line for name, line in headers if name == "to")
         reply += [to if "tag=" in to else f"{to};tag=callee", f"Contact: <sip:127.0.0.1:{self.port}>"]
         self.transport.write("\r\n".join([*reply, "Content-Length: 0", "", ""]).encode(), addr)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.support.kamailio import find
 from tests.support.program import Program
+from tests.support.waiting import until
 
 HERE = Path(__file__).parent
 
@@ -58,6 +59,7 @@ class Sipp(Program):
 
     async def ended(self) -> int:
         """Wait until it has ended; returns 0 if each call ended as the scenario says. Otherwise it shows the errors."""
+        await until(lambda: self.status is not None, self.reactor, timeout=TIMEOUT + 10)
         status = await super().ended()
         if status > 0:
             errors = self._errors.read_text("utf-8", "replace") if self._errors.exists() else ""
