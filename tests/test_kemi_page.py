@@ -1,4 +1,4 @@
-"""docs/kemi.md: it lists the functions of KSR that there are"""
+"""docs/kamailio/kemi.md: it lists the functions of KSR that there are"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class KemiPageTests(SynchronousTestCase):
 
     def test_functions(self) -> None:
         """Each function once, and no other."""
-        page = (ROOT / "docs" / "kemi.md").read_text(encoding="utf-8")
+        page = (ROOT / "docs" / "kamailio" / "kemi.md").read_text(encoding="utf-8")
         table = page.partition("<!-- functions: begin -->")[2].partition("<!-- functions: end -->")[0]
         rows = [row.split("|")[2] for row in table.splitlines() if row.startswith("|")]
         listed = re.findall(r"`([\w.]+)`", " ".join(rows))

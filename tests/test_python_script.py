@@ -181,7 +181,10 @@ class BadScriptTests(PythonScriptCase):
 
     def test_missing_function(self) -> None:
         self.check_error(
-            "import KSR\nKSR.tm.t_relay()\n", 2, "AttributeError: module 'KSR' has no attribute 'tm'", "docs/kemi.md"
+            "import KSR\nKSR.tm.t_relay()\n",
+            2,
+            "AttributeError: module 'KSR' has no attribute 'tm'",
+            "docs/kamailio/kemi.md",
         )
 
     def test_signal_handler(self) -> None:

@@ -2,8 +2,8 @@
 Hand presence back to a running Kamailio.
 
 Kamailio's ``pua_json_publish()`` publishes presence, dialog states and waiting messages to its own ``presence`` module.
-Here it publishes the payload to NATS. An event route of a Kamailio calls the real one with it. docs/kamailio.md has
-that route.
+Here it publishes the payload to NATS. An event route of a Kamailio calls the real one with it.
+docs/kamailio/presence.md has that route.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@ Decide over SIP transactions that Kamailio has suspended.
 
 Kamailio suspends a transaction with ``t_suspend()`` and publishes a question. An event route returns a
 :class:`Decision`. :func:`answer_transactions` publishes it as the answer, and Kamailio continues the transaction with
-``t_continue()``. Both payloads are JSON objects; docs/kamailio.md describes them, and ``examples/transaction_bridge/``
-has both sides.
+``t_continue()``. Both payloads are JSON objects; docs/kamailio/transactions.md describes them, and
+``examples/transaction_bridge/`` has both sides.
 """
 
 from __future__ import annotations

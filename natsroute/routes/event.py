@@ -189,7 +189,7 @@ class Event(Msg):
 
             event.pv("$(natsData{json.parse,From}{uri.user})")
 
-        It may be called from any thread. docs/kamailio.md lists the variables and transformations.
+        It may be called from any thread. docs/kamailio/variables.md and transformations.md list what there is.
 
         :param expression: one variable. It is compiled once and remembered, so it is best a constant. Never make it out
             of what was received: ``$env(…)`` would show the environment.

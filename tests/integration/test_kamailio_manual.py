@@ -1,4 +1,4 @@
-"""The examples of the manual of Kamailio's nats module, as they are. docs/kamailio-manual.md shows them."""
+"""The examples of the manual of Kamailio's nats module, as they are. docs/kamailio/manual-examples.md shows them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.log_recorder import LogRecorder
 from tests.support.server_case import ServerTestCase
 
 EXAMPLES = ROOT / "examples" / "kamailio_manual"
-PAGE = ROOT / "docs" / "kamailio-manual.md"
+PAGE = ROOT / "docs" / "kamailio" / "manual-examples.md"
 
 #: What stands before and behind an example that is a part of a kamailio.cfg only.
 LOADED = '#!KAMAILIO\nloadmodule "nats.so"\nloadmodule "json.so"\nloadmodule "pv.so"\nloadmodule "xlog.so"\n'
@@ -213,7 +213,7 @@ class ManualTests(ServerTestCase):
 
 
 class PageTests(ServerTestCase):
-    """docs/kamailio-manual.md"""
+    """docs/kamailio/manual-examples.md"""
 
     def test_shows_each_example(self) -> None:
         """The page has each file of examples/kamailio_manual as it is, and nothing else as a block."""

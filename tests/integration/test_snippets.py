@@ -54,7 +54,7 @@ class TypeTests(SynchronousTestCase):
             folder = Path(name)
             (folder / "routes.py").write_text(ROUTES.source, "utf-8")
             for one in snippets("python"):
-                if one.document == "docs/kemi.md":
+                if one.document == "docs/kamailio/kemi.md":
                     continue  # what Kamailio runs has no types
                 page = Path(one.document).stem.replace("-", "_").lower()
                 (folder / f"{page}_line_{one.line}.py").write_text(one.source, "utf-8")
@@ -97,9 +97,7 @@ class RoutesTests(TestCase):
     async def test_kamailio(self) -> None:
         """Kamailio's expressions, in a condition and in a log line."""
         log = LogRecorder(self)
-        tester = RouteTester(
-            names_in(snippet("docs/kamailio.md", "Kamailio's pseudo-variables in Python"))["event_route"]
-        )
+        tester = RouteTester(names_in(snippet("docs/kamailio/variables.md", "Pseudo-variables"))["event_route"])
         await tester.deliver("Kamailio-World", {**DIALOG, "Event-Package": "presence"})
         await tester.deliver("Kamailio-World", {**DIALOG, "From": "{0}"})
         await tester.deliver("Kamailio-World", DIALOG)
@@ -108,7 +106,7 @@ class RoutesTests(TestCase):
 
     async def test_transactions(self) -> None:
         """Decisions by what a question says."""
-        tester = RouteTester(names_in(snippet("docs/kamailio.md", "SIP transactions"))["event_route"])
+        tester = RouteTester(names_in(snippet("docs/kamailio/transactions.md", "SIP transactions"))["event_route"])
         question = {"transaction": "1:2", "answer_to": "sip-decided", "request_uri": "sip:bob@example.com"}
         for fields in ({"from": "sip:eve@example.com"}, {"request_uri": "sip:sales@example.com"}, {}):
             await tester.deliver("sip-decide", {**question, "from": "sip:alice@example.com", **fields})
@@ -123,10 +121,10 @@ class RoutesTests(TestCase):
 
     async def test_script(self) -> None:
         """The script, and its test."""
-        Path("kamailio.cfg").write_text(snippet("docs/kamailio.md", "The script language", "").text)
+        Path("kamailio.cfg").write_text(snippet("docs/kamailio/script.md", "The script language", "").text)
         self.addCleanup(Path("kamailio.cfg").unlink)
         log = LogRecorder(self)
-        await names_in(snippet("docs/kamailio.md", "The script language"))["ScriptTests"](
+        await names_in(snippet("docs/kamailio/script.md", "The script language"))["ScriptTests"](
             "test_early_is_busy"
         ).test_early_is_busy()
         settings = Settings.from_environment({}, kamailio_cfg="kamailio.cfg")
@@ -144,9 +142,9 @@ class RoutesTests(TestCase):
         """A script calls two functions in Python, one of which runs in a thread."""
         folder = Path(self.mktemp())
         folder.mkdir(parents=True)
-        files = {"functions.py": "python", "kamailio.cfg": ""}
+        page, files = "docs/kamailio/functions.md", {"functions.py": "python", "kamailio.cfg": ""}
         for name, language in files.items():
-            (folder / name).write_text(snippet("docs/kamailio.md", "Functions in Python", language).text, "utf-8")
+            (folder / name).write_text(snippet(page, "Functions in Python", language).text, "utf-8")
         tester = RouteTester(
             EventRoutes(),
             Settings.from_environment(
@@ -159,7 +157,9 @@ class RoutesTests(TestCase):
 
     async def test_pua_json(self) -> None:
         """Dialogs go back to Kamailio, and nothing else does."""
-        tester = RouteTester(names_in(snippet("docs/kamailio.md", "Back to Kamailio"))["event_route"])
+        tester = RouteTester(
+            names_in(snippet("docs/kamailio/presence.md", "Presence: back to Kamailio"))["event_route"]
+        )
         await tester.deliver("Kamailio-World", {**DIALOG, "Event-Package": "presence"})
         await tester.deliver("Kamailio-World", DIALOG)
         self.assertEqual(
@@ -338,10 +338,10 @@ class CommandTests(OneServerTestCase):
         self.assertIn("received update for sip:alice@example.com", "\n".join(program.printed))
 
     async def test_kemi(self) -> None:
-        words = shlex.split(snippet("docs/kemi.md", "KEMI scripts", "console").text.replace("\\\n", ""))
+        words = shlex.split(snippet("docs/kamailio/kemi.md", "KEMI scripts", "console").text.replace("\\\n", ""))
         words = [self.url if word == "nats://127.0.0.1:4222" else word for word in words]
         self.assertIn(self.url, words)
-        script = snippet("docs/kemi.md", "KEMI scripts")
+        script = snippet("docs/kamailio/kemi.md", "KEMI scripts")
         example = (ROOT / "examples" / "kemi" / "events.py").read_text("utf-8")
         for source in (script.source, example):
             program, _ = await self.relays([*TWISTD, "--pidfile=", *words[1:]], {"events.py": source})

@@ -102,7 +102,7 @@ class Document:
 
 def documents() -> list[Document]:
     """README and all pages of docs/."""
-    return [Document.read(path) for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))]
+    return [Document.read(path) for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))]
 
 
 def snippets(language: str) -> list[Snippet]:

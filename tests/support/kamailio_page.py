@@ -1,12 +1,12 @@
 """
-``python -m tests.support.kamailio_page`` writes the lists of functions and of differences in docs/kamailio.md from the
+``python -m tests.support.kamailio_page`` writes the lists of functions and of differences in docs/kamailio from the
 code.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from natsroute.kamailio.differences import DIFFERENCES, Difference
 from natsroute.kamailio.script.differences import SCRIPT_DIFFERENCES
@@ -27,7 +27,7 @@ from natsroute.kamailio.script.functions.absent import ABSENT
 from natsroute.kamailio.script.functions.definitions import FunctionDefinition
 from tests.support import ROOT
 
-PAGE = ROOT / "docs" / "kamailio.md"
+FOLDER = ROOT / "docs" / "kamailio"
 
 #: What is code in the texts of differences: variables, transformations, patterns, and what Markdown would change.
 _CODE = re.compile(
@@ -86,12 +86,12 @@ def _marked(text: str) -> str:
     return _CODE.sub(lambda code: f"`{code[0]}`", text)
 
 
-#: What stands between the marks of each section.
-TABLES = {
-    "differences": differences_table,
-    "script differences": lambda: differences_table(SCRIPT_DIFFERENCES),
-    "functions": functions_table,
-    "absent functions": absent_table,
+#: What stands between the marks of each section, and the page that has it.
+TABLES: dict[str, tuple[str, Callable[[], str]]] = {
+    "differences": ("differences.md", differences_table),
+    "script differences": ("script.md", lambda: differences_table(SCRIPT_DIFFERENCES)),
+    "functions": ("functions.md", functions_table),
+    "absent functions": ("functions.md", absent_table),
 }
 
 
@@ -102,12 +102,11 @@ def _marks(section: str) -> tuple[str, str]:
 def written(section: str) -> str:
     """The table that the page has."""
     begin, end = _marks(section)
-    return PAGE.read_text("utf-8").partition(begin)[2].partition(end)[0]
+    return (FOLDER / TABLES[section][0]).read_text("utf-8").partition(begin)[2].partition(end)[0]
 
 
 if __name__ == "__main__":
-    page = PAGE.read_text("utf-8")
-    for name, table in TABLES.items():
+    for name, (page, table) in TABLES.items():
         begin, end = _marks(name)
-        page = page.replace(begin + written(name) + end, begin + table() + end)
-    PAGE.write_text(page, "utf-8")
+        text = (FOLDER / page).read_text("utf-8")
+        (FOLDER / page).write_text(text.replace(begin + written(name) + end, begin + table() + end), "utf-8")

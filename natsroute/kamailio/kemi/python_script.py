@@ -204,5 +204,5 @@ def _remedy(error: BaseException) -> str:
     if isinstance(error, ValueError) and "signal only works in main thread" in str(error):
         return "Scripts run in threads, and natsroute handles the signals: leave the call out"
     if isinstance(error, AttributeError) and "'KSR" in str(error):
-        return "natsroute does not have that function; docs/kemi.md lists those that it has"
+        return "natsroute does not have that function; docs/kamailio/kemi.md lists those that it has"
     return "Fix that line"

@@ -16,7 +16,7 @@ from natsroute.kamailio.script.operands import Operand
 from natsroute.kamailio.script.operators import to_text
 from natsroute.kamailio.values import Value, parse_integer, text_of
 
-_REMEDY = "docs/kamailio.md lists the variables and transformations"
+_REMEDY = "docs/kamailio/variables.md and transformations.md list what there is"
 
 
 class CompiledArgument:

@@ -18,7 +18,7 @@ from natsroute.kamailio.script.operators import to_text
 from natsroute.nearest import did_you_mean
 
 #: What Kamailio writes without parentheses, and what a script for NATS uses instead.
-_NO_FUNCTION = "docs/kamailio.md lists the functions; @script_function adds one in Python"
+_NO_FUNCTION = "docs/kamailio/functions.md lists the functions; @script_function adds one in Python"
 
 
 class Compiled(NamedTuple):

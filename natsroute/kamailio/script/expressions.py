@@ -85,7 +85,9 @@ class ExpressionCompiler:
             return compile_expression(node.text)
         except ExpressionError as error:
             place = Place(self._source, node.at + error.column - 1)
-            raise place.error(error.problem, "docs/kamailio.md lists the variables and transformations") from None
+            raise place.error(
+                error.problem, "docs/kamailio/variables.md and transformations.md list what there is"
+            ) from None
 
     def _compile(self, node: syntax.Expression) -> Operand:
         if isinstance(node, syntax.Constant):

@@ -84,7 +84,7 @@ ABSENT: tuple[Absent, ...] = (
         ),
         11,
         "they need SIP transactions, or change the SIP message, which is a constant in event routes",
-        "Publish a message to Kamailio, and let it do that; see SIP transactions in docs/kamailio.md",
+        "Publish a message to Kamailio, and let it do that; see docs/kamailio/transactions.md",
     ),
     Absent(("mq_*",), 7, "queues hand work to timers, which natsroute does not run", "Use nats_publish()"),
     Absent(("http_*",), 3, "natsroute has no HTTP client of its own", f"{_IN_PYTHON}; treq helps"),
