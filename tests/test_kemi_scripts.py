@@ -138,5 +138,5 @@ class ScriptsTests(ScriptCase):
         """The name of the file says which."""
         for suffix in (".js", ""):
             error = self.assertRaises(ScriptError, read_script, self.script("", suffix), "on_event")
-            self.assertIn("Name a .py", error.remedy)
+            self.assertIn("Name a .py or a .lua file", error.remedy)
         self.assertRaises(ScriptError, self.scripts, "x = = 1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -22,14 +22,41 @@ class MemoryInstance:
     def __init__(self) -> None:
         self.seen: list[bytes] = []
         self.closed = False
+        self.max_batch = 1
+        self.batches: list[int] = []
+        self.seconds = 0.0  # that a batch takes
         self.do: Callable[[Event], object] = lambda event: None
 
     def run(self, event: Event) -> object:
         self.seen.append(event.data)
         return self.do(event)
 
+    def run_batch(self, events: Sequence[Event]) -> list[tuple[int, Exception]]:
+        self.batches.append(len(events))
+        worker.perf_counter.advance(self.seconds)  # type: ignore[attr-defined]
+        failures: list[tuple[int, Exception]] = []
+        for index, event in enumerate(events):
+            try:
+                self.run(event)
+            except Exception as error:
+                failures.append((index, error))
+        return failures
+
     def close(self) -> None:
         self.closed = True
+
+
+class Stopwatch:
+    """``perf_counter()`` of a test."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class WorkerCase(SynchronousTestCase):
@@ -116,7 +143,7 @@ class WorkerTests(WorkerCase):
     def test_sleeps_until_it_is_woken(self) -> None:
         """While it is awake, waking it costs nothing; it sleeps only if there is nothing to do."""
         self.on_pause = self.pauses(lambda: self.inbox.append(new_event(b"2")), self.worker.wake, self.worker.end)
-        self.worker._asleep = True
+        self.worker.asleep = True
         self.worker.wake()  # as if the other thread had done it between two looks
         self.run_worker(new_event(b"1"))
         self.assertEqual(self.instance.seen, [b"1", b"2"])
@@ -139,6 +166,56 @@ class WorkerTests(WorkerCase):
         self.assertEqual(len(self.inbox), 1)
 
 
+class BatchTests(WorkerCase):
+    """An instance that takes several messages at once."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.patch(worker, "perf_counter", Stopwatch())
+        self.instance.max_batch = 8
+
+    def test_sizes(self) -> None:
+        """They double while they take little time. All messages are handled in order."""
+        self.run_worker(*(new_event(b"%d" % number) for number in range(25)))
+        self.assertEqual(self.instance.batches, [1, 2, 4, 8, 8, 2])
+        self.assertEqual(self.instance.seen, [b"%d" % number for number in range(25)])
+        self.assertEqual((self.worker.done, self.worker.done_bytes), (25, 40))
+
+    def test_slow_script(self) -> None:
+        """One that takes its time gets one message after the other, so that each counts when it has ended."""
+        self.instance.do = lambda event: setattr(self.instance, "seconds", 0.01 if len(self.instance.seen) >= 7 else 0)
+        self.run_worker(*(new_event() for _ in range(25)))
+        self.assertEqual(self.instance.batches[:7], [1, 2, 4, 8, 2, 1, 1])
+        self.assertEqual(set(self.instance.batches[5:]), {1})
+
+    def test_neither_fast_nor_slow(self) -> None:
+        self.instance.seconds = 0.002
+        self.run_worker(*(new_event() for _ in range(3)))
+        self.assertEqual(self.instance.batches, [1, 1, 1])
+
+    def test_failures(self) -> None:
+        """Each has the number of its call."""
+        self.worker._batch = 4
+
+        def fail(event: Event) -> None:
+            if event.data == b"bad":
+                raise KeyError
+
+        self.instance.do = fail
+        events = [new_event(data) for data in (b"1", b"bad", b"2", b"bad", b"3")]
+        self.run_worker(*events)
+        self.assertEqual([(one.number, one.item) for one in self.worker.results], [(2, events[1]), (4, events[3])])
+
+    def test_jobs(self) -> None:
+        """A job is a call of its own, in its place."""
+        self.worker._batch = 8
+        job = Job(new_event(b"2"), Deferred())
+        self.run_worker(new_event(b"0"), new_event(b"1"), job, new_event(b"3"))
+        self.assertEqual((self.instance.seen, self.instance.batches), ([b"0", b"1", b"2", b"3"], [2, 1]))
+        self.assertEqual([one.number for one in self.worker.results], [3])
+        self.assertEqual(self.worker.current, [self.worker.current[0]])
+
+
 class OutboxTests(WorkerCase):
     """What a script publishes."""
 
@@ -150,10 +227,26 @@ class OutboxTests(WorkerCase):
         self.worker.made_space()
 
     def test_publish(self) -> None:
-        self.instance.do = lambda event: self.worker.publish("a", event.data, "r")
+        self.instance.do = lambda event: self.worker.publish(b"a", event.data, b"r")
         self.run_worker(new_event(b"1"), new_event(b"2"))
-        self.assertEqual(list(self.worker.outbox), [("a", b"1", "r"), ("a", b"2", "r")])
+        self.assertEqual(list(self.worker.outbox), [(b"a", b"1", b"r"), (b"a", b"2", b"r")])
         self.assertEqual(self.worker.published_bytes, 2)
+
+    def test_several(self) -> None:
+        """They count as each alone does."""
+        self.patch(worker, "MAX_OUTBOX_MESSAGES", 3)
+        self.instance.do = lambda event: self.worker.publish_all([(b"a", b"12", None), (b"b", b"3", b"r")])
+        waits: list[int] = []
+
+        def on_pause() -> None:
+            waits.append(len(self.worker.outbox))
+            self.take(len(self.worker.outbox))
+            if len(waits) == 2:
+                self.worker.end()
+
+        self.on_pause = on_pause
+        self.run_worker(new_event(), new_event())
+        self.assertEqual((waits, self.worker.published_bytes, self.worker.taken_bytes), ([4, 0], 6, 6))
 
     def test_waits_for_space(self) -> None:
         """A full outbox wakes the other thread, and the script waits until it is half empty."""
@@ -161,7 +254,7 @@ class OutboxTests(WorkerCase):
         left: list[int] = []
 
         def publish(event: Event) -> None:
-            self.worker.publish("a", b"x")
+            self.worker.publish(b"a", b"x")
             left.append(len(self.worker.outbox))
 
         self.instance.do = publish
@@ -173,7 +266,7 @@ class OutboxTests(WorkerCase):
     def test_waits_for_bytes(self) -> None:
         """So do few large messages. It waits while only a little was taken."""
         self.patch(worker, "MAX_OUTBOX_BYTES", 100)
-        self.instance.do = lambda event: self.worker.publish("a", b"x" * 40)
+        self.instance.do = lambda event: self.worker.publish(b"a", b"x" * 40)
         waits = 0
 
         def on_pause() -> None:
@@ -194,6 +287,6 @@ class OutboxTests(WorkerCase):
     def test_end_while_it_waits(self) -> None:
         """Then nobody takes anything any more: the call goes on."""
         self.patch(worker, "MAX_OUTBOX_MESSAGES", 2)
-        self.instance.do = lambda event: [self.worker.publish("a", b"x") for _ in range(5)]
+        self.instance.do = lambda event: [self.worker.publish(b"a", b"x") for _ in range(5)]
         self.run_worker(new_event(), new_event())
         self.assertEqual((self.worker.done, len(self.worker.outbox)), (1, 5))

@@ -31,6 +31,8 @@ class Reactor(Clock):
 class MemoryInstance:
     """A script that publishes what it gets, or fails on ``bad``."""
 
+    max_batch = 1
+
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.closed = False
@@ -38,7 +40,10 @@ class MemoryInstance:
     def run(self, event: Event) -> None:
         if event.data == b"bad":
             raise KeyError(event.data)
-        self.worker.publish("out", event.data or event.name.encode())
+        self.worker.publish(b"out", event.data or event.name.encode())
+
+    def run_batch(self, events: object) -> Any:
+        raise AssertionError("it takes one message after the other")
 
     def close(self) -> None:
         self.closed = True
@@ -217,7 +222,7 @@ class PublishTests(ThreadCase):
         """They are published before the call ends."""
         self.start()
         self.hand_over(b"1")
-        self.worker.publish("out", b"early")
+        self.worker.publish(b"out", b"early")
         self.reactor.advance(0.002)
         self.assertEqual(self.published, [b"early"])
         self.check_counters(0, 0, 1)
@@ -265,7 +270,7 @@ class SlowTests(ThreadCase):
     def begin_to_block(self, data: bytes) -> None:
         """The script is called, and does not return."""
         self.hand_over(data, b"next")
-        self.worker.current = self.worker._inbox.popleft()
+        self.worker.current = [self.worker._inbox.popleft()]
 
     def test_warning(self) -> None:
         """It is named once, with its line; again after it has gone on."""
@@ -281,6 +286,32 @@ class SlowTests(ThreadCase):
         self.worker.done = 1
         self.reactor.pump([0.25] * 50)
         self.assertEqual(len(self.log.lines("warn")), 2)
+
+    def test_batch(self) -> None:
+        """Of several messages that it got at once, the log names the first; all of them have failed at a stop."""
+        self.start()
+        self.hand_over(b"1", b"2", b"3")
+        inbox = self.worker._inbox
+        self.worker.current = [inbox.popleft(), inbox.popleft()]
+        self.reactor.pump([0.25] * 80)
+        (line,) = self.log.lines("warn")
+        self.assertIn("with one of 2 events, the first of them nats:a on a message to 'a'", line)
+        self.assertEqual([event.data for event in self.in_flight.waiting], [b"1", b"2", b"3"])
+        self.thread.stop()
+        self.reactor.advance(5)
+        self.check_counters(0, 2, 1)
+
+    def test_job(self) -> None:
+        """The event of a connection has no message."""
+        self.start()
+        self.thread.call(new_event(subject="", route="nats:connected"))
+        self.worker.current = [self.worker._inbox.popleft()]
+        self.reactor.pump([0.25] * 80)
+        self.assertIn("with nats:connected, at ", self.log.lines("warn")[0])
+        self.assertEqual(self.in_flight.waiting, [])
+        self.thread.stop()
+        self.reactor.advance(5)
+        self.check_counters(0, 0, 0)
 
     def test_unfinished(self) -> None:
         """The message that it handles, and those that wait."""
@@ -306,7 +337,7 @@ class SlowTests(ThreadCase):
         self.check_counters(0, 1, 1)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         blocked.done = 1
-        blocked.publish("out", b"late")
+        blocked.publish(b"out", b"late")
         blocked.finish()
         self.in_flight.start()
         self.start()

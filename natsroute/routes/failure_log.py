@@ -8,7 +8,7 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from natsroute.errors import DecodeError, NoReplySubjectError, RouteError, RouteTimeoutError
+from natsroute.errors import DecodeError, NoReplySubjectError, RouteError, RouteTimeoutError, ScriptError
 from natsroute.log import Logger
 from natsroute.routes.event import Event
 from natsroute.routes.route_errors import NEEDS_ASYNCIO, needs_asyncio
@@ -93,7 +93,7 @@ class FailureLog:
             self._repeats[kind] = _Repeats(now)
 
     def _log(self, event: Event, failure: Failure) -> None:
-        if failure.check(DecodeError, RouteTimeoutError, RouteError, NoReplySubjectError):
+        if failure.check(DecodeError, RouteTimeoutError, RouteError, NoReplySubjectError, ScriptError):
             # A traceback would say nothing about the code, or there is none.
             self.log.error(
                 "Event route {route} failed on a message to {subject!r}: {reason}",
@@ -114,6 +114,8 @@ class FailureLog:
 
 def _kind(event: Event, failure: Failure) -> _Kind:
     error: BaseException = failure.value  # type: ignore[assignment]  # it is never None
+    if isinstance(error, ScriptError):
+        return event.name, type(error), error.file, error.line
     traceback = error.__traceback__
     if traceback is None:  # there was none, or Twisted has removed it, and keeps the names and lines only
         filename, line = failure.frames[-1][1:3] if failure.frames else (None, 0)

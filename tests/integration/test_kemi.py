@@ -113,6 +113,94 @@ class RelayTests(KemiCase):
         await self.until(lambda: ("events", b"nats:w.>") in seen)
 
 
+class LuaTests(KemiCase):
+    """The same in Lua."""
+
+    async def test_order(self) -> None:
+        """Each message once and in order, in batches, also while the publisher's buffer is full."""
+        client, seen = await self.listen("out")
+        service = await self.run_script(
+            """\
+            function on_event(evname)
+                if evname == "nats:in" then
+                    KSR.nats.publish("out", KSR.pv.gete("$natsData"))
+                end
+            end
+            """,
+            ".lua",
+            publish_max_messages=200,
+            pending_max_messages=1000,
+        )
+        count = 20_000
+        for number in range(count):
+            client.publish("in", b"%d" % number)
+            if number % 1000 == 0:
+                await client.flush()
+                self.assertEqual(service.ledger().differences(), [])
+        await self.until(lambda: len(seen) == count)
+        self.assertEqual([data for _, data in seen], [b"%d" % number for number in range(count)])
+        [account] = service.ledger().consumers
+        self.assertEqual((account.received, account.succeeded), (count, count))
+        await self.until(lambda: service.ledger().publisher.in_progress == 0)
+        self.assertEqual(service.ledger().publisher.failed, 0)
+
+    async def test_failures(self) -> None:
+        """Each counts, and errors in different lines are different ones in the log."""
+        client, seen = await self.listen("out")
+        service = await self.run_script(
+            """\
+            function on_event(evname)
+                local data = KSR.pv.get("$natsData")
+                if data == "a" then error("first") end
+                if data == "b" then nosuch() end
+                if data == "exit" then KSR.x.exit() end
+                if evname == "nats:in" then KSR.nats.publish("out", data) end
+            end
+            """,
+            ".lua",
+        )
+        log = LogRecorder(self)
+        for data in (b"1", b"a", b"exit", b"b", b"a", b"\xff\0", b"2"):
+            client.publish("in", data)
+        await self.until(lambda: len(seen) == 3)
+        self.assertEqual([data for _, data in seen], [b"1", b"\xff\0", b"2"])
+        [account] = service.ledger().consumers
+        self.assertEqual((account.succeeded, account.failed), (4, 3))
+        lines = log.matching("Event route nats:in failed on a message to 'in'")
+        self.assertEqual(len(lines), 2)
+        self.assertIn(".lua:3:1: first. ", lines[0])
+        self.assertIn(".lua:4:1: attempt to call global 'nosuch' (a nil value). ", lines[1])
+
+    async def test_blocked(self) -> None:
+        """An endless loop keeps neither the reactor nor other consumers; what was published before it leaves."""
+        client, seen = await self.listen("out")
+        log = LogRecorder(self)
+        service = await self.run_script(
+            """\
+            function on_event(evname)
+                KSR.nats.publish("out", evname .. tostring(KSR.pv.get("$natsData")))
+                local stop = os.time() + 15
+                while KSR.pv.get("$natsData") == "block" and os.time() < stop do end
+            end
+            """,
+            ".lua",
+            subject_queue_group=["blocked:q", "in:q"],
+            slow_route_warning=0.3,
+            drain_timeout=0.2,
+            num_publish_workers=1,
+        )
+        for number in range(200):
+            client.publish("blocked", b"%d" % number)
+        client.publish("blocked", b"block")
+        client.publish("blocked", b"never")
+        await client.publish("in", b"")
+        await self.until(lambda: {("out", b"nats:in"), ("out", b"nats:blockedblock")} <= set(seen))
+        await self.until(lambda: log.matching("is still busy after"))
+        await service.stopService()
+        self.assertEqual(len(log.matching("is still blocked with ")), 1)
+        self.assertEqual(service.ledger().differences(), [])
+
+
 class BadScriptTests(KemiCase):
     """Scripts that fail, block or end."""
 

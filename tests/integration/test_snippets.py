@@ -346,6 +346,14 @@ class CommandTests(OneServerTestCase):
         for source in (script.source, example):
             program, _ = await self.relays([*TWISTD, "--pidfile=", *words[1:]], {"events.py": source})
             self.assertIn("update for sip:alice@example.com", "\n".join(program.printed))
+        # The example of the manual publishes nothing.
+        more = (
+            "function both(name) ksr_nats_event(name) KSR.nats.publish('presence.dialog', KSR.pv.get('$natsData')) end"
+        )
+        source = f"{snippet('docs/kamailio/kemi.md', 'KEMI scripts', 'lua').text}\n{more}\n"
+        words = [{"events.py": "events.lua", "ksr_nats_event": "both"}.get(word, word) for word in words]
+        program, _ = await self.relays([*TWISTD, "--pidfile=", *words[1:]], {"events.lua": source})
+        self.assertIn("===== nats module received event: nats:Kamailio-World, data:{", "\n".join(program.printed))
 
     async def test_tac(self) -> None:
         words = shlex.split(snippet("README.md", "Deployment", "console").text.replace("\\\n", ""))

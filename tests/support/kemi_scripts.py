@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.kamailio.evaluation import ConsumerVariables, ServiceVariables
-from natsroute.kamailio.kemi.context import ScriptContext
+from natsroute.kamailio.kemi.context import Message, ScriptContext
 from natsroute.kamailio.kemi.instance import CONSUMER_RANK, Instance
 from natsroute.kamailio.kemi.ksr import FUNCTIONS
 from natsroute.kamailio.kemi.python_script import PythonScript
@@ -49,12 +49,18 @@ class ScriptCase(SynchronousTestCase):
             on_failure=lambda text, error: self.failures.append((text, str(error))),
         )
 
-    def _publish(self, subject: str, payload: bytes, reply: str | None = None) -> None:
-        self.published.append((subject, payload, reply))
+    def publish(self, subject: bytes, payload: bytes, reply: bytes | None = None) -> None:
+        """What the test is to its instances: an outbox."""
+        self.published.append((subject.decode(), payload, reply.decode() if reply else None))
+
+    def publish_all(self, messages: Sequence[Message]) -> None:
+        """Likewise."""
+        for message in messages:
+            self.publish(*message)
 
     def new_context(self) -> ScriptContext:
         """What an instance works with."""
-        return ScriptContext(ConsumerVariables(self.service), self._publish, new_event(subject="", route="(no event)"))
+        return ScriptContext(ConsumerVariables(self.service), self, new_event(subject="", route="(no event)"))
 
     def script(self, source: str, suffix: str = ".py") -> str:
         """Write a script to a file; returns its path."""

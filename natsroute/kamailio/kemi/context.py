@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from natsroute.kamailio.evaluation import ConsumerVariables, Evaluation, EventVariables
 from natsroute.routes.event import Event
 
+#: A message: subject, payload, and reply subject or something false.
+Message = tuple[bytes, bytes, "bytes | None"]
 
-class HandOver(Protocol):
-    """Takes a message that a script publishes, in the script's thread. It may block until there is space."""
 
-    def __call__(self, subject: str, payload: bytes, reply: str | None = None) -> None: ...
+class Outbox(Protocol):
+    """Takes what a script publishes, in the script's thread. Its methods may block until there is space."""
+
+    def publish(self, subject: bytes, payload: bytes, reply: bytes | None = None) -> None:
+        """Take a message."""
+
+    def publish_all(self, messages: Sequence[Message]) -> None:
+        """Take several."""
 
 
 class ScriptContext:
@@ -19,17 +27,17 @@ class ScriptContext:
     One instance of a script, as the functions of ``KSR`` see it. It is used in the thread of the instance only.
 
     :param consumer: the variables that keep their values from event to event.
-    :param publish: takes what the script publishes.
+    :param outbox: takes what the script publishes.
     :param no_event: stands for the event while there is none, as when the script is loaded.
 
     :ivar evaluation: the event that the script handles, with its variables.
     :ivar flags: the numbers of the flags that the script has set for this event.
     """
 
-    __slots__ = ("_consumer", "evaluation", "flags", "publish")
+    __slots__ = ("_consumer", "evaluation", "flags", "outbox")
 
-    def __init__(self, consumer: ConsumerVariables, publish: HandOver, no_event: Event) -> None:
-        self.publish = publish
+    def __init__(self, consumer: ConsumerVariables, outbox: Outbox, no_event: Event) -> None:
+        self.outbox = outbox
         self.flags = 0
         self.evaluation = Evaluation(no_event, EventVariables(consumer))
         self._consumer = consumer

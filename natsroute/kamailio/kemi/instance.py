@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from natsroute.kamailio.kemi.context import ScriptContext
@@ -13,13 +13,26 @@ CONSUMER_RANK = -2
 
 
 class Instance(Protocol):
-    """A script that was loaded. All methods are called in the thread that loaded it."""
+    """
+    A script that was loaded. All methods are called in the thread that loaded it.
+
+    :ivar max_batch: how many messages :meth:`run_batch` takes at most; 1: only :meth:`run` is called.
+    """
+
+    max_batch: int
 
     def run(self, event: Event) -> object:
         """
         Call the event callback. A script that ends itself, as by ``sys.exit()``, has not failed.
 
         :raises BaseException: whatever the script raises.
+        """
+
+    def run_batch(self, events: Sequence[Event]) -> Sequence[tuple[int, BaseException]]:
+        """
+        Call the event callback for several messages of one route, in order.
+
+        :return: the index and the error of each call that failed.
         """
 
     def close(self) -> None:

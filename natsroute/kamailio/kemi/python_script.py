@@ -13,7 +13,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -142,9 +142,13 @@ class PythonInstance:
     """
     One instance: its globals are its own. Modules that the script imports are shared by all instances.
 
+    :cvar max_batch: see :class:`~natsroute.kamailio.kemi.instance.Instance`.
+
     :param module: the name of its module.
     :param callback: called with the name of the event.
     """
+
+    max_batch = 1
 
     def __init__(self, module: str, context: ScriptContext, callback: Callable[[str], object]) -> None:
         self._module = module
@@ -158,6 +162,10 @@ class PythonInstance:
             return self._callback(event.context.counters.route)
         except SystemExit:  # sys.exit() ends the call, as in Kamailio
             return None
+
+    def run_batch(self, events: Sequence[Event]) -> NoReturn:
+        """See :attr:`max_batch`."""
+        raise AssertionError("it takes one message after the other")
 
     def close(self) -> None:
         """See :meth:`natsroute.kamailio.kemi.instance.Instance.close`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from natsroute.kamailio.kemi.instance import Instance
+from natsroute.kamailio.kemi.outbox_reader import OutboxReader
 from natsroute.kamailio.kemi.worker import Job, Worker
 from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
@@ -68,7 +69,7 @@ class ScriptThread:
         self._name = name
         self._script = script
         self._new_instance = new_instance
-        self._publish = publish
+        self._outbox = OutboxReader(publish)
         self._in_flight = in_flight
         self._slow_after = slow_after
         self._patience = patience
@@ -79,7 +80,6 @@ class ScriptThread:
         self._jobs: set[Job] = set()
         self._calls: ScriptCalls | None = None
         self._has_space: Deferred[None] | None = None
-        self._holds = 0
         self._may_run = False
         self._next_look: IDelayedCall | None = None
         self._wait = _LOOK
@@ -114,7 +114,8 @@ class ScriptThread:
         if self._next_look is None:
             self._begin_to_look()
         worker = self._worker
-        worker.wake()
+        if worker.asleep:
+            worker.wake()
         if self._handed - self._taken < MAX_HANDED and self._handed_bytes - worker.done_bytes < MAX_HANDED_BYTES:
             return None
         self._has_space = Deferred()
@@ -147,21 +148,20 @@ class ScriptThread:
     def unfinished(self) -> Iterable[Event]:
         """The messages that were handed over and whose call has not ended."""
         self._take()
-        waiting = list(self._inbox)
-        events = [item for item in waiting if type(item) is not Job]
-        current = self._worker.current
-        if self._handed - self._taken > len(waiting) and type(current) is not Job and current is not None:
-            events.insert(0, current)
-        return events  # type: ignore[return-value]
+        return [item for item in [*self._begun(), *self._inbox] if not isinstance(item, Job)]
+
+    def _begun(self) -> Sequence[Event | Job]:
+        """What the script handles now, without what has ended."""
+        count = self._handed - self._taken - len(self._inbox)
+        return self._worker.current[-count:] if count > 0 else ()
 
     def hold(self) -> None:
         """Publish nothing more until :meth:`release` has been called as often as this. A script that goes on waits."""
-        self._holds += 1
+        self._outbox.hold()
 
     def release(self) -> None:
         """Undo one :meth:`hold`."""
-        self._holds -= 1
-        if not self._holds:
+        if self._outbox.release():
             self._take()
 
     def _take(self) -> None:
@@ -169,7 +169,7 @@ class ScriptThread:
         worker = self._worker
         done, done_bytes = worker.done, worker.done_bytes  # first: what belongs to these calls is there
         if worker.outbox:
-            self._publish_outbox(worker)
+            self._outbox.publish_all(worker)
         ended = done - self._taken
         if ended:
             self._taken = done
@@ -184,15 +184,6 @@ class ScriptThread:
     def _is_half_empty(self, done_bytes: int) -> bool:
         handed, handed_bytes = self._handed - self._taken, self._handed_bytes - done_bytes
         return handed <= MAX_HANDED // 2 and handed_bytes <= MAX_HANDED_BYTES // 2
-
-    def _publish_outbox(self, worker: Worker) -> None:
-        outbox, publish, size = worker.outbox, self._publish, 0
-        while outbox and not self._holds:
-            subject, payload, reply = outbox.popleft()
-            size += len(payload)
-            publish(subject, payload, reply)
-        worker.taken_bytes += size
-        worker.made_space()
 
     def _count(self, worker: Worker, ended: int) -> None:
         results, calls = worker.results, self._calls
@@ -239,21 +230,24 @@ class ScriptThread:
         self._wait = min(self._wait * 2, _MAX_LOOK)
 
     def _warn_of_slow_call(self, seconds: float) -> None:
-        event = self._current_event()
         self.log.warn(
-            "The script {script} is still busy after {seconds:.0f} s with {event} on a message to {subject!r}{where}; "
-            "further events of {name} wait",
+            "The script {script} is still busy after {seconds:.0f} s with {event}{where}; further events of {name} "
+            "wait",
             script=self._script,
             seconds=seconds,
-            event="nothing" if event is None else event.name,
-            subject="" if event is None else event.subject,
+            event=self._current_event(),
             where=self._where(),
             name=self._name,
         )
 
-    def _current_event(self) -> Event | None:
-        current = self._worker.current
-        return current.event if isinstance(current, Job) else current
+    def _current_event(self) -> str:
+        """What the script handles now, for the log."""
+        begun = self._begun()
+        if not begun:
+            return "no event"
+        event = begun[0].event if isinstance(begun[0], Job) else begun[0]
+        about = f"{event.name} on a message to {event.subject!r}" if event.subject else event.name
+        return about if len(begun) == 1 else f"one of {len(begun)} events, the first of them {about}"
 
     def _where(self) -> str:
         """The line of the script that runs now, if it is written in Python."""
@@ -344,18 +338,16 @@ class ScriptThread:
     def _abandon(self) -> None:
         self._give_up = None
         self._take()
-        worker, event = self._worker, self._current_event()
         self.log.error(
-            "The script {script} is still blocked with {event} on a message to {subject!r}{where}. Its thread ends "
-            "with the process",
+            "The script {script} is still blocked with {event}{where}. Its thread ends with the process",
             script=self._script,
-            event="nothing" if event is None else event.name,
-            subject="" if event is None else event.subject,
+            event=self._current_event(),
             where=self._where(),
         )
-        if self._handed - self._taken > len(self._inbox) and not isinstance(worker.current, Job):
+        messages = [item for item in self._begun() if not isinstance(item, Job)]
+        if messages:
             assert self._calls is not None
-            self._calls.counters.failed += 1
+            self._calls.counters.failed += len(messages)
         self._worker = self._new_worker()  # whatever the other one still does is ignored
         self._end_stop()
 

@@ -13,6 +13,7 @@ from natsroute.errors import ScriptError
 from natsroute.kamailio.evaluation import ConsumerVariables
 from natsroute.kamailio.kemi.context import ScriptContext
 from natsroute.kamailio.kemi.instance import CONSUMER_RANK, Instance
+from natsroute.kamailio.kemi.lua_script import LuaScript
 from natsroute.kamailio.kemi.python_script import PythonScript
 from natsroute.kamailio.kemi.script_thread import ScriptThread
 from natsroute.kamailio.kemi.worker import Worker
@@ -39,7 +40,9 @@ def read_script(path: str, callback: str) -> Script:
     suffix = Path(path).suffix
     if suffix == ".py":
         return PythonScript(path, callback)
-    raise ScriptError(path, 1, 1, f"scripts in {suffix or 'no language'!r} are not known", "Name a .py file")
+    if suffix == ".lua":
+        return LuaScript(path, callback)
+    raise ScriptError(path, 1, 1, f"scripts in {suffix or 'no language'!r} are not known", "Name a .py or a .lua file")
 
 
 class Scripts(Service):
@@ -88,7 +91,7 @@ class Scripts(Service):
         no_event = Event.of_connection(EventContext(publish, self._reactor, RouteCounters("(no event)")))
 
         def new_instance(worker: Worker) -> Instance:
-            return script.load(ScriptContext(consumer, worker.publish, no_event), rank)
+            return script.load(ScriptContext(consumer, worker, no_event), rank)
 
         thread = ScriptThread(
             self._reactor,

@@ -7,11 +7,11 @@ from natsroute.kamailio.kemi.ksr.definitions import KemiFunction, Run, function,
 
 
 def _new_publish(context: ScriptContext) -> Run:
-    publish = context.publish
+    publish = context.outbox.publish
 
     def publish_message(subject: bytes, payload: bytes) -> int:
         """Publish a message. As in Kamailio, the result is 1 before the message is sent."""
-        publish(subject.decode("utf-8", "surrogateescape"), payload)
+        publish(subject, payload)
         return 1
 
     return publish_message
@@ -19,8 +19,7 @@ def _new_publish(context: ScriptContext) -> Run:
 
 def _publish_request(context: ScriptContext, subject: bytes, payload: bytes, reply: bytes) -> int:
     """Publish a message with a subject for answers. An empty one is none."""
-    reply_subject = reply.decode("utf-8", "surrogateescape") if reply else None
-    context.publish(subject.decode("utf-8", "surrogateescape"), payload, reply_subject)
+    context.outbox.publish(subject, payload, reply)
     return 1
 
 

@@ -1,0 +1,117 @@
+-- Runs before a KEMI script in Lua: makes KSR, and what calls the script. natsroute.kamailio.kemi.lua_script runs it.
+--
+-- Python's lock is not held here, and waiting for it would take longer than everything else. So $natsData and the
+-- functions of KSR.nats need no call of Python: what a script publishes is kept, and Python takes it after a batch of
+-- messages. It is not kept where the script may block, in a function written in C for example: then it leaves at once.
+
+local exit, folder, enter, publish_in_python = ...
+local type, tostring, select, unpack, xpcall, error = type, tostring, select, unpack or table.unpack, xpcall, error
+local traceback, sethook = debug.traceback, debug.sethook
+
+-- Messages that are kept before Python takes them, and instructions after which it does in a long call.
+local MAX_KEPT, MAX_INSTRUCTIONS = 500, 1000000
+
+local callback, event_name, data
+local index, entered = 0, 0 -- of the event, and of the one that Python knows of
+local keeps, may_block = false, false
+local kept, size = {}, 0 -- subject, payload and reply subject or false, one after the other
+
+KSR = {x = {}}
+KSRVERSION = "2.0"
+
+local function flush()
+    if size > 0 then
+        local messages, last = kept, size
+        kept, size = {}, 0
+        publish_in_python(unpack(messages, 1, last))
+    end
+end
+
+local function define(package, name, call)
+    local owner = KSR
+    if package ~= "" then
+        KSR[package] = KSR[package] or {}
+        owner = KSR[package]
+    end
+    local function in_python(...)
+        if entered ~= index then
+            entered = index
+            enter(index)
+        end
+        return call(...)
+    end
+    if package == "pv" and (name == "get" or name == "gete" or name == "getw") then
+        owner[name] = function(expression, ...)
+            if data and expression == "$natsData" then return data end
+            return in_python(expression, ...)
+        end
+    elseif package == "nats" then
+        owner[name] = function(subject, payload, reply, ...)
+            if type(subject) ~= "string" or type(payload) ~= "string" or (reply and type(reply) ~= "string") or
+                (name == "publish") == (reply ~= nil) then
+                flush()
+                return in_python(subject, payload, reply, ...) -- which says what is wrong with the arguments
+            end
+            kept[size + 1], kept[size + 2], kept[size + 3] = subject, payload, reply or false
+            size = size + 3
+            if not keeps or size >= MAX_KEPT * 3 then flush() end
+            return 1
+        end
+    else
+        owner[name] = in_python
+    end
+end
+
+KSR.x.exit = function() error(exit, 0) end
+KSR.x.drop = KSR.x.exit
+KSR.x.probe = function() return true end
+package.path = folder .. "/?.lua;" .. package.path
+python = nil
+
+-- From now on the script may block: nothing is kept any more.
+local function blocks(owner, name)
+    local original = owner[name]
+    if not original then return end
+    owner[name] = function(...)
+        may_block, keeps = true, false
+        flush()
+        return original(...)
+    end
+end
+
+for _, name in ipairs {"open", "popen", "lines", "input", "output", "read", "tmpfile"} do blocks(io, name) end
+blocks(os, "execute")
+blocks(package, "loadlib")
+local loaders = package.loaders or package.searchers
+for number = 3, #loaders do blocks(loaders, number) end -- those of modules written in C
+
+local function call() return callback(event_name) end
+local function describe(problem)
+    if problem == exit then return exit end
+    return traceback(tostring(problem), 2)
+end
+
+-- Calls the callback for each of the payloads. Returns a table with the index and the error of each call that failed, or
+-- nil, and then the messages that are kept.
+local function run(name, ...)
+    local count, payloads, failures = select("#", ...), {...}, nil
+    event_name = name
+    keeps = count > 1 and not may_block
+    if keeps then sethook(flush, "", MAX_INSTRUCTIONS) end
+    for number = 1, count do
+        data, index, entered = payloads[number], number, 0
+        local ended, problem = xpcall(call, describe)
+        if not ended and problem ~= exit then
+            failures = failures or {}
+            failures[#failures + 1] = number
+            failures[#failures + 1] = problem
+        end
+    end
+    if keeps then sethook() end
+    data, index, keeps = nil, 0, false
+    local messages, last = kept, size
+    kept, size = {}, 0
+    return failures, unpack(messages, 1, last)
+end
+
+return define, run, function(name) callback = _G[name] return type(callback) end
