@@ -137,11 +137,11 @@ class PublisherAccount:
     The account of the publisher.
 
     :ivar published: messages given to the publisher.
-    :ivar confirmed: messages that the server has.
+    :ivar confirmed: messages that the server has, and whose Deferreds have fired.
     :ivar failed: messages whose Deferred failed, except those in ``dropped``.
     :ivar dropped: messages dropped by the policy ``drop``.
     :ivar resent: messages sent again after a reconnect.
-    :ivar in_progress: messages that wait to be sent, or were sent and are not confirmed.
+    :ivar in_progress: messages that wait to be sent, are not confirmed, or whose Deferreds have not fired since.
     """
 
     published: int

@@ -35,14 +35,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wire": {"errors", "text"},
     "client": {"errors", "text", "turns", "log", "wire", "_version"},
     "jetstream": {"errors", "wire", "client"},
-    "publishing": {"errors", "text", "log", "wire", "payloads", "ledger"},
+    "publishing": {"errors", "text", "turns", "log", "wire", "payloads", "ledger"},
     "routes": {"errors", "text", "turns", "log", "wire", "payloads", "ledger"},
     "middleware": {"routes"},
     "services": {"errors", "wire", "payloads", "ledger", "routes"},
     "kamailio": {"errors", "log", "ledger", "nearest", "payloads", "routes"},
     "monitoring": {"errors", "ledger", "client.status", "routes.event"},
     "daemon": {
-        "text", "log", "nearest", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream",
+        "text", "turns", "log", "nearest", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream",
         "publishing", "routes", "middleware", "services", "kamailio", "monitoring",
     },
     "natsroute": {"_version", "client.auth", "routes", "daemon"},
@@ -88,7 +88,6 @@ MAX_LINES = 400
 #: Modules of natsroute without a ``tests/test_<module>.py``, and why.
 TESTED_ELSEWHERE = {
     "natsroute._version": "a number that incremental writes; tests.test_options compares it with --version",
-    "natsroute.turns": "a number; tests.test_subscription and tests.test_concurrency have the loops",
     "natsroute.kamailio.cfg.document": "values; the tests of what makes them and of what takes them use them",
     "natsroute.kamailio.cfg.reserved": "words; tests.test_preprocessor has two that are not replaced",
     "natsroute.kamailio.script.syntax": "values; tests.test_script_parser",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Thread
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import PublishBufferFullError
 from natsroute.publishing.options import PublishLimits
 from natsroute.publishing.thread_queue import ThreadQueue
+from natsroute.turns import MAX_TURN
 
 
 class ThreadQueueTests(SynchronousTestCase):
@@ -18,7 +20,8 @@ class ThreadQueueTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.asked: list[Callable[[], None]] = []
         self.made: list[object] = []
-        self.queue = ThreadQueue(PublishLimits(messages=3, bytes=10), self.asked.append)
+        self.clock = Clock()
+        self.queue = ThreadQueue(self.clock, PublishLimits(messages=3, bytes=10), self.asked.append)
 
     def test_order(self) -> None:
         """The reactor is asked once, until it has come."""
@@ -72,9 +75,58 @@ class ThreadQueueTests(SynchronousTestCase):
         self.queue.run_all()
         self.assertEqual((self.made, self.queue._messages, self.queue._bytes), ([0, 0, 0, 1], 0, 0))
 
+    def put_slow(self, count: int) -> None:
+        """Calls that take a millisecond each."""
+
+        def make(number: int) -> None:
+            self.clock.rightNow += 0.001
+            self.made.append(number)
+
+        for number in range(count):
+            self.queue.put_failure(make, number)
+
+    def test_turns(self) -> None:
+        """The reactor has other things to do after 5 ms. Calls that come meanwhile are made after all others."""
+        self.put_slow(20)
+        turns = 0
+        while self.asked:
+            self.assertEqual(len(self.asked), 1)
+            before = self.clock.seconds()
+            self.asked.pop()()
+            self.assertLessEqual(self.clock.seconds() - before, MAX_TURN + 0.0015)
+            if not turns:
+                self.queue.put(1, self.made.append, 20)
+            turns += 1
+        self.assertEqual(self.made, [*range(21)])
+        self.assertGreater(turns, 2)
+
+    def test_after_all(self) -> None:
+        """At once, or behind the calls that wait; calls that come later are made after it."""
+        self.queue.after_all(lambda: self.made.append("at once"))
+        self.assertEqual(self.made.pop(), "at once")
+        self.put_slow(2)
+        self.queue.after_all(lambda: self.made.append("after two"))
+        self.assertEqual(self.made, [0, 1, "after two"])
+        self.made.clear()
+        self.put_slow(20)
+        self.queue.after_all(lambda: self.made.append("after all"))
+        self.queue.put(1, self.made.append, "later")
+        self.assertNotIn("after all", self.made)
+        while self.asked:
+            self.asked.pop()()
+        self.assertEqual(self.made, [*range(20), "after all", "later"])
+
+    def test_run_all(self) -> None:
+        """However long it takes."""
+        self.put_slow(20)
+        self.queue.run_all()
+        self.assertEqual(self.made, [*range(20)])
+        self.asked.pop()()
+        self.assertEqual(self.asked, [])
+
     def test_many_threads(self) -> None:
         """Nothing is lost or counted twice."""
-        queue = ThreadQueue(PublishLimits(messages=100_000, bytes=10**9), self.asked.append)
+        queue = ThreadQueue(self.clock, PublishLimits(messages=100_000, bytes=10**9), self.asked.append)
         threads = [
             Thread(target=lambda: [queue.put(1, self.made.append, number) for number in range(500)]) for _ in range(8)
         ]

@@ -22,7 +22,7 @@ from natsroute.errors import (
     StaleConnectionError,
     SubscriptionLimitError,
 )
-from natsroute.publishing.batches import Batch, Message, ServerLimits
+from natsroute.publishing.batches import Batch, Command, Message, Messages, ServerLimits
 from natsroute.publishing.suspicion import MAX_LOST_CONNECTIONS, SOON, Suspicion
 from natsroute.publishing.written_batches import WrittenBatches, attribute
 from natsroute.wire.encoder import encode_pub
@@ -50,7 +50,8 @@ class WrittenTestCase(FilterTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.clock = Clock()
-        self.written = WrittenBatches(self.clock)
+        self.passed: list[Batch] = []  # before a message that was refused
+        self.written = WrittenBatches(self.clock, self.passed.append)
         self.connect("S1")
 
     def write(self, *commands: bytes) -> Batch:
@@ -63,9 +64,13 @@ class WrittenTestCase(FilterTestCase):
 
     def lose(self, reason: Exception | None = CUT, then: str = "S1") -> list[Message]:
         """Lose the connection, and connect to a server: the same, unless its ID is given."""
-        lost = self.written.link_lost([], reason, self.record_failure)
+        lost = self.link_lost([], reason)
         self.connect(then)
         return lost
+
+    def link_lost(self, just_confirmed: list[Batch], reason: Exception | None) -> list[Message]:
+        groups = self.written.link_lost(just_confirmed, reason, self.record_failure)
+        return [message for group in groups for message in group]
 
     def counted(self) -> list[int]:
         """How many lost connections count against each batch."""
@@ -80,7 +85,10 @@ class WrittenTestCase(FilterTestCase):
         return sent
 
     def confirm_oldest(self) -> Batch | None:
-        return self.written.confirm(self.written.unconfirmed[0], self.record_failure)
+        return self.confirm(self.written.unconfirmed[0])
+
+    def confirm(self, batch: Batch) -> Batch | None:
+        return self.written.confirm(batch, self.record_failure)
 
 
 class ConfirmTests(WrittenTestCase):
@@ -89,29 +97,42 @@ class ConfirmTests(WrittenTestCase):
     def test_confirm(self) -> None:
         """In order; an abandoned batch is not confirmed."""
         first, second = self.write(*commands(1)), self.write(*commands(2))
-        self.assertIsNone(self.written.confirm(second, self.record_failure))
-        self.assertIs(self.written.confirm(first, self.record_failure), first)
+        self.assertIsNone(self.confirm(second))
+        self.assertIs(self.confirm(first), first)
         self.assertEqual(list(self.written), [second])
         self.written.clear()
-        self.assertIsNone(self.written.confirm(second, self.record_failure))
+        self.assertIsNone(self.confirm(second))
 
     def test_refused(self) -> None:
         """A refusal is for the oldest batch alone, and is forgotten with its PONG."""
         self.written.refused(refusal("s1"))  # nothing was written, so it is not for us
         batches = [self.write(*commands(1, 2)) for _ in range(2)]
         self.written.refused(refusal("s1"))
-        confirmed = self.written.confirm(batches[0], self.record_failure)
+        confirmed = self.confirm(batches[0])
         assert confirmed is not None
         self.assertEqual((confirmed.data, confirmed.since), (commands(2)[0], 7.0))
         self.assert_failed(batches[0], _0=PermissionsError)
-        self.assertIs(self.written.confirm(batches[1], self.record_failure), batches[1])
+        self.assertIs(self.confirm(batches[1]), batches[1])
         self.assertFalse(self.written.has_to_resend)
+
+    def test_the_order_around_a_refusal(self) -> None:
+        """Messages before the one that is refused are passed on before it fails; those behind it are returned."""
+        batch = self.write(*commands(1, 2, 3, 4, 5))
+        for number in (2, 4):
+            self.written.refused(refusal(f"s{number}"))
+        failed: list[tuple[Command, int]] = []
+        confirmed = self.written.confirm(batch, lambda _, command, error: failed.append((command, len(self.passed))))
+        assert confirmed is not None
+        passed = [(one.data, at) for at, one in enumerate(self.passed)]
+        self.assertEqual(passed, [(commands(1)[0], 0), (commands(3)[0], 1)])
+        self.assertEqual(failed, [(commands(2)[0], 1), (commands(4)[0], 2)])
+        self.assertEqual(confirmed.data, commands(5)[0])
 
     def test_another_subject(self) -> None:
         """Each message is sent again in a batch of its own, before what waits; the one at fault fails then."""
         batch, next_batch = self.write(*commands(1, 2, 3)), self.write(*commands(4))
         self.written.refused(refusal("mapped"))
-        confirmed = self.written.confirm(batch, self.record_failure)
+        confirmed = self.confirm(batch)
         assert confirmed is not None
         self.assertEqual((confirmed.confirmations, confirmed.data, self.failed), ([], b"", []))
         self.assertTrue(self.written.holds_back)
@@ -136,7 +157,7 @@ class ConfirmTests(WrittenTestCase):
         batch = messages.to_batch()
         self.written.add(batch)
         self.written.refused(refusal("mapped"))
-        self.written.confirm(batch, self.record_failure)
+        self.confirm(batch)
         self.assert_failed(batch, _1=PublishError)
         self.assertEqual(self.resend(), commands(1))
 
@@ -166,7 +187,7 @@ class ConfirmTests(WrittenTestCase):
         self.written.clear()
         batch = self.write(*commands(2))
         self.written.refused(refusal("s1"))
-        self.assertIsNone(self.written.confirm(abandoned, self.record_failure))
+        self.assertIsNone(self.confirm(abandoned))
         self.assertIs(self.confirm_oldest(), batch)
 
     def test_an_error_before_all_were_abandoned(self) -> None:
@@ -256,13 +277,24 @@ class LinkLostTests(WrittenTestCase):
         self.written.refused(refusal("s2"))
         expected: list[Message] = [(once, commands(3)[0])]
         just_confirmed = [Batch([], commands(1)[0])]
-        self.assertEqual(self.written.link_lost(just_confirmed, CUT, self.record_failure), expected)
+        self.assertEqual(self.link_lost(just_confirmed, CUT), expected)
         self.assertEqual(list(self.written.unconfirmed), [])
         self.assertEqual(self.resend(), commands(1, 2, 4))
         self.assertIsNone(self.written.next_to_resend())
         self.written.clear()
         self.written.add(last)
         self.assertIs(self.confirm_oldest(), last, "a refusal before the outage is forgotten")
+
+    def test_none_may_be_sent_again(self) -> None:
+        """The batch is taken out as it is."""
+        messages = Messages()
+        for command in commands(1, 2):
+            messages.add(unresendable(), command)
+        batch = messages.to_batch()
+        self.written.add(batch)
+        self.write(*commands(3))
+        self.assertEqual(self.lose(), list(messages))
+        self.assertEqual((next(map(list, self.written)), self.resend()), ([], commands(3)))
 
     def test_before_what_waits(self) -> None:
         """Unconfirmed batches are older than those that wait to be sent again."""

@@ -21,6 +21,9 @@ from natsroute.wire.encoder import read_pub, split_pubs
 #: The error text for a message with headers.
 NO_HEADERS = "the server does not support headers: see no_header_support in its configuration"
 
+#: To this many messages later ones are added while they wait. Loops over one batch are not interrupted.
+MAX_MERGED = 1000
+
 
 class Unserialised:
     """
@@ -99,6 +102,10 @@ class Messages:
         if not _is_resendable(confirmation):
             self.all_resendable = False
 
+    def may_take(self, others: Messages, max_age_difference: float) -> bool:
+        """Whether later messages may be written together with these: they expire together."""
+        return others.since - self.since <= max_age_difference and len(self.commands) < MAX_MERGED
+
     def extend(self, others: Messages) -> None:
         """Append later messages, which then count as old as these."""
         self.confirmations += others.confirmations
@@ -121,6 +128,8 @@ class Messages:
 
     def take_cancelled(self) -> list[Message]:
         """Remove and return the messages whose Deferreds were cancelled."""
+        if not any(one.called for one in self.confirmations if one is not None):
+            return []
         cancelled = [message for message in self if message[0] is not None and message[0].called]
         if cancelled:
             kept = Messages(self.since)
@@ -197,8 +206,19 @@ class Batch:
             for at in range(0, len(commands), size)
         ]
 
+    @property
+    def messages(self) -> int:
+        """How many messages it has."""
+        return len(self.confirmations) or sum(1 for _ in split_pubs(self.data))
+
+    def take(self) -> Batch:
+        """Remove messages that have failed; gives them. The batch stays in line, since its PONG may still come."""
+        taken = Batch(self.confirmations, self.data)
+        self.clear()
+        return taken
+
     def clear(self) -> None:
-        """Forget messages that have failed. The batch stays in line, since its PONG may still come."""
+        """Forget all messages."""
         self.confirmations, self.data = [], b""
 
 
@@ -261,6 +281,11 @@ def sendable(messages: Messages | Batch, limits: ServerLimits, fail: Fail) -> Me
         else:
             passed.add(confirmation, command)
     return passed
+
+
+def has_resendable(batch: Batch) -> bool:
+    """Whether at least one message may be sent again."""
+    return batch.all_resendable or any(map(_is_resendable, batch.confirmations))
 
 
 def resendable(batch: Batch) -> Batch:

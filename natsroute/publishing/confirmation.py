@@ -65,11 +65,13 @@ class Confirmation(Deferred[None]):
 
     def fail(self, reason: Failure | Exception, on_unhandled: Callable[[Failure], object]) -> None:
         """
-        Fail the Deferred: the message was not published.
+        Fail the Deferred: the message was not published. Nothing happens if it was cancelled.
 
         :param on_unhandled: called with the failure if the Deferred is garbage collected before anybody has handled it;
             in any thread.
         """
+        if self.called:
+            return
         failure = reason if isinstance(reason, Failure) else Failure(reason)
         self._debugInfo = debug_info = _UnhandledFailure(on_unhandled)
         if self.has_callbacks:
@@ -105,12 +107,13 @@ class _UnhandledFailure(DebugInfo):
 
 
 def confirm_all(confirmations: Iterable[Confirmation | None]) -> None:
-    """Fire the Deferreds of messages that the server has."""
+    """Fire the Deferreds of messages that the server has, except those that were cancelled."""
     for confirmation in confirmations:
         if confirmation is None:
             continue
         if confirmation.has_callbacks:
-            confirmation.callback(None)
+            if not confirmation.called:
+                confirmation.callback(None)
         else:
             # The effect of callback(None), at a tenth of its cost.
             confirmation.called = True

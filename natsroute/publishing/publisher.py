@@ -7,6 +7,7 @@ Messages to one subject go to the same worker, which keeps their order. See :mod
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from threading import get_ident
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -58,7 +59,7 @@ class Publisher:
         self._clock = clock
         self._limits = limits
         self._message_ids = message_ids
-        self._thread_queue = ThreadQueue(limits, call_from_thread)
+        self._thread_queue = ThreadQueue(clock, limits, call_from_thread)
         self._new_confirmation = new_confirmation_class(self._cancelled)
         self._reactor_thread: int | None = None
         self._stops = 0  # that have not ended
@@ -133,9 +134,12 @@ class Publisher:
 
         :return: fires with None when each of them is confirmed or has failed; :meth:`account` says how many failed.
         """
-        self._thread_queue.run_all()
-        flushed = gatherResults([worker.flush() for worker in self.workers])
-        return flushed.addCallback(lambda _: None)
+        flushed: Deferred[None] = Deferred()
+        self._thread_queue.after_all(partial(self._flush, flushed))
+        return flushed
+
+    def _flush(self, flushed: Deferred[None]) -> None:
+        gatherResults([worker.flush() for worker in self.workers]).addCallback(lambda _: flushed.callback(None))
 
     def stop(self, timeout: float) -> Deferred[None]:
         """

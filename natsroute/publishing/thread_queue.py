@@ -7,8 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from threading import Lock
 
+from twisted.internet.interfaces import IReactorTime
+
 from natsroute.errors import PublishBufferFullError
 from natsroute.publishing.options import PublishLimits
+from natsroute.turns import Turn
 
 
 class ThreadQueue:
@@ -19,12 +22,14 @@ class ThreadQueue:
     :param call_from_thread: the reactor's ``callFromThread``.
     """
 
-    def __init__(self, limits: PublishLimits, call_from_thread: Callable[..., object]) -> None:
+    def __init__(self, clock: IReactorTime, limits: PublishLimits, call_from_thread: Callable[..., object]) -> None:
+        self._clock = clock
         self._limits = limits
         self._call_from_thread = call_from_thread
         self._lock = Lock()
         self._calls: deque[tuple[int, int, Callable[[], object]]] = deque()
         self._messages = self._bytes = 0
+        self._is_scheduled = False  # the reactor will make the calls
 
     def put(self, size: int, function: Callable[..., object], *arguments: object) -> None:
         """
@@ -46,18 +51,48 @@ class ThreadQueue:
         with self._lock:
             self._append(0, 0, partial(function, *arguments))
 
+    def after_all(self, function: Callable[[], object]) -> None:
+        """
+        Call a function in the reactor thread, after all calls that wait now: at once if none waits, or if they are made
+        within a turn. Runs in the reactor thread.
+        """
+        self._run_turn()
+        with self._lock:
+            if self._calls:
+                self._append(0, 0, function)
+                return
+        function()
+
     def _append(self, messages: int, size: int, call: Callable[[], object]) -> None:
         self._messages += messages
         self._bytes += size
         self._calls.append((messages, size, call))
-        if len(self._calls) == 1:
-            self._call_from_thread(self.run_all)
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._call_from_thread(self._run_turns)
 
     def run_all(self) -> None:
-        """Make all calls that wait. Runs in the reactor thread."""
+        """Make all calls that wait, in one turn of the reactor. Runs in the reactor thread."""
         while self._calls:
-            with self._lock:
-                messages, size, call = self._calls.popleft()
-                self._messages -= messages
-                self._bytes -= size
-            call()
+            self._run_oldest()
+
+    def _run_turns(self) -> None:
+        self._run_turn()
+        with self._lock:
+            self._is_scheduled = bool(self._calls)
+        if self._is_scheduled:
+            self._call_from_thread(self._run_turns)
+
+    def _run_turn(self) -> None:
+        turn = Turn(self._clock)
+        while self._calls:
+            self._run_oldest()
+            if self._calls and turn.is_over():
+                return
+
+    def _run_oldest(self) -> None:
+        with self._lock:
+            messages, size, call = self._calls.popleft()
+            self._messages -= messages
+            self._bytes -= size
+        call()

@@ -13,8 +13,9 @@ buffer. A batch without them does not go through the pool.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -29,12 +30,14 @@ from natsroute.errors import (
 )
 from natsroute.ledger import PublisherAccount
 from natsroute.publishing.batches import Batch, Command, Messages, ServerLimits, Unserialised, sendable
-from natsroute.publishing.buffer import Buffer, Failures
-from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog, confirm_all
+from natsroute.publishing.buffer import Buffer
+from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog
+from natsroute.publishing.flushes import Flushes
 from natsroute.publishing.options import Link, PublishLimits, RunInPool
+from natsroute.publishing.outcomes import Outcomes
 from natsroute.publishing.resend_window import ResendWindow
 from natsroute.publishing.written_batches import WrittenBatches
-from natsroute.wire.encoder import split_pubs
+from natsroute.turns import Turn
 from natsroute.wire.frames import MAX_PAYLOAD_LIMIT
 
 _LOST = "the connection was lost before the server confirmed the message, and its policy is 'fail'"
@@ -76,38 +79,30 @@ class PublishWorker:
         self.limits = ServerLimits(MAX_PAYLOAD_LIMIT, headers=True)  # until a server announces its own
         self._max_payload = self.limits.max_payload  # for add()
         self._buffer = Buffer(limits, on_high_water, on_low_water)
-        self._failures = Failures(self._buffer, unhandled)
-        self._confirmed = self._resent = 0
+        self._outcomes = Outcomes(clock, self._buffer, unhandled, self._outcomes_fired)
+        self._resent = 0
         self._gathered = Messages()  # in this turn of the reactor
         self._queued: deque[Messages] = deque()  # in earlier turns, while the link was down or the pool was busy
         self._serialising = Messages()
-        self._written = WrittenBatches(clock)
+        self._written = WrittenBatches(clock, self._passed)
         self._resend_window = ResendWindow(clock, limits.resend_window, limits.bytes // 4)
         self._next_flush: IDelayedCall | None = None
         self._next_expiry: IDelayedCall | None = None
+        self._next_resend: IDelayedCall | None = None
         self._is_connected = False  # between connected() and disconnected()
         self._is_sparse = False  # the last batch was of one message
         self._has_cancelled = False  # a Deferred was cancelled since the last look
         self._has_cancelled_serialising = False
-        self._flush_waiters: deque[tuple[float, Deferred[None]]] = deque()  # with the time of the call
+        self._flushes = Flushes(clock, self._held)
         self._drain_waiters: list[Deferred[None]] = []
 
     def account(self) -> PublisherAccount:
         """What became of the messages of this worker."""
-        failures = self._failures
-        return PublisherAccount(
-            published=self._confirmed + failures.failed + failures.dropped + self._buffer.messages,
-            confirmed=self._confirmed,
-            failed=failures.failed,
-            dropped=failures.dropped,
-            resent=self._resent,
-            # Not a counter, so that the ledger finds it if a message has disappeared.
-            in_progress=sum(len(messages.confirmations) for messages in self._held()),
-        )
+        return self._outcomes.account(self._resent, self._held())
 
-    def _held(self) -> list[Messages | Batch]:
-        """All messages, the oldest first."""
-        return [*self._written, self._serialising, *self._queued, self._gathered]
+    def _held(self) -> Iterator[Messages | Batch]:
+        """All messages that are neither confirmed nor failed, the oldest first."""
+        return chain(self._written, (self._serialising,), self._queued, (self._gathered,))
 
     def add(self, confirmation: Confirmation, command: Command, size: int, policy: str = "keep") -> None:
         """
@@ -124,7 +119,8 @@ class PublishWorker:
         is_above_high_water = messages > buffer.high_water_messages or bytes_held > buffer.high_water_bytes
         if is_above_high_water:
             if policy == "drop":
-                self._failures.drop(confirmation, command)
+                self._outcomes.drop(confirmation, command)
+                self._after_change()
                 return
             if buffer.is_exceeded:
                 self._refuse(confirmation, command, buffer.full_error(len(command)))
@@ -155,7 +151,7 @@ class PublishWorker:
 
     def _refuse(self, confirmation: Confirmation, command: Command, error: Exception) -> None:
         """Fail the newest message."""
-        self._failures.add(confirmation, command, error)
+        self._outcomes.refuse(confirmation, command, error)
         self._after_change()
 
     # -- the link ---------------------------------------------------------------------------------------------------
@@ -166,7 +162,7 @@ class PublishWorker:
             self.disconnected()
         self.limits_changed()
         info = self._link.info
-        self._written.connected("" if info is None else info.server_id, self._failures.add)
+        self._written.connected("" if info is None else info.server_id, self._outcomes.fail)
         if self._max_age:
             self._written.forget_confirmed(self._clock.seconds() - self._max_age)
         self._is_connected = True
@@ -180,9 +176,9 @@ class PublishWorker:
             self.limits = ServerLimits(info.max_payload, info.headers)
             self._max_payload = info.max_payload
         if self.limits.is_stricter_than(earlier):
-            self._written.limit(self.limits, self._failures.add)
-            self._queued = deque(sendable(messages, self.limits, self._failures.add) for messages in self._queued)
-            self._gathered = sendable(self._gathered, self.limits, self._failures.add)
+            self._written.limit(self.limits, self._outcomes.fail)
+            self._queued = deque(sendable(messages, self.limits, self._outcomes.fail) for messages in self._queued)
+            self._gathered = sendable(self._gathered, self.limits, self._outcomes.fail)
             self._after_change()
 
     def disconnected(self, reason: Exception | None = None, *, cleanly: bool = False) -> None:
@@ -194,12 +190,11 @@ class PublishWorker:
         """
         self._is_connected = False
         just_confirmed = self._resend_window.take()
-        unresendable = self._written.link_lost([] if cleanly else just_confirmed, reason, self._failures.add)
+        unresendable = self._written.link_lost([] if cleanly else just_confirmed, reason, self._outcomes.fail)
         if isinstance(reason, PayloadViolationError):
-            self._written.limit(self.limits, self._failures.add)  # it may have announced them when we had written
-        for messages in (*self._queued, self._gathered):
-            unresendable += messages.take_unresendable()
-        self._failures.add_all(unresendable, lambda: ConnectionLostError(_LOST))
+            self._written.limit(self.limits, self._outcomes.fail)  # it may have announced them when we had written
+        unresendable += [messages.take_unresendable() for messages in (*self._queued, self._gathered)]
+        self._outcomes.fail_all(unresendable, lambda: ConnectionLostError(_LOST))
         self._after_change()
 
     def refused(self, error: ServerError) -> None:
@@ -213,9 +208,8 @@ class PublishWorker:
         if self._next_flush is not None:
             self._next_flush.cancel()
         self._flush()
-        flushed: Deferred[None] = Deferred()
-        self._flush_waiters.append((self._clock.seconds(), flushed))
-        self._fire_flushed()
+        flushed = self._flushes.add()
+        self._after_change()
         return flushed
 
     def drain(self) -> Deferred[None]:
@@ -227,15 +221,13 @@ class PublishWorker:
 
     def abandon(self) -> None:
         """Fail all messages that are not confirmed."""
-        held = self._held()
+        held = list(self._held())
         self._written.clear()
         self._queued.clear()
         self._serialising = Messages()
         self._gathered = Messages()
         reason = "the publisher stopped before the server confirmed the message"
-        self._failures.add_all(
-            (message for messages in held for message in messages), lambda: PublisherStoppedError(reason)
-        )
+        self._outcomes.fail_all(held, lambda: PublisherStoppedError(reason))
         self._after_change()
 
     # -- from gathered to confirmed ---------------------------------------------------------------------------------
@@ -245,7 +237,7 @@ class PublishWorker:
         self._next_flush = None
         if self._gathered.commands:
             self._gathered.drop_abandoned()
-            if self._queued and self._gathered.since - self._queued[-1].since <= self._max_age_difference:
+            if self._queued and self._queued[-1].may_take(self._gathered, self._max_age_difference):
                 self._queued[-1].extend(self._gathered)
             else:
                 self._queued.append(self._gathered)
@@ -264,7 +256,7 @@ class PublishWorker:
             messages = self._queued[0]
             if messages.unserialised:
                 space = self._buffer.free
-                if space <= 0 and self._written.unconfirmed:
+                if space <= 0 and (self._written.unconfirmed or self._outcomes.unfired):
                     return  # the next confirmation makes space
                 self._serialising = messages
                 self._queued.popleft()
@@ -279,24 +271,34 @@ class PublishWorker:
         self._serialising = Messages()
         self._buffer.grow(sum(command.growth for command in messages.unserialised))
         rest = messages.take_unserialised()
-        messages = sendable(messages, self.limits, self._failures.add)
+        messages = sendable(messages, self.limits, self._outcomes.fail)
         if self._has_cancelled_serialising:
             self._has_cancelled_serialising = False
             for part in (messages, rest):
-                self._failures.withdraw(part.take_cancelled())
+                self._outcomes.withdraw(part.take_cancelled())
         self._queued.extendleft(part for part in (rest, messages) if part.commands)
         if self._link.max_payload is None:
-            unresendable = messages.take_unresendable() + rest.take_unresendable()
-            self._failures.add_all(unresendable, lambda: ConnectionLostError(_NOT_CONNECTED))
+            unresendable = [messages.take_unresendable(), rest.take_unresendable()]
+            self._outcomes.fail_all(unresendable, lambda: ConnectionLostError(_NOT_CONNECTED))
         self._send()
         self._after_change()
 
     def _go_on(self) -> None:
-        """Write what is to be sent again, then what is queued."""
+        """Write what is to be sent again, in turns of the reactor if that is much, and then what is queued."""
+        if self._next_resend is not None or not self._is_connected:
+            return
+        turn = Turn(self._clock)
         while self._link.max_payload is not None and (batch := self._written.next_to_resend()) is not None:
-            self._resent += sum(1 for _ in split_pubs(batch.data))
+            self._resent += batch.messages
             self._write(batch)
+            if self._written.has_to_resend and turn.is_over():
+                self._next_resend = self._clock.callLater(0, self._resend_on)
+                return
         self._send()
+
+    def _resend_on(self) -> None:
+        self._next_resend = None
+        self._go_on()
 
     def _write(self, batch: Batch) -> None:
         if not batch.data:
@@ -308,18 +310,20 @@ class PublishWorker:
         pong.addCallbacks(self._confirm, lambda lost: None, callbackArgs=(batch,))
 
     def _confirm(self, _: None, batch: Batch) -> None:
-        confirmed = self._written.confirm(batch, self._failures.add)
+        confirmed = self._written.confirm(batch, self._outcomes.fail)
         if confirmed is None:
             return
-        if confirmed.data:
-            self._resend_window.add(confirmed)
-        if confirmed.confirmations:
-            self._confirmed += len(confirmed.confirmations)
-            self._buffer.release(len(confirmed.confirmations), len(confirmed.data))
-            confirm_all(confirmed.confirmations)
+        self._passed(confirmed)
+        self._after_change()
         if self._queued or self._written.has_to_resend:
             self._go_on()
-        self._after_change()
+
+    def _passed(self, confirmed: Batch) -> None:
+        """The server has these messages."""
+        if confirmed.data:
+            self._resend_window.add(confirmed)
+            if confirmed.confirmations:
+                self._outcomes.confirm(confirmed.confirmations, len(confirmed.data))
 
     # -- cancelling -------------------------------------------------------------------------------------------------
 
@@ -333,7 +337,7 @@ class PublishWorker:
         self._has_cancelled = False
         self._has_cancelled_serialising = bool(self._serialising.commands)  # a thread works on these
         for messages in (*self._queued, self._gathered):
-            self._failures.withdraw(messages.take_cancelled())
+            self._outcomes.withdraw(messages.take_cancelled())
         self._after_change()
 
     # -- age --------------------------------------------------------------------------------------------------------
@@ -342,18 +346,14 @@ class PublishWorker:
         """Fail what is too old, and schedule the next call."""
         self._next_expiry = None
         now = self._clock.seconds()
-        written = [batch for batch in self._written if batch.confirmations and self._is_old(batch, now)]
-        expired: list[Messages | Batch] = [*written]
+        written = (batch for batch in self._written if batch.confirmations and self._is_old(batch, now))
+        expired: list[Messages | Batch] = [batch.take() for batch in written]
         if self._serialising.commands and self._is_old(self._serialising, now):
             expired.append(self._serialising)
             self._serialising = Messages()
         while self._queued and self._is_old(self._queued[0], now):
             expired.append(self._queued.popleft())
-        self._failures.add_all(
-            (message for messages in expired for message in messages), lambda: PublishExpiredError(self._max_age)
-        )
-        for batch in written:
-            batch.clear()
+        self._outcomes.fail_all(expired, lambda: PublishExpiredError(self._max_age))
         left = [messages.since for messages in self._held() if messages.confirmations]
         if left:
             # After a busy moment of the reactor, gathered messages may be too old already.
@@ -367,27 +367,27 @@ class PublishWorker:
     # -- what others wait for ---------------------------------------------------------------------------------------
 
     def _after_change(self) -> None:
-        """Fire what is due after a change: failed publishes, the low-water mark, flushes and the drain."""
-        self._failures.fire()
-        self._buffer.signal_low_water()
-        if self._flush_waiters:
-            self._fire_flushed()
+        """Fire what is due after a change: Deferreds, the low-water mark, flushes and the drain."""
+        if self._outcomes.pending:
+            self._outcomes.fire()
+        if self._buffer.is_above:
+            self._buffer.signal_low_water()
+        if self._flushes.waiters:
+            self._outcomes.call(*self._flushes.take_ended())
+            self._outcomes.fire()
         if self._drain_waiters:
             self._finish_drain()
 
-    def _fire_flushed(self) -> None:
-        while self._flush_waiters:
-            called_at, flushed = self._flush_waiters[0]
-            if any(messages.since <= called_at for messages in self._held() if messages.confirmations):
-                return
-            self._flush_waiters.popleft()
-            flushed.callback(None)
+    def _outcomes_fired(self) -> None:
+        self._send()  # there may be space for what the pool has to serialise
+        self._after_change()
 
     def _finish_drain(self) -> None:
-        if self._buffer.messages and self._link.max_payload is None and not self._written.unconfirmed:
-            # No server is there to confirm. abandon() calls this method again, with nothing left. (While we leave a
-            # server, the link takes nothing, but what was written is still confirmed.)
-            self.abandon()
+        if self._buffer.messages > self._outcomes.unfired:
+            if self._link.max_payload is None and not self._written.unconfirmed:
+                # No server is there to confirm. abandon() calls this method again, with nothing left. (While we leave a
+                # server, the link takes nothing, but what was written is still confirmed.)
+                self.abandon()
         elif not self._buffer.messages:
             drained, self._drain_waiters = self._drain_waiters, []
             # What is left are batches without messages, whose PONGs may never come, and confirmed messages.
@@ -396,5 +396,5 @@ class PublishWorker:
             if self._next_expiry is not None:
                 self._next_expiry.cancel()
                 self._next_expiry = None
-            for waiter in drained:
-                waiter.callback(None)
+            self._outcomes.call(*(partial(waiter.callback, None) for waiter in drained))
+            self._outcomes.fire()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -14,11 +14,12 @@ from natsroute.publishing.batches import (
     Message,
     Messages,
     ServerLimits,
+    has_resendable,
     resendable_within,
     split_resendable,
 )
 from natsroute.publishing.suspicion import MAX_LOST_CONNECTIONS, Suspicion
-from natsroute.wire.encoder import read_pub, split_pubs
+from natsroute.wire.encoder import read_pub
 
 
 class WrittenBatches:
@@ -35,12 +36,16 @@ class WrittenBatches:
       connection is divided again. A single message fails.
 
     :ivar unconfirmed: those on the current connection, the oldest first.
+
+    :param on_passed: called by :meth:`confirm` with messages that the server has, before a later message of the same
+        batch fails. So the order is kept.
     """
 
-    __slots__ = ("_clock", "_errors", "_server_id", "_to_resend", "_written_alone_at", "unconfirmed")
+    __slots__ = ("_clock", "_errors", "_on_passed", "_server_id", "_to_resend", "_written_alone_at", "unconfirmed")
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, on_passed: Callable[[Batch], object]) -> None:
         self._clock = clock
+        self._on_passed = on_passed
         self._server_id = ""
         self._written_alone_at = 0.0
         self.unconfirmed: deque[Batch] = deque()
@@ -75,6 +80,8 @@ class WrittenBatches:
         :param server_id: from the INFO of the server. It is another one after each start of the server.
         """
         self._server_id = server_id
+        if all(batch.suspicion is None for batch in self._to_resend):
+            return
         to_resend: deque[Batch] = deque()
         for batch in self._to_resend:
             reason = None if batch.suspicion is None else batch.suspicion.connected(server_id)
@@ -98,8 +105,9 @@ class WrittenBatches:
         """
         The PONG of a batch arrived.
 
-        :return: the batch without the messages that the server refused, or may have refused; None if it was abandoned
-            meanwhile.
+        :param fail: called with each message that the server refused.
+        :return: the rest of the batch, or all of it, without the messages that the server refused, or may have refused;
+            None if it was abandoned meanwhile.
         """
         if not self.unconfirmed or self.unconfirmed[0] is not batch:
             self._errors.clear()
@@ -110,7 +118,7 @@ class WrittenBatches:
         errors, self._errors = self._errors, []
         refused = attribute(batch, errors)
         if refused is not None:
-            return _without(batch, refused, fail)
+            return _without(batch, refused, fail, self._on_passed)
         self._send_apart(batch, errors[0], fail)
         return Batch([], b"")
 
@@ -125,7 +133,9 @@ class WrittenBatches:
             fail(confirmation, command, PublishError(reason))
         self._to_resend.extendleft(reversed(messages.to_batch().parts(1)))
 
-    def link_lost(self, just_confirmed: list[Batch], reason: Exception | None, fail: Fail) -> list[Message]:
+    def link_lost(
+        self, just_confirmed: list[Batch], reason: Exception | None, fail: Fail
+    ) -> list[Batch | list[Message]]:
         """
         The connection ended: what is unconfirmed is to be sent again, before what waits for that already.
 
@@ -133,13 +143,16 @@ class WrittenBatches:
         :param reason: why the connection ended; None if we ended it.
         :return: the messages that may not be sent again.
         """
-        unresendable: list[Message] = []
+        unresendable: list[Batch | list[Message]] = []
         to_resend = deque(just_confirmed)
         is_oldest = True
         for batch in self.unconfirmed:
-            if not batch.all_resendable:
+            if not has_resendable(batch):
+                unresendable.append(batch)
+                batch = Batch([], b"")
+            elif not batch.all_resendable:
                 messages, others = split_resendable(batch)
-                unresendable += others
+                unresendable.append(others)
                 suspicion, batch = batch.suspicion, messages.to_batch()
                 batch.suspicion = suspicion
             to_resend += self._over_lost(batch, reason, fail) if is_oldest and batch.data else [batch]
@@ -195,9 +208,8 @@ def _divided(batch: Batch, reason: Exception | None, fail: Fail) -> list[Batch]:
     assert suspicion is not None
     if suspicion.lost_connections < MAX_LOST_CONNECTIONS:
         return [batch]
-    commands = sum(1 for _ in split_pubs(batch.data))
-    if commands > 1:
-        halves = batch.parts((commands + 1) // 2)
+    if batch.messages > 1:
+        halves = batch.parts((batch.messages + 1) // 2)
         for half in halves:
             half.suspicion = Suspicion(MAX_LOST_CONNECTIONS, is_alone=True)
         return halves
@@ -242,11 +254,14 @@ def attribute(batch: Batch, errors: list[ServerError]) -> dict[int, ServerError]
     return found if not any(left.values()) else None
 
 
-def _without(batch: Batch, refused: dict[int, ServerError], fail: Fail) -> Batch:
-    """The messages of a batch that were not refused; the others fail."""
+def _without(batch: Batch, refused: dict[int, ServerError], fail: Fail, on_passed: Callable[[Batch], object]) -> Batch:
+    """The messages of a batch behind the last one that was refused. See :meth:`WrittenBatches.confirm`."""
     passed = Messages(batch.since)
     for position, (confirmation, command) in enumerate(batch):
         if position in refused:
+            if passed.commands:
+                on_passed(passed.to_batch())
+                passed = Messages(batch.since)
             fail(confirmation, command, refused[position])
         else:
             passed.add(confirmation, command)

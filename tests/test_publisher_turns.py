@@ -1,0 +1,299 @@
+"""natsroute.publishing.publisher, with a backlog: Deferreds fire in order, and in turns of a few milliseconds"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from natsroute.errors import ConnectionLostError, PermissionsError, PublisherStoppedError, PublishExpiredError
+from natsroute.publishing.options import PublishLimits
+from natsroute.turns import MAX_TURN
+from natsroute.wire.frames import Info
+from tests.support.memory_publisher import PublisherTestCase
+from tests.support.waiting import run_one_call
+
+COUNT = 100
+#: A turn, the longest callbacks that it makes before it looks at the clock, and what rounding adds.
+LONGEST = MAX_TURN + 16 * 0.001 + 0.0001
+
+
+class BacklogTestCase(PublisherTestCase):
+    """
+    Messages whose callbacks take time, and look at the ledger.
+
+    :cvar cost: the seconds that each callback takes.
+    """
+
+    cost = 0.001
+    limits = PublishLimits(resend_window=0.0, max_age=60.0)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.seen: list[int] = []
+        self.results: list[object] = []
+
+    def publish_slow(self, count: int = COUNT, *, policy: str | None = None) -> None:
+        """Publish messages, which continue the numbers of those before."""
+        first = self.publisher.account().published
+        for number in range(first, first + count):
+            self.publisher.publish("a", b"%d" % number, policy=policy).addBoth(self.ended, number)
+
+    def ended(self, result: object, number: int) -> None:
+        self.counts()
+        self.clock.rightNow += self.cost
+        self.seen.append(number)
+        self.results.append(result.type if isinstance(result, Failure) else result)
+
+    def after(self, waiting: Deferred[None], what: int) -> None:
+        """Record when a Deferred fires."""
+        waiting.addCallback(lambda _: self.seen.append(what))
+
+    def run_turns(self, until: int, longest: float = LONGEST) -> int:
+        """Run the reactor until that many have fired; gives the number of turns."""
+        turns = 0
+        while len(self.seen) < until:
+            before = self.clock.seconds()
+            run_one_call(self.clock)
+            self.assertLessEqual(self.clock.seconds() - before, longest)
+            self.counts()
+            turns += 1
+        return turns
+
+
+class ConfirmedTests(BacklogTestCase):
+    """A PONG that confirms a large batch."""
+
+    def confirm(self) -> None:
+        before = self.clock.seconds()
+        self.pong()
+        self.assertLessEqual(self.clock.seconds() - before, LONGEST)
+
+    def test_a_large_batch(self) -> None:
+        """Its Deferreds fire in order, and a flush after all of them. The ledger adds up all the time."""
+        self.publish_slow()
+        flushed = self.publisher.flush()
+        self.after(flushed, COUNT)
+        self.confirm()
+        self.assertLess(len(self.seen), COUNT)
+        account = self.publisher.account()
+        self.assertEqual((account.confirmed, account.in_progress), (len(self.seen), COUNT - len(self.seen)))
+        self.assertGreater(self.run_turns(COUNT + 1), 2)
+        self.assertEqual(self.seen, [*range(COUNT + 1)])
+        self.assertEqual(self.counts(), (COUNT, COUNT, 0, 0))
+
+    def test_a_small_batch_behind_it(self) -> None:
+        """It is written and confirmed meanwhile, and its Deferred fires behind all others."""
+        self.publish_slow()
+        self.turn()
+        self.publish_slow(1)
+        self.turn()
+        self.confirm()
+        self.confirm()
+        self.run_turns(COUNT + 1)
+        self.assertEqual(self.seen, [*range(COUNT + 1)])
+
+    def test_written_meanwhile(self) -> None:
+        """What is published between two turns does not wait for the Deferreds."""
+        self.publish_slow()
+        self.turn()
+        self.confirm()
+        self.publisher.publish("b", b"")
+        while not self.link.written:
+            run_one_call(self.clock)
+        self.assertLess(len(self.seen), COUNT)
+
+    def test_a_refused_message(self) -> None:
+        """Its Deferred fails in the order of the messages, too."""
+        self.publish_slow(COUNT // 2)
+        self.publisher.publish("refused", b"").addBoth(self.ended, COUNT // 2)
+        self.publish_slow(COUNT // 2)
+        self.turn()
+        self.refuse('Permissions Violation for Publish to "refused"')
+        self.confirm()
+        self.run_turns(COUNT + 1)
+        self.assertEqual(self.seen, [*range(COUNT + 1)])
+        self.assertEqual([at for at, result in enumerate(self.results) if result is PermissionsError], [COUNT // 2])
+
+    def test_stopped_meanwhile(self) -> None:
+        """The stop waits for all Deferreds."""
+        self.publish_slow()
+        self.turn()
+        self.confirm()
+        self.after(self.publisher.stop(5.0), COUNT)
+        self.run_turns(COUNT + 1)
+        self.assertEqual(self.seen, [*range(COUNT + 1)])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stopped_without_a_connection(self) -> None:
+        """What was confirmed stays confirmed, and what was not fails behind it."""
+        self.publish_slow()
+        self.turn()
+        self.publish_slow(1)
+        self.confirm()
+        self.disconnect()
+        self.after(self.publisher.stop(5.0), COUNT + 1)
+        self.run_turns(COUNT + 2)
+        self.assertEqual(self.seen, [*range(COUNT + 2)])
+        self.assertEqual(self.results, [None] * COUNT + [PublisherStoppedError])
+
+    def test_cancelled_meanwhile(self) -> None:
+        """A Deferred that is cancelled before its turn counts as confirmed."""
+        last = self.publisher.publish("a", b"")
+        for _ in range(2):
+            self.publish_slow()
+        last = self.publisher.publish("a", b"")
+        last.addErrback(lambda failure: None)
+        self.turn()
+        self.confirm()
+        last.cancel()
+        self.run_turns(2 * COUNT)
+        self.clock.advance(0)
+        self.assertEqual(self.counts(), (2 * COUNT + 2, 2 * COUNT + 2, 0, 0))
+
+
+class FullTests(BacklogTestCase):
+    """A buffer that callbacks keep full."""
+
+    limits = PublishLimits(messages=COUNT, resend_window=0.0)
+
+    def test_callbacks_that_are_slow(self) -> None:
+        """A message is held until its Deferred fires, so producers pause until then."""
+        self.publish_slow()
+        self.turn()
+        self.pong()
+        self.assertEqual(self.marks, ["high"])
+        self.run_turns(COUNT // 2)
+        self.assertEqual(self.marks, ["high"])
+        self.run_turns(COUNT)
+        self.assertEqual(self.marks, ["high", "low"])
+
+    def publish_more_than_fits(self) -> None:
+        """Confirm a batch with a payload in excess of the buffer; the next callable waits for space."""
+        self.limits = PublishLimits(bytes=5_000, resend_window=0.0)
+        self.setUp()
+        self.connect(max_payload=10_000)
+        self.publish_slow()
+        self.publisher.publish("a", lambda: b"x" * 10_000).addBoth(self.ended, COUNT)
+        self.turn()
+        self.publisher.publish("a", lambda: b"x").addBoth(self.ended, COUNT + 1)
+        self.turn()
+        self.pool.run_next()
+        self.assertEqual(self.pool.work, [])
+        self.pong()
+
+    def test_a_callable(self) -> None:
+        """It is called when there is space again, and its message is confirmed behind the others."""
+        self.publish_more_than_fits()
+        self.assertEqual(self.pool.work, [])
+        while not self.pool.work:
+            run_one_call(self.clock)
+        self.assertLess(len(self.seen), COUNT)
+        self.pool.run_next()
+        self.pong()
+        self.run_turns(COUNT + 2)
+        self.assertEqual(self.seen, [*range(COUNT + 2)])
+
+    def test_a_callable_behind_quick_callbacks(self) -> None:
+        """It is called without another turn."""
+        self.cost = 0.0
+        self.publish_more_than_fits()
+        self.assertEqual((len(self.seen), len(self.pool.work)), (COUNT + 1, 1))
+
+
+class FailedTests(BacklogTestCase):
+    """Many messages that fail together."""
+
+    #: A turn, and one callback.
+    longest = MAX_TURN + 0.001 + 0.0001
+
+    def assert_failed(self, error: type[Exception], waiter: int | None = None) -> None:
+        """All of them have failed, in order and in several turns; then the waiter, whose number follows, has fired."""
+        total = COUNT if waiter is None else COUNT + 1
+        self.assertLess(len(self.seen), 10)
+        self.assertEqual(self.publisher.account().failed, COUNT)
+        self.assertGreater(self.run_turns(total, self.longest), 10)
+        self.assertEqual(self.seen, [*range(total)])
+        self.assertEqual(self.results, [error] * COUNT)
+
+    def test_expired(self) -> None:
+        self.publish_slow(COUNT // 2)
+        self.turn()
+        self.publish_slow(COUNT // 2)
+        flushed = self.publisher.flush()
+        self.after(flushed, COUNT)
+        self.clock.rightNow += 61
+        run_one_call(self.clock)
+        self.assert_failed(PublishExpiredError, COUNT)
+
+    def test_connection_lost(self) -> None:
+        self.publish_slow(policy="fail")
+        self.turn()
+        self.disconnect()
+        self.assert_failed(ConnectionLostError)
+
+    def test_abandoned(self) -> None:
+        """The stop waits for all Deferreds, also after its timeout."""
+        self.publish_slow()
+        self.turn()
+        self.after(self.publisher.stop(5.0), COUNT)
+        self.clock.rightNow += 5
+        while not self.seen:
+            run_one_call(self.clock)
+        self.assert_failed(PublisherStoppedError, COUNT)
+
+
+class ResendTests(BacklogTestCase):
+    """Many batches that are written again."""
+
+    def test_turns(self) -> None:
+        """They are written in order, and in turns; what is published meanwhile follows them."""
+        for number in range(COUNT):
+            self.publisher.publish("a", b"%d" % number)
+            self.turn()
+        self.disconnect()
+        write = self.link.write_and_ping
+
+        def slow_write(data: bytes, messages: int) -> Deferred[None]:
+            self.clock.rightNow += 0.001
+            return write(data, messages)
+
+        self.link.write_and_ping = slow_write  # type: ignore[method-assign]
+        before = self.clock.seconds()
+        self.connect()
+        self.assertLessEqual(self.clock.seconds() - before, MAX_TURN + 0.0021)
+        self.publisher.publish("a", b"%d" % COUNT)
+        turns = 0
+        while len(self.link.written) <= COUNT:
+            if self.link.pings:
+                self.pong()  # a confirmation does not write more
+            before = self.clock.seconds()
+            run_one_call(self.clock)
+            self.assertLessEqual(self.clock.seconds() - before, MAX_TURN + 0.0021)
+            turns += 1
+        self.assertGreater(turns, 10)
+        self.assertEqual(self.link.written, [b"PUB a %d\r\n%d\r\n" % (len(b"%d" % n), n) for n in range(COUNT + 1)])
+        self.assertEqual(self.publisher.account().resent, COUNT)
+
+    def test_lost_between_two_turns(self) -> None:
+        """All of them are written again, in order."""
+        for number in range(COUNT):
+            self.publisher.publish("a", b"%d" % number)
+            self.turn()
+        self.disconnect()
+        write = self.link.write_and_ping
+
+        def slow_write(data: bytes, messages: int) -> Deferred[None]:
+            self.clock.rightNow += 0.001
+            return write(data, messages)
+
+        self.link.write_and_ping = slow_write  # type: ignore[method-assign]
+        self.connect()
+        self.assertLess(len(self.link.written), 10)
+        self.disconnect()
+        self.link.sent()
+        self.link.info = Info(max_payload=1024, headers=True)
+        run_one_call(self.clock)
+        self.assertEqual(self.link.written, [], "the worker has not been told of the connection yet")
+        self.connect(server_id="another")
+        self.clock.advance(0)
+        self.assertEqual(self.link.written, [b"PUB a %d\r\n%d\r\n" % (len(b"%d" % n), n) for n in range(COUNT)])
