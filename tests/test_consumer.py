@@ -18,6 +18,7 @@ from natsroute.errors import PendingLimitError
 from natsroute.routes.calls import CallsInFlight
 from natsroute.routes.runner import Runner, RunnerContext
 from natsroute.routes.table import RouteTable
+from natsroute.turns import MAX_TURN, SharedTurns
 from tests.support.memory_network import MemoryNetwork
 
 
@@ -26,19 +27,22 @@ class ConsumerTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.network = MemoryNetwork()
+        self.turns = SharedTurns(self.network.clock)
         self.in_flight = CallsInFlight(self.network.clock)
-        self.consumers = Consumers(self.in_flight)
+        self.consumers = Consumers(self.in_flight, self.turns)
         self.calls: list[tuple[Event, Deferred[object]]] = []
         self.overflows: list[PendingLimitError] = []
+        self.duration = 0.0  # seconds that the route takes; if not 0, it does not wait for an answer
 
     def add(self, text: str, limits: PendingLimits = PendingLimits()) -> Consumer:
         """A connected consumer."""
         event_route = EventRoutes()
 
         @event_route("nats:>")
-        def route(event: Event) -> Deferred[object]:
+        def route(event: Event) -> Deferred[object] | None:
             self.calls.append((event, Deferred()))
-            return self.calls[-1][1]
+            self.network.clock.rightNow += self.duration
+            return None if self.duration else self.calls[-1][1]
 
         entry = QueueEntry.parse(text)
         connection = Connection(
@@ -46,6 +50,7 @@ class ConsumerTestCase(SynchronousTestCase):
             ServerPool([Server("a")], Backoff(2.0, 10.0, 0.0)),
             endpoint_for=self.network.endpoint_for,
             message_type=Event,
+            turns=self.turns,
         )
         publish: Any = None
         in_thread: Any = None
@@ -120,6 +125,54 @@ class ConsumersTests(ConsumerTestCase):
         self.assertEqual(self.called, [])
         self.consumers.release()
         self.assertEqual(self.called, [b"1"])
+
+    def test_a_backlog_of_each(self) -> None:
+        """Together they take no longer than one of them would. Each has its share of every turn."""
+        self.duration = 0.001
+        names = "abcdefgh"
+        for name in names:
+            self.add(f"{name}:q")
+        self.consumers.hold()
+        for index in range(len(names)):
+            self.receive(*(b"%d.%d" % (index, number) for number in range(40)), index=index)
+        clock = self.network.clock
+        before = clock.seconds()
+        self.consumers.release()
+        self.assertLessEqual(clock.seconds() - before, MAX_TURN + 0.0015)
+        turns: list[list[bytes]] = []
+        while len(self.calls) < 40 * len(names):
+            due = [call for call in clock.getDelayedCalls() if call.getTime() <= clock.seconds()]
+            seen, before = len(self.calls), clock.seconds()
+            for call in due:  # those that are scheduled meanwhile run in the next turn
+                clock.calls.remove(call)
+                call.called = True
+                call.func(*call.args, **call.kw)
+            # Each loop does one message at least, and one more than its share.
+            self.assertLessEqual(clock.seconds() - before, 2 * MAX_TURN + 0.002 * len(names))
+            turns.append(self.called[seen:])
+        busy = [len({data.split(b".")[0] for data in turn}) for turn in turns]
+        self.assertEqual(max(busy), len(names), "all of them have their share of a turn")
+        for index in range(len(names)):
+            got = [data for data in self.called if data.startswith(b"%d." % index)]
+            self.assertEqual(got, [b"%d.%d" % (index, number) for number in range(40)])
+
+    def test_held_between_two_turns(self) -> None:
+        """A consumer that has not been released yet is not released twice, and not less than the others."""
+        self.duration = 0.01
+        for name in "abc":
+            self.add(f"{name}:q")
+        self.consumers.hold()
+        for index in range(3):
+            self.receive(*[b"%d" % index] * 3, index=index)
+        self.consumers.release()
+        self.assertNotIn(b"2", self.called)
+        self.consumers.hold()
+        seen = self.called
+        self.network.clock.advance(0)
+        self.assertEqual(self.called, seen)
+        self.consumers.release()
+        self.network.clock.advance(0)
+        self.assertEqual(sorted(self.called), sorted([b"0", b"1", b"2"] * 3))
 
     def test_idle_and_unfinished(self) -> None:
         """A message that waits, and one whose call runs, are not finished."""

@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from natsroute import Event
 from natsroute.client.subscription import PendingLimits, Subscription
+from natsroute.turns import SharedTurns
 from tests.support.route_cases import CallsTestCase, an_event
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
@@ -71,7 +72,7 @@ class ContextTests(CallsTestCase):
     def subscription(self, *functions: Any) -> Subscription:
         """One whose messages are for these functions, one after the other."""
         left = list(functions)
-        owner: Any = SimpleNamespace(clock=self.clock)
+        owner: Any = SimpleNamespace(clock=self.clock, turns=SharedTurns(self.clock))
         return Subscription(owner, 1, "a.*", None, lambda event: self.call(left.pop(0), event), PendingLimits())
 
     def test_the_next_call(self) -> None:

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.subscription import PENDING_POLICIES, PendingLimits, PendingPolicy, Subscription
 from natsroute.errors import PendingLimitError
-from natsroute.turns import MAX_TURN
+from natsroute.turns import MAX_TURN, SharedTurns
 from natsroute.wire.frames import Address, Msg
 from tests.support.waiting import run_one_call
 
@@ -23,6 +23,7 @@ class RecordingOwner:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.clock = Clock()
+        self.turns = SharedTurns(self.clock)
 
     def pause(self, subscription: Subscription) -> None:
         self.asked.append("pause")

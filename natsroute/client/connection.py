@@ -45,6 +45,7 @@ from natsroute.errors import (
     ServerLeftError,
 )
 from natsroute.log import Logger
+from natsroute.turns import SharedTurns
 from natsroute.wire.frames import Info, Msg
 
 
@@ -65,6 +66,7 @@ class Connection(Service):
     :param timing: timeouts, in seconds.
     :param inbound_limits: how much a server may send at once.
     :param message_type: the class of the messages: Msg, or a subclass of it.
+    :param turns: shares the turns of the reactor among subscriptions that have a backlog; None: only this connection's.
     :param endpoint_for: makes the endpoint of a server at one of its addresses.
     :param resolve: looks up the IP addresses of a name. With ``endpoint_for`` alone, the name is the address.
 
@@ -86,6 +88,7 @@ class Connection(Service):
         timing: Timing = Timing(),
         inbound_limits: InboundLimits = InboundLimits(),
         message_type: type[Msg] = Msg,
+        turns: SharedTurns | None = None,
         endpoint_for: EndpointFor | None = None,
         resolve: Callable[[str], Deferred[list[str]]] | None = None,
     ) -> None:
@@ -109,7 +112,7 @@ class Connection(Service):
         self._observers: Observers[Change] = Observers()
         self._error_observers: Observers[ServerError] = Observers()
         self._info_observers: Observers[Info] = Observers()
-        self._subscriptions = Subscriptions(reactor, servers.backoff.login_delay, self._on_accepted)
+        self._subscriptions = Subscriptions(reactor, servers.backoff.login_delay, self._on_accepted, turns)
         self._totals = Totals()
         self._search = Search(
             reactor,

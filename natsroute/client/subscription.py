@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from natsroute.errors import PendingLimitError, ServerError
 from natsroute.log import Logger
-from natsroute.turns import MAX_TURN
+from natsroute.turns import SharedTurns
 from natsroute.wire.frames import Msg
 
 #: What happens when more messages are pending than the limits allow: reading pauses until half of them are handled, or
@@ -45,9 +45,11 @@ class Owner(Interface):
     subscriptions.
 
     :ivar clock: the reactor.
+    :ivar turns: shares the turns of the reactor with other subscriptions that have a backlog.
     """
 
     clock: IReactorTime
+    turns: SharedTurns
 
     def pause(self, subscription: Subscription) -> None:
         """Stop reading until the subscription resumes."""
@@ -180,9 +182,9 @@ class Subscription:
                     break
                 clock = self._owner.clock
                 if turn_ends is None:
-                    turn_ends = clock.seconds() + MAX_TURN
+                    turn_ends = clock.seconds() + self._owner.turns.share()
                 elif clock.seconds() >= turn_ends:
-                    self._next_turn = clock.callLater(0, self._go_on)
+                    self._next_turn = self._owner.turns.next(self._go_on)
                     break
         finally:
             self._releasing = False

@@ -12,6 +12,7 @@ from natsroute.client.protocol import NatsProtocol
 from natsroute.client.refusals import Refusals
 from natsroute.client.subscription import PendingLimits, Subscription
 from natsroute.errors import PendingLimitError, PermissionsError, ServerError, SubscriptionLimitError
+from natsroute.turns import SharedTurns
 from natsroute.wire.subjects import check_pattern, check_queue_group
 
 
@@ -23,6 +24,7 @@ class Subscriptions:
     be several at the same time, because a server that is left still delivers.
 
     :ivar clock: the reactor.
+    :ivar turns: shares the turns of the reactor among subscriptions that have a backlog.
 
     :param delay: returns the seconds after which a refused subscription is asked for again, from how often it has been
         refused in a row.
@@ -30,9 +32,14 @@ class Subscriptions:
     """
 
     def __init__(
-        self, clock: IReactorTime, delay: Callable[[int], float], on_accepted: Callable[[], object] = lambda: None
+        self,
+        clock: IReactorTime,
+        delay: Callable[[int], float],
+        on_accepted: Callable[[], object] = lambda: None,
+        turns: SharedTurns | None = None,
     ) -> None:
         self.clock = clock
+        self.turns = SharedTurns(clock) if turns is None else turns
         self._subscriptions: dict[int, Subscription] = {}
         self._last_sid = 0
         self._pausing: set[Subscription] = set()

@@ -18,6 +18,7 @@ from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.credentials import checked_tls, credentials_source
 from natsroute.daemon.settings import Settings
 from natsroute.routes.event import Event
+from natsroute.turns import SharedTurns
 
 
 class Connections:
@@ -26,13 +27,19 @@ class Connections:
 
     :param credentials: called before each attempt to connect; None: the login of the settings.
     :param log: logs what happens to each connection.
+    :param turns: shares the turns of the reactor among all of their subscriptions; None: a new one.
     :raises SettingError: a file of credentials or certificates cannot be used, or a package is not installed.
 
     :ivar all: the connections, in the order in which they were built.
     """
 
     def __init__(
-        self, reactor: Any, settings: Settings, credentials: CredentialsSource | None, log: ConnectionLog
+        self,
+        reactor: Any,
+        settings: Settings,
+        credentials: CredentialsSource | None,
+        log: ConnectionLog,
+        turns: SharedTurns | None = None,
     ) -> None:
         self.all: list[Connection] = []
         self._reactor = reactor
@@ -45,6 +52,7 @@ class Connections:
             if server.web:
                 with_autobahn(str(server))
         self._log = log
+        self._turns = SharedTurns(reactor) if turns is None else turns
         self._pools: list[ServerPool] = []
         self._purposes: list[str] = []
         self._waiting: list[tuple[Sequence[Connection], Deferred[None]]] = []
@@ -75,6 +83,7 @@ class Connections:
             timing=settings.timing,
             inbound_limits=settings.inbound_limits,
             message_type=Event,
+            turns=self._turns,
         )
         self._log.watch(purpose, connection)
         self._pools.append(servers)

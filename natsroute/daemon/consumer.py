@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import overload
 
 import attrs
@@ -15,6 +17,7 @@ from natsroute.errors import PendingLimitError
 from natsroute.ledger import ConsumerAccount, RouteCounters
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import Runner
+from natsroute.turns import SharedTurns
 
 
 @attrs.frozen
@@ -70,10 +73,12 @@ class Consumers(Sequence[Consumer]):
     All consumers of a service, with the calls of its event routes. A sequence, in the order of the settings.
 
     :param in_flight: the calls that have not ended.
+    :param turns: shares the turns of the reactor among their subscriptions.
     """
 
-    def __init__(self, in_flight: CallsInFlight) -> None:
+    def __init__(self, in_flight: CallsInFlight, turns: SharedTurns) -> None:
         self._in_flight = in_flight
+        self._turns = turns
         self._consumers: list[Consumer] = []
 
     @overload
@@ -107,9 +112,16 @@ class Consumers(Sequence[Consumer]):
             consumer.subscription.hold()
 
     def release(self) -> None:
-        """Undo one :meth:`hold`."""
-        for consumer in self:
-            consumer.subscription.release()
+        """Undo one :meth:`hold`. If the pending messages take long, some consumers follow in later turns."""
+        self._release(deque(self))
+
+    def _release(self, held: deque[Consumer]) -> None:
+        turn_ends = self._in_flight.seconds() + self._turns.share()
+        while held:
+            held.popleft().subscription.release()
+            if held and self._in_flight.seconds() >= turn_ends:
+                self._turns.next(partial(self._release, held))
+                return
 
     def drain(self) -> Deferred[None]:
         """

@@ -49,6 +49,7 @@ from natsroute.routes.hooks import HookRunner
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import ConnectionRunner, Runner, RunnerContext
 from natsroute.text import printable
+from natsroute.turns import SharedTurns
 
 
 class NatsrouteService(Service):
@@ -95,8 +96,9 @@ class NatsrouteService(Service):
         self.settings = settings
         self._reactor = reactor
         self._connection_log = ConnectionLog(reactor, self._log_prefix)
+        turns = SharedTurns(reactor)
         with settings.origins.in_errors():
-            self._connections = Connections(reactor, settings, credentials, self._connection_log)
+            self._connections = Connections(reactor, settings, credentials, self._connection_log, turns)
             self._embedded = self._embedded_server() if settings.embedded_server else None
             self._route_threads = Threads(
                 reactor, "natsroute routes", settings.route_threads, max_queue=settings.route_thread_queue
@@ -104,7 +106,7 @@ class NatsrouteService(Service):
             self.routing = Routing(settings, event_routes, self._route_threads.run)
         self._publish_threads = Threads(reactor, "natsroute publish", settings.num_publish_workers)
         self.in_flight = CallsInFlight(reactor, slow_after=settings.slow_route_warning)
-        self.consumers = Consumers(self.in_flight)
+        self.consumers = Consumers(self.in_flight, turns)
         self._scripts = Scripts(
             reactor,
             settings.kemi_script,
