@@ -61,6 +61,10 @@ class EventTests(SynchronousTestCase):
         self.assertRaises(MisuseError, self.event().pv, "$natsData")
         self.assertRaises(MisuseError, self.event().format, "text")
 
+    def test_variables_without_expressions(self) -> None:
+        self.assertRaises(MisuseError, self.event().reset_variables)
+        self.assertRaises(MisuseError, lambda: self.event().variables)
+
     def test_variables_are_no_cost(self) -> None:
         """They are made for the first expression, and an event without expressions has none."""
         self.assertFalse(hasattr(self.event(), "_variables"))

@@ -116,6 +116,14 @@ class VariablesTests(SynchronousTestCase):
         other = event_of(self.expressions)
         self.assertEqual([other.pv("$mi"), other.pv("$avp(a)")], [2, None])
 
+    def test_reset(self) -> None:
+        """A script begins with new ones."""
+        event = event_of(self.expressions)
+        event.set_pv("$avp(a)", 5)
+        self.assertIs(event.reset_variables(), self.made[1])
+        self.assertIs(event.variables, self.made[1])
+        self.assertIs(event.pv("$avp(a)"), None)
+
     def test_assigned(self) -> None:
         """By a program; a script sees the same variables."""
         event = event_of(self.expressions)

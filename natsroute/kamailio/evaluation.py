@@ -131,27 +131,17 @@ class EventVariables:
     :ivar return_code: what ``$rc`` gives: the result of the function that ran last.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_avps",
-        "_documents",
-        "_iterators",
-        "_moment",
-        "_xavps",
-        "consumer",
-        "number",
-        "return_code",
-    )
+    # What most events do not have belongs to the class, so that it costs them nothing.
+    _documents: dict[bytes | tuple[bytes], Any] | None = None
+    _avps: dict[int | bytes, list[int | bytes]] | None = None
+    _xavps: Xavps | None = None
+    _iterators: dict[bytes, TableIterator] | None = None
+    _moment: float | None = None
 
     def __init__(self, consumer: ConsumerVariables) -> None:
         self.consumer = consumer
         self.number = next(consumer.numbers)
         self.return_code = 0
-        self._documents: dict[bytes | tuple[bytes], Any] | None = None
-        self._avps: dict[int | bytes, list[int | bytes]] | None = None
-        self._xavps: Xavps | None = None
-        self._iterators: dict[bytes, TableIterator] | None = None
-        self._moment: float | None = None
 
     @property
     def avps(self) -> dict[int | bytes, list[int | bytes]]:

@@ -245,8 +245,7 @@ def _function(block: _Block) -> Callable[[Event], Any]:
     body = block.run
 
     def event_route(event: Event) -> None:
-        run = Run(event, event.variables)
-        run.own.return_code = 0
+        run = Run(event, event.reset_variables())
         try:
             body(run)
         except ScriptExitError:
@@ -262,8 +261,7 @@ def _waiting_function(block: _Block) -> Callable[[Event], Any]:
     body = block.run
 
     async def event_route(event: Event) -> None:
-        run = Run(event, event.variables)
-        run.own.return_code = 0
+        run = Run(event, event.reset_variables())
         try:
             await body(run)
         except ScriptExitError:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from natsroute.kamailio.evaluation import Evaluation, Getter
-from natsroute.kamailio.script.operators import equal, join, to_int, to_text, wrap
+from natsroute.kamailio.script.operators import INTEGER_OPERATORS, equal, join, to_int, to_text, wrap
 from natsroute.kamailio.values import Value
 
 #: What the operators make of two values.
@@ -137,6 +137,8 @@ def on_integers(apply: Callable[[int, int], int], left: Operand, right: Operand)
     if right.is_constant:
         number = to_int(right.value)
         get: Getter = lambda evaluation: apply(left_get(evaluation), number)  # noqa: E731
+        if apply is INTEGER_OPERATORS["ieq"]:
+            get = lambda evaluation: 1 if left_get(evaluation) == number else 0  # noqa: E731
     else:
         get = lambda evaluation: apply(left_get(evaluation), right_get(evaluation))  # noqa: E731
     return Operand(get, int, left.is_constant and right.is_constant)
@@ -258,6 +260,9 @@ def sum_of(operands: list[Operand]) -> Operand:
     if any(operand.waits for operand in operands):
         return _waiting_sum(first, others)
     get_first, getters = first.get, [(operand.get, operand.integer()) for operand in others]
+    is_constant = all(operand.is_constant for operand in operands)
+    if len(others) == 1 and others[0].kind is int and others[0].is_constant and not is_constant:
+        return _incremented(first, others[0].value)
 
     def get(evaluation: Evaluation) -> Value:
         total: Value = get_first(evaluation)
@@ -275,8 +280,21 @@ def sum_of(operands: list[Operand]) -> Operand:
         return total
 
     first_integer = first.integer()
-    is_constant = all(operand.is_constant for operand in operands)
     return Operand(get, first.kind, is_constant, get_integer=None if first.kind is bytes else get_integer)
+
+
+def _incremented(operand: Operand, number: int) -> Operand:
+    """``+ 1``, which is what scripts count with."""
+    get_value, get_number, digits = operand.get, operand.integer(), to_text(number)
+
+    def get(evaluation: Evaluation) -> Value:
+        value = get_value(evaluation)
+        return wrap(value + number) if isinstance(value, int) else join(to_text(value), digits)
+
+    def get_integer(evaluation: Evaluation) -> int:
+        return wrap(get_number(evaluation) + number)
+
+    return Operand(get, operand.kind, get_integer=None if operand.kind is bytes else get_integer)
 
 
 def _waiting_sum(first: Operand, others: list[Operand]) -> Operand:

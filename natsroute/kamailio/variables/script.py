@@ -29,6 +29,8 @@ _DELIMITER = b", "
 
 def plain(value: int | bytes) -> int | bytes:
     """A value as it is kept: an integer without a text of its own, or bytes without a number."""
+    if value.__class__ is int or value.__class__ is bytes:  # nearly always
+        return value
     return int(value) if isinstance(value, int) else text_of(value)
 
 
