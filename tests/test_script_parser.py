@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from itertools import pairwise
+from random import Random
 from unittest.mock import patch
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import ScriptError
@@ -13,7 +17,9 @@ from natsroute.kamailio.cfg.source import Position
 from natsroute.kamailio.script import parser, syntax
 from natsroute.kamailio.script.nodes import MAX_DEPTH
 from natsroute.kamailio.script.parser import parse
-from tests.support.scripts import PATH, source
+from natsroute.testing import RouteTester
+from tests.support.judge.random_scripts import RandomScripts
+from tests.support.scripts import PATH, SUBJECT, ScriptTestCase, source
 
 _POSITION = Position(PATH, 1, 1)
 
@@ -217,3 +223,83 @@ class ErrorTests(SynchronousTestCase):
             self.assertEqual(parse(source(" "), _POSITION).statements, ())
         self.assertEqual((error.file, error.line, error.column), (PATH, 7, 3))
         self.assertIn("pip install 'natsroute[kamailio]'", error.remedy)
+
+
+#: What random texts are made of, besides the parts of scripts.
+_PARTS = [
+    "if",
+    "else",
+    "while",
+    "switch",
+    "case",
+    "default",
+    "route",
+    "return",
+    "exit",
+    "drop",
+    "break",
+    "$nosuch",
+    "$(",
+    "08",
+    "f",
+    "xlog",
+    "(",
+    ")",
+    "{",
+    "}",
+    ";",
+    ",",
+    ":",
+    "=",
+    "==",
+    "=~",
+    "!",
+    ".",
+    "@",
+    "%",
+    "(int)",
+    "#",
+    "//",
+    "/*",
+    "*/",
+    "\\",
+    '"',
+    "'",
+    "é",
+    "�",
+    "\x00",
+]
+
+
+class AnyTextTests(ScriptTestCase):
+    """Any text is a script, or an error with a position; no other exception is raised."""
+
+    @settings(max_examples=200, deadline=None, derandomize=True)
+    @given(st.text(max_size=40))
+    def test_text(self, text: str) -> None:
+        self.check(text)
+
+    def test_mistakes(self) -> None:
+        """Random scripts in which words are missing, swapped or replaced."""
+        random, scripts = Random(1), RandomScripts(1)
+        kinds = Counter[bool]()
+        for number in range(300):
+            words = scripts.script().body.replace("@", "").split()
+            for _ in range(number % 4):
+                at, other = random.randrange(len(words)), random.randrange(len(words))
+                words[at] = random.choice([words[other], random.choice(_PARTS), "", words[at] + ";"])
+            kinds[self.check(" ".join(words))] += 1
+        self.assertGreater(min(kinds.values()), 70, kinds)
+
+    def check(self, text: str) -> bool:
+        """Compile a text; if it is a script, run it. Returns whether it is one."""
+        try:
+            script = self.compile(text, {"R": "return 3;", "N": "return -2;", "P": "exit;"})
+        except ScriptError as error:
+            self.assertEqual(error.file, PATH)
+            self.assertGreaterEqual((error.line, error.column), (1, 1))
+            self.assertTrue(error.problem)
+            self.assertTrue(error.remedy)
+            return False
+        self.successResultOf(RouteTester(script.event_routes).deliver(SUBJECT, "x"))
+        return True
