@@ -63,6 +63,7 @@ class ChangeTests(SynchronousTestCase):
             ("a.b", {"a": {"b": 7}}),
             ("a.x.y", {"a": {"b": [1], "x": {"y": 7}}}),
             ("a.b[0]", {"a": {"b": [7]}}),
+            ("a.b[0]x", {"a": {"b": [7]}}),  # as in Kamailio
         ):
             self.assertEqual(self.changed(path, 7, document={"a": {"b": [1]}}), expected, path)
         self.assertEqual(self.changed("[0].x", 7, document=[{}]), [{"x": 7}])
@@ -93,7 +94,7 @@ class ChangeTests(SynchronousTestCase):
             "x[0]",
             "x[",
             "a[0]",
-            "a.b[0]x",
+            "a.b[0]x.y",
             "[0]",
             "[",
             "a.b[",

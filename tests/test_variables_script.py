@@ -97,6 +97,16 @@ class AvpTests(Case):
         self.set("$avp(a)", None)
         self.assertEqual([self.get("$avp(a)"), self.get("$(avp(a)[*])"), self.get("$cnt($avp(a))")], [None, None, 0])
 
+    def test_all(self) -> None:
+        """No delimiter comes before the first value that is not empty, as in Kamailio."""
+        for variable in ("$avp(all)", "$xavp(all[0]=>f)"):
+            if "xavp" in variable:
+                self.set("$xavp(all=>other)", 1)
+            whole = "$(avp(all)[*])" if "avp(all)" in variable and "xavp" not in variable else "$xavp(all=>f[*])"
+            for value, expected in ((b"", b""), (b"", b""), (b"a", b"a, , "), (b"", b"a, , "), (5, b"5, , a, , ")):
+                self.set(variable, value)
+                self.assertEqual(self.get(whole), expected, whole)
+
     def test_names(self) -> None:
         """Numbers and texts are apart."""
         self.set("$avp(i:7)", b"number")

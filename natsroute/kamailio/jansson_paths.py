@@ -22,16 +22,17 @@ class _BadPathError(ValueError):
 
 
 @lru_cache(1024)
-def _steps(path: str) -> tuple[Step, ...]:
+def _steps(path: str, *, ends_anywhere: bool = False) -> tuple[Step, ...]:
     """
     The steps of a path.
 
+    :param ends_anywhere: what stands behind the last bracket is left out.
     :raises _BadPathError: there is a character in it that cannot be there.
     """
-    return tuple(_parse(path))
+    return tuple(_parse(path, ends_anywhere=ends_anywhere))
 
 
-def _parse(path: str) -> Iterator[Step]:
+def _parse(path: str, *, ends_anywhere: bool) -> Iterator[Step]:
     position = 0
     if path == "[":
         raise _BadPathError
@@ -52,6 +53,8 @@ def _parse(path: str) -> Iterator[Step]:
         if name_expected:
             yield path[position:end]
         elif end != position:
+            if match is None and ends_anywhere:
+                return
             raise _BadPathError
         in_brackets = match is not None and match[0] == "["
         name_expected = match is not None and not in_brackets
@@ -95,13 +98,14 @@ def find(document: Any, path: str) -> tuple[bool, Any]:
 
 def change(document: Any, path: str, value: Any, *, append: bool) -> None:
     """
-    Set what a path leads to, or append to it. Objects on the way that are not there are added.
+    Set what a path leads to, or append to it. Objects on the way that are not there are added. As in Kamailio, what
+    stands behind the last bracket of the path is left out.
 
     :param append: append to an array, or add the fields of an object to an object.
     :raises EvaluationError: the path leads nowhere, or not to what can be changed so.
     """
     try:
-        steps = _steps(path)
+        steps = _steps(path, ends_anywhere=True)
     except _BadPathError:
         raise EvaluationError("the path is malformed") from None
     ends_open = path.endswith((".", "["))

@@ -24,6 +24,7 @@ from natsroute.routes.event import EventContext
 from natsroute.routes.results import as_deferred
 from natsroute.wire.frames import Address
 from tests.support.judge.calls import Assignment, Call, all_calls
+from tests.support.judge.random_calls import random_calls
 from tests.support.kamailio import MAX_STARTS, REQUIRE, START_TIMEOUT, find, reserve_udp_port
 from tests.support.log_recorder import LogRecorder
 from tests.support.program import Program
@@ -34,6 +35,9 @@ ALLOWED: dict[str, Callable[[Call], bool]] = {
     "result-of-log": lambda call: call.name == "log",
     "ignoring-case": lambda call: call.name == "fnmatch" and call.arguments[2:] == ("i",),
 }
+
+#: Another seed for the random calls.
+SEED = int(os.environ.get("NATSROUTE_JUDGE_SEED", "1"))
 
 #: Seconds for all calls.
 TIMEOUT = 120.0
@@ -227,14 +231,25 @@ class FunctionTests(OneServerTestCase):
         """Each is listed."""
         self.assertLess(set(ALLOWED), {difference.name for difference in DIFFERENCES})
 
-    async def test_table(self) -> None:
-        """More than 1000 calls give the same result, and leave the same in the variables."""
-        calls = all_calls()
-        self.assertGreater(len(calls), 1000)
+    async def compare(self, calls: Sequence[Call]) -> None:
+        """Make calls in both, and compare the results and what the variables hold."""
+        calls = [call.numbered(number) for number, call in enumerate(calls)]
         script, theirs = await self.kamailio_answers(calls)
         different = _different(calls, theirs, natsroute_answers(script, len(calls)))
         if different:
             self.fail("\n\n".join([f"{len(different)} of {len(calls)} differ:", *different]))
+
+    async def test_table(self) -> None:
+        """More than 1700 calls."""
+        calls = all_calls()
+        self.assertGreater(len(calls), 1700)
+        await self.compare(calls)
+
+    async def test_random(self) -> None:
+        """More than 1000 random calls; NATSROUTE_JUDGE_SEED gives others."""
+        calls = random_calls(100, SEED)
+        self.assertGreater(len(calls), 1000)
+        await self.compare(calls)
 
     async def test_log(self) -> None:
         """The same lines, with the same levels."""

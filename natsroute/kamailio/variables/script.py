@@ -102,7 +102,7 @@ def _avp(compiler: Compiler, reader: Reader, index: Index | None) -> Access:
         if index is None or not found:
             return found[-1] if found else None
         if index.all:
-            return _DELIMITER.join(text_of(value) for value in reversed(found))
+            return _joined([text_of(value) for value in reversed(found)])
         return _at(found[::-1], index.number(evaluation))
 
     def assign(evaluation: Evaluation, value: Value) -> None:
@@ -115,6 +115,12 @@ def _avp(compiler: Compiler, reader: Reader, index: Index | None) -> Access:
             found.pop()
 
     return Access(newest if index is None else get, assign)
+
+
+def _joined(values: list[bytes]) -> bytes:
+    """All values; as in Kamailio, no delimiter comes before the first one that is not empty."""
+    first = next((index for index, value in enumerate(values) if value), len(values))
+    return _DELIMITER.join(values[first:])
 
 
 def _at(values: list[int | bytes], number: int) -> Value:
@@ -187,7 +193,7 @@ def _xavp(compiler: Compiler, reader: Reader, index: Index | None) -> Access:
                 return None
             if inner.all:
                 values = found.all(inner.name)
-                return _DELIMITER.join(map(_xavp_text, values)) if values else None
+                return _joined([_xavp_text(value) for value in values]) if values else None
             found = found.get(inner.name, inner.number(evaluation))
         return _xavp_text(found) if isinstance(found, Fields) else found
 

@@ -574,6 +574,6 @@ def _of_chance() -> Iterator[Call]:
 
 
 def all_calls() -> list[Call]:
-    """All calls, each with names of its own."""
+    """All calls of the table."""
     groups = (_of_json, _of_jansson, _of_pv, _of_xavps, _of_texts, _of_sip, _of_tables, _of_chance)
-    return [call.numbered(number) for number, call in enumerate(one for group in groups for one in group())]
+    return [call for group in groups for call in group()]
