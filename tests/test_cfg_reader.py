@@ -218,6 +218,8 @@ class ErrorTests(CfgTestCase):
             ('modparam(a, "b", "c")', 1, 10, "modparam is malformed at a"),
             ('modparam("a", "b", c)', 1, 20, "modparam is malformed at c"),
             ('modparam("a", "b", 08)', 1, 20, "modparam is malformed at 08"),
+            (f'modparam("a", "b", {"9" * 5000})', 1, 20, "modparam is malformed at 999"),
+            (f"route[{'9' * 5000}] {{}}", 1, 7, "route is malformed at 999"),
             ('modparam("a", "b", -"c")', 1, 21, "modparam is malformed at a string"),
             ('modparam("a", "b", $def(X))', 1, 20, "modparam is malformed at $def(X)"),
             ('modparamx("a", "b", $def(X))', 1, 21, "$def(X) has no value"),

@@ -66,6 +66,7 @@ class TablesTests(CfgTestCase):
             ('"a=>siz=8"', "an htable has no attribute siz"),
             ('"a=>autoexpire"', "autoexpire has no value"),
             ('"a=>autoexpire=-1"', "autoexpire of an htable is a number, and not '-1'"),
+            (f'"a=>initval={"9" * 5000}"', f"initval of an htable is a number, and not '{'9' * 5000}'"),
             ('"a=>initval=x"', "initval of an htable is a number, and not 'x'"),
         ]:
             cfg = self.read(f'\nmodparam("htable", "htable", {definition})')

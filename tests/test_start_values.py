@@ -49,7 +49,7 @@ class ServiceVariablesTests(CfgTestCase):
 
     def test_errors(self) -> None:
         """Each has the position of its modparam."""
-        for value in ("5", '"a"', '"a=5"', '"a=x:5"', '"a=i:x"', '"=i:5"', '"a=i:5x"'):
+        for value in ("5", '"a"', '"a=5"', '"a=x:5"', '"a=i:x"', '"=i:5"', '"a=i:5x"', f'"a=i:{"9" * 5000}"'):
             cfg = self.read(f'\nmodparam("pv", "shvset", {value})')
             error = self.assertRaises(ScriptError, service_variables, cfg)
             self.assertEqual((error.line, error.column, error.problem), (2, 26, "shvset sets no variable"), value)

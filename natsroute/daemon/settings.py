@@ -101,8 +101,8 @@ class Settings:
         converter=file_path,
         validator=is_text,
         metadata=described(
-            "A kamailio.cfg. The modparams of its nats module count where no setting here is given; its htables and "
-            "definitions are there for expressions."
+            "A kamailio.cfg, whose event routes run. The modparams of its nats module count where no setting here is "
+            "given."
         ),
     )
     nats_context: str = text(

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Timer
 
@@ -15,7 +16,7 @@ from natsroute.errors import ScriptError
 from natsroute.kamailio.cfg.document import KamailioCfg
 from natsroute.kamailio.cfg.reader import read_cfg
 from natsroute.kamailio.cfg.strings import string_value
-from tests.support.cfg_snippets import FILES, ROUTE, SNIPPETS, STRICTER, VALUES
+from tests.support.cfg_snippets import EXPRESSION_NAMES, EXPRESSIONS, FILES, ROUTE, SNIPPETS, STRICTER, VALUES
 from tests.support.kamailio import REQUIRE, find, reserve_udp_port
 
 #: The configuration that the package installs.
@@ -43,6 +44,13 @@ ASSIGNMENT = """    $var(x) = {expression};
     xlog("L_ERR", "value {number} [$(var(x){{s.encode.hexa}})]\\n");
 """
 TIMEOUT = 20
+#: The version of Kamailio that has ``#!ifexp`` and ``#!defexp``.
+EXPRESSIONS_SINCE = (5, 7)
+
+
+def unsigned(value: bytes) -> bytes:
+    """A negative number as Kamailio's #!defexp writes it: as an unsigned one of 64 bits."""
+    return b"%d" % (int(value) + 2**64) if re.fullmatch(rb"-[0-9]+", value) else value
 
 
 class CfgTests(SynchronousTestCase):
@@ -99,21 +107,41 @@ class CfgTests(SynchronousTestCase):
 
     def test_values(self) -> None:
         """What definitions, substitutions and strings end in."""
+        self.compare(VALUES)
+
+    def test_expressions(self) -> None:
+        """What #!defexp gives, and whether #!ifexp holds."""
+        version = subprocess.run([self.kamailio, "-v"], capture_output=True, text=True, check=True).stdout
+        found = re.search(r"kamailio (\d+)\.(\d+)", version)
+        assert found is not None
+        if (int(found[1]), int(found[2])) < EXPRESSIONS_SINCE:
+            raise SkipTest(f"Kamailio {found[1]}.{found[2]} has no #!ifexp")
+        names = "".join(f"#!define {name} {value}\n" for name, value in EXPRESSION_NAMES.items())
+        cases = [(names, '"defined"')]
+        for number, expression in enumerate(EXPRESSIONS):
+            cases.append((f"#!defexps E{number} {expression}", f"E{number}"))
+            cases.append(
+                (f"#!ifexp {expression}\n#!define H{number} 1\n#!else\n#!define H{number} 0\n#!endif", f"H{number}")
+            )
+        self.compare(cases)
+
+    def compare(self, cases: Sequence[tuple[str, str]]) -> None:
+        """Both assign the same: for each case, definitions and an expression."""
         with reserve_udp_port() as reserved:
             program = PROGRAM.format(
                 port=reserved.getsockname()[1],
-                definitions="\n".join(definitions for definitions, _ in VALUES),
+                definitions="\n".join(definitions for definitions, _ in cases),
                 assignments="".join(
                     ASSIGNMENT.format(expression=expression, number=number)
-                    for number, (_, expression) in enumerate(VALUES)
+                    for number, (_, expression) in enumerate(cases)
                 ),
             )
             theirs = self.kamailio_values(program)
-        ours = self.natsroute_values(program)
-        self.assertEqual((len(theirs), len(ours)), (len(VALUES), len(VALUES)))
+        ours = [unsigned(value) for value in self.natsroute_values(program)]
+        self.assertEqual((len(theirs), len(ours)), (len(cases), len(cases)))
         different = [
             f"{one}: Kamailio {their!r}, natsroute {our!r}"
-            for one, their, our in zip(VALUES, theirs, ours)
+            for one, their, our in zip(cases, theirs, ours)
             if their != our
         ]
         self.assertEqual(different, [])

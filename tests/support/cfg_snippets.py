@@ -237,6 +237,10 @@ SNIPPETS = [
 STRICTER = {
     "#!SER": "the syntax of SER",
     "#!define 5A": "#!define without a name",
+    "#!define A \\": "the value of #!define does not begin on its line",
+    "#!endif\n#!ifndef A": "#!endif without #!ifdef",
+    "request_route { exit; }\n/*": "the comment that begins here is never closed",
+    "request_route { exit; }\n'": "the string that begins here is never closed",
     "#!ifdef 5\n#!endif\n#!endif": "#!ifdef without a name",
     "#!undef A": "A is not defined",  # a comment, before 6.2
 }
@@ -289,3 +293,16 @@ VALUES: list[tuple[str, str]] = [
     ('#!subst "/q16/\\"/"', '"q16"'),
     ('#!subst "/var17/var18/"\nmodparam("pv", "varset", "var18=s:yes")', "$var(var17)"),
 ]
+
+#: Expressions of ``#!ifexp`` and ``#!defexp``, which Kamailio has from version 5.7 on. These names are defined.
+EXPRESSION_NAMES = {"SET": "", "FIVE": "5", "TEXT": '"a b"', "SINGLE": "'x'", "BARE": "word"}
+EXPRESSIONS = [
+    "1 + 2 * 3", "(1 + 2) * 3", "7 - 4 - 1", "2 ** 3", "2 ** 3 ** 2", "-3 + 1", "7 / 2", "-7 / 2", "7 % 4",
+    "-7 % 4", "1 << 4", "17 >> 2", "1 << 4 | 1", "6 & 3", "6 | 3", "6 ^ 3", "6 & 3 ^ 1", "6 | 1 & 3", "^0", "!0", "!5",
+    "1 < 2", "2 <= 2", "3 > 4", "4 >= 4", "1 == 1", "1 != 1", "1 == 1 == 1", "2 < 3 == 1", "1 + 1 == 2", "1.5 + 1.5",
+    "1.5 * 4", "FIVE + 1", "1 + FIVE", "TEXT + 1", "TEXT + 1.5", "TEXT + SINGLE", "SET", "SET + 1", "NONE", "NONE + 1",
+    "FIVE == 5", "5 == FIVE", "FIVE == 6", "'10' < '9'", "10 < 9", "TEXT == 'a b'", "BARE == 'word'", "BARE + BARE",
+    "SINGLE == 'x'", "SET && SET", "SET && NONE", "NONE || SET", "NONE || NONE", "!NONE", "!SET", "!NONE && SET",
+    "KAMAILIO_VERSION > 5000000", "5000000 < KAMAILIO_VERSION", "OS_NAME == 'linux'", '"a\\nb"', "'a' + 'b' + 'c'",
+    "(1)", "((2))", "1 # comment", "0", "5 > 3 && 2 > 1", "1 & 1 == 1", "8 >> 1 + 1", "2 * 3 % 4",
+]  # fmt: skip

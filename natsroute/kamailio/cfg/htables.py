@@ -9,7 +9,7 @@ from natsroute.kamailio.cfg.document import CfgWarning, KamailioCfg, Modparam
 from natsroute.kamailio.tables import HashTable
 
 _FORM = re.compile(r"\s*([^\s=]+)\s*=>(.*)", re.DOTALL)
-_UNSIGNED, _SIGNED = re.compile(r"[0-9]+"), re.compile(r"[+-]?[0-9]+")
+_UNSIGNED, _SIGNED = re.compile(r"[0-9]{1,18}"), re.compile(r"[+-]?[0-9]{1,18}")
 _EXAMPLE = 'Write "NAME=>size=8;autoexpire=300;initval=0;updateexpire=1"'
 
 #: What a table cannot do here, and what it does instead. The value is one that asks for nothing.

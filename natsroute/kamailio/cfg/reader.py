@@ -38,8 +38,13 @@ _PARAMETERS = frozenset({"max_while_loops"})
 #: Those that stand in no other block.
 _TOP_LEVEL_ONLY = _NAMED.keys() - {"route"}
 
-_DECIMAL = re.compile(r"0|[1-9][0-9]*")
-_OTHER_NUMBERS = ((re.compile(r"0x([0-9a-fA-F]+)"), 16), (re.compile(r"0([0-7]+)"), 8), (re.compile(r"([01]+)b"), 2))
+# Numbers of up to 60 bits.
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}")
+_OTHER_NUMBERS = (
+    (re.compile(r"0x([0-9a-fA-F]{1,15})"), 16),
+    (re.compile(r"0([0-7]{1,20})"), 8),
+    (re.compile(r"([01]{1,60})b"), 2),
+)
 _WORDS_FOR_NUMBERS = {
     **dict.fromkeys(("yes", "true", "on", "enable"), 1),
     **dict.fromkeys(("no", "false", "off", "disable"), 0),

@@ -9,7 +9,7 @@ from natsroute.kamailio.cfg.document import KamailioCfg
 from natsroute.kamailio.cfg.htables import tables_of
 from natsroute.kamailio.evaluation import ServiceVariables
 
-_FORM = re.compile(r"([^=]+)=(?:[sS]:(.*)|[iI]:([+-]?[0-9]+))", re.DOTALL)
+_FORM = re.compile(r"([^=]+)=(?:[sS]:(.*)|[iI]:([+-]?[0-9]{1,18}))", re.DOTALL)
 
 
 def service_variables(cfg: KamailioCfg | None, **more: Any) -> ServiceVariables:

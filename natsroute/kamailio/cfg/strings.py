@@ -8,9 +8,6 @@ _ESCAPE = re.compile(rb'\\(?:x([0-9a-fA-F]{1,2})|([0-7]{2,3})|([nrat"\\])|(\n))'
 _CHARACTERS = {b"n": b"\n", b"r": b"\r", b"a": b"\a", b"t": b"\t", b'"': b'"', b"\\": b"\\"}
 _TO_ESCAPE = {'"': '\\"', "\\": "\\\\"}
 
-#: A whole literal, in either kind of quotes. Both may hold line ends.
-LITERAL = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'""", re.DOTALL)
-
 
 def string_value(literal: str) -> str:
     r"""
