@@ -163,6 +163,11 @@ class TransactionBridgeTests(BridgeTestCase):
         script = str(EXAMPLE / "kemi" / "decide.py")
         await self.decide("nobody", kemi_script=script, event_callback="on_nats")
 
+    async def test_kemi_lua(self) -> None:
+        """A KEMI script in Lua."""
+        script = str(EXAMPLE / "kemi" / "decide.lua")
+        await self.decide("nobody", kemi_script=script, event_callback="on_nats")
+
     async def test_accepted_and_refused_by_the_phone(self) -> None:
         """The caller gets the phone's reply; it is no case for Kamailio's fallback."""
         kamailio = await self.start(LONG)
