@@ -279,6 +279,13 @@ DIFFERENCES: tuple[Difference, ...] = (
         "later versions accept more of them",
     ),
     Difference(
+        "newer-functions",
+        "nats_publish() with three arguments, jansson_pv_get(), sht_is_null(), subst_v(), str_any_in(), str_all_in()",
+        "unknown",
+        "as in 6.1",
+        "later versions have them",
+    ),
+    Difference(
         "result-of-setxi",
         "sht_setxi()",
         "the result is 0, which ends the script",
