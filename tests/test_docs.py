@@ -9,7 +9,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from unittest import mock
 
@@ -64,7 +64,7 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
         "tests.packaging.test_quick_start.QuickStartTests.test_first_command",
         "not run: it is the command that runs the tests, and .ci/run runs it",
     ],
-    ("README.md", "From a Kamailio script to Python", "python"): [f"{SNIPPETS}.CommandTests.test_beside_the_script"],
+    ("README.md", "natsroute", "console"): [f"{SNIPPETS}.CommandTests.test_first_screen"],
     ("README.md", "Deployment", "console"): [f"{SNIPPETS}.CommandTests.test_tac"],
     ("README.md", "Deployment", "python"): [f"{SNIPPETS}.CommandTests.test_application"],
     ("docs/coming-from-txnats.md", "Coming from txnats", "console"): [
@@ -72,6 +72,26 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
         "not run: it needs txnats, which cannot be installed",
     ],
     ("docs/deployment.md", "systemd", "ini"): [f"{SNIPPETS}.CommandTests.test_systemd"] * 2,
+    ("docs/kamailio/README.md", "natsroute for Kamailio users", "console"): [
+        f"{SNIPPETS}.CommandTests.test_kamailio_cfg",
+    ],
+    ("docs/kamailio/from-kamailio-cfg.md", "From kamailio.cfg to natsroute", "console"): [
+        f"{SNIPPETS}.CommandTests.test_kamailio_cfg",
+    ],
+    **{
+        ("docs/kamailio/from-kamailio-cfg.md", heading, "python"): [f"tests.test_from_kamailio_cfg.PairTests.{test}"]
+        for heading, test in {
+            "Parameters": "test_parameters",
+            "Event routes": "test_event_routes",
+            "Publishing": "test_publishing",
+            "Variables that last": "test_variables_that_last",
+            "Decisions": "test_decisions",
+            "Building JSON": "test_building_json",
+            "Requests and replies": "test_requests_and_replies",
+            "Connections": "test_connections",
+            "The KEMI callback": "test_kemi_callback",
+        }.items()
+    },
     ("docs/kamailio/variables.md", "Pseudo-variables", "python"): [f"{SNIPPETS}.RoutesTests.test_kamailio"],
     ("docs/kamailio/script.md", "The script language", "python"): [f"{SNIPPETS}.RoutesTests.test_script"],
     ("docs/kamailio/functions.md", "Functions in Python", "python"): [f"{SNIPPETS}.RoutesTests.test_script_functions"],
@@ -97,9 +117,9 @@ LANGUAGES = {
     "python": SNIPPETS,
     "console": SNIPPETS,
     "ini": SNIPPETS,
-    "lua": "tests.integration.test_snippets.CommandTests.test_kemi",
+    "lua": "tests.integration.test_snippets.CommandTests.test_kemi and tests.integration.test_kamailio_manual",
     "text": "output of programs: tests.packaging.test_quick_start; and equations",
-    "": "a Kamailio script",
+    "kamailio": "tests.test_kamailio_snippets",
 }
 
 
@@ -315,8 +335,11 @@ class SnippetTests(SynchronousTestCase):
     def test_commands(self) -> None:
         """``twistd`` and natsroute understand each command line."""
         found = [command for one in (*snippets("console"), *snippets("python")) for command in commands(one)]
-        self.assertEqual(len(found), 4)
+        self.assertEqual(len(found), 9)
+        cfg = Path(self.mktemp())
+        cfg.write_text(snippet("README.md", "natsroute", "kamailio").text, "utf-8")
         for words in found:
+            words = [str(cfg) if word == "kamailio.cfg" else word for word in words if word != "--check"]
             program = next(index for index, word in enumerate(words) if PurePosixPath(word).name == "twistd")
             variables = dict(word.split("=", 1) for word in words[:program])
             with mock.patch.dict("os.environ", variables):

@@ -121,7 +121,7 @@ class RoutesTests(TestCase):
 
     async def test_script(self) -> None:
         """The script, and its test."""
-        Path("kamailio.cfg").write_text(snippet("docs/kamailio/script.md", "The script language", "").text)
+        Path("kamailio.cfg").write_text(snippet("docs/kamailio/script.md", "The script language", "kamailio").text)
         self.addCleanup(Path("kamailio.cfg").unlink)
         log = LogRecorder(self)
         await names_in(snippet("docs/kamailio/script.md", "The script language"))["ScriptTests"](
@@ -142,7 +142,7 @@ class RoutesTests(TestCase):
         """A script calls two functions in Python, one of which runs in a thread."""
         folder = Path(self.mktemp())
         folder.mkdir(parents=True)
-        page, files = "docs/kamailio/functions.md", {"functions.py": "python", "kamailio.cfg": ""}
+        page, files = "docs/kamailio/functions.md", {"functions.py": "python", "kamailio.cfg": "kamailio"}
         for name, language in files.items():
             (folder / name).write_text(snippet(page, "Functions in Python", language).text, "utf-8")
         tester = RouteTester(
@@ -329,13 +329,52 @@ class CommandTests(OneServerTestCase):
         await spy.stopService()
         return program, arrived
 
-    async def test_beside_the_script(self) -> None:
-        one = snippet("README.md", "From a Kamailio script to Python")
-        comments = "\n".join(re.findall(r"^# ?(.*)$", one.text, re.MULTILINE)).replace("\\\n", "")
-        words = [self.url if word == "nats://127.0.0.1:4222" else word for word in shlex.split(comments)]
-        self.assertIn(self.url, words)
-        program, _ = await self.relays([*TWISTD, "--pidfile=", *words[1:]], {"routes.py": one.source})
-        self.assertIn("received update for sip:alice@example.com", "\n".join(program.printed))
+    async def test_first_screen(self) -> None:
+        """The program in Python, by the command in its first line, and the kamailio.cfg."""
+        [comment] = re.findall(r"^# ?(.*)$", ROUTES.text, re.MULTILINE)
+        words = shlex.split(comment)
+        command = [*TWISTD, "--pidfile=", *words[1:]]
+        await self.relays(command, {"routes.py": ROUTES.source}, NATSROUTE_NATS_URL=self.url)
+        words = shlex.split(snippet("README.md", "natsroute", "console").text)
+        cfg = self.with_url(snippet("README.md", "natsroute", "kamailio").text)
+        await self.relays([*TWISTD, "--pidfile=", *words[1:]], {"kamailio.cfg": cfg})
+
+    async def test_kamailio_cfg(self) -> None:
+        """The commands for a kamailio.cfg: what --check prints, and what runs."""
+        page = "docs/kamailio/README.md", "natsroute for Kamailio users"
+        one = snippet(*page, "console")
+        self.assertEqual(
+            snippet("docs/kamailio/from-kamailio-cfg.md", "From kamailio.cfg to natsroute", "console").text, one.text
+        )
+        _, check, run = map(shlex.split, one.text.splitlines())
+        cfg = self.with_url(snippet(*page, "kamailio").text)
+        program, _ = await self.relays([*TWISTD, "--pidfile=", *run[1:]], {"kamailio.cfg": cfg})
+        self.assertIn("update for sip:alice@example.com", "\n".join(program.printed))
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        for text, status, line in (
+            (cfg, 0, "Kamailio-World  2021         1            nats:Kamailio-World"),
+            (cfg.replace("xlog", "xlogg"), 1, "kamailio.cfg:6:5: unknown function xlogg(). Did you mean xlog?"),
+        ):
+            (folder / "kamailio.cfg").write_text(text, "utf-8")
+            ended = subprocess.run(
+                [*TWISTD, *check[1:]],
+                cwd=folder,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            self.assertEqual(ended.returncode, status, ended.stdout)
+            self.assertIn(line, ended.stdout)
+
+    def with_url(self, cfg: str) -> str:
+        """A kamailio.cfg with the URL of the server."""
+        self.assertIn("nats://127.0.0.1:4222", cfg)
+        return cfg.replace("nats://127.0.0.1:4222", self.url)
 
     async def test_kemi(self) -> None:
         words = shlex.split(snippet("docs/kamailio/kemi.md", "KEMI scripts", "console").text.replace("\\\n", ""))
