@@ -15,7 +15,7 @@ class HtableTests(ScriptCase):
                 (None, "htable.sht_get", b"t", b"a"),
                 (b"", "htable.sht_gete", b"t", b"a"),
                 (b"<null>", "htable.sht_getw", b"t", b"a"),
-                (2, "htable.sht_is_null", b"t", b"a"),
+                (1, "htable.sht_is_null", b"t", b"a"),
                 (1, "htable.sht_sets", b"t", b"a", b"$var(x)"),
                 (b"$var(x)", "htable.sht_get", b"t", b"a"),
                 (b"$var(x)", "pv.get", b"$sht(t=>a)"),
@@ -42,7 +42,7 @@ class HtableTests(ScriptCase):
             new_event(),
             [
                 (None, "htable.sht_get", b"x", b"a"),
-                (1, "htable.sht_is_null", b"x", b"a"),
+                (2, "htable.sht_is_null", b"x", b"a"),
                 (-1, "htable.sht_seti", b"x", b"a", 1),
                 (-1, "htable.sht_setex", b"x", b"a", 1),
                 (-255, "htable.sht_dec", b"x", b"a"),

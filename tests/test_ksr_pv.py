@@ -75,7 +75,7 @@ class PvTests(ScriptCase):
                 (None, "pv.get", b"$nosuch"),
                 (b"", "pv.gete", b"$nosuch"),
                 (False, "pv.sets", b"$nosuch", b"x"),
-                (False, "pv.sets", b"$natsData", b"x"),
+                (True, "pv.sets", b"$natsData", b"x"),
                 (None, "pv.get", b"$(natsReply{s.len})"),
                 (True, "pv.is_null", b"$nosuch"),
             ],

@@ -86,6 +86,6 @@ class PvxTests(ScriptCase):
                 (True, "pv.sets", b"$var(b)", b"deep"),
                 (1, "pvx.evalx", b"$var(x)", b"<$natsData>"),
                 (b"<deep>", "pv.get", b"$var(x)"),
-                (-1, "pvx.evalx", b"$natsData", b"x"),
+                (-1, "pvx.evalx", b"$nosuch", b"x"),
             ],
         )

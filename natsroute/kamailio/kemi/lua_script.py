@@ -206,6 +206,7 @@ def _text_of(error: Exception) -> str:
 def _lua_function(function: KemiFunction, context: ScriptContext) -> Callable[..., object]:
     """The function as Lua calls it."""
     run, parameters, name = function.new(context), function.parameters, function.name
+    has_result = function.has_result
 
     def call(*arguments: object) -> object:
         if len(arguments) < len(parameters):
@@ -216,12 +217,15 @@ def _lua_function(function: KemiFunction, context: ScriptContext) -> Callable[..
             if found is None:
                 return refuse(f"argument {len(converted) + 1} is not a string")
             converted.append(found)
-        return run(*converted)
+        result = run(*converted)
+        return result if has_result else False
 
     def refuse(reason: str) -> bool:
         context.evaluation.consumer.service.on_failure(f"KSR.{name}()", EvaluationError(reason))
         return False
 
+    if not has_result:
+        return call
     if parameters == "s":
         return lambda text=None, *more: run(text) if type(text) is bytes else call(text)
     if parameters == "ss":

@@ -36,7 +36,7 @@ _MAX_FLAG = 31
 def _log(level: int) -> Callable[[ScriptContext, bytes], Result]:
     def log(context: ScriptContext, text: bytes) -> Result:
         write_line(context.evaluation, level, text)
-        return False
+        return 0
 
     return log
 
@@ -44,7 +44,7 @@ def _log(level: int) -> Callable[[ScriptContext, bytes], Result]:
 def _log_at(context: ScriptContext, level: bytes, text: bytes) -> Result:
     """Log at a level by its name; anything that is none is an error, as in Kamailio."""
     write_line(context.evaluation, _LEVELS.get(level.lower(), L_ERR), text)
-    return False
+    return 0
 
 
 def _is(answer: bool) -> Callable[[ScriptContext], Result]:
@@ -110,11 +110,11 @@ _METHODS: list[KemiFunction] = [
 ]
 
 FUNCTIONS = table(
-    *(function(level.decode(), "s", _log(number)) for level, number in _LEVELS.items()),
-    function("log", "ss", _log_at),
+    *(function(level.decode(), "s", _log(number), has_result=False) for level, number in _LEVELS.items()),
+    function("log", "ss", _log_at, has_result=False),
     *_METHODS,
     *(function(f"is_{name}", "", _is(name == "UDP")) for name in _PROTOCOLS),
-    function("is_IPv4", "", _is(True)),
+    function("is_IPv4", "", _is(False)),  # nor IPv6: the message came from nowhere
     function("is_IPv6", "", _is(False)),
     function("is_method", "s", _is_method),
     function("is_method_in", "s", _is_method_in),
@@ -124,7 +124,7 @@ FUNCTIONS = table(
     function("resetflag", "i", _resetflag),
     function("isflagset", "i", _isflagset),
     function("isdsturiset", "", _is(False)),
-    function("set_drop", "", lambda context: False),
+    function("set_drop", "", lambda context: 0, has_result=False),
     function("hdr.get", "s", _header(None)),
     function("hdr.gete", "s", _header(b"")),
     function("hdr.getw", "s", _header(NULL_TEXT)),

@@ -23,14 +23,16 @@ class KemiFunction:
     :ivar name: such as ``pv.get``, or ``info`` for one of the core.
     :ivar parameters: a letter for each argument: ``s`` for a string, ``i`` for an integer.
     :ivar new: makes the function for one instance of a script.
+    :ivar has_result: it returns something. One that does not gives 0 in Python and false in Lua, as in Kamailio.
     """
 
     name: str
     parameters: str
     new: Callable[[ScriptContext], Run]
+    has_result: bool = True
 
 
-def function(name: str, parameters: str, run: Callable[..., Result]) -> KemiFunction:
+def function(name: str, parameters: str, run: Callable[..., Result], *, has_result: bool = True) -> KemiFunction:
     """
     A function of ``KSR``.
 
@@ -46,7 +48,7 @@ def function(name: str, parameters: str, run: Callable[..., Result]) -> KemiFunc
             return lambda first, second: run(context, first, second)
         return lambda *arguments: run(context, *arguments)
 
-    return KemiFunction(name, parameters, new)
+    return KemiFunction(name, parameters, new, has_result)
 
 
 def table(*functions: KemiFunction) -> dict[str, KemiFunction]:

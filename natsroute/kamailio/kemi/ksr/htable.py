@@ -28,11 +28,11 @@ def _getw(context: ScriptContext, table_name: bytes, name: bytes) -> Result:
 
 
 def _is_null(context: ScriptContext, table_name: bytes, name: bytes) -> Result:
-    """2 if there is no such entry, as in Kamailio; -1 if there is one."""
+    """2 if there is no such table, and 1 if there is no such entry, as in Kamailio; -1 if there is one."""
     store = _table(context, table_name)
     if store is None:
-        return 1
-    return 2 if store.get(name) is None else -1
+        return 2
+    return 1 if store.get(name) is None else -1
 
 
 def _set(context: ScriptContext, table_name: bytes, name: bytes, value: int | bytes) -> Result:

@@ -92,11 +92,12 @@ class _Slot:
         return cast(bytes, self.content).decode("utf-8", "surrogateescape")
 
 
-def _native(name: str, parameters: str, native: str) -> KemiFunction:
+def _native(name: str, parameters: str, native: str, success: int = 1) -> KemiFunction:
     """
     A function that calls a native one.
 
     :param parameters: as in :class:`KemiFunction`; also ``x`` for a string in which variables are expanded.
+    :param success: the result where the native one is 1.
     """
     definition = NATIVE[native]
 
@@ -109,10 +110,11 @@ def _native(name: str, parameters: str, native: str) -> KemiFunction:
             for slot, content in zip(slots, contents):
                 slot.content = content
             try:
-                return action(context.evaluation)
+                result = action(context.evaluation)
             except EvaluationError as error:
                 context.evaluation.consumer.service.on_failure(f"KSR.{name}()", error)
                 return -1
+            return success if result == 1 else result
 
         return run
 
@@ -137,9 +139,9 @@ FUNCTIONS = table(
     *(_native(f"xlog.{name}", "x", name) for name in ("xdbg", "xinfo", "xnotice", "xwarn", "xerr", "xcrit", "xalert")),
     _xlog_at_level(),
     _native("htable.sht_rm", "ss", "sht_rm"),
-    _native("htable.sht_reset", "s", "sht_reset"),
+    _native("htable.sht_reset", "s", "sht_reset", success=0),
     _native("htable.sht_setxs", "sssi", "sht_setxs"),
-    _native("htable.sht_setxi", "ssii", "sht_setxi"),
+    _native("htable.sht_setxi", "ssii", "sht_setxi", success=0),
     _native("htable.sht_rm_name", "sss", "sht_rm_name"),
     _native("htable.sht_rm_value", "sss", "sht_rm_value"),
     _native("htable.sht_match_name", "sss", "sht_match_name"),
@@ -161,6 +163,6 @@ FUNCTIONS = table(
     _native("textops.str_find", "ss", "str_find"),
     _native("textops.str_ifind", "ss", "str_ifind"),
     _native("textops.search_str", "ss", "search_str"),
-    _native("textopsx.fnmatch", "ss", "fnmatch"),
-    _native("textopsx.fnmatch_ex", "sss", "fnmatch"),
+    _native("textopsx.fnmatch", "ss", "fnmatch", success=0),
+    _native("textopsx.fnmatch_ex", "sss", "fnmatch", success=0),
 )

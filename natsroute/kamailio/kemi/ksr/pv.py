@@ -99,7 +99,11 @@ def is_null(context: ScriptContext, text: bytes) -> bool:
 
 
 def assign(context: ScriptContext, text: bytes, value: Value) -> bool:
-    """Assign to a variable; False if that is not possible, which is logged once."""
+    """
+    Assign to a variable.
+
+    :return: False if there is no such variable. As in Kamailio, True if it cannot be assigned to. Both are logged once.
+    """
     found = expression(context, text)
     if found is None:
         return False
@@ -107,7 +111,6 @@ def assign(context: ScriptContext, text: bytes, value: Value) -> bool:
         found.assign(context.evaluation, value)
     except EvaluationError as error:
         context.evaluation.consumer.service.on_failure(found.text, error)
-        return False
     return True
 
 
