@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -31,6 +33,25 @@ class EntryTests(SynchronousTestCase):
         self.assertEqual([table.add(b"a", 2), table.add(b"b", 1), table.add(b"c", 1)], [3, None, None])
         with_initial = HashTable(initial=10)
         self.assertEqual([with_initial.get(b"a"), with_initial.add(b"a", -1), with_initial.get(b"a")], [10, 9, 9])
+
+    def test_add_in_threads(self) -> None:
+        """No addition is lost: scripts in several threads may count in one table."""
+        table = HashTable(initial=0)
+
+        def add() -> None:
+            for _ in range(2000):
+                table.add(b"a", 1)
+                table.count(b"**", by_value=True)
+
+        interval = sys.getswitchinterval()
+        self.addCleanup(sys.setswitchinterval, interval)
+        sys.setswitchinterval(1e-6)
+        threads = [threading.Thread(target=add) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(table.get(b"a"), 8000)
 
     def test_entries(self) -> None:
         """A copy of all; clear() deletes them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from threading import Lock
 from typing import Protocol
 
 from natsroute.kamailio.regular_expressions import BadExpressionError, compile_regex
@@ -60,7 +61,7 @@ class TableStore(Protocol):
 
 class HashTable:
     """
-    A table in the memory of this process.
+    A table in the memory of this process. It may be used in any thread: each KEMI script has one of its own.
 
     :param expire: seconds that an entry lives, or 0 for ever.
     :param initial: the integer that an entry has before it is set, or None.
@@ -83,6 +84,7 @@ class HashTable:
         self._values: dict[bytes, int | bytes] = {}
         self._ends: dict[bytes, int] = {}  # of entries that expire
         self._next_purge = now() + PURGE_INTERVAL
+        self._changing = Lock()
 
     def __len__(self) -> int:
         return len(self._values)
@@ -99,6 +101,10 @@ class HashTable:
 
     def set(self, name: bytes, value: int | bytes, seconds: int = 0) -> None:
         """See :meth:`TableStore.set`."""
+        with self._changing:
+            self._set(name, value, seconds)
+
+    def _set(self, name: bytes, value: int | bytes, seconds: int = 0) -> None:
         if self._expire:
             if seconds > 0:
                 self._ends[name] = int(self._now()) + seconds
@@ -123,12 +129,13 @@ class HashTable:
 
     def add(self, name: bytes, amount: int) -> int | None:
         """See :meth:`TableStore.add`."""
-        value = self.get(name)
-        if value is None or isinstance(value, bytes):
-            return None
-        value += amount
-        self.set(name, value)
-        return value
+        with self._changing:
+            value = self.get(name)
+            if value is None or isinstance(value, bytes):
+                return None
+            value += amount
+            self._set(name, value)
+            return value
 
     def expires_in(self, name: bytes) -> int:
         """See :meth:`TableStore.expires_in`."""
@@ -150,7 +157,7 @@ class HashTable:
             return 0
         if condition[:2] == b"**":
             return len(self._values)
-        found = self._values.values() if by_value else self._values
+        found = [value if by_value else name for name, value in self.entries()]
         return sum(1 for value in found if matches(value))
 
     def _has_expired(self, name: bytes) -> bool:
@@ -162,7 +169,7 @@ class HashTable:
         if now < self._next_purge:
             return
         self._next_purge = now + PURGE_INTERVAL
-        for name in [name for name, end in self._ends.items() if end < int(now)]:
+        for name in [name for name, end in list(self._ends.items()) if end < int(now)]:
             self.delete(name)
 
 

@@ -13,9 +13,14 @@ from twisted.internet.task import LoopingCall
 from twisted.trial.unittest import SkipTest
 
 from natsroute import EventRoutes
+from natsroute.errors import ScriptError
+from natsroute.kamailio.kemi import ksr_module
+from natsroute.kamailio.kemi.lua_script import LuaScript
+from natsroute.kamailio.kemi.missing import missing_functions
 from natsroute.kamailio.tables import HashTable
 from tests.support.judge import HERE
 from tests.support.kamailio import MAX_STARTS, REQUIRE, START_TIMEOUT, find, reserve_udp_port
+from tests.support.kemi_scripts import ScriptCase, new_event
 from tests.support.program import Program
 from tests.support.server_case import OneServerTestCase
 
@@ -149,3 +154,54 @@ class KemiJudgeTests(OneServerTestCase):
         self.assertEqual(differences, [], "\n".join(differences))
         self.assertEqual(len(theirs), len(ours))
         print(f"{len(theirs)} checks")
+
+
+#: Kamailio's own examples, which its package has. They are under the GPL, so there is no copy of them here.
+EXAMPLES = Path("/usr/share/doc/kamailio/examples/kemi")
+
+WITH_EXAMPLE = """\
+import importlib.machinery
+import importlib.util
+
+import KSR
+
+loader = importlib.machinery.SourceFileLoader("kamailio_example", {path!r})
+example = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+loader.exec_module(example)
+
+
+def mod_init():
+    routes = example.mod_init()
+    routes.on_event = lambda msg, evname: routes.ksr_request_route(msg)
+    return routes
+"""
+
+
+class ExampleTests(ScriptCase):
+    """Kamailio's own examples are loaded as they are. They handle SIP requests, and have no callback for NATS."""
+
+    def example(self, name: str) -> str:
+        """The path of an example."""
+        path = EXAMPLES / name
+        if not path.exists():
+            raise SkipTest(f"not installed: {path}")
+        return str(path)
+
+    def test_python(self) -> None:
+        """Its hooks run. Its functions for SIP are reported as missing, and a call of one is an error that names it."""
+        self.addCleanup(ksr_module.forget)
+        path = self.example("kamailio-basic-kemi-python.py")
+        instance = self.load(WITH_EXAMPLE.format(path=path))
+        error = self.assertRaises(AttributeError, instance.run, new_event())
+        self.assertIn("module 'KSR' has no attribute ", str(error))
+        missing = {one.name for one in missing_functions(path)}
+        self.assertLessEqual({"tm.t_relay", "sl.sl_send_reply", "rr.record_route"}, missing)
+
+    def test_lua(self) -> None:
+        """A call of a function for SIP is an error with the line in the script."""
+        path = self.example("kamailio-basic-kemi-lua.lua")
+        instance = LuaScript(path, "ksr_request_route").load(self.new_context(), None)
+        error = self.assertRaises(ScriptError, instance.run, new_event())
+        self.assertEqual(error.file, path)
+        self.assertIn("(a nil value)", error.problem)
+        self.assertGreater(error.line, 1)
