@@ -171,6 +171,18 @@ class ManualTests(ServerTestCase):
         service = await self.run_cfg(path, nats_url=server.url)
         self.assertTrue(service.connected)
 
+    async def test_event_callback(self) -> None:
+        """The Lua function gets connection events and messages, and logs them."""
+        server = await self.start_server()
+        (self.folder / "script.lua").write_bytes((EXAMPLES / "event_callback.lua").read_bytes())
+        before = f'loadmodule "app_lua.so"\nmodparam("app_lua", "load", "{self.folder}/script.lua")'
+        path = self.cfg("event_callback.cfg", before=before)
+        log = LogRecorder(self)
+        service = await self.run_cfg(path, nats_url=server.url, subject_queue_group=["MyQueue1:2021"])
+        await service.publish("MyQueue1", b"hello")
+        await self.until(lambda: log.matching("received event: nats:MyQueue1, data:hello"))
+        self.assertTrue(log.matching("received event: nats:connected, data:"))
+
     async def test_nats_publish(self) -> None:
         """With two arguments, and with a reply subject. The SIP message is the one that all event routes see."""
         server = await self.start_server()
