@@ -18,6 +18,7 @@ from natsroute.errors import ExpressionError, ScriptError
 from natsroute.kamailio.cfg.definitions import DefinitionError
 from natsroute.kamailio.cfg.document import Block, CfgWarning, KamailioCfg, Modparam, Module
 from natsroute.kamailio.cfg.lexemes import Kind
+from natsroute.kamailio.cfg.numbers import number_of
 from natsroute.kamailio.cfg.preprocessor import Preprocessor, Token
 from natsroute.kamailio.cfg.source import Piece, Position, SourceText
 from natsroute.kamailio.regular_expressions import BadExpressionError, compile_regex
@@ -38,17 +39,6 @@ _PARAMETERS = frozenset({"max_while_loops"})
 #: Those that stand in no other block.
 _TOP_LEVEL_ONLY = _NAMED.keys() - {"route"}
 
-# Numbers of up to 60 bits.
-_DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}")
-_OTHER_NUMBERS = (
-    (re.compile(r"0x([0-9a-fA-F]{1,15})"), 16),
-    (re.compile(r"0([0-7]{1,20})"), 8),
-    (re.compile(r"([01]{1,60})b"), 2),
-)
-_WORDS_FOR_NUMBERS = {
-    **dict.fromkeys(("yes", "true", "on", "enable"), 1),
-    **dict.fromkeys(("no", "false", "off", "disable"), 0),
-}
 _PLAIN_MODULES = re.compile(r"[A-Za-z0-9_]+(?:\|[A-Za-z0-9_]+)*")
 _EVENT_ROUTE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?::[^\s:\"']+)+")
 _MODULE_SUFFIX = ".so"
@@ -63,17 +53,6 @@ def read_cfg(path: str, environment: Mapping[str, str]) -> KamailioCfg:
     :raises ScriptError: it cannot be read, or something in it is malformed.
     """
     return _Reader(path, environment).read()
-
-
-def _number_of(word: str) -> int | None:
-    """The number that a word stands for, or None."""
-    if _DECIMAL.fullmatch(word):
-        return int(word)
-    for form, base in _OTHER_NUMBERS:
-        found = form.fullmatch(word)
-        if found:
-            return int(found[1], base)
-    return _WORDS_FOR_NUMBERS.get(word)
 
 
 class _Reader:
@@ -136,7 +115,7 @@ class _Reader:
         if token.text != "=":
             return token
         token = self._next()
-        number = _number_of(token.text) if token.kind is Kind.WORD else None
+        number = number_of(token.text) if token.kind is Kind.WORD else None
         if number is None:
             raise self._malformed(token, name, f"{name.text} = NUMBER")
         self._parameters[name.text] = number
@@ -226,7 +205,7 @@ class _Reader:
         while token.text in ("-", "+"):
             sign = -sign if token.text == "-" else sign
             token = self._next()
-        number = _number_of(token.text) if token.kind is Kind.WORD else None
+        number = number_of(token.text) if token.kind is Kind.WORD else None
         if number is not None:
             return sign * number, position
         if token.position == position and token.kind is Kind.STRING:
@@ -308,7 +287,7 @@ class _Reader:
         if token.kind not in (Kind.STRING, Kind.WORD) or not name:
             raise self._malformed(token, statement, f"{kind}[NAME] {{ … }}")
         if token.kind is Kind.WORD and name[0].isdigit():
-            number = _number_of(name)
+            number = number_of(name)
             if number is None:
                 raise self._malformed(token, statement, f'{kind}["{name}"] {{ … }}')
             name = str(number)
