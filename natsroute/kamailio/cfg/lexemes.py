@@ -28,7 +28,8 @@ _COMMENT_PART = re.compile(r"/\*|\*/")
 _BLANKS = re.compile(r"(?:[ \t\b\r\n]|\\\n)+")
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 _ATTRIBUTE = re.compile(r"[@%][A-Za-z0-9_.\[\]*]*")
-_STRING = re.compile(r""""[^"\\]*(?:\\.[^"\\]*)*"|'[^']*'""", re.DOTALL)
+#: A string in either kind of quotes, which may hold line ends.
+STRING = re.compile(r""""[^"\\]*(?:\\.[^"\\]*)*"|'[^']*'""", re.DOTALL)
 _VARIABLE = re.compile(r"\$(?:\?|retcode|rc|(?:[A-Za-z_][A-Za-z0-9_]*)?)")
 _KEPT_VARIABLE = re.compile(r"\$(?:\?|retcode|rc)?\Z")
 _PARENTHESIS = re.compile(r"[()\n]")
@@ -137,7 +138,7 @@ def can_be_substituted(variable: str, *, after_mode: bool) -> bool:
 
 
 def _string(text: str, index: int) -> Lexeme:
-    found = _STRING.match(text, index)
+    found = STRING.match(text, index)
     if found is None:
         raise NoLexemeError("the string that begins here is never closed", "Close it with the same quote")
     return Lexeme(Kind.STRING, found.end())

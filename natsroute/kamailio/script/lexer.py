@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
+from natsroute.kamailio.cfg.lexemes import STRING
 from natsroute.kamailio.cfg.numbers import number_of
 from natsroute.kamailio.cfg.source import SourceText
-from natsroute.kamailio.cfg.strings import LITERAL, string_value
+from natsroute.kamailio.cfg.strings import string_value
 
 #: The keywords, and their terminals in the grammar. Kamailio distinguishes upper and lower case.
 KEYWORDS = {
@@ -78,7 +79,7 @@ _TOKEN = re.compile(
   | (?P<number>[0-9][A-Za-z0-9_]*)
   | (?P<open_variable>\$(?:[A-Za-z_][A-Za-z0-9_]*)?\()
   | (?P<variable>\$(?:\?|[A-Za-z_][A-Za-z0-9_]*))
-  | (?P<string>(?s:{LITERAL.pattern}))
+  | (?P<string>(?s:{STRING.pattern}))
   | (?P<symbol>{"|".join(map(re.escape, SYMBOLS))})
     """,
     re.VERBOSE,
