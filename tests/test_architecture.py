@@ -72,6 +72,7 @@ SETTINGS_TAKE = {
     "natsroute.client.subscription": {"PendingLimits", "PendingPolicy", "PENDING_POLICIES"},
     "natsroute.client.transport.tls": {"Tls"},
     "natsroute.kamailio.cfg.document": {"KamailioCfg", "Modparam"},
+    "natsroute.kamailio.cfg.files": {"find_included"},
     "natsroute.kamailio.cfg.htables": {"tables_of"},
     "natsroute.kamailio.cfg.reader": {"read_cfg"},
     "natsroute.kamailio.evaluation": {"DEFAULT_PUA_JSON_SUBJECT"},

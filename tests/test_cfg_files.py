@@ -30,8 +30,9 @@ class FileTests(CfgTestCase):
 
     def test_nul(self) -> None:
         """A NUL byte is refused, where it stands."""
-        error = self.assertRaises(ScriptError, read_file, str(self.write(b"a\nb\0")))
-        self.assertEqual((error.line, error.column, error.problem), (2, 2, "a NUL byte"))
+        for data, line, column in ((b"a\nb\0", 2, 2), (b"\0", 1, 1)):
+            error = self.assertRaises(ScriptError, read_file, str(self.write(data)))
+            self.assertEqual((error.line, error.column, error.problem), (line, column, "a NUL byte"))
 
     def test_cannot_be_read(self) -> None:
         """A file that is missing, a folder, and a path with a NUL: the error is where the file is named."""

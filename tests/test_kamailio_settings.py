@@ -68,9 +68,11 @@ class SourceTests(CfgTestCase):
         self.assertEqual(self.values(text), {"drain_timeout": 5, "event_routes": ["a.py", "b.py"]})
 
     def test_kemi_script(self) -> None:
-        """The script that app_lua or app_python3 loads."""
+        """The script that app_lua or app_python3 loads, in the working directory or beside the file."""
         text = 'modparam("app_lua", "load", "a.lua")\nmodparam("app_lua", "reload", 1)'
-        self.assertEqual(self.values(text, WITH_KEMI), {"kemi_script": "a.lua"})
+        self.assertEqual(self.values(text, WITH_KEMI), {"kemi_script": str(self.folder / "a.lua")})
+        absolute = self.values('modparam("app_python3", "load", "/x/a.py")', WITH_KEMI)
+        self.assertEqual(absolute, {"kemi_script": "/x/a.py"})
         without = {name: field for name, field in SETTING_FIELDS.items() if name != "kemi_script"}
         self.assertEqual(self.values(text, without), {})
 
@@ -178,11 +180,11 @@ class AddedTests(CfgTestCase):
 
     def test_callback(self) -> None:
         """It names a function of a KEMI script, so that there must be one; a script without a callback is not ours."""
-        callback, script = 'modparam("nats", "event_callback", "f")\n', 'modparam("app_python3", "load", "a.py")\n'
-        both = {"event_callback": "f", "kemi_script": "a.py"}
+        callback, script = 'modparam("nats", "event_callback", "f")\n', 'modparam("app_python3", "load", "/a.py")\n'
+        both = {"event_callback": "f", "kemi_script": "/a.py"}
         self.assertEqual(self.values(callback + script, WITH_KEMI), both)
         self.assertEqual(self.values(script, WITH_KEMI), {})
-        self.assertEqual(self.values(callback, WITH_KEMI, kemi_script="a.py"), both)
+        self.assertEqual(self.values(callback, WITH_KEMI, kemi_script="/a.py"), both)
         self.assertEqual(self.values(script, WITH_KEMI, event_callback="f"), both)
         error = self.assertRaises(SettingError, self.values, callback, WITH_KEMI)
         self.assertEqual(error.problem, "it names a function of a KEMI script, and there is none")

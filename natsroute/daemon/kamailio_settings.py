@@ -13,6 +13,7 @@ from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.sources import TLS, Given
 from natsroute.errors import SettingError
 from natsroute.kamailio.cfg.document import KamailioCfg, Modparam
+from natsroute.kamailio.cfg.files import find_included
 from natsroute.kamailio.cfg.htables import tables_of
 from natsroute.kamailio.cfg.reader import read_cfg
 from natsroute.nearest import did_you_mean
@@ -114,7 +115,8 @@ class KamailioSettings:
     def values(self) -> dict[str, Given]:
         """
         The parameters of ``nats`` and ``natsroute``, and the KEMI script of ``app_lua`` or ``app_python3``. The last
-        value of a parameter counts, and all values of one that can be repeated.
+        value of a parameter counts, and all values of one that can be repeated. A script is looked for in the working
+        directory, as in Kamailio, and then beside the file.
 
         :raises SettingError: a parameter is unknown, or its value is of the wrong kind or malformed.
         """
@@ -126,7 +128,7 @@ class KamailioSettings:
             elif modparam.module == _OWN_MODULE:
                 self._check_known(modparam, self._fields, "the documentation lists all settings")
             elif modparam.module in _KEMI_MODULES and name == "load" and _KEMI_SCRIPT in self._fields:
-                name = _KEMI_SCRIPT
+                name, value = _KEMI_SCRIPT, find_included(str(value), self._cfg.path)
             else:
                 continue
             if name in found and self._fields[name].metadata["repeatable"]:

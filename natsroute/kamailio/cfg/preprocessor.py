@@ -62,8 +62,8 @@ class Preprocessor:
     """
     Reads a file, and those that it includes.
 
-    The only directives among its tokens are ``subst``, ``substdef`` and ``substdefs``: their rule is a string, which
-    may come from a ``#!define``. Who gets one calls :meth:`substitute` with the string behind it.
+    The only directives among its tokens are ``subst``, ``substdef`` and ``substdefs``. The next token must be a string,
+    which may come from a ``#!define``: call :meth:`substitute` with its value.
 
     :param path: the path of the first file.
     :param environment: the environment variables, for ``#!defenv`` and ``$env``.
