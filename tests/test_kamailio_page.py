@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from natsroute import Settings
+from natsroute.daemon.settings import SETTING_FIELDS
+from natsroute.errors import SettingError
 from natsroute.kamailio.script.functions import FUNCTIONS
 from natsroute.kamailio.transformations import CLASSES
 from natsroute.kamailio.variables import VARIABLES, script
+from natsroute.routes.route import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER
 from tests.support import kamailio_page
 from tests.support.expressions import evaluate
 from tests.support.kamailio_page import FOLDER, TABLES, written
@@ -75,8 +80,53 @@ class PageTests(SynchronousTestCase):
         listed = [name for _, _, functions in kamailio_page.FUNCTIONS for name in functions]
         self.assertEqual(sorted(listed), sorted(FUNCTIONS))
 
+    def test_reference_has_all_parameters(self) -> None:
+        """Each has a section; those of Kamailio's module are where the others are not."""
+        of_nats, own = (
+            set(re.findall(r"^### (\w+) \(", written(name), re.MULTILINE)) for name in ("parameters", "own parameters")
+        )
+        self.assertEqual(of_nats | own | {"kamailio_cfg"}, set(SETTING_FIELDS))
+        path = Path(self.mktemp())
+        for name in own:
+            path.write_text(f'modparam("nats", "{name}", 1)', "utf-8")
+            with self.assertRaisesRegex(SettingError, "nats has no such parameter"):
+                Settings.from_environment({}, kamailio_cfg=str(path))
+
+    def test_reference_chapters(self) -> None:
+        """Those of Kamailio's manuals, in their order; and all event routes with a name of their own."""
+        text = (FOLDER / "reference.md").read_text("utf-8")
+        self.assertEqual(
+            [one for one in re.findall(r"^## (.+)$", text, re.MULTILINE) if one != "Parameters of natsroute"],
+            [
+                "Overview",
+                "How it works",
+                "Dependencies",
+                "Parameters",
+                "Functions",
+                "Pseudo variables",
+                "Event routes",
+                "RPC",
+            ],
+        )
+        routes = re.findall(r"^### event_route\[(.+)\]$", text, re.MULTILINE)
+        self.assertEqual(routes, ["nats:SUBJECT", CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER])
+
+    def test_signatures(self) -> None:
+        """The number of arguments that stand there is the one that the function takes."""
+        for function in FUNCTIONS.values():
+            text = kamailio_page.signature(function)
+            arguments = text.partition("(")[2][:-1]
+            needed_text = arguments
+            while "[" in needed_text:  # the inner ones first
+                needed_text = re.sub(r"\[[^\[\]]*\]", "", needed_text)
+            needed = [one for one in needed_text.split(",") if one.strip()]
+            every = [one for one in arguments.replace("[", "").replace("]", "").split(",") if one.strip()]
+            self.assertEqual((len(needed), len(every)), (function.minimum, function.maximum), text)
+
     def test_code(self) -> None:
         """Dollar signs, angle brackets and backslashes outside of code would be changed by Markdown."""
-        for _, table in TABLES.values():
+        for page, table in TABLES.values():
+            if page == "reference.md":
+                continue  # it has blocks of code
             prose = re.sub(r"`[^`]*`", "", table())
             self.assertEqual(re.findall(r".*[$<>\\~{}].*", prose), [])

@@ -14,15 +14,30 @@ from tests.support import ROOT
 from tests.support.documents import Snippet, snippet, snippets
 
 _TLS = 'modparam("nats", "tls", 1)\n'
-_MANUAL = "docs/kamailio/manual-examples.md"
+_CERTIFICATE = 'modparam("nats", "tls_cert_file", "client.crt")\n'
+_KEY = 'modparam("nats", "tls_key_file", "client.key")\n'
+_LUA = 'modparam("app_lua", "load", "events.lua")\n'
+_EMBEDDED = 'modparam("natsroute", "embedded_server", 1)\n'
+_MANUAL, _REFERENCE = "docs/kamailio/manual-examples.md", "docs/kamailio/reference.md"
 
 #: Snippets that are a part of a kamailio.cfg only, by document and heading: what stands before and behind them.
 AROUND: dict[tuple[str, str], tuple[str, str]] = {
-    (_MANUAL, "tls_ca_file (str)"): (_TLS, ""),
-    (_MANUAL, "tls_cert_file (str)"): (_TLS + 'modparam("nats", "tls_key_file", "client.key")\n', ""),
-    (_MANUAL, "tls_key_file (str)"): (_TLS + 'modparam("nats", "tls_cert_file", "client.crt")\n', ""),
-    (_MANUAL, "tls_expected_hostname (str)"): (_TLS, ""),
-    (_MANUAL, "event_callback (str)"): ('modparam("app_lua", "load", "events.lua")\n', ""),
+    **{
+        (document, f"{parameter} (str)"): (before, "")
+        for document in (_MANUAL, _REFERENCE)
+        for parameter, before in {
+            "tls_ca_file": _TLS,
+            "tls_cert_file": _TLS + _KEY,
+            "tls_key_file": _TLS + _CERTIFICATE,
+            "tls_expected_hostname": _TLS,
+            "event_callback": _LUA,
+        }.items()
+    },
+    (_REFERENCE, "tls_first (int)"): (_TLS, ""),
+    (_REFERENCE, "kemi_script (str)"): ('modparam("nats", "event_callback", "ksr_nats_event")\n', ""),
+    (_REFERENCE, "password (str)"): ('modparam("natsroute", "user", "natsroute")\n', ""),
+    (_REFERENCE, "embedded_server_port (int)"): (_EMBEDDED, ""),
+    (_REFERENCE, "embedded_server_store_dir (str)"): (_EMBEDDED, ""),
     (_MANUAL, "nats_publish(subject, payload, reply)"): ("event_route[nats:a] {\n", "}\n"),
     (_MANUAL, "$natsData"): ("event_route[nats:a] {\n", ""),
 }
@@ -40,11 +55,21 @@ WITH_PYTHON = {("docs/kamailio/functions.md", "Functions in Python")}
 class SnippetTests(SynchronousTestCase):
     """Snippets in Kamailio's language."""
 
+    def setUp(self) -> None:
+        """The files that snippets name."""
+        self.contexts = Path(self.mktemp()).absolute()
+        (self.contexts / "nats" / "context").mkdir(parents=True)
+        (self.contexts / "nats" / "context" / "production.json").write_text('{"url": "nats://nats-1"}', "utf-8")
+        routes = Path("routes.py")
+        routes.write_text(snippet("README.md", "natsroute").source, "utf-8")
+        self.addCleanup(routes.unlink)
+
     def compile(self, text: str, **settings: object) -> RouteTester:
         """Read a kamailio.cfg, and compile its event routes."""
         path = Path(self.mktemp())
         path.write_text(text, "utf-8")
-        return RouteTester(EventRoutes(), Settings.from_environment({}, kamailio_cfg=str(path), **settings))
+        environment = {"XDG_CONFIG_HOME": str(self.contexts)}
+        return RouteTester(EventRoutes(), Settings.from_environment(environment, kamailio_cfg=str(path), **settings))
 
     def test_each(self) -> None:
         """There is no error."""
@@ -54,19 +79,19 @@ class SnippetTests(SynchronousTestCase):
             if where not in FOR_KAMAILIO:
                 before, behind = AROUND.get(where, ("", ""))
                 try:
-                    self.compile(f"{before}{one.text}{behind}", event_routes=self.functions_beside(one))
+                    self.compile(f"{before}{one.text}{behind}", **self.functions_beside(one))
                 except (ScriptError, SettingError) as error:
                     self.fail(f"{one}: {error}")
                 compiled += 1
-        self.assertGreater(compiled, 20)
+        self.assertGreater(compiled, 70)
 
-    def functions_beside(self, one: Snippet) -> list[str]:
-        """The file with the Python that stands beside a snippet."""
+    def functions_beside(self, one: Snippet) -> dict[str, object]:
+        """The setting that names the Python beside a snippet, if it needs that."""
         if (one.document, one.heading) not in WITH_PYTHON:
-            return []
+            return {}
         path = Path(self.mktemp()).absolute().with_suffix(".py")
         path.write_text(snippet(one.document, one.heading).source, "utf-8")
-        return [str(path)]
+        return {"event_routes": [str(path)]}
 
     def test_mistakes_are_found(self) -> None:
         """A snippet that could not run is not passed over."""

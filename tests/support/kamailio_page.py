@@ -1,10 +1,11 @@
 """
-``python -m tests.support.kamailio_page`` writes the lists of functions and of differences in docs/kamailio from the
-code.
+``python -m tests.support.kamailio_page`` writes the lists in docs/kamailio that are made from the code: functions,
+differences, and most of the reference.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 
@@ -25,7 +26,9 @@ from natsroute.kamailio.script.functions import (
 )
 from natsroute.kamailio.script.functions.absent import ABSENT
 from natsroute.kamailio.script.functions.definitions import FunctionDefinition
-from tests.support import ROOT
+from natsroute.kamailio.transformations import CLASSES
+from natsroute.kamailio.variables import VARIABLES
+from tests.support import ROOT, parameter_reference
 
 FOLDER = ROOT / "docs" / "kamailio"
 
@@ -59,17 +62,68 @@ def differences_table(differences: Sequence[Difference] = DIFFERENCES) -> str:
 
 
 def functions_table() -> str:
-    """The table of functions, in Markdown: each with the number of its arguments."""
-    lines = ["|  | of the modules | functions, and how many arguments they take |", "| --- | --- | --- |"]
+    """The table of functions, in Markdown: each with its arguments."""
+    lines = ["|  | of the modules | functions |", "| --- | --- | --- |"]
     for title, modules, functions in FUNCTIONS:
-        shown = ", ".join(f"`{one.name}` {_arguments(one)}" for one in functions.values())
+        shown = ", ".join(f"`{signature(one)}`" for one in functions.values())
         lines.append(f"| {title} | {modules} | {shown} |")
     return "".join(f"{line}\n" for line in lines)
 
 
-def _arguments(function: FunctionDefinition) -> str:
-    least, most = function.minimum, function.maximum
-    return str(least) if least == most else f"{least} to {most}"
+#: The arguments of functions that are not made by ``calls.function()``, and of some whose names in the code say less.
+_ARGUMENTS = {
+    "xlog": "[[facility, ]level, ]text",
+    "xlogl": "[[facility, ]level, ]text",
+    "xlogm": "level, text",
+    "log": "[level, ]text",
+    "is_method": "names",
+    "sht_rm_name_re": "table=>pattern",
+    "sht_rm_value_re": "table=>pattern",
+}
+
+#: Better words than some that the code has for its arguments.
+_WORDS = {
+    "kind": "type",
+    "table_name": "table",
+    "written": "value",
+    "whole": "text",
+    "entry": "table=>key",
+    "more": "characters",
+}
+
+
+def signature(function: FunctionDefinition) -> str:
+    """Its name and arguments, as in ``nats_publish(subject, payload[, reply])``."""
+    run = inspect.getclosurevars(function.build).nonlocals.get("run")
+    if run is None or function.name in _ARGUMENTS:
+        return f"{function.name}({_ARGUMENTS.get(function.name, 'text')})"
+    names = [_WORDS.get(name, name) for name in list(inspect.signature(run).parameters)[1 : function.maximum + 1]]
+    assert len(names) == function.maximum, function.name
+    needed, optional = names[: function.minimum], names[function.minimum :]
+    tail = "".join(f"{', ' if needed or number else ''}{name}" for number, name in enumerate(optional))
+    return f"{function.name}({', '.join(needed)}{f'[{tail}]' if tail else ''})"
+
+
+def signatures() -> str:
+    """A list of all functions, by module, in Markdown."""
+    return "".join(
+        f"- {modules}: {', '.join(f'`{signature(one)}`' for one in functions.values())}\n"
+        for _, modules, functions in FUNCTIONS
+    )
+
+
+def variable_names() -> str:
+    """All pseudo-variables, in Markdown."""
+    names = [f"`${name}{'(name)' if one.has_name else ''}`" for name, one in VARIABLES.items()]
+    return f"{', '.join(names)}\n"
+
+
+def transformation_names() -> str:
+    """All transformations, a line for each class, in Markdown."""
+    return "".join(
+        f"- {', '.join(f'`{{{kind}.{name}}}`' for name in transformations)}\n"
+        for kind, transformations in CLASSES.items()
+    )
 
 
 def absent_table() -> str:
@@ -92,6 +146,11 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "script differences": ("script.md", lambda: differences_table(SCRIPT_DIFFERENCES)),
     "functions": ("functions.md", functions_table),
     "absent functions": ("functions.md", absent_table),
+    "parameters": ("reference.md", parameter_reference.of_nats),
+    "own parameters": ("reference.md", parameter_reference.of_natsroute),
+    "function signatures": ("reference.md", signatures),
+    "variable names": ("reference.md", variable_names),
+    "transformation names": ("reference.md", transformation_names),
 }
 
 
