@@ -80,6 +80,11 @@ class WaitingTests(ScriptTestCase):
         ]:
             self.assertEqual(self.run_waiting(text, waits), shown, text)
 
+    def test_nothing_to_run(self) -> None:
+        """A constant subject and nothing to run give -5, as without waiting."""
+        for text in ("switch (1) { case 2: wait(1); }", "switch (1) { case 2: wait(1); break; case 1: }"):
+            self.assertEqual(self.run_waiting("route(A); show($rc);", 0, {"A": text}), [-5], text)
+
     def test_in_routes(self) -> None:
         """All that calls a route that waits, waits too."""
         routes = {"A": "show(2); route(B); show($rc);", "B": "wait(1); return(-3);"}

@@ -8,6 +8,10 @@ import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import patch
+
+import attrs
+from twisted.internet.defer import maybeDeferred
 
 from natsroute import EventRoutes, Settings
 from natsroute.errors import ScriptError
@@ -15,6 +19,8 @@ from natsroute.kamailio.cfg.reader import read_cfg
 from natsroute.kamailio.differences import DIFFERENCES
 from natsroute.kamailio.script.compiler import compile_script
 from natsroute.kamailio.script.differences import SCRIPT_DIFFERENCES
+from natsroute.kamailio.script.functions import FUNCTIONS
+from natsroute.kamailio.script.functions.definitions import Argument, FunctionDefinition, WaitingAction
 from natsroute.testing import RouteTester
 from tests.support.judge.asking import AskingTestCase
 from tests.support.judge.random_scripts import RandomScripts
@@ -42,32 +48,45 @@ def random_scripts(count: int) -> list[Script]:
     return [source.expressions(4) if number % 2 else source.script() for number in range(count)]
 
 
+def deferred(function: FunctionDefinition) -> FunctionDefinition:
+    """The same function, but it gives Deferreds."""
+
+    def build(*arguments: Argument) -> WaitingAction:
+        action = function.build(*arguments)
+        return lambda evaluation: maybeDeferred(action, evaluation)
+
+    return attrs.evolve(function, build=build, waits=True)
+
+
 class LanguageTests(AskingTestCase):
     """The same scripts in both: what they publish and log."""
 
     async def test_scripts(self) -> None:
-        """At least 150 scripts, a part of them random, publish and log the same."""
+        """
+        At least 150 scripts, a part of them random, publish and log the same; also if natsroute has to wait for
+        functions, so that they are coroutines.
+        """
         scripts = [*table(), *random_scripts(RANDOM_SCRIPTS)]
         self.assertGreaterEqual(len(scripts), 800)
         questions = [f"{number};{script.payload}" for number, script in enumerate(scripts)]
         answers, lines = await self.ask(lambda url, port: configuration(scripts, url, port), questions)
         theirs = self.by_script([answer.decode("utf-8", "surrogateescape") for answer in answers], len(scripts))
         logged_by_them = self.by_script([found[1] for found in map(_LOGGED.search, lines) if found], len(scripts))
-        ours, logged = self.natsroute_answers(scripts, questions)
-        different = [
-            f"{script.blocks(number)}\n  Kamailio  {theirs[number]} {logged_by_them[number]}\n"
-            f"  natsroute {ours[number]} {logged[number]}"
-            for number, script in enumerate(scripts)
-            if (theirs[number], logged_by_them[number]) != (ours[number], logged[number])
-        ]
-        published = sum(map(len, theirs))
-        print(
-            f"{len(scripts)} scripts, {published} messages and {sum(map(len, logged))} log lines compared (seed {SEED})"
-        )
+        different: list[str] = []
+        for waiting in (False, True):
+            ours, logged = self.natsroute_answers(scripts, questions, waiting=waiting)
+            different += [
+                f"{script.blocks(number)}\n  Kamailio  {theirs[number]} {logged_by_them[number]}\n"
+                f"  natsroute {ours[number]} {logged[number]}{' waiting' if waiting else ''}"
+                for number, script in enumerate(scripts)
+                if (theirs[number], logged_by_them[number]) != (ours[number], logged[number])
+            ]
+        published, lines_logged = sum(map(len, theirs)), sum(map(len, logged_by_them))
+        print(f"{len(scripts)} scripts, {published} messages and {lines_logged} log lines compared (seed {SEED})")
         if different:
             self.fail("\n\n".join([f"{len(different)} of {len(scripts)} differ (seed {SEED}):", *different[:_SHOWN]]))
         self.assertGreater(published, 2 * len(scripts))
-        self.assertGreater(sum(map(len, logged)), 5)
+        self.assertGreater(lines_logged, 5)
 
     def by_script(self, texts: Sequence[str], count: int) -> list[list[str]]:
         """What each script published or logged, in order."""
@@ -76,12 +95,20 @@ class LanguageTests(AskingTestCase):
             found[int(text[1 : text.index("_")])].append(text)
         return found
 
-    def natsroute_answers(self, scripts: Sequence[Script], questions: Sequence[str]) -> tuple[list[list[str]], ...]:
-        """What natsroute publishes and logs for each script."""
+    def natsroute_answers(
+        self, scripts: Sequence[Script], questions: Sequence[str], *, waiting: bool
+    ) -> tuple[list[list[str]], ...]:
+        """
+        What natsroute publishes and logs for each script.
+
+        :param waiting: ``is_method()`` and ``nats_publish()`` give Deferreds.
+        """
         path = Path(self.mktemp())
         path.write_text(configuration(scripts), "utf-8")
         recorder = LogRecorder(self)
-        tester = RouteTester(EventRoutes(), Settings.from_environment({}, kamailio_cfg=str(path)))
+        functions = {name: deferred(FUNCTIONS[name]) for name in ("is_method", "nats_publish")} if waiting else {}
+        with patch.dict(FUNCTIONS, functions):
+            tester = RouteTester(EventRoutes(), Settings.from_environment({}, kamailio_cfg=str(path)))
         for question in questions:
             call = tester.deliver("call", question)
             self.successResultOf(call)

@@ -182,10 +182,10 @@ class BlockCompiler:
         place = Place(self._source, node.at)
         subject = self._expressions.compile(node.subject)
         cases = CaseFinder(node, self._source, self._expressions.compile, self._each, _joined)
-        if subject.waits or cases.waits:
-            return Compiled(waiting.switch(subject, cases, place), waits=True)
-        default = None if cases.default is None else cases.default.run
         if_nothing = _NOTHING_FOR_CONSTANT if subject.is_constant else 1
+        if subject.waits or cases.waits:
+            return Compiled(waiting.switch(subject, cases, if_nothing, place), waits=True)
+        default = None if cases.default is None else cases.default.run
         get = subject.integer() if cases.of_integers else subject.get
         return Compiled(_switch(get, cases.find, default, if_nothing, place))
 

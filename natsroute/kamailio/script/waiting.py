@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from natsroute.errors import EvaluationError
 from natsroute.kamailio.evaluation import Setter
 from natsroute.kamailio.script.context import Place, Run, ScriptExitError
-from natsroute.kamailio.script.flow import BREAK, EXIT, STOP, Outcome, Signal, WaitingStatement, after_route
+from natsroute.kamailio.script.flow import BREAK, EXIT, STOP, Outcome, Signal, WaitingStatement, after_route, nothing
 from natsroute.kamailio.script.functions.definitions import WaitingAction
 from natsroute.kamailio.script.operands import Operand
 from natsroute.kamailio.values import Value
@@ -169,20 +169,20 @@ def loop(condition: Operand, body: Step, max_loops: int, place: Place) -> Waitin
     return statement
 
 
-def switch(subject: Operand, cases: Cases, place: Place) -> WaitingStatement:
+def switch(subject: Operand, cases: Cases, if_nothing: int, place: Place) -> WaitingStatement:
     """``switch``."""
     default = cases.default
     get = subject.integer() if cases.of_integers else subject.get
 
     async def statement(run: Run) -> Outcome:
-        outcome: Outcome = 1
+        outcome: Outcome = if_nothing
         try:
             value = get(run)
             case = cases.find((await value) if subject.waits else value) or default
         except EvaluationError as error:
             place.failed(run, error)
             outcome, case = -1, default
-        if case is not None:
+        if case is not None and case[0] is not nothing:
             outcome = await outcome_of(case, run)
         return outcome.value if isinstance(outcome, Signal) and outcome.kind is BREAK else outcome
 
