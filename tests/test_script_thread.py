@@ -164,6 +164,15 @@ class MessageTests(ThreadCase):
         self.worker._on_pause()
         self.assertIs(self.successResultOf(waiting), None)
 
+    def test_several_subscriptions(self) -> None:
+        """All that wait go on."""
+        self.patch(script_thread, "MAX_HANDED", 2)
+        self.start()
+        _, *waiting = self.hand_over(b"1", b"2", b"3")
+        self.worker.work()
+        for one in waiting:
+            self.assertIs(self.successResultOf(one), None)
+
     def test_limit_of_bytes(self) -> None:
         self.patch(script_thread, "MAX_HANDED_BYTES", 10)
         self.start()
@@ -363,6 +372,32 @@ class StartAndStopTests(ThreadCase):
         self.thread._new_instance = fail
         self.patch(MemoryWorker, "_begin", MemoryWorker._main)
         self.assertIs(self.failureResultOf(self.thread.start(), ScriptError).value, error)
+
+    def test_no_more_threads(self) -> None:
+        """A system that starts no more threads is an error with a remedy."""
+
+        def fail() -> None:
+            raise RuntimeError("can't start new thread")
+
+        self.patch(MemoryWorker, "_begin", lambda worker: fail())
+        error = self.failureResultOf(self.thread.start(), ScriptError).value
+        self.assertIn("its thread for a:q cannot be started: can't start new thread", str(error))
+
+    def test_space_at_a_stop(self) -> None:
+        """A subscription that waits for space goes on at the next start, though all is done."""
+        self.patch(script_thread, "MAX_HANDED", 2)
+        self.start()
+        _, waiting = self.hand_over(b"1", b"2")
+        self.worker._run_inbox(self.worker.instance)  # type: ignore[arg-type]
+        self.in_flight.stop()
+        stopped = self.thread.stop()
+        self.worker.finish()
+        self.successResultOf(stopped)
+        self.assertNoResult(waiting)
+        self.in_flight.start()
+        self.start()
+        self.successResultOf(waiting)
+        self.check_counters(2, 0, 0)
 
     def test_stop_without_a_start(self) -> None:
         self.successResultOf(self.thread.stop())

@@ -15,6 +15,7 @@ from natsroute import Event, EventRoutes, NatsrouteService, Settings
 from natsroute.client.state import State
 from natsroute.daemon.options import CommandLine
 from natsroute.errors import MisuseError, PublisherStoppedError, ScriptError, SettingError
+from natsroute.kamailio.kemi.scripts import Scripts
 from natsroute.wire.frames import Address
 from tests.support.log_recorder import LogRecorder
 
@@ -59,6 +60,30 @@ class ServiceTests(SynchronousTestCase):
         service = self.service()
         for publish in (service.publish, service.nats_publish):
             self.assertEqual(publish, service.publisher.publish)
+
+    def kemi_service(self, source: str) -> NatsrouteService:
+        """A service with a script."""
+        path = Path(self.mktemp()).with_suffix(".py")
+        path.write_text(source, encoding="utf-8")
+        settings = Settings(kemi_script=path, event_callback="on_event", subject_queue_group=["a:q", "b:q"])
+        return NatsrouteService(settings, reactor=self.reactor)
+
+    def test_kemi_script(self) -> None:
+        """Each consumer has an instance, the publish workers have one together. A syntax error is an error at once."""
+        threads = self.kemi_service("")._scripts._threads
+        self.assertEqual([thread._name for thread in threads], ["publish workers", "a:q", "b:q"])
+        error = self.assertRaises(ScriptError, self.kemi_service, "\nx = = 1")
+        self.assertEqual(error.line, 2)
+
+    def test_kemi_script_and_the_high_water_mark(self) -> None:
+        """While a publish worker has no space, nothing more is published for scripts."""
+        service = self.kemi_service("")
+        calls: list[str] = []
+        self.patch(Scripts, "hold", lambda scripts: calls.append("hold"))
+        self.patch(Scripts, "release", lambda scripts: calls.append("release"))
+        service._hold()
+        service._release()
+        self.assertEqual(calls, ["hold", "release"])
 
     def test_high_water_mark(self) -> None:
         """When the buffer of a publish worker fills up, no message goes to a route; when it is empty, they go on."""

@@ -8,7 +8,7 @@ from benchmarks.peers import Peer, natsroute_script_peer
 
 
 def _missing() -> str:
-    return "" if find_spec("lupa") else "lupa is not installed (pip install 'natsroute[kamailio]')"
+    return "" if find_spec("lupa") else "lupa is not installed (pip install 'natsroute[lua]')"
 
 
 PEER = Peer(

@@ -342,8 +342,8 @@ class NatsrouteService(Service):
         self._startup.begin()
 
     def _on_connecting(self) -> None:
-        self._scripts.resume()
         self.consumers.resume()
+        self._scripts.resume()
         for events in self._connection_events:
             events.release()
 

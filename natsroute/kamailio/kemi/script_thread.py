@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from natsroute.errors import ScriptError
 from natsroute.kamailio.kemi.instance import Instance
 from natsroute.kamailio.kemi.outbox_reader import OutboxReader
 from natsroute.kamailio.kemi.worker import Job, Worker
@@ -79,7 +80,7 @@ class ScriptThread:
         self._taken = 0  # of its calls, those that are counted
         self._jobs: set[Job] = set()
         self._calls: ScriptCalls | None = None
-        self._has_space: Deferred[None] | None = None
+        self._waiting: list[Deferred[None]] = []  # subscriptions, for space
         self._may_run = False
         self._next_look: IDelayedCall | None = None
         self._wait = _LOOK
@@ -118,8 +119,9 @@ class ScriptThread:
             worker.wake()
         if self._handed - self._taken < MAX_HANDED and self._handed_bytes - worker.done_bytes < MAX_HANDED_BYTES:
             return None
-        self._has_space = Deferred()
-        return self._has_space
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        return waiting
 
     def call(self, event: Event) -> Deferred[None]:
         """
@@ -177,9 +179,10 @@ class ScriptThread:
             self._slow_logged = False
             self._wait = _LOOK
             self._count(worker, ended)
-        if self._has_space is not None and not self._in_flight.stopped and self._is_half_empty(done_bytes):
-            has_space, self._has_space = self._has_space, None
-            has_space.callback(None)
+        if self._waiting and not self._in_flight.stopped and self._is_half_empty(done_bytes):
+            waiting, self._waiting = self._waiting, []
+            for one in waiting:
+                one.callback(None)
 
     def _is_half_empty(self, done_bytes: int) -> bool:
         handed, handed_bytes = self._handed - self._taken, self._handed_bytes - done_bytes
@@ -291,12 +294,17 @@ class ScriptThread:
         loaded: Deferred[None] = Deferred()
         self._loaded = loaded
         self._worker = self._new_worker()
-        self._worker.thread.start()
+        try:
+            self._worker.thread.start()
+        except RuntimeError as error:  # the system starts no more threads
+            problem = f"its thread for {self._name} cannot be started: {error}"
+            return fail(ScriptError(self._script, 1, 1, problem, "Allow the user more threads, or use fewer consumers"))
         return loaded
 
     def resume(self) -> None:
-        """Calls may begin."""
+        """Calls may begin. To be called when the calls of all other event routes may, too."""
         self._may_run = True
+        self._take()
         self._worker.wake()
         if self._handed != self._taken and self._next_look is None:
             self._begin_to_look()
