@@ -23,14 +23,14 @@ class TablesTests(CfgTestCase):
         tables, warnings = self.made(
             "a=>size=8;autoexpire=300;initval=-5;updateexpire=0;",
             " b => size = 8 ; dbmode=1;cols='x';coldelim=,;colnull=*;dbtable=;dmqreplicate=0",
-            "c=>",
+            "c=>autoexpire='60';initval='7'",
         )
         self.assertEqual(
             tables,
             {
                 b"a": {"expire": 300, "initial": -5, "update_expire": False},
                 b"b": {"expire": 0, "initial": None, "update_expire": True},
-                b"c": {"expire": 0, "initial": None, "update_expire": True},
+                b"c": {"expire": 60, "initial": 7, "update_expire": True},
             },
         )
         self.assertEqual(warnings, [])
