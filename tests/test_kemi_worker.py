@@ -65,7 +65,7 @@ class WorkerCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.inbox: deque[Event | Job] = deque()
         self.instance = MemoryInstance()
-        self.told: list[object] = []
+        self.notified: list[object] = []
         self.may_begin = True
         self.on_pause: Callable[[], object] = lambda: self.worker.end()
         self.worker = self.new_worker(lambda worker: self.instance)
@@ -74,7 +74,7 @@ class WorkerCase(SynchronousTestCase):
         """A worker whose thread is not started."""
 
         def pause() -> None:
-            self.told.append("pause")
+            self.notified.append("pause")
             self.on_pause()
 
         return Worker(
@@ -82,9 +82,9 @@ class WorkerCase(SynchronousTestCase):
             self.inbox,
             new_instance,
             may_begin=lambda: self.may_begin,
-            on_loaded=self.told.append,
+            on_loaded=self.notified.append,
             on_pause=pause,
-            on_ended=lambda: self.told.append("ended"),
+            on_ended=lambda: self.notified.append("ended"),
         )
 
     def run_worker(self, *items: Event | Job) -> None:
@@ -97,11 +97,11 @@ class WorkerTests(WorkerCase):
     """The thread of an instance."""
 
     def test_in_order(self) -> None:
-        """It handles what is in the inbox in order, and counts it; then it pauses, and ends when it is told to."""
+        """It handles what is in the inbox in order, and counts it; then it pauses, and ends when the test wants it."""
         self.run_worker(*(new_event(b"%d" % number) for number in range(12)))
         self.assertEqual(self.instance.seen, [b"%d" % number for number in range(12)])
         self.assertEqual((self.worker.done, self.worker.done_bytes, list(self.worker.results)), (12, 14, []))
-        self.assertEqual((self.told, self.instance.closed), ([None, "pause", "ended"], True))
+        self.assertEqual((self.notified, self.instance.closed), ([None, "pause", "ended"], True))
 
     def test_failures(self) -> None:
         """A call that fails does not keep the next one from running, whatever it raised."""
@@ -138,7 +138,7 @@ class WorkerTests(WorkerCase):
     def test_ends_between_calls(self) -> None:
         self.instance.do = lambda event: self.worker.end()
         self.run_worker(new_event(b"1"), new_event(b"2"))
-        self.assertEqual((self.instance.seen, len(self.inbox), self.told[-1]), ([b"1"], 1, "ended"))
+        self.assertEqual((self.instance.seen, len(self.inbox), self.notified[-1]), ([b"1"], 1, "ended"))
 
     def test_sleeps_until_it_is_woken(self) -> None:
         """While it is awake, waking it costs nothing; it sleeps only if there is nothing to do."""
@@ -160,7 +160,7 @@ class WorkerTests(WorkerCase):
 
         self.worker = self.new_worker(fail)
         self.run_worker(new_event())
-        failure, ended = self.told
+        failure, ended = self.notified
         assert isinstance(failure, Failure)
         self.assertEqual((failure.type, ended), (SystemExit, "ended"))
         self.assertEqual(len(self.inbox), 1)

@@ -85,7 +85,7 @@ class NativeTests(ScriptCase):
         )
 
     def test_format_that_cannot_be_compiled(self) -> None:
-        """It is logged as it is, and the reason is told."""
+        """It is logged as it is, and the reason is logged."""
         log = LogRecorder(self)
         self.new_caller(new_event())("xlog.xinfo", b"5$ a$nosuch")
         self.assertEqual(log.events[0]["text"], "5$ a$nosuch")

@@ -68,7 +68,7 @@ class PvTests(ScriptCase):
         )
 
     def test_no_value(self) -> None:
-        """What cannot be compiled, assigned to or transformed is null or False, and the reason is told."""
+        """What cannot be compiled, assigned to or transformed is null or False, and the reason is logged."""
         self.check_calls(
             new_event(b"x"),
             [

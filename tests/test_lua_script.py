@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from twisted.trial.unittest import SkipTest
+
 from natsroute.errors import ScriptError
 from natsroute.kamailio.kemi.lua_script import LuaInstance, LuaScript
 from tests.support.kemi_scripts import ScriptCase, new_event
@@ -204,10 +206,11 @@ class CallTests(LuaCase):
 class KeepTests(LuaCase):
     """When what is published leaves: after a batch, or at once where the script may block."""
 
-    def seen_by(self, blocking: str, data: Sequence[bytes] = (b"1", b"2")) -> list[int]:
+    def seen_by(self, blocking: str, data: Sequence[bytes] = (b"1", b"2"), before: str = "") -> list[int]:
         """How many messages had left when the script called a function of Python, in each event of a batch."""
         seen: list[int] = []
-        instance = self.load_body(f"KSR.nats.publish('a', 'b') {blocking} KSR.pv.get('$var(x)')")
+        body = f"KSR.nats.publish('a', 'b') {blocking} KSR.pv.get('$var(x)')"
+        instance = self.load_lua(f"{before} function on_event(evname) {body} end")
         enter = instance._context.begin
 
         def begin(event: Any) -> None:
@@ -237,7 +240,34 @@ class KeepTests(LuaCase):
             self.assertEqual(self.seen_by(call), [1, 2], call)
 
     def test_module_in_c(self) -> None:
-        self.assertEqual(self.seen_by("pcall(require, 'nosuch_module')"), [1, 2])
+        """One that computes changes nothing, nor does a module that is not there."""
+        self.assertEqual(self.seen_by("pcall(require, 'nosuch_module')"), [0, 0])
+
+    def test_cjson(self) -> None:
+        """Debian's package lua-cjson: a module written in C that computes."""
+        if not list(Path("/usr/lib").glob("*/lua/5.1/cjson.so")):
+            raise SkipTest("not installed: lua-cjson")
+        body = "KSR.nats.publish('out', cjson.encode({1, cjson.decode(KSR.pv.get('$natsData')).a}))"
+        instance = self.load_lua(f"cjson = require('cjson') function on_event(evname) {body} end")
+        instance.run_batch([new_event(b'{"a":"x"}'), new_event(b'{"a":2}')])
+        self.assertEqual([payload for _, payload, _ in self.published], [b'[1,"x"]', b"[1,2]"])
+        self.published.clear()
+        self.assertEqual(self.seen_by("", before="require('cjson')"), [0, 0])
+
+    def test_module_that_may_wait(self) -> None:
+        """Any other module written in C."""
+        found = list(Path("/usr/lib").glob("*/lua/5.1/cjson.so"))
+        if not found:
+            raise SkipTest("not installed: lua-cjson")
+        library = found[0]
+        folder = Path(self.mktemp()).resolve()
+        folder.mkdir(parents=True)
+        (folder / "waits-cjson.so").symlink_to(library)  # Lua looks for a function behind the hyphen
+        before = f"package.cpath = '{folder}/?.so' require('waits-cjson')"
+        self.assertEqual(self.seen_by("", before=before), [1, 2])
+
+    def test_files_while_the_script_is_loaded(self) -> None:
+        self.assertEqual(self.seen_by("", before="io.open('/dev/null'):close()"), [0, 0])
 
     def test_long_loop(self) -> None:
         """It is interrupted to publish."""

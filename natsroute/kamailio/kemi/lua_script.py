@@ -11,6 +11,8 @@ import importlib
 import math
 import os
 import re
+import sys
+import sysconfig
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -61,9 +63,9 @@ class LuaScript:
         """
         runtime = self._new_runtime()
         instance = LuaInstance(context, self._call_error)
-        folder = str(Path(self._path).resolve().parent).encode("utf-8", "surrogateescape")
+        path, cpath = _search_paths(Path(self._path).resolve().parent)
         prelude = runtime.compile(_PRELUDE.read_bytes(), name=b"=KSR")
-        define, run, find = prelude(_EXIT.encode(), folder, instance.enter, instance.publish)
+        define, run, find = prelude(_EXIT.encode(), path, cpath, instance.enter, instance.publish)
         for name, function in FUNCTIONS.items():
             package, _, own_name = name.rpartition(".")
             define(package.encode(), own_name.encode(), _lua_function(function, context))
@@ -91,7 +93,7 @@ class LuaScript:
     def _lupa(self) -> Any:
         for version in _VERSIONS:
             try:
-                return importlib.import_module(f"lupa.{version}")
+                return _import_for_modules_in_c(f"lupa.{version}")
             except ImportError:
                 pass
         problem, remedy = "scripts in Lua need the package lupa", "Install it: pip install 'natsroute[lua]'"
@@ -196,6 +198,26 @@ class LuaInstance:
 
 def _decoded(text: object) -> str:
     return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+
+
+def _import_for_modules_in_c(name: str) -> Any:
+    """Import a Lua so that modules written in C, which scripts load, find its functions."""
+    if not hasattr(sys, "setdlopenflags"):
+        return importlib.import_module(name)
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(flags | os.RTLD_GLOBAL)
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.setdlopenflags(flags)
+
+
+def _search_paths(folder: Path) -> tuple[bytes, bytes]:
+    """Where modules are: beside the script, where Lua looks by itself (``@``), and where Debian's packages are."""
+    libraries = [f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}", "/usr/lib"]
+    path = [f"{folder}/?.lua", "@", "/usr/share/lua/5.1/?.lua", "/usr/share/lua/5.1/?/init.lua"]
+    cpath = [f"{folder}/?.so", "@", *(f"{one}/lua/5.1/?.so" for one in libraries)]
+    return tuple(";".join(one).encode("utf-8", "surrogateescape") for one in (path, cpath))  # type: ignore[return-value]
 
 
 def _text_of(error: Exception) -> str:

@@ -4,7 +4,7 @@
 -- functions of KSR.nats need no call of Python: what a script publishes is kept, and Python takes it after a batch of
 -- messages. It is not kept where the script may block, in a function written in C for example: then it leaves at once.
 
-local exit, folder, enter, publish_in_python = ...
+local exit, path, cpath, enter, publish_in_python = ...
 local type, tostring, select, unpack, xpcall, error = type, tostring, select, unpack or table.unpack, xpcall, error
 local traceback, sethook = debug.traceback, debug.sethook
 
@@ -65,25 +65,40 @@ end
 KSR.x.exit = function() error(exit, 0) end
 KSR.x.drop = KSR.x.exit
 KSR.x.probe = function() return true end
-package.path = folder .. "/?.lua;" .. package.path
+package.path = path:gsub("@", package.path, 1)
+package.cpath = cpath:gsub("@", package.cpath, 1)
 python = nil
 
--- From now on the script may block: nothing is kept any more.
-local function blocks(owner, name)
+-- From now on the script may block, and nothing is kept any more, if this function says so.
+local function may_block_after(owner, name, is_so)
     local original = owner[name]
     if not original then return end
     owner[name] = function(...)
-        may_block, keeps = true, false
+        if is_so(...) then may_block, keeps = true, false end
         flush()
         return original(...)
     end
 end
 
-for _, name in ipairs {"open", "popen", "lines", "input", "output", "read", "tmpfile"} do blocks(io, name) end
-blocks(os, "execute")
-blocks(package, "loadlib")
+local function in_an_event() return index ~= 0 end -- to read a file while the script is loaded blocks no message
+for _, name in ipairs {"open", "popen", "lines", "input", "output", "read", "tmpfile"} do
+    may_block_after(io, name, in_an_event)
+end
+may_block_after(os, "execute", in_an_event)
+
+-- Modules written in C that compute and do not wait.
+local compute = {cjson = true, ["cjson.safe"] = true, lpeg = true, struct = true, lrexlib = true, zlib = true}
+local function is_another(name) return not compute[name] end
+may_block_after(package, "loadlib", is_another)
 local loaders = package.loaders or package.searchers
-for number = 3, #loaders do blocks(loaders, number) end -- those of modules written in C
+for number = 3, #loaders do
+    local load = loaders[number]
+    loaders[number] = function(name)
+        local found = load(name)
+        if type(found) == "function" and is_another(name) then may_block, keeps = true, false end
+        return found
+    end
+end
 
 local function call() return callback(event_name) end
 local function describe(problem)

@@ -1,5 +1,5 @@
 """
-Scripts in Python, in both conventions of Kamailio, told apart by what the script defines.
+Scripts in Python, in both conventions of Kamailio. What the script defines shows which one it follows.
 
 With ``mod_init()`` it is one for ``app_python3``: that function returns an object, whose methods are the callbacks.
 They are called with the SIP message and the name of the event, and ``child_init(rank)`` in each process. Otherwise it
