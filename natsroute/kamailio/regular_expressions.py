@@ -5,6 +5,9 @@ RE2 takes time in proportion to the length of a text, whatever the pattern and t
 as POSIX does. It is used if it is installed (``natsroute[re2]``), and for patterns that it supports: not for
 back-references, ``\\<``, ``\\>``, and more than 1000 repetitions.
 
+Patterns without repetitions, alternatives and groups are for Python's ``re`` in any case: it is faster, and there is
+only one way to match them.
+
 Python's ``re`` tries one way after the other. With a pattern such as ``(a+)+$``, a short text can take hours. Of
 alternatives it takes the first that matches, not the longest. Alternatives that are plain text are sorted so that the
 longest comes first, which gives the same match as POSIX in nearly all patterns that are written for Kamailio.
@@ -49,6 +52,8 @@ _LETTERS = {
 }
 _EDGES = {"<": r"\b(?=\w)", ">": r"\b(?<=\w)", "`": r"\A", "'": r"\Z"}
 _REPEAT = re.compile(r"[*+?]|\{[0-9]+(?:,[0-9]*)?\}|\{,[0-9]+\}")
+#: Patterns without repetitions, alternatives and groups. There is one way to match them, and Python takes it faster.
+_ONE_WAY = re.compile(rb"[^*+?{|(]*")
 _PLAIN = re.compile(r"[^\\^$.|()\[\]*+?{}]*")
 _NAMED_CLASS = re.compile(r"\[:([a-z]+):\]")
 _COLLATED = re.compile(r"\[([.=])(.)\1\]", re.DOTALL)
@@ -94,6 +99,8 @@ def compile_regex(pattern: bytes, *, ignore_case: bool = False, newline: bool = 
         compiled = re.compile(translated, flags)
     except (re.error, OverflowError, RecursionError) as error:
         raise BadExpressionError(str(error)) from None
+    if _ONE_WAY.fullmatch(pattern):
+        return compiled
     return _compile_linear(translated, ignore_case=ignore_case, newline=newline) or compiled
 
 
