@@ -74,13 +74,21 @@ class InspectionTests(SynchronousTestCase):
         path = Path(self.mktemp()).absolute().with_suffix(".py")
         path.write_text("import KSR as KSR\nKSR.info('x')\nKSR.tm.t_relay()\nKSR.tm.t_relay()\nKSR.sl.send_reply(1)\n")
         self.assertEqual(
-            self.warnings(kemi_script=str(path), event_callback="f"),
+            self.warnings(kemi_script=str(path), event_callback="info"),
             [
                 f"{path}:3:1: natsroute has no KSR.tm.t_relay, which is used 2 times",
                 f"{path}:5:1: natsroute has no KSR.sl.send_reply, which is used once",
             ],
         )
         self.assertEqual(self.warnings(), [])
+
+    def test_kemi_script_without_the_callback(self) -> None:
+        """It is an error, as at the start."""
+        path = Path(self.mktemp()).absolute().with_suffix(".py")
+        path.write_text("def ksr_nats_event(evname): pass\n")
+        self.assertEqual(self.warnings(kemi_script=str(path), event_callback="ksr_nats_event"), [])
+        with self.assertRaisesRegex(ScriptError, "Did you mean ksr_nats_event?"):
+            self.warnings(kemi_script=str(path), event_callback="ksr_nats_evnt")
 
     def test_malformed_kemi_script(self) -> None:
         """It is an error."""

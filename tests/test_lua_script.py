@@ -307,7 +307,9 @@ class BadScriptTests(LuaCase):
     def test_no_file(self) -> None:
         error = self.assertRaises(ScriptError, LuaScript, "/nosuch.lua", "on_event")
         self.assertEqual(
-            str(error), "/nosuch.lua:1:1: it cannot be read: No such file or directory. Name a readable file"
+            str(error),
+            "/nosuch.lua:1:1: it cannot be read: No such file or directory. "
+            "Set kemi_script, or the modparam load, to a readable file",
         )
 
     def test_without_lupa(self) -> None:

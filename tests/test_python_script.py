@@ -152,7 +152,9 @@ class BadScriptTests(PythonScriptCase):
     def test_no_script(self) -> None:
         error = self.assertRaises(ScriptError, PythonScript, "/nosuch.py", "on_event")
         self.assertEqual(
-            str(error), "/nosuch.py:1:1: it cannot be read: No such file or directory. Name a readable file"
+            str(error),
+            "/nosuch.py:1:1: it cannot be read: No such file or directory. "
+            "Set kemi_script, or the modparam load, to a readable file",
         )
         self.check_error("x = '\0'", 1, "null bytes", "")
 

@@ -165,7 +165,13 @@ class ErrorTests(SynchronousTestCase):
 
     def test_errors(self) -> None:
         for text, line, column, remedy in [
-            ("f()\ng();", 2, 1, "';'"),
+            ("f()\ng();", 2, 1, "Write ';' before it"),
+            ("f();\ng()", 2, 3, "Write ';' at its end"),
+            ("if (1) { exit }", 1, 15, "Write ';' before it"),
+            ("$a == 1;", 1, 4, "Write '=' to assign"),
+            ("if (1) f(); elseif (2) { f(); }", 1, 24, "Write else if"),
+            ("foreach ($a) { f(); }", 1, 14, "foreach() has no block"),
+            ("$a = $natsData{s.len};", 1, 15, "$(name{transformation})"),
             ("f(1;", 1, 4, "')'"),
             ("if (1) {", 1, 8, "'}'"),
             ("switch ($a) { f(); }", 1, 15, "'case'"),

@@ -16,12 +16,15 @@ from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.plan import Inspection, Plan
 from natsroute.daemon.settings import DEFAULT_URL, Settings
+from natsroute.kamailio.kemi.callback import check_callback
 from natsroute.kamailio.kemi.missing import missing_functions
 from natsroute.text import printable
 
 
 def _missing_in_kemi_script(settings: Settings) -> Iterator[str]:
-    """The functions that a KEMI script uses and natsroute does not have."""
+    """The functions that a KEMI script uses and natsroute does not have. The callback must be there."""
+    if settings.kemi_script:
+        check_callback(settings.kemi_script, settings.event_callback)
     for missing in missing_functions(settings.kemi_script) if settings.kemi_script else ():
         times = "once" if missing.uses == 1 else f"{missing.uses} times"
         yield f"{missing.position}: natsroute has no KSR.{missing.name}, which is used {times}"

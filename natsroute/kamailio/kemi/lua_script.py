@@ -87,7 +87,11 @@ class LuaScript:
         try:
             source = Path(self._path).read_bytes()
         except OSError as error:
-            self._fail(1, f"it cannot be read: {os.strerror(error.errno or 0)}", "Name a readable file")
+            self._fail(
+                1,
+                f"it cannot be read: {os.strerror(error.errno or 0)}",
+                "Set kemi_script, or the modparam load, to a readable file",
+            )
         return b"--" + source if source.startswith(b"#") else source  # as the lua command does
 
     def _lupa(self) -> Any:

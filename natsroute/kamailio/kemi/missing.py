@@ -50,7 +50,13 @@ def missing_functions(path: str) -> list[MissingFunction]:
     try:
         source = Path(path).read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:
-        raise ScriptError(path, 1, 1, f"it cannot be read: {error.strerror}", "Name a readable file") from None
+        raise ScriptError(
+            path,
+            1,
+            1,
+            f"it cannot be read: {error.strerror}",
+            "Set kemi_script, or the modparam load, to a readable file",
+        ) from None
     in_python = Path(path).suffix == ".py"
     uses = sorted(_in_python(path, source) if in_python else _in_lua(path, source))
     known = FUNCTIONS.keys() if in_python else FUNCTIONS.keys() | LUA_FUNCTIONS

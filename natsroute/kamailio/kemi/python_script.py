@@ -177,7 +177,11 @@ def _compile(path: str) -> CodeType:
         source = Path(path).read_bytes()
     except OSError as error:
         raise ScriptError(
-            path, 1, 1, f"it cannot be read: {os.strerror(error.errno or 0)}", "Name a readable file"
+            path,
+            1,
+            1,
+            f"it cannot be read: {os.strerror(error.errno or 0)}",
+            "Set kemi_script, or the modparam load, to a readable file",
         ) from None
     try:
         code: CodeType = compile(source, path, "exec", dont_inherit=True)

@@ -89,6 +89,9 @@ _REMEDIES = {
 }
 
 
+#: How other languages write ``else if``.
+_ELSE_IF = ("elseif", "elsif", "elif")
+
 #: Words of SER that Kamailio still knows in conditions.
 _OLD_WORDS = {
     "method": "$rm", "uri": "$ru", "from_uri": "$fu", "to_uri": "$tu", "src_ip": "$si", "src_port": "$sp",
@@ -155,15 +158,37 @@ def _syntax_error(source: SourceText, token: Token, expected: set[str]) -> Scrip
     else:
         assert token.start_pos is not None
         at, found = token.start_pos, repr(text[token.start_pos : token.end_pos])
-    problem = f"syntax error at {found}"
     before = text[:at].rstrip()
-    remedy = _REMEDIES.get((before[-1:], text[at : at + 1])) or _REMEDIES.get(
-        (text[at : at + 1], text[at + 1 : at + 2])
-    )
-    if remedy is None and wanted == "'('" and before:
+    remedy = _remedy(before, text[at : at + 2], wanted, "at its end" if token.type == "$END" else "before it")
+    return source.position_at(min(at, len(text) - 1)).error(f"syntax error at {found}", remedy)
+
+
+def _remedy(before: str, found: str, wanted: str | None, where: str) -> str:
+    """
+    What to do about a syntax error.
+
+    :param before: what stands before it.
+    :param found: its first two characters.
+    :param wanted: what the parser expects, if it is one of a few things.
+    :param where: where that belongs.
+    """
+    known = _REMEDIES.get((before[-1:], found[:1])) or _REMEDIES.get((found[:1], found[1:]))
+    if known is not None:
+        return known
+    if wanted == "'('" and before:
         old = _OLD_WORDS.get(re.split(r"[^A-Za-z0-9_:]", before)[-1])
-        remedy = "A function is called with parentheses, as in name(); a string is in quotes"
-        remedy = remedy if old is None else f"Write {old} instead"
-    if remedy is None:
-        remedy = "Fix the script" if wanted is None else f"Here {wanted} can follow"
-    return source.position_at(min(at, len(text) - 1)).error(problem, remedy)
+        return (
+            f"Write {old} instead"
+            if old
+            else "A function is called with parentheses, as in name(); a string is in quotes"
+        )
+    if wanted == "'='" and found == "==":
+        return "Write '=' to assign"
+    if wanted == "';'" and found[:1] == "{":
+        word = re.search(r"(\w+)\s*\([^;{}]*\)$", before)
+        if word is not None:
+            block = "a block stands behind if, else, while and switch"
+            return "Write else if" if word[1].lower() in _ELSE_IF else f"{word[1]}() has no block: {block}"
+        if re.search(r"\$\w+$", before):
+            return "Write $(name{transformation}), with parentheses around both"
+    return "Fix the script" if wanted is None else f"Write {wanted} {where}"
