@@ -71,7 +71,8 @@ class ExpressionTests(ScriptTestCase):
         self.assert_values(
             ("$vn(none) == $null", 1), ("$vn(e) == $null", 0), ("$vn(none) != $null", 0), ("$vn(e) != $null", 1),
             ("$var(none) == $null", 0), ("$(natsHeader(x)) == $null", 1), ("defined $vn(none)", 0),
-            ("defined $vn(e)", 1), ("!defined $vn(none)", 1), ('defined "x"', 1), ("$null == $vn(none)", 1),
+            ("defined $vn(e)", 1), ("!defined $vn(none)", 1), ("defined $(var(n){s.substr,$vn(none),1})", 0),
+            ("$(var(n){s.substr,$vn(none),1}) == $null", 1), ('defined "x"', 1), ("$null == $vn(none)", 1),
         )  # fmt: skip
 
     def test_comparison(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from natsroute.errors import ScriptLimitError
+from natsroute.kamailio.evaluation import Evaluation
 from natsroute.kamailio.script import context
 from natsroute.kamailio.script.context import MAX_LEVEL
 from natsroute.kamailio.script.functions.definitions import FunctionDefinition
@@ -32,6 +33,12 @@ class AssignmentTests(ScriptTestCase):
         for text in ("$natsData", "$ru", "$null", "$(var(x){s.len})", "$rc", "$dlg_var(x)"):
             error = self.error_of(f" {text} = 1;")
             self.assertEqual((error.line, error.column), (1, 2 if text != "$dlg_var(x)" else error.column), str(error))
+
+    def test_cannot_be_assigned_now(self) -> None:
+        """The name of the variable is null: the statement fails, and the script goes on."""
+        for value in ("1", "$var(x)", "give(5)", "$var(x) + 1", "$(var(x){s.substr,$vn(none),1})"):
+            routes = {"A": f"$avp($vn(none)) = {value};"}
+            self.assertEqual(self.run_script("route(A); show($rc);", routes=routes), [-1], value)
 
     def test_result(self) -> None:
         """Of the last statement of a route; -1, if it fails."""
@@ -150,6 +157,12 @@ class LeaveTests(ScriptTestCase):
             self.run_script("show($var(x)); $var(x) = route(A);", routes={"A": "exit(3);"}, times=2), [0, 3]
         )
 
+    def test_return_in_expressions(self) -> None:
+        """It ends the statements that it is in, and is their value."""
+        for value, is_true in [(3, 1), (-3, 0)]:
+            found = self.run_script(f"if ({{ return {value}; show(2); }} || 0) show(1); else show(0);")
+            self.assertEqual(found, [is_true])
+
     def test_break_in_a_route(self) -> None:
         """Outside of a loop, it ends the route and gives 0."""
         self.assertEqual(self.run_script("route(A); show($rc);", routes={"A": "if (1) { break; } show(1);"}), [0])
@@ -230,6 +243,18 @@ class FailureTests(ScriptTestCase):
         for number, reason in enumerate(("division by zero", "division by zero", "it always fails")):
             self.assertIn(f"kamailio.cfg:{number + 1}:1", lines[number])
             self.assertIn(reason, lines[number])
+
+    def test_too_deep_for_python(self) -> None:
+        """It fails the event, with an error that says why."""
+
+        def too_deep(evaluation: Evaluation) -> int:
+            raise RecursionError
+
+        for waits in (False, True):
+            self.functions["give"] = FunctionDefinition("give", lambda argument: too_deep, 1, 1, waits)
+            failure = self.failure_of("give(1);")
+            self.assertTrue(failure.check(ScriptLimitError), failure)
+            self.assertIn("too deeply", str(failure.value))
 
     def test_a_bug_in_a_function(self) -> None:
         """It fails the event."""

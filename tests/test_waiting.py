@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from natsroute.errors import ScriptLimitError
+from natsroute.errors import EvaluationError, ScriptLimitError
+from natsroute.kamailio.evaluation import Evaluation
 from natsroute.kamailio.script import context
+from natsroute.kamailio.script.functions.definitions import FunctionDefinition
 from natsroute.kamailio.values import Value
 from tests.support.scripts import ScriptTestCase
 
@@ -65,6 +67,15 @@ class WaitingTests(ScriptTestCase):
             ('$vn(s) = "5"; $var(x) = $vn(s) + wait(2); show($var(x));', 1, [b"51"]),
             ('$vn(s) = "5"; $var(x) = $var(y) == $vn(s) + wait(2); show($var(x));', 1, [0]),
             ('$vn(s) = "-1"; $var(x) = $var(y) == $vn(s) + wait(2); show($var(x));', 1, [1]),
+            ('$var(p) = "1"; if ((str)wait(1) =~ $var(p)) show(1);', 1, [1]),
+            ('$vn(s) = "1"; if ($vn(s) == wait(1)) show(1);', 1, [1]),
+            ('$vn(s) = "2"; if ($vn(s) == wait(1)) show(1); else show(0);', 1, [0]),
+            ("if (wait(1) && wait(1)) show(1);", 2, [1]),
+            ("if (wait(-1) || wait(-1)) show(1); else show(0);", 2, [0]),
+            ("if ({ wait(1); return 3; show(2); } || 0) show(1);", 1, [1]),
+            ("$avp($vn(none)) = wait(1); show($rc);", 1, [1]),
+            ("$avp($vn(none)) = wait(1) + 1; show(1);", 1, [1]),
+            ("if (wait(1)) show(1); else show(2);", 1, [1]),
             ("switch (wait(1)) { case 1: show(1); break; default: show(2); }", 1, [1]),
             ("switch (5) { case 5: wait(1); show(1); case 6: show(2); }", 1, [1, 2]),
             ("switch (7) { case 5: wait(1); default: show(2); break; }", 0, [2]),
@@ -111,6 +122,12 @@ class WaitingTests(ScriptTestCase):
 
     def test_return_with_a_wait(self) -> None:
         self.assertEqual(self.run_waiting("route(A); show($rc);", 1, {"A": "return(wait(5) + 6);"}), [7])
+
+    def test_failures(self) -> None:
+        """As without waiting: the result is -1, and of a ``return`` -5."""
+        self.functions["wait"] = FunctionDefinition("wait", lambda argument: _failing, 1, 1, waits=True)
+        self.assertEqual(self.run_waiting("wait(1); show($rc);", 0), [-1])
+        self.assertEqual(self.run_waiting("route(A); show($rc);", 0, {"A": "return wait(1) / $var(zero);"}), [-5])
 
     def test_recursion(self) -> None:
         (call,) = self.start("route(A); show($var(n));", b"", {"A": "$var(n) = $var(n) + 1; route(A); wait(1);"})
@@ -166,3 +183,7 @@ class WaitingTests(ScriptTestCase):
         call.cancel()
         self.failureResultOf(call)
         self.assertEqual(self.shown, [])
+
+
+def _failing(evaluation: Evaluation) -> int:
+    raise EvaluationError("it always fails")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.errors import ScriptError
+from natsroute.errors import EvaluationError, ScriptError
 from natsroute.kamailio.cfg.document import Block, KamailioCfg
 from natsroute.kamailio.cfg.source import Piece, Position, SourceText
 from natsroute.kamailio.evaluation import Evaluation
@@ -79,8 +79,6 @@ class ScriptTestCase(SynchronousTestCase):
         return show
 
     def _fail(self) -> WaitingAction:
-        from natsroute.errors import EvaluationError
-
         def fail(evaluation: Evaluation) -> int:
             raise EvaluationError("it always fails")
 
@@ -151,12 +149,3 @@ class ScriptTestCase(SynchronousTestCase):
         self.assertEqual((error.file, error.line, error.column), (PATH, line, column), str(error))
         self.assertIn(problem, error.problem)
         self.assertIn(remedy, error.remedy)
-
-
-def failures_of(compiled: Callable[[], object]) -> str:
-    """The text of the error of a call; empty if there is none."""
-    try:
-        compiled()
-    except ScriptError as error:
-        return str(error)
-    return ""

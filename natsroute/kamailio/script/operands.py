@@ -164,12 +164,7 @@ def on_values(apply: Apply, kind: type[int | bytes] | None, left: Operand, right
     if left.waits or right.waits:
         return waiting(apply, kind, left, right)
     left_get, right_get = left.get, right.get
-    if right.is_constant:
-        value = right.value
-        get: Getter = lambda evaluation: apply(left_get(evaluation), value)  # noqa: E731
-    else:
-        get = lambda evaluation: apply(left_get(evaluation), right_get(evaluation))  # noqa: E731
-    return Operand(get, kind)
+    return Operand(lambda evaluation: apply(left_get(evaluation), right_get(evaluation)), kind)
 
 
 def waiting(apply: Apply, kind: type[int | bytes] | None, left: Operand, right: Operand) -> Operand:
