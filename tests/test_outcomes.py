@@ -133,6 +133,14 @@ class ConfirmTests(OutcomesTestCase):
             self.successResultOf(confirmation)
         self.assertEqual((self.outcomes.confirmed, self.left(), self.outcomes.unfired), (3, (0, 0), 0))
 
+    def test_later(self) -> None:
+        """Few fire with fire(), too, if the worker asks for that."""
+        few = self.hold(2)
+        self.outcomes.confirm_later(few, 2 * 12)
+        self.assertEqual((self.outcomes.confirmed, self.left(), self.outcomes.unfired), (0, (2, 24), 2))
+        self.outcomes.fire()
+        self.assertEqual((self.outcomes.confirmed, self.left(), self.outcomes.unfired), (2, (0, 0), 0))
+
     def test_many(self) -> None:
         """They fire in order with fire(); all that were counted for them is released, to the last byte."""
         seen: list[int] = []

@@ -114,6 +114,19 @@ class ConfirmedTests(BacklogTestCase):
         self.assertEqual(self.seen, [*range(COUNT + 1)])
         self.assertEqual([at for at, result in enumerate(self.results) if result is PermissionsError], [COUNT // 2])
 
+    def test_a_refused_message_of_a_small_batch(self) -> None:
+        """The ledger adds up in the callback of the message before it. A flush in that waits for those behind it."""
+        first = self.publisher.publish("a", b"")
+        first.addCallback(lambda _: self.after(self.publisher.flush(), 3))
+        first.addBoth(self.ended, 0)
+        for number, subject in enumerate(("refused", "a"), 1):
+            self.publisher.publish(subject, b"").addBoth(self.ended, number)
+        self.turn()
+        self.refuse('Permissions Violation for Publish to "refused"')
+        self.pong()
+        self.assertEqual((self.seen, self.results), ([0, 1, 2, 3], [None, PermissionsError, None]))
+        self.assertEqual(self.counts(), (3, 2, 0, 1))
+
     def test_stopped_meanwhile(self) -> None:
         """The stop waits for all Deferreds."""
         self.publish_slow()

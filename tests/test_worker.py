@@ -13,6 +13,7 @@ from natsroute.errors import (
     PayloadViolationError,
     PublishBufferFullError,
     PublishDroppedError,
+    PublisherStoppedError,
     PublishExpiredError,
     ServerProtocolError,
     SettingError,
@@ -139,6 +140,27 @@ class FailAndResendWindowTests(PublisherTestCase):
         self.connect()
         self.assertEqual(self.link.sent(), b"PUB a 1\r\n2\r\n")
         self.assertEqual(self.counts(), (2, 2, 1, 0))
+
+
+class StoppedAndResendWindowTests(PublisherTestCase):
+    """Confirmed messages are not held, so a stop does not release their bytes a second time."""
+
+    limits = PublishLimits(bytes=1000, resend_window=0.25)
+
+    def test_the_bound_stays(self) -> None:
+        for _ in range(4):
+            self.publisher.publish("a", b"x" * 200)
+            self.turn()
+            self.pong()
+            self.disconnect()
+            lost = self.publisher.publish("a", b"")
+            stopped = self.publisher.stop(5.0)
+            self.failureResultOf(lost, PublisherStoppedError)
+            self.successResultOf(stopped)
+            self.publisher.start()
+            self.connect()
+        self.assertNoResult(self.publisher.publish("a", b"x" * 900))
+        self.failureResultOf(self.publisher.publish("a", b"x" * 100), PublishBufferFullError)
 
 
 class AbandonedTests(PublisherTestCase):

@@ -90,8 +90,7 @@ class Outcomes:
         """
         count = len(confirmations)
         if count > _STEP or self.pending or self._is_firing:
-            self.unfired += count
-            self.pending.append(self._confirm_in_steps(confirmations, size))
+            self.confirm_later(confirmations, size)
             return
         self.confirmed += count
         buffer = self._buffer  # the same as Buffer.release(), without the call: nearly every batch comes this way
@@ -102,6 +101,11 @@ class Outcomes:
             confirm_all(confirmations)
         finally:
             self._is_firing = False
+
+    def confirm_later(self, confirmations: list[Confirmation | None], size: int) -> None:
+        """The same, but the Deferreds fire with :meth:`fire`, when the worker's own state is consistent again."""
+        self.unfired += len(confirmations)
+        self.pending.append(self._confirm_in_steps(confirmations, size))
 
     def _confirm_in_steps(self, confirmations: list[Confirmation | None], size: int) -> Iterator[None]:
         left = len(confirmations)

@@ -84,7 +84,7 @@ class PublishWorker:
         self._gathered = Messages()  # in this turn of the reactor
         self._queued: deque[Messages] = deque()  # in earlier turns, while the link was down or the pool was busy
         self._serialising = Messages()
-        self._written = WrittenBatches(clock, self._passed)
+        self._written = WrittenBatches(clock, self._passed_before_failure)
         self._resend_window = ResendWindow(clock, limits.resend_window, limits.bytes // 4)
         self._next_flush: IDelayedCall | None = None
         self._next_expiry: IDelayedCall | None = None
@@ -221,7 +221,7 @@ class PublishWorker:
 
     def abandon(self) -> None:
         """Fail all messages that are not confirmed."""
-        held = list(self._held())
+        held = [messages for messages in self._held() if messages.confirmations]
         self._written.clear()
         self._queued.clear()
         self._serialising = Messages()
@@ -324,6 +324,11 @@ class PublishWorker:
             self._resend_window.add(confirmed)
             if confirmed.confirmations:
                 self._outcomes.confirm(confirmed.confirmations, len(confirmed.data))
+
+    def _passed_before_failure(self, confirmed: Batch) -> None:
+        """The same, but the server refused a later message of the batch, so nothing may fire yet."""
+        self._resend_window.add(confirmed)
+        self._outcomes.confirm_later(confirmed.confirmations, len(confirmed.data))
 
     # -- cancelling -------------------------------------------------------------------------------------------------
 
