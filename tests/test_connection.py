@@ -247,7 +247,7 @@ class LifeTests(ConnectionTestCase):
     def test_errors_of_the_server(self) -> None:
         connection = self.connection()
         errors: list[ServerError] = []
-        connection.observe_errors(errors.append)
+        connection.observe_errors(lambda error, server: errors.append(error))
         self.connected(connection)
         self.network.link.receive(b"-ERR 'Permissions Violation for Publish to \"x\"'\r\n")
         self.assertIsInstance(errors[0], PermissionsError)

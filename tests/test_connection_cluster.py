@@ -117,6 +117,8 @@ class ClusterTests(ConnectionTestCase):
         self.network.link.lose()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertIs(connection.state, State.WAITING)
+        self.assertIs(self.changes[-1].event, ConnectionEvent.DISCONNECTED)
+        self.assertIsInstance(self.changes[-1].reason, ZeroDivisionError)
         self.assertEqual(failed, [A])
         self.patch(ServerPool, "announced", lambda pool, addresses, by: None)
         self.clock.advance(2.0)

@@ -89,6 +89,19 @@ class ConnectionEventsTests(SynchronousTestCase):
         [(name, server, error)] = self.events
         self.assertEqual((name, server, type(error)), ("nats:error", "nats://a:4222", ServerError))
 
+    def test_an_error_of_a_server_that_is_left(self) -> None:
+        """The event names the server that sent the error, and not the one that is in use now."""
+        self.connection.subscribe("a", lambda msg: None, "q")
+        old = self.network.link
+        old.shake_hands()
+        old.receive(info(ldm=True))
+        self.network.clock.advance(0)
+        self.network.link.shake_hands()
+        self.events.clear()
+        old.receive(b"-ERR 'Something new'\r\n")
+        self.network.link.receive(b"-ERR 'Something else'\r\n")
+        self.assertEqual([server for _, server, _ in self.events], ["nats://a:4222", "nats://b:4222"])
+
     def test_a_subscription_that_is_refused(self) -> None:
         """It is an error with its server, and no nats:connected before it is accepted."""
         self.connection.subscribe("a", lambda msg: None)

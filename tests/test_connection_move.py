@@ -334,14 +334,29 @@ class PlainTests(MoveTestCase):
             self.assertIs(connection.state, State.CONNECTED)
 
     def test_a_queue_group_subscribed_during_the_move(self) -> None:
-        """It begins at the newest server; the move goes on."""
+        """It begins at both servers, as the login at the new one may fail; the move goes on."""
         connection = self.attempting()
         self.new.receive(info())
         self.new.transport.sent()
         connection.subscribe("b", self.messages.append, "q")
-        self.assertEqual((self.old.transport.sent(), self.new.transport.sent()), (b"", b"SUB b q 2\r\n"))
+        self.assertEqual((self.old.transport.sent(), self.new.transport.sent()), (b"SUB b q 2\r\n",) * 2)
+        self.deliver(self.old, b"1", sid=2)
         self.new.receive(b"PONG\r\n")
         self.assertIs(connection.state, State.CONNECTED)
+        self.assertEqual(self.old.transport.sent(), b"UNSUB 1\r\nUNSUB 2\r\nPING\r\n")
+        self.deliver(self.old, b"2", sid=2)
+        self.deliver(self.new, b"3", sid=2)
+        self.assertEqual(self.texts(), [b"1", b"2", b"3"])
+
+    def test_a_queue_group_subscribed_while_a_server_is_left(self) -> None:
+        """The new server refused another subscription: the new one begins at the old server, and only there."""
+        connection = self.attempting()
+        self.new.receive(info() + REFUSED + b"PONG\r\n")
+        self.new.transport.sent()
+        connection.subscribe("b", self.messages.append, "q")
+        self.assertEqual((self.old.transport.sent(), self.new.transport.sent()), (b"SUB b q 2\r\n", b""))
+        self.deliver(self.old, b"1", sid=2)
+        self.assertEqual(self.texts(), [b"1"])
 
     def test_a_number_of_messages(self) -> None:
         """Two servers would count them apart: the old one is left first."""

@@ -25,7 +25,7 @@ class RefusalTests(ConnectionTestCase):
     def new(self) -> Connection:
         """A connection to A with a subscription, and waits of 10, 20, 40 and 50 seconds."""
         connection = self.connection(backoff=Backoff(2.0, 10.0, 0.0, 10.0, 50.0))
-        connection.observe_errors(lambda error: self.errors.append((error, str(connection.status().server))))
+        connection.observe_errors(lambda error, server: self.errors.append((error, str(server))))
         self.subscription = connection.subscribe("a", self.messages.append, "q")
         connection.startService()
         self.clock.advance(0)

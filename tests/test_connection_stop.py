@@ -294,6 +294,15 @@ class StopTests(ConnectionTestCase):
         self.accept()
         self.assertIs(connection.state, State.CONNECTED)
 
+    def test_started_by_an_observer_at_once(self) -> None:
+        """There is no TCP connection to wait for. The stop is over, and does not wait for the end of the new start."""
+        connection = self.connection()
+        connection.observe(lambda change: connection.startService() if change.event is ConnectionEvent.CLOSED else None)
+        connection.startService()
+        self.successResultOf(connection.stopService())
+        self.accept()
+        self.assertIs(connection.state, State.CONNECTED)
+
     def test_data_after_the_stop(self) -> None:
         """Over TLS a transport keeps reading until the other side has closed too. The data is ignored."""
         connection = self.connection()

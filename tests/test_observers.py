@@ -11,7 +11,7 @@ class ObserversTests(SynchronousTestCase):
     """Observers"""
 
     def setUp(self) -> None:
-        self.observers: Observers[str] = Observers()
+        self.observers: Observers[[str]] = Observers()
         self.seen: list[tuple[int, str]] = []
 
     def add(self, number: int) -> None:

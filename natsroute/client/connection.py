@@ -109,9 +109,9 @@ class Connection(Service):
             endpoint_for=endpoint_for or partial(endpoint_for_server, reactor, tls),
             resolve=resolve or (Resolver(reactor).resolve if endpoint_for is None else lambda name: succeed([name])),
         )
-        self._observers: Observers[Change] = Observers()
-        self._error_observers: Observers[ServerError] = Observers()
-        self._info_observers: Observers[Info] = Observers()
+        self._observers: Observers[[Change]] = Observers()
+        self._error_observers: Observers[[ServerError, Server]] = Observers()
+        self._info_observers: Observers[[Info]] = Observers()
         self._subscriptions = Subscriptions(reactor, servers.backoff.login_delay, self._on_accepted, turns)
         self._totals = Totals()
         self._search = Search(
@@ -153,11 +153,11 @@ class Connection(Service):
         """
         self._observers.add(on_change)
 
-    def observe_errors(self, on_error: Callable[[ServerError], object]) -> None:
+    def observe_errors(self, on_error: Callable[[ServerError, Server], object]) -> None:
         """
-        Report each ``-ERR`` of a connected server from now on.
+        Report each ``-ERR`` of a connected server from now on, and of one that is left.
 
-        :param on_error: called with each error. An exception is logged.
+        :param on_error: called with each error, and the server that sent it. An exception is logged.
         """
         self._error_observers.add(on_error)
 
@@ -260,13 +260,14 @@ class Connection(Service):
         """
         super().stopService()
         was_ending = self.state.is_ending
+        life = self._life  # it may end at once, and an observer may begin another one
         if not was_ending or self.state is State.RESTARTING:
             self._advance(ConnectionEvent.STOP)
         if not was_ending:
             self._search.give_up()
             self._sessions.close()
         stopped: Deferred[None] = Deferred()
-        self._life.addBoth(lambda _: stopped.callback(None))
+        life.addBoth(lambda _: stopped.callback(None))
         return stopped
 
     async def _live(self) -> None:
@@ -292,7 +293,7 @@ class Connection(Service):
     async def _end_after(self, fault: Exception, server: Server) -> None:
         """Close what is open; another attempt follows, whatever the fault was."""
         if self._sessions.protocol is not None:
-            self._sessions.protocol.close()
+            self._sessions.protocol.close(fault)
             await self._sessions.server_needed
         self._servers.failed(server, self._reactor.seconds())
         if self.state is State.CONNECTING:
@@ -304,7 +305,7 @@ class Connection(Service):
             on_protocol=self._sessions.opened,
             on_login=self._subscriptions.subscribe_at,
             on_info=self._on_info,
-            on_error=self._on_error,
+            on_error=partial(self._on_error, server),
         )
 
     def _on_failed(self, server: Server, error: Exception) -> None:
@@ -334,7 +335,7 @@ class Connection(Service):
         event = ConnectionEvent.CONNECTED if refusal is None else ConnectionEvent.REFUSED
         self._report(Change(event, server, refusal))
         for error in protocol.refused:
-            self._error_observers.notify(error)
+            self._error_observers.notify(error, server)
 
     def _on_lost(self, server: Server, reason: Exception) -> None:
         if self.state.has_server:
@@ -355,12 +356,12 @@ class Connection(Service):
             self._report(Change(ConnectionEvent.LAME_DUCK, server, ServerLeftError()))
             self._sessions.move()
 
-    def _on_error(self, protocol: NatsProtocol, error: ServerError) -> None:
+    def _on_error(self, server: Server, protocol: NatsProtocol, error: ServerError) -> None:
         self._last_error = error
         self._subscriptions.refuse(protocol, error)
         if self.state is State.CONNECTED and self._subscriptions.refusal is not None:
-            self._report(Change(ConnectionEvent.REFUSED, self._sessions.server, error))
-        self._error_observers.notify(error)
+            self._report(Change(ConnectionEvent.REFUSED, server, error))
+        self._error_observers.notify(error, server)
 
     def _on_accepted(self) -> None:
         if self.state is State.REFUSED:

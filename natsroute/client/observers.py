@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, ParamSpec
 
 from natsroute.log import Logger
 
-T = TypeVar("T")
+P = ParamSpec("P")
 
 
-class Observers(Generic[T]):
+class Observers(Generic[P]):
     """Notifies each observer, in the order in which they were added. One that raises does not stop the others."""
 
     log = Logger()
 
     def __init__(self) -> None:
-        self._observers: list[Callable[[T], object]] = []
+        self._observers: list[Callable[P, object]] = []
 
-    def add(self, observer: Callable[[T], object]) -> None:
+    def add(self, observer: Callable[P, object]) -> None:
         """Call an observer from now on. It is called for each time that it was added."""
         self._observers.append(observer)
 
-    def notify(self, news: T) -> None:
+    def notify(self, *news: P.args, **named: P.kwargs) -> None:
         """Call each observer, one that is added meanwhile too. An exception is logged."""
         for observer in self._observers:
             try:
-                observer(news)
+                observer(*news, **named)
             except Exception:
                 self.log.failure("An observer of the connection raised an exception")

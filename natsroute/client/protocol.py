@@ -229,13 +229,13 @@ class NatsProtocol(Protocol):
         self._advance(ProtocolEvent.LEAVE)
         self.drain().addCallbacks(lambda _: self._end(reason, abort=False), lambda lost: None)
 
-    def close(self) -> None:
+    def close(self, reason: Exception | None = None) -> None:
         """
         Close the connection when all that was written is sent, or at the latest after ``connect_timeout``.
 
-        Nothing that arrives later is delivered.
+        Nothing that arrives later is delivered. :attr:`closed` fires with the reason, if there is one.
         """
-        self._end(ConnectionLostError("this side closed the connection"), abort=False)
+        self._end(reason or ConnectionLostError("this side closed the connection"), abort=False)
 
     def abort(self) -> None:
         """Close the connection at once, even if data waits to be sent."""

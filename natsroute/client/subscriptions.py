@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from natsroute.client.protocol import NatsProtocol
 from natsroute.client.refusals import Refusals
+from natsroute.client.state import ProtocolState
 from natsroute.client.subscription import PendingLimits, Subscription
 from natsroute.errors import PendingLimitError, PermissionsError, ServerError, SubscriptionLimitError
 from natsroute.turns import SharedTurns
@@ -96,10 +97,18 @@ class Subscriptions:
         self._last_sid += 1
         subscription = Subscription(self, self._last_sid, subject, queue_group, on_msg, limits, on_overflow)
         self._subscriptions[subscription.sid] = subscription
-        protocol = self._newest  # an older one is being left
-        if protocol is not None and not self._drained:
-            self._subscribe(protocol, subscription)
+        if not self._drained:
+            for protocol in self._taking(subscription):
+                self._subscribe(protocol, subscription)
         return subscription
+
+    def _taking(self, subscription: Subscription) -> list[NatsProtocol]:
+        """
+        The servers that get a new subscription: those that are not being left. A login may fail, so that of a queue
+        group does not wait for it; any other one begins at the newest server.
+        """
+        staying = [protocol for protocol in self._protocols if protocol.state is not ProtocolState.LAME_DUCK]
+        return staying if subscription.queue_group is not None else staying[-1:]
 
     # -- with each server ---------------------------------------------------------------------------------------------
 

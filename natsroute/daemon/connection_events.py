@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from natsroute.client.connection import Connection
+from natsroute.client.servers import Server
 from natsroute.client.state import ConnectionEvent
 from natsroute.client.status import Change
 from natsroute.errors import NatsrouteError, PendingLimitError, ServerError, SlowConsumerError
@@ -67,8 +68,8 @@ class ConnectionEvents:
         elif isinstance(change.reason, ServerError):
             self._fire(ERROR, change.reason, change.server)
 
-    def _on_error(self, error: ServerError) -> None:
-        self._fire(ERROR, error)
+    def _on_error(self, error: ServerError, server: Server) -> None:
+        self._fire(ERROR, error, server)
 
     def _fire(self, name: str, error: NatsrouteError, server: object = None) -> None:
         self._run(name, str(server or self._connection.status().server or ""), error)

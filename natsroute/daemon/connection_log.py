@@ -48,7 +48,7 @@ class ConnectionLog:
         :param name: what the connection is for.
         """
         connection.observe(lambda change: self._on_change(name, connection, change))
-        connection.observe_errors(lambda error: self._on_error(name, error))
+        connection.observe_errors(lambda error, server: self._on_error(name, error))
 
     def overflow(self, name: str, error: PendingLimitError) -> None:
         """

@@ -392,5 +392,5 @@ def _join(connection: Connection, worker: PublishWorker) -> None:
             worker.disconnected(cleanly=True)
 
     connection.observe(on_change)
-    connection.observe_errors(worker.refused)
+    connection.observe_errors(lambda error, server: worker.refused(error))
     connection.observe_info(lambda info: worker.limits_changed())

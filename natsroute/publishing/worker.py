@@ -84,7 +84,7 @@ class PublishWorker:
         self._gathered = Messages()  # in this turn of the reactor
         self._queued: deque[Messages] = deque()  # in earlier turns, while the link was down or the pool was busy
         self._serialising = Messages()
-        self._written = WrittenBatches(clock, self._passed_before_failure)
+        self._written = WrittenBatches(clock, partial(self._passed, later=True))
         self._resend_window = ResendWindow(clock, limits.resend_window, limits.bytes // 4)
         self._next_flush: IDelayedCall | None = None
         self._next_expiry: IDelayedCall | None = None
@@ -224,8 +224,7 @@ class PublishWorker:
         held = [messages for messages in self._held() if messages.confirmations]
         self._written.clear()
         self._queued.clear()
-        self._serialising = Messages()
-        self._gathered = Messages()
+        self._serialising, self._gathered = Messages(), Messages()
         reason = "the publisher stopped before the server confirmed the message"
         self._outcomes.fail_all(held, lambda: PublisherStoppedError(reason))
         self._after_change()
@@ -318,17 +317,13 @@ class PublishWorker:
         if self._queued or self._written.has_to_resend:
             self._go_on()
 
-    def _passed(self, confirmed: Batch) -> None:
-        """The server has these messages."""
+    def _passed(self, confirmed: Batch, *, later: bool = False) -> None:
+        """The server has these messages. Later: it refused one behind them, so nothing may fire yet."""
         if confirmed.data:
             self._resend_window.add(confirmed)
             if confirmed.confirmations:
-                self._outcomes.confirm(confirmed.confirmations, len(confirmed.data))
-
-    def _passed_before_failure(self, confirmed: Batch) -> None:
-        """The same, but the server refused a later message of the batch, so nothing may fire yet."""
-        self._resend_window.add(confirmed)
-        self._outcomes.confirm_later(confirmed.confirmations, len(confirmed.data))
+                confirm = self._outcomes.confirm_later if later else self._outcomes.confirm
+                confirm(confirmed.confirmations, len(confirmed.data))
 
     # -- cancelling -------------------------------------------------------------------------------------------------
 
