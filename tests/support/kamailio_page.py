@@ -143,7 +143,7 @@ def _marked(text: str) -> str:
 #: What stands between the marks of each section, and the page that has it.
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "differences": ("differences.md", differences_table),
-    "script differences": ("script.md", lambda: differences_table(SCRIPT_DIFFERENCES)),
+    "script differences": ("differences.md", lambda: differences_table(SCRIPT_DIFFERENCES)),
     "functions": ("functions.md", functions_table),
     "absent functions": ("functions.md", absent_table),
     "parameters": ("reference.md", parameter_reference.of_nats),
