@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from natsroute.errors import ScriptError
+from natsroute.kamailio.cfg import reader
 from natsroute.kamailio.cfg.document import Block, KamailioCfg
-from natsroute.kamailio.cfg.source import Position
+from natsroute.kamailio.cfg.source import Piece, Position
 from tests.support.cfg_files import CfgTestCase
 
 EXAMPLE = """\
@@ -48,6 +49,22 @@ class ReadTests(CfgTestCase):
 
     def values(self, text: str) -> list[tuple[str, str, int | str]]:
         return [(one.module, one.name, one.value) for one in self.read(text).modparams]
+
+    def test_a_long_block(self) -> None:
+        """The time that it takes is in proportion to its length: no part of it is looked at again for each token."""
+        looked_at = 0
+        end = reader._end
+
+        def counting_end(piece: Piece) -> Position:
+            nonlocal looked_at
+            looked_at += len(piece.text)
+            return end(piece)
+
+        self.patch(reader, "_end", counting_end)
+        body = "$var(x) = 1;\n" * 500
+        [(_, _, text)] = self.blocks(f"route[A] {{{body}}}")
+        self.assertEqual(text.strip(), body.strip())
+        self.assertLessEqual(looked_at, len(text))
 
     def test_example(self) -> None:
         """Modules, modparams, blocks and definitions; the rest is passed over."""

@@ -9,6 +9,7 @@ from natsroute.kamailio.evaluation import ServiceVariables
 from natsroute.kamailio.expressions import (
     compile_expression,
     compile_format,
+    compile_substitution,
 )
 from tests.support.expressions import evaluate, make_evaluation
 from tests.support.judge.table import VALID_EXPRESSIONS
@@ -44,6 +45,18 @@ class ExpressionTests(SynchronousTestCase):
         assignments = {"$var(key)": b"FROM", "$var(n)": 1}
         text = "$(natsData{json.parse,$(var(key){s.tolower}{s.replace,f,F})}{s.substr,$var(n),$(var(key){s.len})})"
         self.assertEqual(evaluate(text, DIALOG, assignments=assignments), b"ip:a")
+
+    def test_nested_too_deeply(self) -> None:
+        """It is refused, however deep it is."""
+        deep = "$(natsData{s.substr," * 1000 + "1" + "})" * 1000
+        for compile_it, text in (
+            (compile_expression, deep),
+            (compile_format, f"a {deep}"),
+            (compile_substitution, f"/a/{deep}/"),
+        ):
+            error = self.assertRaises(ExpressionError, compile_it, text)
+            self.assertEqual(error.problem, "variables are nested too deeply")
+            self.assertEqual(error.column, 1)
 
     def test_all_of_the_table_compile(self) -> None:
         """What is compared with Kamailio is compiled, not refused."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from natsroute import Event
-from natsroute.errors import DecodeError, ScriptError
+from natsroute.errors import DecodeError, ScriptError, ScriptLimitError
 from natsroute.routes.failure_log import PERIOD
 from tests.support.route_cases import CallsTestCase, an_event
 
@@ -72,6 +72,15 @@ class FailureLogTests(CallsTestCase):
             lines[0],
             "Event route nats:a.* failed on a message to '1': a.lua:1:1: no luck. Called by: f; g",
         )
+
+    def test_a_script_without_end(self) -> None:
+        """A traceback would show the compiler of scripts, and nothing of the script."""
+
+        def endless(event: Event) -> None:
+            raise ScriptLimitError("too many turns")
+
+        self.call(endless, an_event(subject="1"))
+        self.assertEqual(self.log.lines(), ["Event route nats:a.* failed on a message to '1': too many turns"])
 
     def test_an_error_that_comes_back(self) -> None:
         """It is logged in full again after a quiet minute."""

@@ -18,7 +18,8 @@ What was compiled is remembered. :mod:`natsroute.kamailio.event_expressions` doe
 from __future__ import annotations
 
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import attrs
@@ -111,7 +112,8 @@ def compile_expression(text: str) -> Expression:
     """
     reader = Reader(as_characters(text))
     reader.end = _locate(reader)
-    access = _COMPILER.variable(reader)
+    with _limited_depth(reader):
+        access = _COMPILER.variable(reader)
     if reader.position != len(reader.source):
         raise reader.error("one variable expected, and nothing behind it")
     return Expression(text, access.get, access.set)
@@ -125,7 +127,9 @@ def compile_format(text: str) -> Format:
     :param text: the format string; it may hold surrogate escapes for bytes that are not UTF-8.
     :raises ExpressionError: it has a ``$`` in it that begins no variable; a dollar sign is written ``$$``.
     """
-    return Format(text, _COMPILER.format_bytes(Reader(as_characters(text)), text))
+    reader = Reader(as_characters(text))
+    with _limited_depth(reader):
+        return Format(text, _COMPILER.format_bytes(reader, text))
 
 
 @lru_cache(_REMEMBERED)
@@ -136,7 +140,23 @@ def compile_substitution(text: str) -> Substitution:
     :param text: the substitution; any character can be the delimiter.
     :raises ExpressionError: it is not one.
     """
-    return parse_substitution(_COMPILER, Reader(as_characters(text)))
+    reader = Reader(as_characters(text))
+    with _limited_depth(reader):
+        return parse_substitution(_COMPILER, reader)
+
+
+@contextmanager
+def _limited_depth(reader: Reader) -> Iterator[None]:
+    """
+    What is nested too deeply to be compiled is no expression.
+
+    :raises ExpressionError: it is.
+    """
+    start = reader.position
+    try:
+        yield
+    except RecursionError:
+        raise reader.error("variables are nested too deeply", start) from None
 
 
 def _locate(reader: Reader) -> int:

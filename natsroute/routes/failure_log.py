@@ -8,10 +8,27 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from natsroute.errors import DecodeError, NoReplySubjectError, RouteError, RouteTimeoutError, ScriptError
+from natsroute.errors import (
+    DecodeError,
+    NoReplySubjectError,
+    RouteError,
+    RouteTimeoutError,
+    ScriptError,
+    ScriptLimitError,
+)
 from natsroute.log import Logger
 from natsroute.routes.event import Event
 from natsroute.routes.route_errors import NEEDS_ASYNCIO, needs_asyncio
+
+#: Errors whose traceback would say nothing about the code, or that have none.
+_WITHOUT_TRACEBACK = (
+    DecodeError,
+    NoReplySubjectError,
+    RouteError,
+    RouteTimeoutError,
+    ScriptError,
+    ScriptLimitError,
+)
 
 #: Seconds between two summaries of the same error.
 PERIOD = 60.0
@@ -93,8 +110,7 @@ class FailureLog:
             self._repeats[kind] = _Repeats(now)
 
     def _log(self, event: Event, failure: Failure) -> None:
-        if failure.check(DecodeError, RouteTimeoutError, RouteError, NoReplySubjectError, ScriptError):
-            # A traceback would say nothing about the code, or there is none.
+        if failure.check(*_WITHOUT_TRACEBACK):
             self.log.error(
                 "Event route {route} failed on a message to {subject!r}: {reason}",
                 route=event.name,

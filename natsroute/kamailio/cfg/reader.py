@@ -12,7 +12,7 @@ part of a ``kamailio.cfg`` works, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from natsroute.errors import ExpressionError, ScriptError
 from natsroute.kamailio.cfg.definitions import DefinitionError
@@ -264,13 +264,13 @@ class _Reader:
                 problem = f"{token.text} inside of the block that begins at {statement.position}"
                 raise token.position.error(problem, "Write the brace that closes that block")
             if depth:
-                _append(pieces, token.pieces)
-        _append(pieces, [Piece(" ", token.position)])
+                pieces.extend(token.pieces)
+        pieces.append(Piece(" ", token.position))
         for block in self._blocks:
             if name and (block.kind, block.name) == (kind, name):
                 problem = f"{kind}[{name}] is there already, at {block.position}"
                 raise statement.position.error(problem, "Remove one of them")
-        self._blocks.append(Block(kind, name, SourceText(pieces), statement.position))
+        self._blocks.append(Block(kind, name, SourceText(_joined(pieces)), statement.position))
 
     def _block_name(self, statement: Token) -> tuple[str, Token]:
         """The name of a block, and the token behind it."""
@@ -305,14 +305,20 @@ class _Reader:
         return name
 
 
-def _append(pieces: list[Piece], more: list[Piece]) -> None:
-    """Add pieces, joined to the last one if they stand behind it in the same file."""
-    for piece in more:
-        last = pieces[-1] if pieces else None
-        if last is not None and not last.replaced and not piece.replaced and _end(last) == piece.position:
-            pieces[-1] = Piece(last.text + piece.text, last.position)
-        else:
-            pieces.append(piece)
+def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces, those joined that stand behind each other in the same file."""
+    run: list[Piece] = []
+    for piece in pieces:
+        if run and (run[-1].replaced or piece.replaced or _end(run[-1]) != piece.position):
+            yield _join(run)
+            run = []
+        run.append(piece)
+    if run:
+        yield _join(run)
+
+
+def _join(run: Sequence[Piece]) -> Piece:
+    return run[0] if len(run) == 1 else Piece("".join([piece.text for piece in run]), run[0].position)
 
 
 def _end(piece: Piece) -> Position:
