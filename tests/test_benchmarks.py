@@ -157,6 +157,17 @@ class ScriptTests(SynchronousTestCase):
         self.assertEqual(found["app_lua", "load"], str(Path(folder) / "kamailio.lua"))
         self.assertEqual(found["nats", "event_callback"], "on_nats")
 
+    def test_python(self) -> None:
+        """Likewise. The script has no mistake that Python finds before it runs."""
+        for role in ("consume", "relay", "pass_on"):
+            with TemporaryDirectory() as folder:
+                job = Job(role, "nats://127.0.0.1:4222", count=3, size=4)
+                cfg = read_cfg(str(write(Path(folder), job, 5060, lua=False, python=True)), {})
+                compile((Path(folder) / "kamailio.py").read_text(), "kamailio.py", "exec")
+            self.assertEqual([block.name for block in cfg.blocks if block.kind == "event_route"], [])
+            found = {(one.module, one.name): one.value for one in cfg.modparams}
+            self.assertEqual(found["app_python3", "load"], str(Path(folder) / "kamailio.py"))
+
 
 class CatalogueTests(SynchronousTestCase):
     """What the catalogue finds in the folders."""

@@ -1,5 +1,5 @@
 """
-The ``kamailio.cfg`` that Kamailio and natsroute both run, and the same in Lua.
+The ``kamailio.cfg`` that Kamailio and natsroute both run, and the same in Lua; and in Python, which natsroute runs.
 
 In the roles ``respond`` and ``pass_on``, it publishes each payload again, and does nothing else. In the other roles, it
 counts messages in script variables, and publishes the counts. It publishes them twice, because Kamailio's module
@@ -94,18 +94,62 @@ _LUA_COUNT = """\
 """
 
 
-def write(folder: Path, job: Job, port: int, *, lua: bool) -> Path:
+_USES_PYTHON = """\
+loadmodule "app_python3.so"
+modparam("app_python3", "load", "{script}")
+modparam("nats", "event_callback", "on_nats")
+cfgengine "python"
+"""
+
+_PYTHON = """\
+import KSR as KSR
+
+
+def mod_init():
+    return Routes()
+
+
+class Routes:
+    received = size = 0
+
+    def child_init(self, rank):
+        return 0
+
+    def on_nats(self, msg, evname):
+        if evname != "nats:{subject}":
+            return 1
+        data = KSR.pv.get("$natsData")
+        {body}
+        return 1
+"""
+
+_PYTHON_COUNT = """\
+self.received += 1
+        self.size += len(data)
+        {relay}
+        if self.received % {first_report} == 0:
+            KSR.nats.publish("{counts}", f"{{self.received}} {{self.size}}")
+            KSR.nats.publish("{counts}", f"{{self.received}} {{self.size}}")
+"""
+
+
+def write(folder: Path, job: Job, port: int, *, lua: bool, python: bool = False) -> Path:
     """
     Write the configuration for a job; returns its path.
 
     :param port: the port on which Kamailio listens for SIP.
     :param lua: whether the event is handled in Lua, by a script beside the configuration.
+    :param python: whether it is handled in Python. Kamailio 5.6 never calls that.
     """
     path, script = folder / "kamailio.cfg", lua_script(folder)
     head = _HEAD.format(port=port, url=job.url, subject=SUBJECT, group=QUEUE_GROUP)
     if lua:
         script.write_text(_LUA.format(connected=CONNECTED, subject=SUBJECT, body=_lua_body(job)))
         path.write_text(head + _USES_LUA.format(script=script))
+    elif python:
+        script = script.with_suffix(".py")
+        script.write_text(_PYTHON.format(subject=SUBJECT, body=_python_body(job)))
+        path.write_text(head + _USES_PYTHON.format(script=script))
     else:
         path.write_text(head + _NATIVE.format(connected=CONNECTED, subject=SUBJECT, body=_native_body(job)))
     return path
@@ -128,3 +172,10 @@ def _lua_body(job: Job) -> str:
         return f'KSR.nats.publish("{TARGETS[job.role]}", data)'
     relay = f'KSR.nats.publish("{RELAY_SUBJECT}", data)' if job.role == "relay" else ""
     return _LUA_COUNT.format(relay=relay, first_report=job.first_report, counts=COUNTS)
+
+
+def _python_body(job: Job) -> str:
+    if job.role in TARGETS:
+        return f'KSR.nats.publish("{TARGETS[job.role]}", data)'
+    relay = f'KSR.nats.publish("{RELAY_SUBJECT}", data)' if job.role == "relay" else ""
+    return _PYTHON_COUNT.format(relay=relay, first_report=job.first_report, counts=COUNTS)

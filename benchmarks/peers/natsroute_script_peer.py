@@ -40,7 +40,7 @@ PEER = Peer(
 )
 
 
-async def _run(reactor: Any, job: Job, folder: Path, lua: bool) -> Facts:
+async def _run(reactor: Any, job: Job, folder: Path, **language: bool) -> Facts:
     """Run the script until it has counted all messages."""
     arrived: list[bytes] = []
     counted: Deferred[int] = Deferred()
@@ -53,7 +53,7 @@ async def _run(reactor: Any, job: Job, folder: Path, lua: bool) -> Facts:
             counted.callback(perf_counter_ns())
 
     await _start(reactor, Settings(nats_url=job.url, subject_queue_group=COUNTS), watching)
-    script = write(folder, job, 5060, lua=lua)
+    script = write(folder, job, 5060, **language)
     await _start(reactor, Settings.from_environment({}, kamailio_cfg=str(script)))
     report_ready()
     if job.role in TARGETS:
@@ -75,19 +75,19 @@ async def _start(reactor: Any, settings: Settings, routes: EventRoutes | None = 
     return service
 
 
-async def _run_in(reactor: Any, job: Job, facts: Facts, lua: bool) -> None:
+async def _run_in(reactor: Any, job: Job, facts: Facts, **language: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        facts.update(await _run(reactor, job, Path(folder), lua))
+        facts.update(await _run(reactor, job, Path(folder), **language))
 
 
-def main(*, lua: bool = False) -> None:
-    """Take the role of the job."""
+def main(*, lua: bool = False, python: bool = False) -> None:
+    """Take the role of the job, with the script in another language or in Kamailio's own."""
     job = Job.read()
     observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(LogLevel.error)])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     facts: Facts = {}
     try:
-        react(lambda reactor: Deferred.fromCoroutine(_run_in(reactor, job, facts, lua)))
+        react(lambda reactor: Deferred.fromCoroutine(_run_in(reactor, job, facts, lua=lua, python=python)))
     finally:
         report(**facts)  # after the shutdown, because the benchmark ends this process when it has the last report
 
