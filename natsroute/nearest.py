@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 
+#: Nobody means a name that is longer.
+_MAX_NAME = 64
+
 
 def did_you_mean(name: str, known: Collection[str], otherwise: str, *, prefix: str) -> str:
     """
@@ -18,3 +21,13 @@ def did_you_mean(name: str, known: Collection[str], otherwise: str, *, prefix: s
     start = len(prefix)
     near = difflib.get_close_matches(name[start:], [one[start:] for one in sorted(known)], n=1)
     return f"Did you mean {prefix}{near[0]}?" if near else otherwise
+
+
+def or_nearest(name: str, known: Collection[str], prefix: str) -> str:
+    """
+    A name that does not exist, with the one that was probably meant: ``$natsDat (did you mean $natsData?)``.
+
+    :param prefix: what both are shown with.
+    """
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.75) if len(name) <= _MAX_NAME else []
+    return f"{prefix}{name} (did you mean {prefix}{near[0]}?)" if near else f"{prefix}{name}"

@@ -122,7 +122,7 @@ class RefusalTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """Unknown ones, and names in parentheses where there are none, or none where there must be."""
-        self.check("$natsdata", 2, "unknown variable $natsdata")
+        self.check("$natsdata", 2, "unknown variable $natsdata (did you mean $natsData?)")
         self.check("$(nope{s.len})", 3, "unknown variable $nope")
         self.check("$natsData(x)", 10, "$natsData has no name in parentheses")
         self.check("$var", 5, "$var needs a name in parentheses")
@@ -136,6 +136,7 @@ class RefusalTests(SynchronousTestCase):
         self.check("$(natsData{nope.len})", 12, "unknown class of transformations 'nope'")
         self.check("$(natsData{s})", 13, "'.' expected after the class of a transformation, not '}'")
         self.check("$(natsData{s.nope})", 14, "unknown transformation s.nope")
+        self.check("$(natsData{json.pars,a})", 17, "unknown transformation json.pars (did you mean json.parse?)")
         self.check("$(natsData{s.len)", 11, "'{' is never closed by '}'")
         self.check("$(natsData{s.len,1})", 17, "'}' expected after {s.len, not ','")
         self.check("$(natsData{s.substr,1})", 22, "',' expected after a parameter, not '}'")
@@ -186,7 +187,7 @@ class FormatTests(SynchronousTestCase):
         for text, column, problem in (
             ("costs 5$", 8, "a variable begins with '$' and a name"),
             ("a $nope", 4, "unknown variable $nope"),
-            ("the method is $rm.", 16, "unknown variable $rm."),  # a dot may be a part of a name
+            ("the method is $rm.", 16, "unknown variable $rm. (did you mean $rm?)"),  # a dot may be a part of a name
             ("a $(var(x)", 4, "'(' is never closed by ')'"),
             ("é $(var(x){s.nope})", 14, "unknown transformation s.nope"),
         ):

@@ -32,6 +32,7 @@ from natsroute.kamailio.transformations.regex import Substitution, parse_substit
 from natsroute.kamailio.values import CodedText, Value, text_of
 from natsroute.kamailio.variables import VARIABLES
 from natsroute.kamailio.variables.definitions import Access, Definition, Index, parse_index
+from natsroute.nearest import or_nearest
 
 _NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_.?")
 _MARKER = Access(lambda evaluation: CodedText(b"$", ord("$")))
@@ -223,7 +224,8 @@ class _Compiler:
         name = reader.source[start : reader.position]
         definition = VARIABLES.get(name)
         if definition is None:
-            raise reader.error(f"unknown variable ${name}" if name else "the name of a variable expected", start)
+            unknown = f"unknown variable {or_nearest(name, VARIABLES, '$')}"
+            raise reader.error(unknown if name else "the name of a variable expected", start)
         inner = self._inner(reader, name, definition)
         index: Index | None = None
         if enclosed and reader.peek() == "[":
@@ -267,7 +269,7 @@ class _Compiler:
         name = reader.take_until(",}").strip(BLANKS + "\r")
         builder = names.get(name.lower())
         if builder is None:
-            raise reader.error(f"unknown transformation {class_name}.{name}", start)
+            raise reader.error(f"unknown transformation {or_nearest(name, names, f'{class_name}.')}", start)
         get = builder.build(self, reader, get)
         reader.skip_blanks()
         reader.expect("}", f"{{{class_name}.{name}")
