@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -15,6 +17,7 @@ from natsroute.kamailio.kemi.scripts import Scripts, read_script
 from natsroute.ledger import RouteCounters
 from natsroute.routes.in_flight import CallsInFlight
 from tests.support.kemi_scripts import ScriptCase, new_event
+from tests.support.log_recorder import LogRecorder
 
 SCRIPT = """\
 import threading
@@ -78,6 +81,33 @@ class ScriptsTests(ScriptCase):
     def stop(self, scripts: Scripts) -> None:
         stopped = scripts.stopService()
         self.reactor.run_until(lambda: stopped.called)
+
+    def test_slow_to_load(self) -> None:
+        """The log says once for all instances where the script is. Nothing is left of the wait."""
+        log = LogRecorder(self)
+        started, go = threading.Event(), threading.Event()
+        self.addCleanup(go.set)
+        scripts = self.scripts("import slow_script_gate\nslow_script_gate.wait()\ndef on_event(evname): pass\n")
+        gate: Any = ModuleType("slow_script_gate")
+        gate.wait = lambda: (started.set(), go.wait(20.0))
+        sys.modules[gate.__name__] = gate
+        self.addCleanup(sys.modules.pop, gate.__name__)
+        for name in ("a:q", "b:q"):
+            scripts.new_thread(name, ConsumerVariables(self.service), self.publish_for, consumes=True)
+        loaded = scripts.load()
+        self.assertTrue(started.wait(20.0))
+        self.reactor.advance(29.9)
+        self.assertEqual(log.lines(), [])
+        self.reactor.advance(0.1)
+        [line] = log.lines("warn")
+        self.assertRegex(
+            line, r"^The script (.+\.py) is still being loaded after 30 s, at \1:[12]\. Nothing is consumed"
+        )
+        go.set()
+        self.reactor.run_until(lambda: loaded.called)
+        self.successResultOf(loaded)
+        self.stop(scripts)
+        self.assertEqual((len(log.lines()), self.reactor.getDelayedCalls()), (1, []))
 
     def test_instances(self) -> None:
         """Their globals and variables are their own, and so is their thread. Only consumers have the hook."""

@@ -373,6 +373,25 @@ class StartAndStopTests(ThreadCase):
         self.patch(MemoryWorker, "_begin", MemoryWorker._main)
         self.assertIs(self.failureResultOf(self.thread.start(), ScriptError).value, error)
 
+    def test_where_it_is_while_it_is_loaded(self) -> None:
+        """For the log. Before and afterwards there is nothing to say."""
+        self.assertIsNone(self.thread.loading_at)
+        self.patch(MemoryWorker, "_begin", lambda worker: None)
+        self.assertNoResult(self.thread.start())
+        self.assertIn(f", at {__file__}:", str(self.thread.loading_at))
+        self.worker._on_loaded(None)
+        self.assertIsNone(self.thread.loading_at)
+
+    def test_stop_while_it_is_loaded(self) -> None:
+        """The thread is left alone. The log does not speak of an event."""
+        self.patch(MemoryWorker, "_begin", lambda worker: None)
+        self.assertNoResult(self.thread.start())
+        stopped = self.thread.stop()
+        self.reactor.advance(5.0)
+        self.successResultOf(stopped)
+        self.assertIn(f"The script {__file__} is still being loaded, at {__file__}:", self.log.lines("error")[0])
+        self.assertIsNone(self.thread.loading_at)
+
     def test_no_more_threads(self) -> None:
         """A system that starts no more threads is an error with a remedy."""
 
@@ -382,6 +401,7 @@ class StartAndStopTests(ThreadCase):
         self.patch(MemoryWorker, "_begin", lambda worker: fail())
         error = self.failureResultOf(self.thread.start(), ScriptError).value
         self.assertIn("its thread for a:q cannot be started: can't start new thread", str(error))
+        self.assertIsNone(self.thread.loading_at)
 
     def test_space_at_a_stop(self) -> None:
         """A subscription that waits for space goes on at the next start, though all is done."""

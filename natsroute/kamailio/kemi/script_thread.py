@@ -86,7 +86,7 @@ class ScriptThread:
         self._wait = _LOOK
         self._progress_at = 0.0
         self._slow_logged = False
-        self._loaded: Deferred[None] | None = None
+        self._loaded: Deferred[None] | None = None  # there is one while the script is being loaded
         self._stopped: Deferred[None] | None = None
         self._give_up: IDelayedCall | None = None
         self._worker = self._new_worker()
@@ -297,9 +297,15 @@ class ScriptThread:
         try:
             self._worker.thread.start()
         except RuntimeError as error:  # the system starts no more threads
+            self._loaded = None
             problem = f"its thread for {self._name} cannot be started: {error}"
             return fail(ScriptError(self._script, 1, 1, problem, "Allow the user more threads, or use fewer consumers"))
         return loaded
+
+    @property
+    def loading_at(self) -> str | None:
+        """Where the script is while it is being loaded, for the log, or empty; None if it is not."""
+        return None if self._loaded is None else self._where()
 
     def resume(self) -> None:
         """Calls may begin. To be called when the calls of all other event routes may, too."""
@@ -347,15 +353,16 @@ class ScriptThread:
         self._give_up = None
         self._take()
         self.log.error(
-            "The script {script} is still blocked with {event}{where}. Its thread ends with the process",
+            "The script {script} is still {busy}{where}. Its thread ends with the process",
             script=self._script,
-            event=self._current_event(),
+            busy=f"blocked with {self._current_event()}" if self._loaded is None else "being loaded",
             where=self._where(),
         )
         messages = [item for item in self._begun() if not isinstance(item, Job)]
         if messages:
             assert self._calls is not None
             self._calls.counters.failed += len(messages)
+        self._loaded = None
         self._worker = self._new_worker()  # whatever the other one still does is ignored
         self._end_stop()
 

@@ -18,6 +18,7 @@ from natsroute.kamailio.kemi.python_script import PythonScript
 from natsroute.kamailio.kemi.script_thread import ScriptThread
 from natsroute.kamailio.kemi.worker import Worker
 from natsroute.ledger import RouteCounters
+from natsroute.log import Logger
 from natsroute.routes.event import Event, EventContext, Publish
 from natsroute.routes.in_flight import CallsInFlight
 
@@ -51,10 +52,12 @@ class Scripts(Service):
 
     :param path: the path of the script; empty: there is none.
     :param callback: the name of the event callback.
-    :param slow_after: seconds. A call that takes longer is logged once.
+    :param slow_after: seconds. A call that takes longer is logged once, and so is loading the script.
     :param patience: seconds that a stop waits for the script.
     :raises ScriptError: as :func:`read_script`.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -108,13 +111,29 @@ class Scripts(Service):
 
     def load(self) -> Deferred[None]:
         """
-        Load all instances, each in its thread.
+        Load all instances, each in its thread. If that takes too long, the log says so, and where the script is.
 
         :return: fires when all are loaded; fails with the :class:`~natsroute.errors.ScriptError` of the first that
             cannot be.
         """
         started = gatherResults([thread.start() for thread in self._threads], consumeErrors=True)
-        return started.addCallbacks(lambda _: None, lambda failure: failure.value.subFailure)
+        warning = None if started.called else self._reactor.callLater(self._slow_after, self._warn_of_slow_load)
+
+        def end(result: Any) -> Any:
+            if warning is not None and warning.active():
+                warning.cancel()
+            return result
+
+        return started.addBoth(end).addCallbacks(lambda _: None, lambda failure: failure.value.subFailure)
+
+    def _warn_of_slow_load(self) -> None:
+        places = [where for where in (thread.loading_at for thread in self._threads) if where is not None]
+        self.log.warn(
+            "The script {script} is still being loaded after {seconds:.0f} s{where}. Nothing is consumed meanwhile",
+            script=self._path,
+            seconds=self._slow_after,
+            where=places[0] if places else "",
+        )
 
     def resume(self) -> None:
         """Calls may begin."""
