@@ -53,6 +53,17 @@ class MissingTests(ScriptCase):
     def test_exit_is_for_lua(self) -> None:
         self.assertEqual(self.missing("import KSR\nKSR.x.exit()\n"), [("x.exit", 2, 1, 1)])
 
+    def test_encodings(self) -> None:
+        """Python's source says its encoding; Lua's has none."""
+        sources = {
+            ".py": b"# -*- coding: latin-1 -*-\nimport KSR\nx = '\xe9'\nKSR.tm.t_relay()\n",
+            ".lua": b"local x = '\xe9' KSR.tm.t_relay()\n",
+        }
+        for suffix, source in sources.items():
+            path = self.script("", suffix)
+            Path(path).write_bytes(source)
+            self.assertEqual([one.name for one in missing_functions(path)], ["tm.t_relay"])
+
     def test_errors(self) -> None:
         error = self.assertRaises(ScriptError, self.missing, "import KSR\nx = (\n")
         self.assertEqual(error.line, 2)

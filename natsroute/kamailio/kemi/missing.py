@@ -48,7 +48,7 @@ def missing_functions(path: str) -> list[MissingFunction]:
     :raises ScriptError: it cannot be read, or has a syntax error that hides what it uses.
     """
     try:
-        source = Path(path).read_bytes().decode("utf-8", "surrogateescape")
+        source = Path(path).read_bytes()
     except OSError as error:
         raise ScriptError(
             path,
@@ -58,7 +58,7 @@ def missing_functions(path: str) -> list[MissingFunction]:
             "Set kemi_script, or the modparam load, to a readable file",
         ) from None
     in_python = Path(path).suffix == ".py"
-    uses = sorted(_in_python(path, source) if in_python else _in_lua(path, source))
+    uses = sorted(_in_python(path, source) if in_python else _in_lua(path, source.decode("utf-8", "surrogateescape")))
     known = FUNCTIONS.keys() if in_python else FUNCTIONS.keys() | LUA_FUNCTIONS
     counts: dict[str, list[Position]] = {}
     for position, name in uses:
@@ -67,7 +67,7 @@ def missing_functions(path: str) -> list[MissingFunction]:
     return [MissingFunction(positions[0], name, len(positions)) for name, positions in counts.items()]
 
 
-def _in_python(path: str, source: str) -> Iterator[tuple[Position, str]]:
+def _in_python(path: str, source: bytes) -> Iterator[tuple[Position, str]]:
     try:
         tree = ast.parse(source, path)
     except (SyntaxError, ValueError) as error:
