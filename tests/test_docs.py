@@ -64,7 +64,6 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
         "tests.packaging.test_quick_start.QuickStartTests.test_first_command",
         "not run: it is the command that runs the tests, and .ci/run runs it",
     ],
-    ("README.md", "natsroute", "console"): [f"{SNIPPETS}.CommandTests.test_first_screen"],
     ("README.md", "Deployment", "console"): [f"{SNIPPETS}.CommandTests.test_tac"],
     ("README.md", "Deployment", "python"): [f"{SNIPPETS}.CommandTests.test_application"],
     ("docs/coming-from-txnats.md", "Coming from txnats", "console"): [
@@ -150,9 +149,9 @@ def module_of(name: str) -> str:
 
 
 def commands(snippet: Snippet) -> Iterator[list[str]]:
-    """The words of the commands in a console snippet, or in the comments of a Python one."""
+    """The words of the commands in a console snippet, or in the comments of another one."""
     text = snippet.text
-    if snippet.language == "python":
+    if snippet.language != "console":
         text = "\n".join(re.findall(r"^# ?(.*)$", text, re.MULTILINE))
     for line in text.replace("\\\n", " ").splitlines():
         for command in re.split(r" && ", line):
@@ -334,7 +333,12 @@ class SnippetTests(SynchronousTestCase):
 
     def test_commands(self) -> None:
         """``twistd`` and natsroute understand each command line."""
-        found = [command for one in (*snippets("console"), *snippets("python")) for command in commands(one)]
+        found = [
+            command
+            for language in ("console", "python", "kamailio")
+            for one in snippets(language)
+            for command in commands(one)
+        ]
         self.assertEqual(len(found), 9)
         cfg = Path(self.mktemp())
         cfg.write_text(snippet("README.md", "natsroute", "kamailio").text, "utf-8")

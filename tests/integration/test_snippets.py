@@ -330,14 +330,15 @@ class CommandTests(OneServerTestCase):
         return program, arrived
 
     async def test_first_screen(self) -> None:
-        """The program in Python, by the command in its first line, and the kamailio.cfg."""
-        [comment] = re.findall(r"^# ?(.*)$", ROUTES.text, re.MULTILINE)
-        words = shlex.split(comment)
-        command = [*TWISTD, "--pidfile=", *words[1:]]
-        await self.relays(command, {"routes.py": ROUTES.source}, NATSROUTE_NATS_URL=self.url)
-        words = shlex.split(snippet("README.md", "natsroute", "console").text)
-        cfg = self.with_url(snippet("README.md", "natsroute", "kamailio").text)
-        await self.relays([*TWISTD, "--pidfile=", *words[1:]], {"kamailio.cfg": cfg})
+        """The program in Python and the kamailio.cfg, each by the command in its first line."""
+        cfg = snippet("README.md", "natsroute", "kamailio")
+        await self.relays(self.command_of(ROUTES), {"routes.py": ROUTES.source}, NATSROUTE_NATS_URL=self.url)
+        await self.relays(self.command_of(cfg), {"kamailio.cfg": self.with_url(cfg.text)})
+
+    def command_of(self, one: Snippet) -> list[str]:
+        """The command in the comment of a snippet."""
+        [comment] = re.findall(r"^# ?(.*)$", one.text, re.MULTILINE)
+        return [*TWISTD, "--pidfile=", *shlex.split(comment)[1:]]
 
     async def test_kamailio_cfg(self) -> None:
         """The commands for a kamailio.cfg: what --check prints, and what runs."""
