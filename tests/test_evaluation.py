@@ -6,8 +6,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.kamailio import evaluation as evaluation_module
-from natsroute.kamailio import json_documents
 from natsroute.kamailio.evaluation import NOT_JSON, ConsumerVariables, EventVariables, ServiceVariables
+from natsroute.kamailio.json import documents as json_documents
 from tests.support.expressions import make_evaluation
 
 

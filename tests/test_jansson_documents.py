@@ -1,10 +1,10 @@
-"""natsroute.kamailio.jansson_documents"""
+"""natsroute.kamailio.jansson.documents"""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.kamailio.jansson_documents import MAX_DEPTH, NotJanssonError, dump, parse, short_real
+from natsroute.kamailio.jansson.documents import MAX_DEPTH, NotJanssonError, dump, parse, short_real
 
 
 class ParseTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-"""natsroute.kamailio.jansson_paths"""
+"""natsroute.kamailio.jansson.paths"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import EvaluationError
-from natsroute.kamailio.jansson_paths import change, find
+from natsroute.kamailio.jansson.paths import change, find
 
 DOCUMENT: Any = {"a": {"b": [10, [20, {"c": 30}]], "": "empty"}, "n": None, "é": 1}
 

@@ -1,12 +1,13 @@
-"""natsroute.kamailio.json_documents"""
+"""natsroute.kamailio.json.documents"""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.kamailio import json_documents, json_lenient
-from natsroute.kamailio.json_documents import as_string, parse
-from natsroute.kamailio.json_lenient import MAX_DEPTH, NotJsonError
+from natsroute.kamailio.json import documents as json_documents
+from natsroute.kamailio.json import lenient as json_lenient
+from natsroute.kamailio.json.documents import as_string, parse
+from natsroute.kamailio.json.lenient import MAX_DEPTH, NotJsonError
 
 
 def nested(depth: int) -> bytes:

@@ -1,4 +1,4 @@
-"""natsroute.kamailio.json_lenient"""
+"""natsroute.kamailio.json.lenient"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.kamailio.json_lenient import Literal, NotJsonError, RawText, parse
+from natsroute.kamailio.json.lenient import Literal, NotJsonError, RawText, parse
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(max_size=5),

@@ -1,10 +1,10 @@
-"""natsroute.kamailio.sip_message"""
+"""natsroute.kamailio.sip.message"""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.kamailio.sip_message import MESSAGE, headers_named
+from natsroute.kamailio.sip.message import MESSAGE, headers_named
 
 
 class MessageTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-"""natsroute.kamailio.sip_parts"""
+"""natsroute.kamailio.sip.parts"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import EvaluationError
-from natsroute.kamailio.sip_parts import NameAddr, ToBody, parse_name_addr, parse_params, parse_to_body
+from natsroute.kamailio.sip.parts import NameAddr, ToBody, parse_name_addr, parse_params, parse_to_body
 
 
 class ParamsTests(SynchronousTestCase):

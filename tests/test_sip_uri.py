@@ -1,11 +1,11 @@
-"""natsroute.kamailio.sip_uri"""
+"""natsroute.kamailio.sip.uri"""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import EvaluationError
-from natsroute.kamailio.sip_uri import SipUri, parse_uri
+from natsroute.kamailio.sip.uri import SipUri, parse_uri
 
 
 class PartsTests(SynchronousTestCase):

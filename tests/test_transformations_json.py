@@ -6,8 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import EvaluationError, ExpressionError
 from natsroute.kamailio import evaluation as evaluation_module
-from natsroute.kamailio import json_documents
 from natsroute.kamailio.expressions import compile_expression
+from natsroute.kamailio.json import documents as json_documents
 from natsroute.kamailio.transformations.json import encode, parse_path
 from natsroute.kamailio.values import Value
 from tests.support.expressions import evaluate, make_evaluation

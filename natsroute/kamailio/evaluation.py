@@ -18,9 +18,10 @@ from itertools import count
 from typing import Any
 
 from natsroute.errors import EvaluationError
-from natsroute.kamailio import jansson_documents, json_documents
-from natsroute.kamailio.jansson_documents import NotJanssonError
-from natsroute.kamailio.json_lenient import NotJsonError
+from natsroute.kamailio.jansson import documents as jansson_documents
+from natsroute.kamailio.jansson.documents import NotJanssonError
+from natsroute.kamailio.json import documents as json_documents
+from natsroute.kamailio.json.lenient import NotJsonError
 from natsroute.kamailio.locks import Locks
 from natsroute.kamailio.table_iterators import TableIterator
 from natsroute.kamailio.tables import TableStore

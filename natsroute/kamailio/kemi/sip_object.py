@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from natsroute.kamailio import sip_message
+from natsroute.kamailio.sip import message as sip_message
 
 
 class SipMessage:

@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 
 from natsroute.errors import EvaluationError
-from natsroute.kamailio import json_documents
 from natsroute.kamailio.evaluation import NOT_JSON, Evaluation, Getter
+from natsroute.kamailio.json import documents as json_documents
 from natsroute.kamailio.reader import Reader, as_bytes
 from natsroute.kamailio.transformations.definitions import Builder, Transformation, as_text
 from natsroute.kamailio.values import Value, text_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from natsroute.kamailio.sip_parts import parse_params
+from natsroute.kamailio.sip.parts import parse_params
 from natsroute.kamailio.transformations.definitions import (
     Builder,
     Transformation,

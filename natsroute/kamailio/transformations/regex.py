@@ -8,10 +8,10 @@ from functools import lru_cache
 import attrs
 
 from natsroute.errors import EvaluationError, ExpressionError
-from natsroute.kamailio import sip_message
 from natsroute.kamailio.evaluation import Evaluation, Getter
 from natsroute.kamailio.reader import Reader, as_bytes, as_characters
 from natsroute.kamailio.regular_expressions import BadExpressionError, Match, Pattern, compile_regex
+from natsroute.kamailio.sip import message as sip_message
 from natsroute.kamailio.transformations.definitions import Builder, as_filled_text
 from natsroute.kamailio.values import Value, text_of
 from natsroute.kamailio.variables.definitions import Compiler

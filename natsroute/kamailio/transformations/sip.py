@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from natsroute.errors import EvaluationError
 from natsroute.kamailio.remembering import remember_short
-from natsroute.kamailio.sip_parts import NameAddr, ToBody, parse_name_addr, parse_params, parse_to_body
-from natsroute.kamailio.sip_uri import PROTOCOLS, SipUri, parse_uri
+from natsroute.kamailio.sip.parts import NameAddr, ToBody, parse_name_addr, parse_params, parse_to_body
+from natsroute.kamailio.sip.uri import PROTOCOLS, SipUri, parse_uri
 from natsroute.kamailio.transformations.definitions import Builder, Transformation, as_filled_text, text
 from natsroute.kamailio.values import NumberText, Value
 

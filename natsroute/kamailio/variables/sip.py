@@ -1,16 +1,16 @@
 """
 The variables of the SIP message that event routes see, which is always the same; see
-:mod:`natsroute.kamailio.sip_message`.
+:mod:`natsroute.kamailio.sip.message`.
 
 What a reply or a network connection would have is null here, as it is in Kamailio.
 """
 
 from __future__ import annotations
 
-from natsroute.kamailio import sip_message
 from natsroute.kamailio.evaluation import Evaluation, Getter
 from natsroute.kamailio.reader import Reader
-from natsroute.kamailio.sip_message import DOMAIN, HEADER_LINES, METHOD, METHOD_NUMBER, PORT, SOURCE_IP, URI, USER
+from natsroute.kamailio.sip import message as sip_message
+from natsroute.kamailio.sip.message import DOMAIN, HEADER_LINES, METHOD, METHOD_NUMBER, PORT, SOURCE_IP, URI, USER
 from natsroute.kamailio.values import CodedText, Value, text_of
 from natsroute.kamailio.variables.definitions import (
     Access,

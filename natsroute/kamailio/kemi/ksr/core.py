@@ -1,18 +1,18 @@
 """
 The functions of ``KSR`` itself: those that log, and those that ask what the SIP message is like.
 
-The message is always the same; see :mod:`natsroute.kamailio.sip_message`.
+The message is always the same; see :mod:`natsroute.kamailio.sip.message`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from natsroute.kamailio import sip_message
 from natsroute.kamailio.expressions import NULL_TEXT
 from natsroute.kamailio.kemi.context import ScriptContext
 from natsroute.kamailio.kemi.ksr.definitions import KemiFunction, Result, function, table
 from natsroute.kamailio.script.functions.xlog import L_CRIT, L_DBG, L_ERR, L_INFO, L_NOTICE, L_WARN, write_line
+from natsroute.kamailio.sip import message as sip_message
 
 _LEVELS = {
     b"dbg": L_DBG,

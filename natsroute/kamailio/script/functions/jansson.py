@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from natsroute.errors import EvaluationError
-from natsroute.kamailio import jansson_documents, jansson_paths
 from natsroute.kamailio.evaluation import NOT_JSON, Evaluation
 from natsroute.kamailio.expressions import Expression
-from natsroute.kamailio.jansson_documents import NotJanssonError
+from natsroute.kamailio.jansson import documents as jansson_documents
+from natsroute.kamailio.jansson import paths as jansson_paths
+from natsroute.kamailio.jansson.documents import NotJanssonError
 from natsroute.kamailio.script.functions.calls import assignable, function, readable, table, text
 from natsroute.kamailio.values import CodedText, Value
 from natsroute.kamailio.xavps import Fields

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from natsroute.errors import EvaluationError
-from natsroute.kamailio import json_documents
 from natsroute.kamailio.evaluation import NOT_JSON, Evaluation
 from natsroute.kamailio.expressions import Expression
+from natsroute.kamailio.json import documents as json_documents
 from natsroute.kamailio.script.functions.calls import assignable, function, table, text
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from natsroute.kamailio import sip_message
 from natsroute.kamailio.evaluation import Evaluation
 from natsroute.kamailio.regular_expressions import Pattern
 from natsroute.kamailio.script.functions.calls import constant, function, table
 from natsroute.kamailio.script.functions.definitions import Argument, FunctionDefinition
+from natsroute.kamailio.sip import message as sip_message
 
 #: The methods that Kamailio has a number for.
 _METHODS = frozenset({

@@ -11,7 +11,7 @@ from natsroute.kamailio.regular_expressions import BadExpressionError, compile_r
 from natsroute.kamailio.script.functions.calls import assignable, filled, function, number, table, text
 from natsroute.kamailio.script.functions.definitions import Argument
 from natsroute.kamailio.script.functions.wildcards import matches_wildcard
-from natsroute.kamailio.sip_uri import parse_uri
+from natsroute.kamailio.sip.uri import parse_uri
 
 _SPACE = b" \t\r\n"
 _DIGITS = b"0123456789"

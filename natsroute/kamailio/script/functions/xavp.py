@@ -6,7 +6,7 @@ from natsroute.errors import EvaluationError
 from natsroute.kamailio.evaluation import Evaluation
 from natsroute.kamailio.expressions import Expression
 from natsroute.kamailio.script.functions.calls import assignable, filled, function, number, table, text
-from natsroute.kamailio.sip_parts import parse_params
+from natsroute.kamailio.sip.parts import parse_params
 from natsroute.kamailio.xavps import Fields, XavpValue
 from natsroute.log import Logger
 

@@ -2,7 +2,7 @@
 JSON as json-c reads and prints it, which Kamailio's ``json`` module is built on.
 
 Numbers keep the digits that they were written with. A document is read by the standard library's parser where that and
-json-c agree, and else by :mod:`natsroute.kamailio.json_lenient`.
+json-c agree, and else by :mod:`natsroute.kamailio.json.lenient`.
 
 The slow parser reads only what is not too large, so that nobody can hold up the reactor with a payload that is no JSON.
 
@@ -16,8 +16,8 @@ import re
 from json.scanner import c_make_scanner, py_make_scanner  # type: ignore[attr-defined,unused-ignore]
 from typing import Any
 
-from natsroute.kamailio import json_lenient
-from natsroute.kamailio.json_lenient import MAX_DEPTH, Literal, NotJsonError, RawText
+from natsroute.kamailio.json import lenient as json_lenient
+from natsroute.kamailio.json.lenient import MAX_DEPTH, Literal, NotJsonError, RawText
 
 #: Bytes that the slow parser reads at most.
 MAX_LENIENT = 65536

@@ -2,7 +2,7 @@
 The JSON that json-c accepts and others do not: single quotes, comments, a comma behind the last item, leading zeros,
 names of constants in any case, strings that are not UTF-8.
 
-It is read here character by character, which is slow; :mod:`natsroute.kamailio.json_documents` comes here only with
+It is read here character by character, which is slow; :mod:`natsroute.kamailio.json.documents` comes here only with
 what the standard library refuses.
 """
 

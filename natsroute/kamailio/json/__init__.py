@@ -1,0 +1,1 @@
+"""JSON as json-c reads and prints it, which Kamailio's ``json`` module uses."""

@@ -1,0 +1,1 @@
+"""The SIP message that event routes see, and what SIP messages are made of."""
