@@ -80,7 +80,7 @@ class SourceTests(CfgTestCase):
         """An unknown parameter, the wrong kind of value, and what is malformed."""
         for text, setting, column, problem, remedy in [
             ('"nats", "nats_ulr", "x"', "nats_ulr", 30, "nats has no such parameter", "Did you mean nats_url?"),
-            ('"nats", "xyzzy", 1', "xyzzy", 27, "nats has no such parameter", "its parameters are nats_url, num_"),
+            ('"nats", "xyzzy", 1', "xyzzy", 27, "nats has no such parameter", "Its parameters are nats_url, num_"),
             (
                 '"natsroute", "drain_timeuot", 1',
                 "drain_timeuot",
@@ -90,6 +90,7 @@ class SourceTests(CfgTestCase):
             ),
             ('"natsroute", "kamailio_cfg", "x"', "kamailio_cfg", 39, "natsroute has no such parameter", ""),
             ('"nats", "nats_url", 5', "nats_url", 30, "it is a string in Kamailio", "Write it in quotes"),
+            ('"app_lua", "load", 5', "load", 29, "it is a string in Kamailio", "Write it in quotes"),
             ('"nats", "tls", "1"', "tls", 25, "it is a number in Kamailio", "Write it without quotes"),
             ('"nats", "subject_queue_group", "a b:c"', "subject_queue_group", 41, None, "SUBJECT:GROUP"),
             ('"nats", "nats_url", "http://u:hunter2@x"', "nats_url", 30, None, ""),

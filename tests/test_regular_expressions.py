@@ -125,6 +125,12 @@ class LinearTests(MatchTests):
 class RefusalTests(SynchronousTestCase):
     """What is no regular expression."""
 
+    def test_nested_too_deeply(self) -> None:
+        """It is refused, and the script goes on."""
+        deep = b"(" * 5000 + b"a" + b")" * 5000
+        error = self.assertRaises(BadExpressionError, compile_regex, deep)
+        self.assertEqual(str(error), "groups are nested too deeply")
+
     def test_refused(self) -> None:
         """One that POSIX refuses too."""
         for pattern in (

@@ -126,9 +126,9 @@ class KamailioSettings:
             if modparam.module == "nats":
                 value = self._of_nats(modparam)
             elif modparam.module == _OWN_MODULE:
-                self._check_known(modparam, self._fields, "the documentation lists all settings")
+                self._check_known(modparam, self._fields, "The documentation lists all settings")
             elif modparam.module in _KEMI_MODULES and name == "load" and _KEMI_SCRIPT in self._fields:
-                name, value = _KEMI_SCRIPT, find_included(str(value), self._cfg.path)
+                name, value = _KEMI_SCRIPT, find_included(str(_checked(modparam, str)), self._cfg.path)
             else:
                 continue
             if name in found and self._fields[name].metadata["repeatable"]:
@@ -160,13 +160,8 @@ class KamailioSettings:
             )
 
     def _of_nats(self, modparam: Modparam) -> Any:
-        self._check_known(modparam, _OF_NATS, f"its parameters are {', '.join(_OF_NATS)}")
-        kind, value = _OF_NATS[modparam.name], modparam.value
-        if not isinstance(value, kind):
-            what, remedy = (
-                ("a string", "Write it in quotes") if kind is str else ("a number", "Write it without quotes")
-            )
-            raise _error(modparam, f"it is {what} in Kamailio", remedy)
+        self._check_known(modparam, _OF_NATS, f"Its parameters are {', '.join(_OF_NATS)}")
+        value = _checked(modparam, _OF_NATS[modparam.name])
         try:
             if modparam.name == "subject_queue_group":
                 return QueueEntry.parse(str(value))  # a comma in it is a part of the subject
@@ -183,6 +178,18 @@ class KamailioSettings:
         if modparam.name not in known:
             remedy = did_you_mean(modparam.name, known, otherwise, prefix="")
             raise _error(modparam, f"{modparam.module} has no such parameter", remedy)
+
+
+def _checked(modparam: Modparam, kind: type) -> int | str:
+    """
+    The value.
+
+    :raises SettingError: it is of another kind.
+    """
+    if not isinstance(modparam.value, kind):
+        what, remedy = ("a string", "Write it in quotes") if kind is str else ("a number", "Write it without quotes")
+        raise _error(modparam, f"it is {what} in Kamailio", remedy)
+    return modparam.value
 
 
 def _error(modparam: Modparam, problem: str, remedy: str) -> SettingError:

@@ -93,11 +93,13 @@ def compile_regex(pattern: bytes, *, ignore_case: bool = False, newline: bool = 
     :param newline: ``.`` and ``[^…]`` do not match a line feed, ``^`` and ``$`` match beside one (``REG_NEWLINE``).
     :raises BadExpressionError: it is not one.
     """
-    translated = _Translator(pattern.decode("latin-1"), newline=newline).translate().encode("latin-1")
     flags = (re.IGNORECASE if ignore_case else 0) | (re.MULTILINE if newline else re.DOTALL)
     try:
+        translated = _Translator(pattern.decode("latin-1"), newline=newline).translate().encode("latin-1")
         compiled = re.compile(translated, flags)
-    except (re.error, OverflowError, RecursionError) as error:
+    except RecursionError:
+        raise BadExpressionError("groups are nested too deeply") from None
+    except (re.error, OverflowError) as error:
         raise BadExpressionError(str(error)) from None
     if _ONE_WAY.fullmatch(pattern):
         return compiled
