@@ -152,9 +152,13 @@ class RoutingTests(SynchronousTestCase):
         assert found is not None
         self.assertEqual((found.name, found.function, found.new_calls), ("nats:connected", script.call, None))
         self.assertEqual(routing.names(QueueEntry("a")), [f"f of {os.path.abspath('a.py')}"])
-        self.assertRaises(
-            SettingError, Routing, Settings(kemi_script="a.py", event_callback="f"), self.event_route, call_deferred
-        )
+
+        event_route = EventRoutes()
+        event_route("nats:a.own")(print)
+        routing = Routing(Settings(kemi_script="a.py", event_callback="f"), event_route, call_deferred)
+        find = routing.for_entry(QueueEntry("a.*", "q"), script)
+        functions = [route.function for route in map(find, ("a.own", "a.b")) if route is not None]
+        self.assertEqual(functions, [print, script.call])
 
     def test_callback_and_routes(self) -> None:
         error = self.assertRaises(

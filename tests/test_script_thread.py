@@ -382,6 +382,14 @@ class StartAndStopTests(ThreadCase):
         self.worker._on_loaded(None)
         self.assertIsNone(self.thread.loading_at)
 
+    def test_stop_of_a_thread_that_has_told_its_end(self) -> None:
+        """It may still be alive for a moment. There is nothing to wait for."""
+        self.start()
+        self.worker.finish()
+        self.worker.thread.alive = True  # type: ignore[attr-defined]
+        self.successResultOf(self.thread.stop())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_stop_while_it_is_loaded(self) -> None:
         """The thread is left alone. The log does not speak of an event."""
         self.patch(MemoryWorker, "_begin", lambda worker: None)

@@ -172,7 +172,7 @@ class SettingsTests(SynchronousTestCase):
         """It needs a function that is called."""
         error = self.assertRaises(SettingError, Settings, kemi_script="events.py")
         self.assertIn("Set event_callback to the name of a function in the script", str(error))
-        settings = Settings(kemi_script="events.py", event_callback="on_event")
+        settings = Settings(kemi_script="events.py", event_callback="on_event", event_routes="routes.py")
         self.assertEqual(settings.kemi_script, os.path.abspath("events.py"))
 
     def test_embedded_server(self) -> None:

@@ -25,8 +25,9 @@ _MAX_NAMES = 10
 
 class Routing:
     """
-    The event routes of the program, those that the settings name, and those of a ``kamailio.cfg``. The event callback
-    runs where the ``kamailio.cfg`` has no route, as in Kamailio; there are no other event routes then.
+    The event routes of the program, those that the settings name, and those of a ``kamailio.cfg``. The callback of a
+    KEMI script runs where there is no event route, as in Kamailio. A function in Python that is the callback runs where
+    the ``kamailio.cfg`` has none; there are no event routes in Python then.
 
     :param event_routes: the routes of the program, or None.
     :param call_in_thread: runs functions of scripts that block.
@@ -42,7 +43,7 @@ class Routing:
     def __init__(self, settings: Settings, event_routes: EventRoutes | None, call_in_thread: CallInThread) -> None:
         is_function = settings.event_callback and not settings.kemi_script
         self._callback = load_callback(settings.event_callback) if is_function else None
-        if settings.event_callback and event_routes is not None:
+        if self._callback is not None and event_routes is not None:
             problem = "it is called instead of event routes, and the program has event routes"
             raise SettingError("event_callback", settings.event_callback, problem, "Leave one of them out")
         own = [] if event_routes is None else [event_routes]

@@ -252,7 +252,8 @@ class Settings:
         self._check_login()
         self._check_tls()
         self._check_embedded_server()
-        self._check_exclusive("event_callback", "event_routes", "it is called instead of event routes")
+        if not self.kemi_script:  # whose callback runs where there is no event route
+            self._check_exclusive("event_callback", "event_routes", "it is called instead of event routes")
         if self.kemi_script and not self.event_callback:
             remedy = "Set event_callback to the name of a function in the script"
             raise SettingError("kemi_script", self.kemi_script, "there is no event_callback", remedy)

@@ -336,7 +336,7 @@ class ScriptThread:
         :return: fires when the thread has ended, or is left alone. It never fails.
         """
         self._may_run = False
-        if not self._worker.thread.is_alive():
+        if self._worker.has_ended or not self._worker.thread.is_alive():
             return succeed(None)
         self._worker.end()
         self._stopped = Deferred()
@@ -344,10 +344,10 @@ class ScriptThread:
         return self._stopped
 
     def _on_ended(self, worker: Worker) -> None:
-        if worker is not self._worker:
-            return
-        self._take()
-        self._end_stop()
+        worker.has_ended = True  # although its thread may still be alive for a moment
+        if worker is self._worker:
+            self._take()
+            self._end_stop()
 
     def _abandon(self) -> None:
         self._give_up = None

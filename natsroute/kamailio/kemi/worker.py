@@ -74,6 +74,7 @@ class Worker:
     :ivar published_bytes: bytes of all payloads that were ever put there.
     :ivar asleep: whether the thread waits for :meth:`wake`, or is about to.
     :ivar current: what the script handles now, or has handled last.
+    :ivar has_ended: whether the reactor's thread knows of its end.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Worker:
         self.asleep = False
         self._space: SimpleQueue[None] = SimpleQueue()
         self._waits_for_space = False
-        self.ending = False
+        self.ending = self.has_ended = False
         self._batch = 1
         self.thread = threading.Thread(target=self._main, name=name, daemon=True)
 
