@@ -287,6 +287,46 @@ class ResendTests(BacklogTestCase):
         self.assertEqual(self.link.written, [b"PUB a %d\r\n%d\r\n" % (len(b"%d" % n), n) for n in range(COUNT + 1)])
         self.assertEqual(self.publisher.account().resent, COUNT)
 
+    def stop_between_two_turns(self) -> Deferred[None]:
+        """Stop while messages are sent again that the last server had confirmed just before it was killed."""
+        self.limits = PublishLimits(resend_window=0.25)
+        self.setUp()
+        for number in range(COUNT):
+            self.publisher.publish("a", b"%d" % number)
+            self.turn()
+            self.pong()
+        self.disconnect()
+        write = self.link.write_and_ping
+
+        def slow_write(data: bytes, messages: int) -> Deferred[None]:
+            self.clock.rightNow += 0.001
+            return write(data, messages)
+
+        self.link.write_and_ping = slow_write  # type: ignore[method-assign]
+        self.connect()
+        self.assertLess(len(self.link.written), 10)
+        return self.publisher.stop(5.0)
+
+    def test_stopped_between_two_turns(self) -> None:
+        """The stop waits until all of them are written. It does not wait for their confirmation."""
+        stopped = self.stop_between_two_turns()
+        self.assertNoResult(stopped)
+        while len(self.link.written) < COUNT:
+            run_one_call(self.clock)
+        self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stopped_and_lost_between_two_turns(self) -> None:
+        """Without a connection, the stop does not wait."""
+        stopped = self.stop_between_two_turns()
+        self.disconnect()
+        self.successResultOf(stopped)
+
+    def test_stopped_between_two_turns_with_a_timeout(self) -> None:
+        stopped = self.stop_between_two_turns()
+        self.publisher.workers[0].abandon()
+        self.successResultOf(stopped)
+
     def test_lost_between_two_turns(self) -> None:
         """All of them are written again, in order."""
         for number in range(COUNT):

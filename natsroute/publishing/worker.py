@@ -282,8 +282,10 @@ class PublishWorker:
         self._send()
         self._after_change()
 
-    def _go_on(self) -> None:
+    def _go_on(self, *, resumes: bool = False) -> None:
         """Write what is to be sent again, in turns of the reactor if that is much, and then what is queued."""
+        if resumes:
+            self._next_resend = None
         if self._next_resend is not None or not self._is_connected:
             return
         turn = Turn(self._clock)
@@ -291,13 +293,11 @@ class PublishWorker:
             self._resent += batch.messages
             self._write(batch)
             if self._written.has_to_resend and turn.is_over():
-                self._next_resend = self._clock.callLater(0, self._resend_on)
+                self._next_resend = self._clock.callLater(0, partial(self._go_on, resumes=True))
                 return
         self._send()
-
-    def _resend_on(self) -> None:
-        self._next_resend = None
-        self._go_on()
+        if self._drain_waiters:
+            self._finish_drain()
 
     def _write(self, batch: Batch) -> None:
         if not batch.data:
@@ -385,10 +385,9 @@ class PublishWorker:
     def _finish_drain(self) -> None:
         if self._buffer.messages > self._outcomes.unfired:
             if self._link.max_payload is None and not self._written.unconfirmed:
-                # No server is there to confirm. abandon() calls this method again, with nothing left. (While we leave a
-                # server, the link takes nothing, but what was written is still confirmed.)
+                # No server is there to confirm, not even one we leave. abandon() calls this again, holding nothing.
                 self.abandon()
-        elif not self._buffer.messages:
+        elif not self._buffer.messages and not (self._is_connected and self._written.has_to_resend):
             drained, self._drain_waiters = self._drain_waiters, []
             # What is left are batches without messages, whose PONGs may never come, and confirmed messages.
             self._written.clear()
