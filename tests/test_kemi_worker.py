@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from natsroute.errors import PublisherStoppedError
 from natsroute.kamailio.kemi import worker
 from natsroute.kamailio.kemi.worker import Job, Worker
 from natsroute.routes.event import Event
@@ -262,6 +263,23 @@ class OutboxTests(WorkerCase):
         self.on_pause = lambda: self.take(next(takes, 0)) if len(self.worker.outbox) >= 4 else self.worker.end()
         self.run_worker(*(new_event() for _ in range(8)))
         self.assertEqual(left, [1, 2, 3, 1, 2, 3, 1, 2])
+
+    def test_publishes_without_end_at_the_end(self) -> None:
+        """What is published ends the call at some time, so that it neither fills the memory nor goes on for ever."""
+        self.patch(worker, "MAX_OUTBOX_MESSAGES", 4)
+
+        def publish(event: Event) -> None:
+            for _ in range(100):
+                self.worker.publish(b"a", b"x")
+
+        self.instance.do = publish
+        self.on_pause = lambda: self.worker.end()
+        self.run_worker(new_event())
+        self.assertEqual((len(self.worker.outbox), self.worker.done), (16, 1))
+        failure = self.worker.results[0].failure
+        assert failure is not None
+        self.assertIsInstance(failure.value, PublisherStoppedError)
+        self.assertRaises(PublisherStoppedError, self.worker.publish_all, [(b"a", b"x", None)])
 
     def test_waits_for_bytes(self) -> None:
         """So do few large messages. It waits while only a little was taken."""

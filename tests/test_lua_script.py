@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest
 
-from natsroute.errors import ScriptError
+from natsroute.errors import PublisherStoppedError, ScriptError
 from natsroute.kamailio.kemi.lua_script import LuaInstance, LuaScript
 from tests.support.kemi_scripts import ScriptCase, new_event
 
@@ -201,6 +201,16 @@ class CallTests(LuaCase):
         instance = self.load_body("local ok = pcall(KSR.nats.publish, 'a', 'b') KSR.pv.sets('$shv(x)', tostring(ok))")
         instance.run(new_event())
         self.assertEqual(self.service.shared, {b"x": b"false"})
+
+    def test_publisher_that_stopped(self) -> None:
+        """What a batch has kept is lost then. Its calls have ended."""
+
+        def refuse(messages: object) -> None:
+            raise PublisherStoppedError("stopped")
+
+        self.publish_all = refuse  # type: ignore[method-assign]
+        instance = self.load_lua("function on_event(evname) KSR.nats.publish('a', 'b') end")
+        self.assertEqual(instance.run_batch([new_event(b"1"), new_event(b"2")]), ())
 
 
 class KeepTests(LuaCase):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from natsroute.errors import EvaluationError, ScriptError
+from natsroute.errors import EvaluationError, PublisherStoppedError, ScriptError
 from natsroute.kamailio.kemi.context import ScriptContext
 from natsroute.kamailio.kemi.ksr import FUNCTIONS
 from natsroute.kamailio.kemi.ksr.definitions import KemiFunction
@@ -190,7 +190,10 @@ class LuaInstance:
         failures = result
         if type(result) is tuple:  # something was published
             failures = result[0]
-            self._context.outbox.publish_all(list(zip(result[1::3], result[2::3], result[3::3])))
+            try:
+                self._context.outbox.publish_all(list(zip(result[1::3], result[2::3], result[3::3])))
+            except PublisherStoppedError:
+                pass  # the calls have ended, and nothing is published any more
         if failures is None:
             return ()
         found = list(failures.values())

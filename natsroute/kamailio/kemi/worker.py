@@ -12,6 +12,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from natsroute.errors import PublisherStoppedError
 from natsroute.kamailio.kemi.context import Message
 from natsroute.kamailio.kemi.instance import Instance
 from natsroute.routes.event import Event
@@ -19,6 +20,8 @@ from natsroute.routes.event import Event
 #: Messages and bytes that a script has published and the reactor has not taken. At more, the script waits.
 MAX_OUTBOX_MESSAGES = 4096
 MAX_OUTBOX_BYTES = 2 * 1024 * 1024
+#: As many times more when the thread is to end: the call does not wait any more, and can still end by itself.
+_AT_END = 4
 
 #: Seconds that a batch of messages takes: it becomes larger below the first, and smaller above the second.
 MIN_BATCH_TIME, MAX_BATCH_TIME = 0.001, 0.004
@@ -130,14 +133,19 @@ class Worker:
     # -- called in the thread ---------------------------------------------------------------------------------------
 
     def publish(self, subject: bytes, payload: bytes, reply: bytes | None = None) -> None:
-        """Put a message into the outbox, and wait if that is full."""
+        """
+        Put a message into the outbox, and wait if that is full.
+
+        :raises PublisherStoppedError: there is far too much in it after :meth:`end`. A script that publishes without
+            end would fill the memory otherwise.
+        """
         self.published_bytes += len(payload)
         self.outbox.append((subject, payload, reply))
         if len(self.outbox) >= MAX_OUTBOX_MESSAGES or self.published_bytes - self.taken_bytes >= MAX_OUTBOX_BYTES:
             self._wait_for_space()
 
     def publish_all(self, messages: Sequence[Message]) -> None:
-        """Put several messages into the outbox, and wait if that is full."""
+        """As :meth:`publish`, for several messages."""
         self.published_bytes += sum([len(payload) for _, payload, _ in messages])
         self.outbox.extend(messages)
         if len(self.outbox) >= MAX_OUTBOX_MESSAGES or self.published_bytes - self.taken_bytes >= MAX_OUTBOX_BYTES:
@@ -158,6 +166,11 @@ class Worker:
             self._space.get()
             if not self._is_full():
                 return
+        if (
+            len(self.outbox) >= _AT_END * MAX_OUTBOX_MESSAGES
+            or self.published_bytes - self.taken_bytes >= _AT_END * MAX_OUTBOX_BYTES
+        ):
+            raise PublisherStoppedError("the publisher has stopped, and the script goes on publishing")
 
     def _main(self) -> None:
         try:
