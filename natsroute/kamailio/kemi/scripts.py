@@ -127,7 +127,7 @@ class Scripts(Service):
         return started.addBoth(end).addCallbacks(lambda _: None, lambda failure: failure.value.subFailure)
 
     def _warn_of_slow_load(self) -> None:
-        places = [where for where in (thread.loading_at for thread in self._threads) if where is not None]
+        places = [where for where in (thread.loading_at for thread in self._threads) if where]
         self.log.warn(
             "The script {script} is still being loaded after {seconds:.0f} s{where}. Nothing is consumed meanwhile",
             script=self._path,
