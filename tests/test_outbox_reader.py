@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -18,6 +19,7 @@ class OutboxReaderTests(SynchronousTestCase):
         self.published: list[tuple[str, bytes, str | None]] = []
         self.reader = OutboxReader(self.publish)
         self.fills_up = False
+        self.on_publish: Callable[[], object] = lambda: None
         self.worker = Worker(
             "test",
             deque(),
@@ -30,6 +32,7 @@ class OutboxReaderTests(SynchronousTestCase):
 
     def publish(self, subject: str, payload: bytes, reply: str | None) -> None:
         self.published.append((subject, payload, reply))
+        self.on_publish()
         if self.fills_up:
             self.reader.hold()
 
@@ -48,6 +51,15 @@ class OutboxReaderTests(SynchronousTestCase):
         self.reader.publish_all(self.worker)
         self.assertEqual([subject for subject, _, _ in self.published], [*map(str, range(10)), "9"])
         self.assertLessEqual(len(self.reader._subjects), 3)
+
+    def test_publishes_meanwhile(self) -> None:
+        """A script that is as fast as the reader does not keep the reactor."""
+        self.worker.publish(b"a", b"1")
+        self.on_publish = lambda: self.worker.publish(b"a", b"2") if len(self.published) < 10 else None
+        self.reader.publish_all(self.worker)
+        self.assertEqual([payload for _, payload, _ in self.published], [b"1"])
+        self.reader.publish_all(self.worker)
+        self.assertEqual([payload for _, payload, _ in self.published], [b"1", b"2"])
 
     def test_hold(self) -> None:
         """The message that fills the publisher's buffer is the last, until each hold is undone."""
