@@ -45,7 +45,11 @@ Every exception that natsroute raises or fails a Deferred with::
 
 from __future__ import annotations
 
+import re
+
 from natsroute.text import printable
+
+_LOGIN_IN_URL = re.compile(r"://.*@", re.DOTALL)
 
 
 class NatsrouteError(Exception):
@@ -83,6 +87,8 @@ class SettingError(MisuseError, ValueError):
 
     def __init__(self, setting: str, value: object, problem: str, remedy: str, *, origin: str = "") -> None:
         source = f" (from {origin})" if origin else ""
+        if isinstance(value, str):  # a URL may have been given to any setting
+            value = _LOGIN_IN_URL.sub("://***@", value)
         super().__init__(f"{setting} = {printable(repr(value), 200)}{source}: {problem}. {remedy}")
         self.setting = setting
         self.value = value

@@ -72,6 +72,12 @@ class MessageTests(SynchronousTestCase):
         )
         self.assertIsInstance(error, ValueError)
 
+    def test_a_login_in_a_setting(self) -> None:
+        """A URL that was given to the wrong setting is shown without its login."""
+        for value in ("nats://joe:s3cret@host", "nats://joe:s3/cr@et@host:4222", "nats://s3cret@a,nats://joe:s3cret@b"):
+            error = SettingError("drain_timeout", value, "it is no number", "Write seconds")
+            self.assertNotRegex(f"{error!r} {error} {error.value}", "s3|joe")
+
     def test_payload_too_large_error(self) -> None:
         error = PayloadTooLargeError(11, 10)
         self.assertEqual(str(error), "the message has 11 bytes; the server's max_payload is 10")
