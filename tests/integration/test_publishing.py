@@ -140,7 +140,7 @@ class KilledServerTests(OneServerTestCase):
         """Publish a batch whose confirmations do not arrive until all kills are over; gives the service."""
         proxy = Proxy(self.reactor, self.server.port)
         proxy.start()
-        self.addCleanup(proxy.stop)
+        self.addCleanup(lambda: Deferred.fromCoroutine(proxy.stop()))
         service = self.start_service(nats_url=proxy.url, **FAST)
         stalled: list[tuple[ProxiedConnection, int]] = []  # each with the bytes before the batch
 
@@ -195,7 +195,7 @@ class SilentServerTests(OneServerTestCase):
         """The message fails after several connections, and all others are confirmed."""
         proxy = _MutingProxy(self.reactor, self.server.port)
         proxy.start()
-        self.addCleanup(proxy.stop)
+        self.addCleanup(lambda: Deferred.fromCoroutine(proxy.stop()))
         service = self.start_service(nats_url=proxy.url, **FAST)
         long = "x" * 600
         waits = [service.publish(long if number == 37 else f"s{number}", b"") for number in range(100)]

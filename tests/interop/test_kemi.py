@@ -66,7 +66,9 @@ class KemiJudgeTests(OneServerTestCase):
         command = [find("kamailio") or "kamailio", "-f", str(HERE / "kemi.cfg"), "-w", str(folder), "-Y", str(folder)]
         for definition in (f'NATS_URL="{self.url}"', f"SIP_PORT={port}", f'SCRIPT="{script}"', *more):
             command += ["-A", definition]
-        kamailio = Program(self.reactor, [*command, "-DD", "-E", "-m", "64", "-M", "64"], folder)
+        # trial -j sets PYTHONPATH, and the Python in Kamailio is another one than that of the tests
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        kamailio = Program(self.reactor, [*command, "-DD", "-E", "-m", "64", "-M", "64"], folder, environment)
         self.addCleanup(kamailio.stop)
         return kamailio, port
 
