@@ -122,7 +122,7 @@ class ResultsTests(SynchronousTestCase):
         """docs/performance.md and each table.md are what the figures give."""
         self.assertIn(figures(FOLDER), (ROOT / "docs" / "performance.md").read_text(encoding="utf-8"))
         folders = [path.parent for path in FOLDER.rglob("figures.json")]
-        self.assertEqual(len(folders), 3)
+        self.assertEqual(len(folders), 4)
         for folder in folders:
             self.assertEqual((folder / "table.md").read_text(encoding="utf-8"), markdown(Results.read(folder)), folder)
 
