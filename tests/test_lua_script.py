@@ -185,6 +185,11 @@ class CallTests(LuaCase):
         self.assertIn(":3:1: attempt to concatenate a nil value. Called by: ", str(error))
         self.assertIn("table: 0x", str(failures[1][1]))
 
+    def test_failure_without_a_traceback(self) -> None:
+        """Such as that of Lua when it has no memory."""
+        error = LuaScript(self.script("function on_event() end", ".lua"), "on_event")._call_error("not enough memory")
+        self.assertEqual((error.problem, error.remedy), ("not enough memory", "Lua does not say what called it"))
+
     def test_failure_of_one(self) -> None:
         error = self.assertRaises(ScriptError, self.load_body("\nnosuch()").run, new_event())
         self.assertEqual((error.line, error.problem), (3, "attempt to call global 'nosuch' (a nil value)"))

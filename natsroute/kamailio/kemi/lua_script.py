@@ -129,7 +129,8 @@ class LuaScript:
         """The error of a call, with Lua's own traceback instead of a remedy."""
         line, problem = self._line_of(text)
         calls = [call.strip() for call in text.partition("\nstack traceback:\n")[2].splitlines()]
-        return ScriptError(self._path, line, 1, problem, f"Called by: {'; '.join(calls)}")
+        remedy = f"Called by: {'; '.join(calls)}" if calls else "Lua does not say what called it"
+        return ScriptError(self._path, line, 1, problem, remedy)
 
     def _fail(self, line: int, problem: str, remedy: str) -> NoReturn:
         raise ScriptError(self._path, line, 1, problem, remedy)
