@@ -17,7 +17,7 @@ from tests.support.nats_accounts import Nkey, Operator
 from tests.support.nats_cluster import cluster_is_complete, read_info, start_cluster
 from tests.support.nats_server import ServerStartError
 from tests.support.plain_client import PlainClient
-from tests.support.processes import alive
+from tests.support.processes import alive, has_stopped
 from tests.support.server_case import ServerTestCase
 
 
@@ -173,6 +173,7 @@ class LifeTests(ServerTestCase):
         """A paused server answers after it was resumed. It can be stopped while it is paused."""
         server = await self.start_server()
         server.pause()
+        self.assertTrue(has_stopped(server.pid))
         answer = try_login(server.url)
         await deferLater(self.reactor, 0.3)
         self.assertFalse(answer.called)

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from natsroute.daemon.nats_server import ServerProcess, find_nats_server, server_command
+from tests.support.processes import has_stopped
 from tests.support.waiting import until
 
 #: Seconds that a start may take. The machine may be busy.
@@ -153,8 +154,11 @@ class NatsServer:
         return self.ended()
 
     def pause(self) -> None:
-        """SIGSTOP: its connections stay open, and nothing comes from them."""
+        """SIGSTOP: its connections stay open, and nothing comes from them. It has stopped when this returns."""
         self._signal(signal.SIGSTOP)
+        # On a busy machine, a thread that was running may go on for 50 ms, and answer meanwhile.
+        while self.running and not has_stopped(self.pid):
+            pass
 
     def resume(self) -> None:
         """SIGCONT, after :meth:`pause`."""

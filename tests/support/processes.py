@@ -26,6 +26,15 @@ def alive(pid: int) -> bool:
         return False
 
 
+def has_stopped(pid: int) -> bool:
+    """Whether SIGSTOP has stopped all threads of a process. True, too, if it has ended, or nothing tells."""
+    try:
+        states = [status_of(int(task.name))["State"][0] for task in Path("/proc", str(pid), "task").iterdir()]
+    except OSError:
+        return True
+    return all(state in "TtZX" for state in states)
+
+
 def memory_of(pid: int, field: str = "VmRSS") -> int:
     """
     Memory of a process, in KiB.
