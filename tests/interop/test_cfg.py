@@ -115,7 +115,7 @@ class CfgTests(SynchronousTestCase):
         found = re.search(r"kamailio (\d+)\.(\d+)", version)
         assert found is not None
         if (int(found[1]), int(found[2])) < EXPRESSIONS_SINCE:
-            raise SkipTest(f"Kamailio {found[1]}.{found[2]} has no #!ifexp")
+            raise SkipTest("#!ifexp is in 5.7 and newer")
         names = "".join(f"#!define {name} {value}\n" for name, value in EXPRESSION_NAMES.items())
         cases = [(names, '"defined"')]
         for number, expression in enumerate(EXPRESSIONS):
