@@ -258,12 +258,8 @@ class FailedTests(BacklogTestCase):
 class ResendTests(BacklogTestCase):
     """Many batches that are written again."""
 
-    def test_turns(self) -> None:
-        """They are written in order, and in turns; what is published meanwhile follows them."""
-        for number in range(COUNT):
-            self.publisher.publish("a", b"%d" % number)
-            self.turn()
-        self.disconnect()
+    def write_slowly(self) -> None:
+        """Let each write take a millisecond."""
         write = self.link.write_and_ping
 
         def slow_write(data: bytes, messages: int) -> Deferred[None]:
@@ -271,6 +267,14 @@ class ResendTests(BacklogTestCase):
             return write(data, messages)
 
         self.link.write_and_ping = slow_write  # type: ignore[method-assign]
+
+    def test_turns(self) -> None:
+        """They are written in order, and in turns; what is published meanwhile follows them."""
+        for number in range(COUNT):
+            self.publisher.publish("a", b"%d" % number)
+            self.turn()
+        self.disconnect()
+        self.write_slowly()
         before = self.clock.seconds()
         self.connect()
         self.assertLessEqual(self.clock.seconds() - before, MAX_TURN + 0.0021)
@@ -296,13 +300,7 @@ class ResendTests(BacklogTestCase):
             self.turn()
             self.pong()
         self.disconnect()
-        write = self.link.write_and_ping
-
-        def slow_write(data: bytes, messages: int) -> Deferred[None]:
-            self.clock.rightNow += 0.001
-            return write(data, messages)
-
-        self.link.write_and_ping = slow_write  # type: ignore[method-assign]
+        self.write_slowly()
         self.connect()
         self.assertLess(len(self.link.written), 10)
         return self.publisher.stop(5.0)
@@ -333,13 +331,7 @@ class ResendTests(BacklogTestCase):
             self.publisher.publish("a", b"%d" % number)
             self.turn()
         self.disconnect()
-        write = self.link.write_and_ping
-
-        def slow_write(data: bytes, messages: int) -> Deferred[None]:
-            self.clock.rightNow += 0.001
-            return write(data, messages)
-
-        self.link.write_and_ping = slow_write  # type: ignore[method-assign]
+        self.write_slowly()
         self.connect()
         self.assertLess(len(self.link.written), 10)
         self.disconnect()

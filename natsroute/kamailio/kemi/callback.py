@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from natsroute.errors import ScriptError
+from natsroute.kamailio.kemi.script_file import read_script_file
 from natsroute.nearest import did_you_mean
 
 #: What brings names into a script that its text does not have.
@@ -19,10 +19,11 @@ def check_callback(path: str, callback: str) -> None:
     """
     Look for the name of the callback in a script.
 
-    :param path: the path of a script in Python or Lua that can be read.
-    :raises ScriptError: the name is nowhere in it, and nothing is there that could define it elsewhere.
+    :param path: the path of a script in Python or Lua.
+    :raises ScriptError: it cannot be read; or the name is nowhere in it, and nothing is there that could define it
+        elsewhere.
     """
-    source = Path(path).read_text("utf-8", "surrogateescape")
+    source = read_script_file(path).decode("utf-8", "surrogateescape")
     if re.search(rf"\b{re.escape(callback)}\b", source) or _OTHER_NAMES.search(source):
         return
     remedy = did_you_mean(callback, _FUNCTION.findall(source), "Define it as a function of the script", prefix="")

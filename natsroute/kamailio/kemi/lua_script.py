@@ -21,6 +21,7 @@ from natsroute.errors import EvaluationError, PublisherStoppedError, ScriptError
 from natsroute.kamailio.kemi.context import ScriptContext
 from natsroute.kamailio.kemi.ksr import FUNCTIONS
 from natsroute.kamailio.kemi.ksr.definitions import KemiFunction
+from natsroute.kamailio.kemi.script_file import read_script_file
 from natsroute.routes.event import Event
 
 #: The version of Lua that Kamailio's packages for Debian and Ubuntu use, and those that lupa may have instead.
@@ -84,14 +85,7 @@ class LuaScript:
         return instance
 
     def _read(self) -> bytes:
-        try:
-            source = Path(self._path).read_bytes()
-        except OSError as error:
-            self._fail(
-                1,
-                f"it cannot be read: {os.strerror(error.errno or 0)}",
-                "Set kemi_script, or the modparam load, to a readable file",
-            )
+        source = read_script_file(self._path)
         return b"--" + source if source.startswith(b"#") else source  # as the lua command does
 
     def _lupa(self) -> Any:

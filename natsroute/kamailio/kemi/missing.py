@@ -12,6 +12,7 @@ import attrs
 from natsroute.errors import ScriptError
 from natsroute.kamailio.cfg.source import Position
 from natsroute.kamailio.kemi.ksr import FUNCTIONS
+from natsroute.kamailio.kemi.script_file import read_script_file
 
 #: What only scripts in Lua have.
 LUA_FUNCTIONS = frozenset({"x.exit", "x.drop", "x.probe"})
@@ -47,16 +48,7 @@ def missing_functions(path: str) -> list[MissingFunction]:
     :param path: the path of a script in Python (``.py``) or Lua.
     :raises ScriptError: it cannot be read, or has a syntax error that hides what it uses.
     """
-    try:
-        source = Path(path).read_bytes()
-    except OSError as error:
-        raise ScriptError(
-            path,
-            1,
-            1,
-            f"it cannot be read: {error.strerror}",
-            "Set kemi_script, or the modparam load, to a readable file",
-        ) from None
+    source = read_script_file(path)
     in_python = Path(path).suffix == ".py"
     uses = sorted(_in_python(path, source) if in_python else _in_lua(path, source.decode("utf-8", "surrogateescape")))
     known = FUNCTIONS.keys() if in_python else FUNCTIONS.keys() | LUA_FUNCTIONS

@@ -10,7 +10,6 @@ are ``script_init()`` and ``script_child_init()``.
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from typing import Any, NoReturn
 from natsroute.errors import ScriptError
 from natsroute.kamailio.kemi import ksr_module
 from natsroute.kamailio.kemi.context import ScriptContext
+from natsroute.kamailio.kemi.script_file import read_script_file
 from natsroute.kamailio.kemi.sip_object import SipMessage
 from natsroute.routes.event import Event
 
@@ -173,16 +173,7 @@ class PythonInstance:
 
 
 def _compile(path: str) -> CodeType:
-    try:
-        source = Path(path).read_bytes()
-    except OSError as error:
-        raise ScriptError(
-            path,
-            1,
-            1,
-            f"it cannot be read: {os.strerror(error.errno or 0)}",
-            "Set kemi_script, or the modparam load, to a readable file",
-        ) from None
+    source = read_script_file(path)
     try:
         code: CodeType = compile(source, path, "exec", dont_inherit=True)
     except SyntaxError as error:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from natsroute.kamailio.script.context import Run
+from natsroute.errors import EvaluationError
+from natsroute.kamailio.evaluation import Setter
+from natsroute.kamailio.script.context import Place, Run
 
 
 class Signal:
@@ -102,3 +104,13 @@ def after_route(run: Run, outcome: Outcome) -> Outcome:
         outcome = outcome.value
     run.own.return_code = outcome
     return outcome
+
+
+def after_assigned_call(run: Run, outcome: Outcome, set_value: Setter, place: Place) -> Outcome:
+    """Assign what a call gives, as it is, also below 0. An ``exit`` in it goes on."""
+    try:
+        set_value(run, outcome.value if isinstance(outcome, Signal) else outcome)
+    except EvaluationError as error:
+        place.failed(run, error)
+        return -1
+    return outcome if isinstance(outcome, Signal) and outcome.kind is EXIT else 1

@@ -20,6 +20,7 @@ from natsroute.kamailio.script.flow import (
     Outcome,
     Signal,
     Statement,
+    after_assigned_call,
     in_order,
     in_order_waiting,
     nothing,
@@ -260,13 +261,7 @@ def _assign_outcome(set_value: Setter, call: Statement, place: Place) -> Stateme
 
     def statement(run: Run) -> Outcome:
         run.own.return_code = 0
-        outcome = call(run)
-        try:
-            set_value(run, outcome.value if isinstance(outcome, Signal) else outcome)
-        except EvaluationError as error:
-            place.failed(run, error)
-            return -1
-        return outcome if isinstance(outcome, Signal) and outcome.kind is EXIT else 1
+        return after_assigned_call(run, call(run), set_value, place)
 
     return statement
 

@@ -10,7 +10,17 @@ from twisted.internet.defer import Deferred
 from natsroute.errors import EvaluationError
 from natsroute.kamailio.evaluation import Setter
 from natsroute.kamailio.script.context import Place, Run, ScriptExitError
-from natsroute.kamailio.script.flow import BREAK, EXIT, STOP, Outcome, Signal, WaitingStatement, after_route, nothing
+from natsroute.kamailio.script.flow import (
+    BREAK,
+    EXIT,
+    STOP,
+    Outcome,
+    Signal,
+    WaitingStatement,
+    after_assigned_call,
+    after_route,
+    nothing,
+)
 from natsroute.kamailio.script.functions.definitions import WaitingAction
 from natsroute.kamailio.script.operands import Operand
 from natsroute.kamailio.values import Value
@@ -110,13 +120,7 @@ def assign_outcome(set_value: Setter, step: Step, place: Place) -> WaitingStatem
 
     async def statement(run: Run) -> Outcome:
         run.own.return_code = 0
-        outcome = await outcome_of(step, run)
-        try:
-            set_value(run, outcome.value if isinstance(outcome, Signal) else outcome)
-        except EvaluationError as error:
-            place.failed(run, error)
-            return -1
-        return outcome if isinstance(outcome, Signal) and outcome.kind is EXIT else 1
+        return after_assigned_call(run, await outcome_of(step, run), set_value, place)
 
     return statement
 
