@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "middleware": {"routes"},
     "services": {"errors", "wire", "payloads", "ledger", "routes"},
     "kamailio": {"errors", "log", "ledger", "nearest", "payloads", "routes"},
-    "monitoring": {"errors", "ledger", "client.status", "routes.event"},
+    "monitoring": {"errors", "text", "log", "ledger", "client.status", "client.state", "routes.event"},
     "daemon": {
         "text", "turns", "log", "nearest", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream",
         "publishing", "routes", "middleware", "services", "kamailio", "monitoring",
@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }  # fmt: skip
 
 #: What is in the table and does not exist yet. Remove a name here when you add the package.
-TO_COME = {"jetstream", "services", "monitoring"}
+TO_COME = {"jetstream", "services"}
 
 #: Only the composition root knows both the routes and the publisher.
 COMPOSITION_ROOT = "natsroute.daemon.service"
@@ -61,7 +61,18 @@ COMPOSITION_ROOT = "natsroute.daemon.service"
 #: The modules that make the settings. They import nothing else of ``daemon``.
 SETTINGS_MODULES = {
     f"natsroute.daemon.{name}"
-    for name in ("settings", "fields", "sources", "contexts", "kamailio_settings", "queue_entry")
+    for name in (
+        "settings",
+        "setting_group",
+        "connection_settings",
+        "routing_settings",
+        "operation_settings",
+        "fields",
+        "sources",
+        "contexts",
+        "kamailio_settings",
+        "queue_entry",
+    )
 }
 #: What they take from the packages above ``wire``: values that a setting becomes, and the readers of two of them.
 #: Nothing that connects, publishes or runs.
@@ -99,6 +110,11 @@ TESTED_ELSEWHERE = {
     "natsroute.kamailio.script.functions.definitions": "types; the tests of the functions use them",
     "natsroute.kamailio.kemi.instance": "types; the tests of the languages and of the worker use them",
     "natsroute.kamailio.kemi.ksr.definitions": "types; the tests of the functions use them",
+    "natsroute.daemon.setting_group": "the base of the groups of settings: tests.test_settings",
+    "natsroute.daemon.connection_settings": "a group of settings: tests.test_settings",
+    "natsroute.daemon.routing_settings": "a group of settings: tests.test_settings",
+    "natsroute.daemon.operation_settings": "a group of settings: tests.test_settings",
+    "natsroute.daemon.operations": "it joins parts that have tests of their own: tests.test_service",
     "natsroute.daemon.child_guard": "it watches processes: tests.integration.test_child_guard",
 }
 

@@ -372,7 +372,7 @@ class BoundOfBytesTests(PublisherTestCase):
 
     def test_json_counts(self) -> None:
         self.publisher.publish("a", {"n": 1})
-        self.assertEqual(self.worker._buffer.bytes, len(b'PUB a 7\r\n{"n":1}\r\n'))
+        self.assertEqual(self.worker.buffer.bytes, len(b'PUB a 7\r\n{"n":1}\r\n'))
         self.failureResultOf(self.publisher.publish("a", [1, 2, 3]), PublishBufferFullError)
 
     def test_confirmed_messages_are_released(self) -> None:
@@ -387,7 +387,7 @@ class BoundOfBytesTests(PublisherTestCase):
             self.pong()
             self.successResultOf(plain)
             self.successResultOf(serialised)
-            self.assertEqual((self.worker._buffer.bytes, self.worker._buffer.messages), (0, 0))
+            self.assertEqual((self.worker.buffer.bytes, self.worker.buffer.messages), (0, 0))
 
 
 class BoundOfCallablesTests(PublisherTestCase):
@@ -410,13 +410,13 @@ class BoundOfCallablesTests(PublisherTestCase):
     def test_headers_of_a_callable_count(self) -> None:
         """Its payload does as soon as it is known, and everything is released once."""
         wait = self.publisher.publish("a", lambda: b"123", headers={"N": "v"})
-        self.assertEqual(self.worker._buffer.bytes, len(b"HPUB a 20 20\r\nNATS/1.0\r\nN: v\r\n\r\n\r\n"))
+        self.assertEqual(self.worker.buffer.bytes, len(b"HPUB a 20 20\r\nNATS/1.0\r\nN: v\r\n\r\n\r\n"))
         self.turn()
         self.pool.run_next()
-        self.assertEqual(self.worker._buffer.bytes, len(self.link.sent()))
+        self.assertEqual(self.worker.buffer.bytes, len(self.link.sent()))
         self.pong()
         self.successResultOf(wait)
-        self.assertEqual(self.worker._buffer.bytes, 0)
+        self.assertEqual(self.worker.buffer.bytes, 0)
 
     def test_as_many_as_fit(self) -> None:
         """Others are called when earlier ones are confirmed; the order is kept, and at most one is held in excess."""
@@ -425,12 +425,12 @@ class BoundOfCallablesTests(PublisherTestCase):
         self.turn()
         self.run_pool()
         self.assertEqual(self.calls, 3)
-        most = self.worker._buffer.bytes
+        most = self.worker.buffer.bytes
         while self.link.pings:
             self.pong()
             self.turn()
             self.run_pool()
-            most = max(most, self.worker._buffer.bytes)
+            most = max(most, self.worker.buffer.bytes)
         for wait in waits:
             self.successResultOf(wait)
         self.assertEqual((self.calls, self.counts()), (10, (11, 11, 0, 0)))
@@ -441,7 +441,7 @@ class BoundOfCallablesTests(PublisherTestCase):
         first = self.publisher.publish("a", self.payload)
         second = self.publisher.publish("a", self.payload)
         waits = [self.publisher.publish("a", b"x" * 450) for _ in range(2)]
-        self.assertLess(self.worker._buffer.free, 100)
+        self.assertLess(self.worker.buffer.free, 100)
         for wait in (first, second, *waits):
             self.turn()
             self.run_pool()
@@ -766,7 +766,7 @@ class CancelTests(PublisherTestCase):
         self.assertEqual(self.turn(), b"PUB a 1\r\n0\r\nPUB a 1\r\n2\r\n")
         self.pong()
         self.successResultOf(waits[2])
-        self.assertEqual((self.counts(), self.worker._buffer.bytes), ((3, 2, 0, 1), 0))
+        self.assertEqual((self.counts(), self.worker.buffer.bytes), ((3, 2, 0, 1), 0))
 
     def test_without_a_connection(self) -> None:
         """What it held is released soon."""
@@ -780,7 +780,7 @@ class CancelTests(PublisherTestCase):
         self.assertNoResult(flushed)
         self.clock.advance(0)
         self.successResultOf(flushed)
-        self.assertEqual((self.counts(), self.worker._buffer.messages), ((3, 0, 0, 3), 0))
+        self.assertEqual((self.counts(), self.worker.buffer.messages), ((3, 0, 0, 3), 0))
         self.connect()
         self.assertEqual(self.link.sent(), b"")
 
@@ -796,7 +796,7 @@ class CancelTests(PublisherTestCase):
                 self.failureResultOf(wait, CancelledError)
             self.assertEqual(len(self.clock.getDelayedCalls()), timers + 1)
             self.clock.advance(0)
-            self.assertEqual(self.worker._buffer.messages, left)
+            self.assertEqual(self.worker.buffer.messages, left)
 
     def test_in_the_pool(self) -> None:
         waits = [self.publisher.publish("a", lambda: b"1"), self.publisher.publish("a", lambda: b"2")]
@@ -807,7 +807,7 @@ class CancelTests(PublisherTestCase):
         self.pool.run_next()
         self.assertEqual(self.turn(), b"PUB a 1\r\n2\r\n")
         self.pong()
-        self.assertEqual((self.counts(), self.worker._buffer.bytes), ((2, 1, 0, 1), 0))
+        self.assertEqual((self.counts(), self.worker.buffer.bytes), ((2, 1, 0, 1), 0))
 
     def test_written(self) -> None:
         """It fails, but the message is sent, again after a lost connection, and counts as confirmed."""

@@ -143,7 +143,7 @@ class ResendWindowTests(PublisherTestCase):
         self.assertEqual(self.worker._resend_window._bytes, 0)
         self.connect()
         self.pong()
-        self.assertEqual((self.worker._resend_window._bytes, self.worker._buffer.bytes), (2 * size, 0))
+        self.assertEqual((self.worker._resend_window._bytes, self.worker.buffer.bytes), (2 * size, 0))
         self.clock.advance(0.25)
         self.clock.advance(0)
         self.assertEqual(self.worker._resend_window._bytes, 0)

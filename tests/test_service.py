@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Application, IServiceCollection
 from twisted.internet.defer import CancelledError
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
@@ -18,13 +16,7 @@ from natsroute.errors import MisuseError, PublisherStoppedError, ScriptError, Se
 from natsroute.kamailio.kemi.scripts import Scripts
 from natsroute.wire.frames import Address
 from tests.support.log_recorder import LogRecorder
-
-
-class Reactor(MemoryReactorClock):
-    """With the one thing that MemoryReactorClock leaves out."""
-
-    def callFromThread(self, function: Callable[..., object], *arguments: object) -> None:
-        function(*arguments)
+from tests.support.memory_reactor import Reactor
 
 
 class ServiceTests(SynchronousTestCase):

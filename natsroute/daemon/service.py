@@ -11,27 +11,30 @@ from twisted.python.failure import Failure
 
 from natsroute.client.auth import CredentialsSource
 from natsroute.client.connection import Connection
-from natsroute.client.state import ConnectionEvent
-from natsroute.client.status import Change
 from natsroute.daemon.connection_events import ConnectionEvents
 from natsroute.daemon.connection_log import ConnectionLog
+from natsroute.daemon.connection_settings import DEFAULT_NAME
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.consumer import Consumer, Consumers
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.exit_code import ExitCode
+from natsroute.daemon.joining import join
 from natsroute.daemon.lifecycle import Lifecycle
+from natsroute.daemon.names import free_name
+from natsroute.daemon.observation import Observation
+from natsroute.daemon.operations import Operations
 from natsroute.daemon.plan import Plan
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.report import account_lines, report_lines
 from natsroute.daemon.routing import Routing
-from natsroute.daemon.settings import DEFAULT_NAME, Settings
+from natsroute.daemon.settings import Settings
 from natsroute.daemon.shutdown import Shutdown
 from natsroute.daemon.signals import OtherSignals, StopSignals
 from natsroute.daemon.startup import Startup
 from natsroute.daemon.steady_clock import use_steady_clock
 from natsroute.daemon.threads import Threads
 from natsroute.daemon.watchdog import Watchdog
-from natsroute.errors import PendingLimitError, ServerLeftError
+from natsroute.errors import PendingLimitError
 from natsroute.kamailio.cfg.start_values import service_variables
 from natsroute.kamailio.evaluation import ConsumerVariables
 from natsroute.kamailio.evaluation_log import EvaluationLog
@@ -42,7 +45,6 @@ from natsroute.ledger import Ledger, RouteCounters
 from natsroute.log import Logger
 from natsroute.publishing.outlet import unique_ids
 from natsroute.publishing.publisher import Publisher
-from natsroute.publishing.worker import PublishWorker
 from natsroute.routes.event import Expressions
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import HookRunner
@@ -150,7 +152,7 @@ class NatsrouteService(Service):
         variables = ConsumerVariables(self._variables)
         script = self._scripts.new_thread("publish workers", variables, self.publisher.publish_for, consumes=False)
         for connection, worker in zip(publish_connections, self.publisher.workers):
-            _join(connection, worker)
+            join(connection, worker)
             self._run_events_of(connection, EventExpressions(ConsumerVariables(self._variables)), script)
         for entry in settings.subject_queue_group:
             self.consumers.add(self._consumer(entry))
@@ -177,6 +179,19 @@ class NatsrouteService(Service):
             self._embedded,
         )
         self._lifecycle = Lifecycle(self._begin, self._end)
+        observation = Observation(
+            reactor,
+            lambda: str(self.name),
+            self.ledger,
+            self._connections,
+            self.publisher.workers,
+            self.in_flight,
+            self._startup,
+            self._lifecycle,
+        )
+        #: Everything that is shown of the service at this moment: an Overview.
+        self.overview = observation.overview
+        self._operations = Operations(reactor, settings, self.overview, owns_process=owns_process)
         self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
         self._other_signals = OtherSignals(reactor, self.log_report) if owns_process else None
 
@@ -288,10 +303,8 @@ class NatsrouteService(Service):
 
     def setServiceParent(self, parent: Any) -> None:
         """Join a Twisted application or service; if it has a service of this name, with another name."""
-        collection, name, number = IServiceCollection(parent, parent), self.name, 1
-        while self.parent is None and _has_service(collection, self.name):
-            number += 1
-            self.name = f"{name}-{number}"
+        if self.parent is None:
+            self.name = free_name(IServiceCollection(parent, parent), str(self.name))
         super().setServiceParent(parent)
 
     def startService(self) -> None:
@@ -333,6 +346,7 @@ class NatsrouteService(Service):
         self._publish_threads.startService()
         self._route_threads.startService()
         self._watchdog.startService()
+        self._operations.startService()
         self._startup.log_plan(Plan.of(self.settings, self.routing), self._log_prefix())
         if self._hooks.has_on_start:
             for events in self._connection_events:
@@ -359,6 +373,7 @@ class NatsrouteService(Service):
     async def _stop(self) -> None:
         await self._shutdown.run()
         self._watchdog.stopService()
+        await self._operations.stopService()
         for line in account_lines(self.ledger()):
             self._log_line(line)
         if self._other_signals is not None and not self._stop_signals.process_ends:
@@ -370,27 +385,3 @@ class NatsrouteService(Service):
 
     def _log_prefix(self) -> str:
         return "" if self.name == DEFAULT_NAME else f"{printable(str(self.name))}: "
-
-
-def _has_service(collection: Any, name: object) -> bool:
-    try:
-        collection.getServiceNamed(name)
-    except KeyError:
-        return False
-    return True
-
-
-def _join(connection: Connection, worker: PublishWorker) -> None:
-    """Tell a publish worker what happens to its connection."""
-
-    def on_change(change: Change) -> None:
-        if change.event is ConnectionEvent.CONNECTED:
-            worker.connected()
-        elif change.event is ConnectionEvent.DISCONNECTED:
-            worker.disconnected(change.reason, cleanly=isinstance(change.reason, ServerLeftError))
-        elif change.event is ConnectionEvent.CLOSED:
-            worker.disconnected(cleanly=True)
-
-    connection.observe(on_change)
-    connection.observe_errors(lambda error, server: worker.refused(error))
-    connection.observe_info(lambda info: worker.limits_changed())

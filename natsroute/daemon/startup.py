@@ -29,6 +29,8 @@ class Startup:
     :param on_connecting: called when all connections have been started.
     :param on_failed: called with the reason when the service cannot start. It is logged by then.
     :param load_scripts: loads the KEMI scripts, if there are any.
+
+    :ivar is_ready: whether everything has been connected since the last start, and the service has not been stopped.
     """
 
     log = Logger()
@@ -52,19 +54,19 @@ class Startup:
         self._on_failed = on_failed
         self._running: Deferred[None] = succeed(None)
         self._waiting: list[Deferred[None]] = []
-        self._is_ready = False
+        self.is_ready = False
         self._failure: Failure | None = None
 
     def begin(self) -> None:
         """Start everything."""
-        self._is_ready = False
+        self.is_ready = False
         self._failure = None
         self._running = Deferred.fromCoroutine(self._run())
         self._running.addErrback(self._failed)
 
     def cancel(self) -> None:
         """Start nothing more. Who waits for :meth:`ready` waits no longer."""
-        self._is_ready = False
+        self.is_ready = False
         self._running.cancel()
         self._tell_waiting(Failure(CancelledError("the service was stopped before it was ready")))
 
@@ -76,7 +78,7 @@ class Startup:
             since the last start. Fails with the reason if the service cannot start, and with ``CancelledError`` if it
             is stopped first. Cancelling it only ends the wait.
         """
-        if self._is_ready:
+        if self.is_ready:
             return succeed(None)
         if self._failure is not None:
             return fail(self._failure)
@@ -106,7 +108,7 @@ class Startup:
         self._connections.start()
         self._on_connecting()
         await self._connections.when_connected()
-        self._is_ready = True
+        self.is_ready = True
         self._tell_waiting(None)
 
     def _failed(self, failure: Failure) -> None:

@@ -54,6 +54,7 @@ class PublishWorker:
     in the reactor thread.
 
     :ivar limits: those of the server, or of the last one without a connection.
+    :ivar buffer: counts what it holds.
 
     :param unhandled: logs failures that nobody handles.
     :param on_high_water: called when the buffer is more than half full.
@@ -78,8 +79,8 @@ class PublishWorker:
         self._max_age_difference = limits.max_age / 20 or float("inf")
         self.limits = ServerLimits(MAX_PAYLOAD_LIMIT, headers=True)  # until a server announces its own
         self._max_payload = self.limits.max_payload  # for add()
-        self._buffer = Buffer(limits, on_high_water, on_low_water)
-        self._outcomes = Outcomes(clock, self._buffer, unhandled, self._outcomes_fired)
+        self.buffer = Buffer(limits, on_high_water, on_low_water)
+        self._outcomes = Outcomes(clock, self.buffer, unhandled, self._outcomes_fired)
         self._resent = 0
         self._gathered = Messages()  # in this turn of the reactor
         self._queued: deque[Messages] = deque()  # in earlier turns, while the link was down or the pool was busy
@@ -113,7 +114,7 @@ class PublishWorker:
         :param confirmation: its Deferred.
         :param size: bytes of headers and payload, which ``max_payload`` limits; 0 if unserialised.
         """
-        buffer = self._buffer
+        buffer = self.buffer
         buffer.messages = messages = buffer.messages + 1
         buffer.bytes = bytes_held = buffer.bytes + len(command)
         is_above_high_water = messages > buffer.high_water_messages or bytes_held > buffer.high_water_bytes
@@ -254,7 +255,7 @@ class PublishWorker:
                 return
             messages = self._queued[0]
             if messages.unserialised:
-                space = self._buffer.free
+                space = self.buffer.free
                 if space <= 0 and (self._written.unconfirmed or self._outcomes.unfired):
                     return  # the next confirmation makes space
                 self._serialising = messages
@@ -268,7 +269,7 @@ class PublishWorker:
         if self._serialising is not messages:
             return  # they expired or were abandoned meanwhile
         self._serialising = Messages()
-        self._buffer.grow(sum(command.growth for command in messages.unserialised))
+        self.buffer.grow(sum(command.growth for command in messages.unserialised))
         rest = messages.take_unserialised()
         messages = sendable(messages, self.limits, self._outcomes.fail)
         if self._has_cancelled_serialising:
@@ -370,8 +371,8 @@ class PublishWorker:
         """Fire what is due after a change: Deferreds, the low-water mark, flushes and the drain."""
         if self._outcomes.pending:
             self._outcomes.fire()
-        if self._buffer.is_above:
-            self._buffer.signal_low_water()
+        if self.buffer.is_above:
+            self.buffer.signal_low_water()
         if self._flushes.waiters:
             self._outcomes.call(*self._flushes.take_ended())
             self._outcomes.fire()
@@ -383,11 +384,11 @@ class PublishWorker:
         self._after_change()
 
     def _finish_drain(self) -> None:
-        if self._buffer.messages > self._outcomes.unfired:
+        if self.buffer.messages > self._outcomes.unfired:
             if self._link.max_payload is None and not self._written.unconfirmed:
                 # No server is there to confirm, not even one we leave. abandon() calls this again, holding nothing.
                 self.abandon()
-        elif not self._buffer.messages and not (self._is_connected and self._written.has_to_resend):
+        elif not self.buffer.messages and not (self._is_connected and self._written.has_to_resend):
             drained, self._drain_waiters = self._drain_waiters, []
             # What is left are batches without messages, whose PONGs may never come, and confirmed messages.
             self._written.clear()

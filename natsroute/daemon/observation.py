@@ -1,0 +1,120 @@
+"""Looks at a running service: makes its overview."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from natsroute._version import __version__
+from natsroute.client.connection import Connection
+from natsroute.daemon.connections import Connections
+from natsroute.daemon.lifecycle import Lifecycle, Phase
+from natsroute.daemon.startup import Startup
+from natsroute.ledger import Ledger, PublisherAccount
+from natsroute.monitoring.overview import (
+    MAX_CALLS,
+    CallRow,
+    ConnectionRow,
+    ConsumerRow,
+    Overview,
+    PublisherRow,
+    Reason,
+    RouteRow,
+    WorkerRow,
+)
+from natsroute.routes.in_flight import CallsInFlight
+
+
+class Worker(Protocol):
+    """A publish worker, as far as it is looked at."""
+
+    @property
+    def buffer(self) -> Any:
+        """What it holds: ``bytes``."""
+
+    def account(self) -> PublisherAccount:
+        """What became of its messages."""
+
+
+class Observation:
+    """
+    Makes the overviews of a service.
+
+    :param reactor: tells the time of calls.
+    :param name: returns the name of the service.
+    :param ledger: returns its ledger.
+    :param connections: its connections.
+    :param workers: its publish workers, in the order of their connections.
+    :param in_flight: its calls.
+    :param startup: knows whether it is ready.
+    :param lifecycle: knows whether it stops.
+    :param unix_time: the time, as ``time.time()``.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        name: Callable[[], str],
+        ledger: Callable[[], Ledger],
+        connections: Connections,
+        workers: Sequence[Worker],
+        in_flight: CallsInFlight,
+        startup: Startup,
+        lifecycle: Lifecycle,
+        unix_time: Callable[[], float] = time.time,
+    ) -> None:
+        self._reactor = reactor
+        self._name = name
+        self._ledger = ledger
+        self._connections = connections
+        self._workers = workers
+        self._in_flight = in_flight
+        self._startup = startup
+        self._lifecycle = lifecycle
+        self._unix_time = unix_time
+        self._started = unix_time()
+
+    def overview(self) -> Overview:
+        """The overview at this moment. Called in the reactor's thread."""
+        ledger = self._ledger()
+        return Overview(
+            name=self._name(),
+            version=__version__.public(),
+            pids=(os.getpid(),),
+            started=self._started,
+            time=self._unix_time(),
+            reasons=tuple(self.reasons()),
+            connections=tuple(ConnectionRow.of(name, one.status()) for name, one in self._connections.named),
+            consumers=tuple(ConsumerRow.of(account) for account in ledger.consumers),
+            routes=tuple(RouteRow.of(counters) for counters in ledger.routes),
+            publisher=PublisherRow.of(ledger.publisher),
+            workers=tuple(
+                WorkerRow.of(f"publish worker {number}", worker.account(), worker.buffer.bytes)
+                for number, worker in enumerate(self._workers, 1)
+            ),
+            calls=tuple(self._calls()),
+            calls_in_flight=len(self._in_flight.running),
+        )
+
+    def reasons(self) -> Iterator[Reason]:
+        """Why the service is not ready; none if it is."""
+        if self._lifecycle.phase in (Phase.STOPPING, Phase.RESTARTING):
+            yield Reason("stopping", "", "the service stops")
+        elif self._lifecycle.phase is Phase.STOPPED:
+            yield Reason("stopping", "", "the service has not been started, or has stopped")
+        elif not self._startup.is_ready:
+            yield Reason("starting", "", "the start has not ended")
+        yield from _not_connected(self._connections.named)
+
+    def _calls(self) -> Iterator[CallRow]:
+        now = self._reactor.seconds()
+        for call in sorted(self._in_flight.running, key=lambda call: call.started)[:MAX_CALLS]:
+            yield CallRow(call.event.name, call.event.subject, now - call.started)
+
+
+def _not_connected(named: Iterable[tuple[str, Connection]]) -> Iterator[Reason]:
+    for purpose, connection in named:
+        if not connection.state.is_connected:
+            yield Reason("not_connected", purpose, f"the connection of {purpose} is {connection.state.value}")
