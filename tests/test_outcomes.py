@@ -158,6 +158,14 @@ class ConfirmTests(OutcomesTestCase):
         self.assertEqual((self.outcomes.confirmed, self.outcomes.unfired, self.left()), (1001, 0, (0, 0)))
         self.assertEqual((self.turns, len(self.outcomes.pending)), (0, 0))
 
+    def test_many_abandoned(self) -> None:
+        """There is nothing to fire, so they are counted at once."""
+        many = self.hold(1001)
+        self.outcomes.confirm([None] * 1000 + many[1000:], 1001 * 12)
+        assert many[1000] is not None
+        self.successResultOf(many[1000])
+        self.assertEqual((self.outcomes.confirmed, self.left(), self.outcomes.unfired), (1001, (0, 0), 0))
+
     def test_behind_a_failure(self) -> None:
         """A message that failed before is first, however few were confirmed."""
         seen: list[str] = []

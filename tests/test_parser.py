@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from types import FrameType
 from typing import Any
@@ -26,6 +26,9 @@ from natsroute.wire.parser import (
 from tests.fuzz.properties import any_cut_reads_the_same
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+
+#: A message to the subscription with this sid, whose payload is one digit.
+MSG = b"MSG a %d 1\r\n%d\r\n"
 
 BLOCK = b"NATS/1.0\r\nA: b\r\n\r\n"
 
@@ -410,3 +413,43 @@ class MemoryTests(SynchronousTestCase):
         [msg] = map(seen, frames)
         self.assertEqual((msg[0], len(msg[-1]), parser.buffered), ("a", size, 0))
         self.assertEqual(joins, 1)
+
+
+class ReceiverTests(SynchronousTestCase):
+    """Messages that are given to the receiver of their subscription, and not yielded."""
+
+    def setUp(self) -> None:
+        self.given: list[tuple[str, bytes]] = []
+        self.receivers: dict[int, Callable[[Any], object]] = {1: self.take}
+        self.parser = Parser(receivers=self.receivers)
+
+    def take(self, msg: Msg) -> None:
+        """Receive a message."""
+        self.given.append((msg.address.subject, msg.data))
+
+    def test_by_sid(self) -> None:
+        """A message of another subscription is yielded, as is every other frame; all in their order."""
+        frames = []
+        for frame in self.parser.feed(MSG % (1, 1) + b"PING\r\n" + MSG % (2, 2) + MSG % (1, 3)):
+            frames.append((frame, len(self.given)))
+        self.assertEqual([count for _, count in frames], [1, 1])
+        self.assertIs(frames[0][0], Signal.PING)
+        self.assertEqual(self.given, [("a", b"1"), ("a", b"3")])
+
+    def test_in_pieces(self) -> None:
+        """A message that comes in several chunks is given once."""
+        stream = MSG % (1, 1) + MSG % (1, 2)
+        for position in range(len(stream)):
+            self.assertEqual([*self.parser.feed(stream[position : position + 1])], [])
+        self.assertEqual(self.given, [("a", b"1"), ("a", b"2")])
+
+    def test_removed_meanwhile(self) -> None:
+        """A receiver that removes itself gets no more, not even from the same chunk."""
+        self.receivers[1] = lambda msg: (self.take(msg), self.receivers.clear())
+        frames = [*self.parser.feed((MSG % (1, 1)) * 3)]
+        self.assertEqual((len(self.given), len(frames), self.parser.buffered), (1, 2, 0))
+
+    def test_before_an_error(self) -> None:
+        """What came before a malformed frame is given."""
+        self.assertRaises(ProtocolError, list, self.parser.feed(MSG % (1, 1) + b"NONSENSE\r\n"))
+        self.assertEqual(self.given, [("a", b"1")])

@@ -120,6 +120,13 @@ class MessageTests(ProtocolTestCase):
         link.receive(b"MSG a 1 0\r\n\r\n")
         self.assertEqual((len(self.messages), link.protocol.unknown_sids), (1, 1))
 
+    def test_closed_by_a_receiver(self) -> None:
+        """What follows in the chunk is neither delivered nor counted."""
+        link = self.connected()
+        link.protocol.sub("b", 2, lambda msg: link.protocol.close())
+        link.receive(b"MSG a 1 0\r\n\r\nMSG b 2 0\r\n\r\nMSG a 1 0\r\n\r\nMSG b 2 0\r\n\r\nPING\r\n")
+        self.assertEqual((len(self.messages), link.protocol.unknown_sids), (1, 0))
+
     def test_junk(self) -> None:
         link = self.connected()
         link.receive(b"MSG a 1 2\r\nhi\r\nJUNK\r\nMSG a 1 2\r\nho\r\n")

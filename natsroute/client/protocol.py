@@ -114,6 +114,7 @@ class NatsProtocol(Protocol):
             max_control_line=inbound_limits.control_line,
             max_inbound_payload=inbound_limits.payload,
             message_type=message_type,
+            receivers=self._on_msg,
         )
         self._tls: TlsSession | None = None
         self._bytes_before_tls = 0
@@ -270,19 +271,13 @@ class NatsProtocol(Protocol):
         state = self.state
         if not state.is_open:
             return  # TLS keeps reading until the other side has closed too
-        # Looked up once for each chunk: a chunk holds hundreds of messages.
-        on_msg = self._on_msg
-        message_type = self._message_type
         try:
-            frames = self._parser.feed(data)
+            frames = self._parser.feed(data)  # which gives messages to their subscriptions
             for frame in frames:
-                if type(frame) is message_type:
-                    try:
-                        deliver = on_msg[frame.address.sid]
-                    except KeyError:
-                        self.unknown_sids += 1  # it was on its way when its subscription ended
-                        continue
-                    deliver(frame)
+                if not self.state.is_open:  # anything before may have closed it
+                    break
+                if type(frame) is self._message_type:
+                    self.unknown_sids += 1  # it was on its way when its subscription ended
                 elif frame is Signal.PING:
                     self._ping_received()
                 elif frame is Signal.PONG:
@@ -291,16 +286,13 @@ class NatsProtocol(Protocol):
                     self._info_received(frame, frames)
                 elif type(frame) is Err:
                     self._error_received(server_error(frame.text))
-                if self.state is not state:
-                    state = self.state
-                    if not state.is_open:
-                        break
         except (ProtocolError, HandshakeError) as error:
             self._end(error)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         state = self.state
         self._advance(ProtocolEvent.LOST)
+        self._on_msg.clear()
         self._stop_timers()
         self._write_timeout.stop()
         tls_error = self._tls.error(reason) if state.is_handshake and self._tls is not None else None
@@ -380,6 +372,7 @@ class NatsProtocol(Protocol):
         if not state.is_open:
             return
         self._advance(ProtocolEvent.CLOSE)
+        self._on_msg.clear()  # the rest of the chunk is not delivered
         self._reason = reason
         self._stop_timers()
         self._write_timeout.unwatch()

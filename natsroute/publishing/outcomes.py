@@ -88,17 +88,18 @@ class Outcomes:
 
         :param size: bytes of their commands.
         """
-        count = len(confirmations)
-        if count > _STEP or self.pending or self._is_firing:
+        kept = [*filter(None, confirmations)]  # mostly there are none: a route drops its Deferreds
+        if len(kept) > _STEP or self.pending or self._is_firing:
             self.confirm_later(confirmations, size)
             return
+        count = len(confirmations)
         self.confirmed += count
         buffer = self._buffer  # the same as Buffer.release(), without the call: nearly every batch comes this way
         buffer.messages -= count
         buffer.bytes -= size
         self._is_firing = True
         try:
-            confirm_all(confirmations)
+            confirm_all(kept)
         finally:
             self._is_firing = False
 

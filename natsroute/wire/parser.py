@@ -1,9 +1,10 @@
 """
 From the bytes of a server to frames.
 
-:meth:`Parser.feed` takes bytes as they come from the network, split anywhere, and yields each complete frame; it ends
-when it needs more bytes. A malformed frame raises :class:`~natsroute.errors.ProtocolError` after the frames before it
-were yielded. Then the parser is unusable, since nobody can say where the next frame begins.
+:meth:`Parser.feed` takes bytes as they come from the network, split anywhere. It gives each complete message to its
+receiver, and yields all other frames; it ends when it needs more bytes. A malformed frame raises
+:class:`~natsroute.errors.ProtocolError` after the frames before it. Then the parser is unusable, since nobody can say
+where the next frame begins.
 
 Memory is bounded. The limit of a line is ``max_control_line``; that of INFO, which grows with the cluster, is
 ``MAX_INFO_LINE``, and that of -ERR is ``ERR_LINE_FACTOR`` times as high. The limit of a payload is
@@ -13,8 +14,9 @@ Memory is bounded. The limit of a line is ``max_control_line``; that of INFO, wh
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
-from typing import TypeVar
+from collections.abc import Callable, Generator, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from natsroute.errors import ProtocolError
 from natsroute.wire.frames import Address, Err, Frame, Info, Msg, Signal
@@ -46,6 +48,8 @@ T = TypeVar("T")
 #: empty if the line is not likely to repeat.
 _Line = tuple[Address, bytes | None, int, int, bytes]
 
+_NO_RECEIVERS: Mapping[int, Callable[[Any], object]] = MappingProxyType({})
+
 _SIGNALS = {signal.value: signal for signal in Signal}
 _TAB, _CR, _H = b"\t\rH"
 _VT, _FF = b"\v\f"
@@ -62,6 +66,8 @@ class Parser:
         since servers may add headers.
     :param message_type: the class of messages. A receiver that needs more than a Msg passes a subclass, and does not
         have to wrap each message.
+    :param receivers: what is called with each message of a subscription, by its sid. It must not raise. To call it is
+        cheaper than to yield the message. It may change while :meth:`feed` runs.
     """
 
     def __init__(
@@ -70,8 +76,10 @@ class Parser:
         max_control_line: int = DEFAULT_MAX_CONTROL_LINE,
         max_inbound_payload: int = DEFAULT_MAX_INBOUND_PAYLOAD,
         message_type: type[Msg] = Msg,
+        receivers: Mapping[int, Callable[[Any], object]] = _NO_RECEIVERS,
     ) -> None:
         self._message_type = message_type
+        self._receivers = receivers
         self._max_control_line = max_control_line
         self._max_inbound_payload = max_inbound_payload
         self._chunks: list[bytes] = []
@@ -88,7 +96,8 @@ class Parser:
 
     def feed(self, data: bytes) -> Generator[Frame, None, None]:
         """
-        Parse bytes, and yield the frames that they complete. Exhaust the generator before the next call.
+        Parse bytes. Each message that they complete is given to its receiver; every other frame, and each message that
+        has no receiver, is yielded. Exhaust the generator before the next call.
 
         :raises ProtocolError: the bytes are not NATS.
         """
@@ -101,6 +110,7 @@ class Parser:
         known_line = self._lines.get
         known_parts = self._look_up_parts
         message_type = self._message_type
+        receivers = self._receivers
         find = buffer.find
         startswith = buffer.startswith
         position = 0
@@ -120,6 +130,7 @@ class Parser:
                     yield line  # type: ignore[misc]
                     continue
                 address, reply_to, header_size, size, repeated = line
+                sid = address.sid
                 while start:
                     stop = start + size
                     if repeated and startswith(repeated, stop):
@@ -134,9 +145,15 @@ class Parser:
                     position = stop + 2
                     if header_size:
                         body = start + header_size
-                        yield message_type(address, buffer[body:stop], buffer[start:body], reply_to)
+                        msg = message_type(address, buffer[body:stop], buffer[start:body], reply_to)
                     else:
-                        yield message_type(address, buffer[start:stop], b"", reply_to)
+                        msg = message_type(address, buffer[start:stop], b"", reply_to)
+                    try:
+                        receive = receivers[sid]
+                    except KeyError:
+                        yield msg
+                    else:
+                        receive(msg)
                     start = following
         finally:
             self._chunks = [buffer[position:]]
