@@ -62,7 +62,7 @@ class ServiceTests(SynchronousTestCase):
 
     def test_kemi_script(self) -> None:
         """Each consumer has an instance, the publish workers have one together. A syntax error is an error at once."""
-        threads = self.kemi_service("")._scripts._threads
+        threads = self.kemi_service("").program.scripts._threads
         self.assertEqual([thread._name for thread in threads], ["publish workers", "a:q", "b:q"])
         error = self.assertRaises(ScriptError, self.kemi_service, "\nx = = 1")
         self.assertEqual(error.line, 2)

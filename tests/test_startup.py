@@ -58,12 +58,11 @@ class StartupTests(SynchronousTestCase):
         self.steps = self.connections.steps
         self.failed: list[Failure] = []
 
-    def startup(self, embedded: Any = None, start_hooks: Any = None) -> Startup:
+    def startup(self, embedded: Any = None) -> Startup:
         return Startup(
             self.connections,
             "publisher's",  # type: ignore[arg-type]
             embedded,
-            start_hooks,
             on_connecting=lambda: self.steps.append("on_connecting"),
             on_failed=self.failed.append,
         )
@@ -79,7 +78,6 @@ class StartupTests(SynchronousTestCase):
             startup = Startup(
                 self.connections,
                 "publisher's",  # type: ignore[arg-type]
-                None,
                 None,
                 on_connecting=lambda: self.steps.append("on_connecting"),
                 on_failed=self.failed.append,
@@ -141,7 +139,7 @@ class StartupTests(SynchronousTestCase):
             self.steps.append("hooks")
             return hooks
 
-        self.startup(start_hooks=start_hooks).begin()
+        self.startup().begin(start_hooks)
         self.assertEqual(self.steps, ["start publisher's"])
         self.connections.connected.callback(None)
         self.assertEqual(self.steps, ["start publisher's", "hooks"])
@@ -151,8 +149,8 @@ class StartupTests(SynchronousTestCase):
     def test_hooks_that_fail(self) -> None:
         """Nothing else starts, and the owner is told."""
         hooks: Deferred[None] = Deferred()
-        startup = self.startup(start_hooks=lambda: hooks)
-        startup.begin()
+        startup = self.startup()
+        startup.begin(lambda: hooks)
         ready = startup.ready()
         hooks.errback(ValueError("no database"))
         self.assertEqual([failure.type for failure in self.failed], [ValueError])
@@ -163,8 +161,8 @@ class StartupTests(SynchronousTestCase):
 
     def test_cancelled_during_hooks(self) -> None:
         """The hooks are cancelled. That is no failure."""
-        startup = self.startup(start_hooks=lambda: Deferred(lambda _: self.steps.append("cancelled")))
-        startup.begin()
+        startup = self.startup()
+        startup.begin(lambda: Deferred(lambda _: self.steps.append("cancelled")))
         startup.cancel()
         self.assertEqual(self.steps, ["start publisher's", "cancelled"])
         self.assertEqual((self.failed, self.log.lines()), ([], []))
@@ -203,7 +201,7 @@ class PlanTests(SynchronousTestCase):
     def plan(self, settings: Settings, event_routes: EventRoutes | None = None, embedded: Any = None) -> list[str]:
         log = LogRecorder(self)
         nothing: Any = None
-        startup = Startup(nothing, (), embedded, None, lambda: None, nothing)
+        startup = Startup(nothing, (), embedded, lambda: None, nothing)
         startup.log_plan(Plan.of(settings, Routing(settings, event_routes, call_deferred)))
         return log.lines()
 

@@ -24,6 +24,7 @@ from natsroute.daemon.names import free_name
 from natsroute.daemon.observation import Observation
 from natsroute.daemon.operations import Operations
 from natsroute.daemon.plan import Plan
+from natsroute.daemon.program import ConnectionCode, Program
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.report import account_lines, report_lines
 from natsroute.daemon.routing import Routing
@@ -35,19 +36,11 @@ from natsroute.daemon.steady_clock import use_steady_clock
 from natsroute.daemon.threads import Threads
 from natsroute.daemon.watchdog import Watchdog
 from natsroute.errors import PendingLimitError
-from natsroute.kamailio.cfg.start_values import service_variables
-from natsroute.kamailio.evaluation import ConsumerVariables
-from natsroute.kamailio.evaluation_log import EvaluationLog
-from natsroute.kamailio.event_expressions import EventExpressions
-from natsroute.kamailio.kemi.script_thread import ScriptThread
-from natsroute.kamailio.kemi.scripts import Scripts
 from natsroute.ledger import Ledger, RouteCounters
 from natsroute.log import Logger
 from natsroute.publishing.outlet import unique_ids
 from natsroute.publishing.publisher import Publisher
-from natsroute.routes.event import Expressions
 from natsroute.routes.event_routes import EventRoutes
-from natsroute.routes.hooks import HookRunner
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import ConnectionRunner, Runner, RunnerContext
 from natsroute.text import printable
@@ -72,7 +65,7 @@ class NatsrouteService(Service):
     :ivar name: ``client_name``. Several services of one parent with the same name get a number. Unless it is
         ``natsroute``, log lines begin with it.
     :ivar settings: the settings.
-    :ivar routing: which function runs for a message or a connection event.
+    :ivar program: the code that was loaded: event routes, scripts and hooks.
     :ivar consumers: one for each ``subject_queue_group``.
     :ivar publisher: publishes for the routes and for the program.
     :ivar publish: publishes a message: :meth:`Outlet.publish <natsroute.publishing.outlet.Outlet.publish>`.
@@ -105,17 +98,9 @@ class NatsrouteService(Service):
             self._route_threads = Threads(
                 reactor, "natsroute routes", settings.route_threads, max_queue=settings.route_thread_queue
             )
-            self.routing = Routing(settings, event_routes, self._route_threads.run)
         self._publish_threads = Threads(reactor, "natsroute publish", settings.num_publish_workers)
         self.in_flight = CallsInFlight(reactor, slow_after=settings.slow_route_warning)
         self.consumers = Consumers(self.in_flight, turns)
-        self._scripts = Scripts(
-            reactor,
-            settings.kemi_script,
-            settings.event_callback,
-            self.in_flight,
-            slow_after=settings.slow_route_warning,
-        )
         self._watchdog = Watchdog(reactor, self.in_flight.code, settings.blocked_reactor_warning)
 
         numbers = range(1, settings.num_publish_workers + 1)
@@ -141,41 +126,33 @@ class NatsrouteService(Service):
             reject_for=self.publisher.reject_for,
             thread_space=self._route_threads.space,
         )
-        failures = EvaluationLog()
-        self._variables = service_variables(
-            settings.cfg,
-            pua_json_subject=settings.pua_json_subject,
-            on_failure=failures.failed,
-            on_statement_failure=failures.statement_failed,
+        self.program = Program(
+            reactor, settings, event_routes, self._route_threads.run, self.in_flight, self.publisher.publish_for
         )
         self._connection_events: list[ConnectionEvents] = []
-        variables = ConsumerVariables(self._variables)
-        script = self._scripts.new_thread("publish workers", variables, self.publisher.publish_for, consumes=False)
         for connection, worker in zip(publish_connections, self.publisher.workers):
             join(connection, worker)
-            self._run_events_of(connection, EventExpressions(ConsumerVariables(self._variables)), script)
+            self._run_events_of(connection, self.program.for_publish_worker())
         for entry in settings.subject_queue_group:
             self.consumers.add(self._consumer(entry))
 
-        self._hooks = HookRunner(self.routing.hooks, reactor, slow_after=settings.slow_route_warning)
         self._startup = Startup(
             self._connections,
             publish_connections,
             self._embedded,
-            (lambda: self._hooks.start(self)) if self._hooks.has_on_start else None,
             on_connecting=self._on_connecting,
             on_failed=self._on_failed,
-            load_scripts=self._scripts.load,
+            load_scripts=lambda: self.program.scripts.load(),
         )
         self._shutdown = Shutdown(
             reactor,
             self.consumers,
             settings.drain_timeout,
-            lambda: self._hooks.stop(self),
+            lambda: self.program.hooks.stop(self),
             settings.hook_timeout,
             self.publisher.stop,
             publish_connections,
-            [self._publish_threads, self._route_threads, self._scripts],
+            [self._publish_threads, self._route_threads, self.program.scripts],
             self._embedded,
         )
         self._lifecycle = Lifecycle(self._begin, self._end)
@@ -208,16 +185,14 @@ class NatsrouteService(Service):
     def _consumer(self, entry: QueueEntry) -> Consumer:
         purpose = f"consumer {entry}"
         connection = self._connections.new(purpose)
-        variables = ConsumerVariables(self._variables)
-        script = self._scripts.new_thread(str(entry), variables, self.publisher.publish_for, consumes=True)
-        expressions = EventExpressions(variables)
-        events = self._run_events_of(connection, expressions, script, entry.queue_group)
+        code = self.program.for_consumer(entry)
+        events = self._run_events_of(connection, code, entry.queue_group)
         runner = Runner(
-            self.routing.for_entry(entry, script),
+            code.find,
             self._runner_context,
             subject=entry.subject,
             queue_group=entry.queue_group,
-            expressions=expressions,
+            expressions=code.expressions,
         )
 
         def on_overflow(error: PendingLimitError) -> None:
@@ -229,25 +204,18 @@ class NatsrouteService(Service):
     def _hold(self) -> None:
         """A publish worker has no space for more."""
         self.consumers.hold()
-        self._scripts.hold()
+        self.program.scripts.hold()
 
     def _release(self) -> None:
         """Undo one :meth:`_hold`."""
         self.consumers.release()
-        self._scripts.release()
+        self.program.scripts.release()
 
     def _run_events_of(
-        self,
-        connection: Connection,
-        expressions: Expressions,
-        script: ScriptThread | None,
-        queue_group: str | None = None,
+        self, connection: Connection, code: ConnectionCode, queue_group: str | None = None
     ) -> ConnectionEvents:
         runner = ConnectionRunner(
-            self.routing.for_connections(script),
-            self._runner_context,
-            queue_group=queue_group,
-            expressions=expressions,
+            code.find_event, self._runner_context, queue_group=queue_group, expressions=code.expressions
         )
         self._connection_events.append(ConnectionEvents(connection, runner))
         return self._connection_events[-1]
@@ -259,6 +227,11 @@ class NatsrouteService(Service):
         :return: fires when each message is confirmed or has failed.
         """
         return self.publisher.flush()
+
+    @property
+    def routing(self) -> Routing:
+        """Which function runs for a message or a connection event."""
+        return self.program.routing
 
     @property
     def connections(self) -> list[Connection]:
@@ -348,16 +321,18 @@ class NatsrouteService(Service):
         self._watchdog.startService()
         self._operations.startService()
         self._startup.log_plan(Plan.of(self.settings, self.routing), self._log_prefix())
-        if self._hooks.has_on_start:
+        hooks = self.program.hooks
+        if hooks.has_on_start:
             for events in self._connection_events:
                 events.hold()
+            self._startup.begin(lambda: hooks.start(self))
         else:
-            self._hooks.start(self)  # no function runs; the on_stop hooks run at the stop
-        self._startup.begin()
+            hooks.start(self)  # no function runs; the on_stop hooks run at the stop
+            self._startup.begin()
 
     def _on_connecting(self) -> None:
         self.consumers.resume()
-        self._scripts.resume()
+        self.program.scripts.resume()
         for events in self._connection_events:
             events.release()
 

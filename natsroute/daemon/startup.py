@@ -25,7 +25,6 @@ class Startup:
 
     :param publish_connections: those of ``connections`` that the publisher uses.
     :param embedded: the embedded server, or None.
-    :param start_hooks: runs the ``on_start`` hooks. None: there are none.
     :param on_connecting: called when all connections have been started.
     :param on_failed: called with the reason when the service cannot start. It is logged by then.
     :param load_scripts: loads the KEMI scripts, if there are any.
@@ -40,7 +39,6 @@ class Startup:
         connections: Connections,
         publish_connections: Sequence[Connection],
         embedded: EmbeddedServer | None,
-        start_hooks: Callable[[], Deferred[None]] | None,
         on_connecting: Callable[[], None],
         on_failed: Callable[[Failure], object],
         load_scripts: Callable[[], Deferred[None]] = lambda: succeed(None),
@@ -49,7 +47,6 @@ class Startup:
         self._publish_connections = publish_connections
         self._embedded = embedded
         self._load_scripts = load_scripts
-        self._start_hooks = start_hooks
         self._on_connecting = on_connecting
         self._on_failed = on_failed
         self._running: Deferred[None] = succeed(None)
@@ -57,11 +54,15 @@ class Startup:
         self.is_ready = False
         self._failure: Failure | None = None
 
-    def begin(self) -> None:
-        """Start everything."""
+    def begin(self, start_hooks: Callable[[], Deferred[None]] | None = None) -> None:
+        """
+        Start everything.
+
+        :param start_hooks: runs the ``on_start`` hooks. None: there are none.
+        """
         self.is_ready = False
         self._failure = None
-        self._running = Deferred.fromCoroutine(self._run())
+        self._running = Deferred.fromCoroutine(self._run(start_hooks))
         self._running.addErrback(self._failed)
 
     def cancel(self) -> None:
@@ -86,7 +87,7 @@ class Startup:
         self._waiting.append(waiting)
         return waiting
 
-    async def _run(self) -> None:
+    async def _run(self, start_hooks: Callable[[], Deferred[None]] | None) -> None:
         try:
             await self._load_scripts()
         except ScriptError as error:
@@ -101,10 +102,10 @@ class Startup:
                 self.log.error("The embedded server did not start: {reason}", reason=str(error))
                 raise
             self._connections.use(server)
-        if self._start_hooks is not None:
+        if start_hooks is not None:
             self._connections.start(self._publish_connections)
             await self._connections.when_connected(self._publish_connections)
-            await self._start_hooks()
+            await start_hooks()
         self._connections.start()
         self._on_connecting()
         await self._connections.when_connected()

@@ -106,7 +106,7 @@ class KemiJudgeTests(OneServerTestCase):
             event_callback="ksr_nats_event",
             subject_queue_group=["checks:natsroute"],
         )
-        service._variables.tables = tables
+        service.program.variables.tables = tables
         ours = await self.answers(lambda: False, 10.0)
         self.assertGreater(len(theirs), 150)
         differences = {
@@ -149,7 +149,7 @@ class KemiJudgeTests(OneServerTestCase):
             event_callback="ksr_nats_event",
             subject_queue_group=["checks:natsroute"],
         )
-        service._variables.tables = {b"t": HashTable(), b"n": HashTable(initial=0)}
+        service.program.variables.tables = {b"t": HashTable(), b"n": HashTable(initial=0)}
         ours = await self.answers(lambda: False, 10.0)
         self.assertGreater(len(theirs), 45)
         differences = [f"{their!r} in Kamailio, {our!r} here" for their, our in zip(theirs, ours) if their != our]

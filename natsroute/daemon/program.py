@@ -1,0 +1,109 @@
+"""One loaded version of the code: the event routes, the scripts and the hooks, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.routing import Routing
+from natsroute.daemon.settings import Settings
+from natsroute.kamailio.cfg.start_values import service_variables
+from natsroute.kamailio.evaluation import ConsumerVariables
+from natsroute.kamailio.evaluation_log import EvaluationLog
+from natsroute.kamailio.event_expressions import EventExpressions
+from natsroute.kamailio.kemi.script_thread import ScriptThread
+from natsroute.kamailio.kemi.scripts import Scripts
+from natsroute.routes.event import Expressions, Publish
+from natsroute.routes.event_routes import EventRoutes
+from natsroute.routes.hooks import HookRunner
+from natsroute.routes.in_flight import CallsInFlight
+from natsroute.routes.route import CallInThread
+from natsroute.routes.runner import FindRoute
+
+
+@attrs.frozen
+class ConnectionCode:
+    """
+    What one connection runs.
+
+    :ivar find: finds the route of a message.
+    :ivar find_event: finds the route of a connection event.
+    :ivar expressions: evaluates pseudo-variables.
+    :ivar script: the instance of the KEMI script, or None.
+    """
+
+    find: FindRoute
+    find_event: FindRoute
+    expressions: Expressions
+    script: ScriptThread | None
+
+
+class Program:
+    """
+    One loaded version of the code that the settings name, with the event routes of the program around it.
+
+    :param event_routes: event routes of the program, in addition to those that the settings name, or None.
+    :param call_in_thread: runs functions that block.
+    :param in_flight: the calls that have not ended.
+    :param publish_for: gives the ``publish`` of the KEMI script for a connection.
+    :raises SettingError: a routes file or a callback cannot be loaded.
+    :raises ScriptError: something in the ``kamailio_cfg`` or the KEMI script is malformed, or one of the event routes
+        cannot run.
+
+    :ivar settings: the settings that name the code.
+    :ivar routing: which function runs for a message or a connection event.
+    :ivar hooks: runs the hooks.
+    :ivar scripts: the instances of the KEMI script.
+    :ivar variables: the variables that all connections share.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        event_routes: EventRoutes | None,
+        call_in_thread: CallInThread,
+        in_flight: CallsInFlight,
+        publish_for: Callable[[str], Publish],
+    ) -> None:
+        self.settings = settings
+        self._publish_for = publish_for
+        slow_after = settings.slow_route_warning
+        with settings.origins.in_errors():
+            self.routing = Routing(settings, event_routes, call_in_thread)
+        self.scripts = Scripts(reactor, settings.kemi_script, settings.event_callback, in_flight, slow_after=slow_after)
+        self.hooks = HookRunner(self.routing.hooks, reactor, slow_after=slow_after)
+        failures = EvaluationLog()
+        self.variables = service_variables(
+            settings.cfg,
+            pua_json_subject=settings.pua_json_subject,
+            on_failure=failures.failed,
+            on_statement_failure=failures.statement_failed,
+        )
+        self._of_publish_workers = self._new_script("publish workers", consumes=False)
+
+    def for_publish_worker(self) -> ConnectionCode:
+        """What the connection of a publish worker runs. All of them have one instance of the KEMI script together."""
+        script = self._of_publish_workers
+        expressions = EventExpressions(ConsumerVariables(self.variables))
+        return ConnectionCode(lambda subject: None, self.routing.for_connections(script), expressions, script)
+
+    def for_consumer(self, entry: QueueEntry) -> ConnectionCode:
+        """What a consumer runs."""
+        variables = ConsumerVariables(self.variables)
+        script = self._new_script(str(entry), variables, consumes=True)
+        return ConnectionCode(
+            self.routing.for_entry(entry, script),
+            self.routing.for_connections(script),
+            EventExpressions(variables),
+            script,
+        )
+
+    def _new_script(
+        self, name: str, variables: ConsumerVariables | None = None, *, consumes: bool
+    ) -> ScriptThread | None:
+        consumer = ConsumerVariables(self.variables) if variables is None else variables
+        return self.scripts.new_thread(name, consumer, self._publish_for, consumes=consumes)
