@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import os
+from collections.abc import Callable, MutableMapping
+from typing import Any, TypeVar
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
 from natsroute.daemon.settings import Settings
+from natsroute.daemon.systemd import Notifier
 from natsroute.monitoring.overview import Overview
+
+_T = TypeVar("_T")
 
 
 class Operations(MultiService):
@@ -18,15 +22,47 @@ class Operations(MultiService):
     does, and stop after everything else.
 
     :param overview: returns the overview of the service.
+    :param ready: returns a Deferred that fires when the service is ready, or fails if it cannot start.
     :param owns_process: whether the process has no other purpose than the service.
+    :param environment: the variables of the process. Those that are meant for this process alone are removed.
     """
 
     def __init__(
-        self, reactor: Any, settings: Settings, overview: Callable[[], Overview], *, owns_process: bool
+        self,
+        reactor: Any,
+        settings: Settings,
+        overview: Callable[[], Overview],
+        ready: Callable[[], Deferred[None]],
+        *,
+        owns_process: bool,
+        environment: MutableMapping[str, str] = os.environ,
     ) -> None:
         super().__init__()
+        self._ready = ready
+        self._notifier = Notifier.from_environment(reactor, overview, environment) if owns_process else None
+        if self._notifier is not None:
+            self._notifier.setServiceParent(self)
+
+    def startService(self) -> None:
+        """Start all parts."""
+        super().startService()
+        if self._notifier is not None:
+            self._ready().addCallbacks(lambda _: self._when_ready(), lambda failure: None)
+
+    def stopping(self) -> None:
+        """The service begins to stop. The parts go on until :meth:`stopService`."""
+        if self._notifier is not None:
+            self._notifier.stopping()
+
+    def during_reload(self, reload: Callable[[], Deferred[_T]]) -> Deferred[_T]:
+        """Reload, while systemd knows of it; returns the Deferred of ``reload``."""
+        return reload() if self._notifier is None else self._notifier.during_reload(reload)
 
     def stopService(self) -> Deferred[None]:
         """Stop all parts; fires in the reactor's thread when they have stopped."""
         stopped: Deferred[None] = super().stopService()
         return stopped
+
+    def _when_ready(self) -> None:
+        if self._notifier is not None:
+            self._notifier.ready()

@@ -168,7 +168,7 @@ class NatsrouteService(Service):
         )
         #: Everything that is shown of the service at this moment: an Overview.
         self.overview = observation.overview
-        self._operations = Operations(reactor, settings, self.overview, owns_process=owns_process)
+        self._operations = Operations(reactor, settings, self.overview, self.ready, owns_process=owns_process)
         self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
         self._other_signals = OtherSignals(reactor, self.log_report) if owns_process else None
 
@@ -346,6 +346,7 @@ class NatsrouteService(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        self._operations.stopping()
         await self._shutdown.run()
         self._watchdog.stopService()
         await self._operations.stopService()
