@@ -22,9 +22,11 @@ FUZZ_MARKER = (
     "platform_system == 'Linux' and platform_machine == 'x86_64' and platform_python_implementation == 'CPython' "
     "and python_version >= '3.11' and python_version < '3.14'"
 )
+MONITORING = ["prometheus-client>=0.20"]
 TEST = [
     *EMBEDDED,
     *JSON,  # the tests compare it with the standard library
+    *MONITORING,
     *TLS,
     *NKEYS,
     *WEBSOCKET,
@@ -67,6 +69,7 @@ setup(
         "lua": LUA,
         "re2": RE2,
         "kamailio": KAMAILIO,
+        "monitoring": MONITORING,
         "test": TEST,
         "dev": DEV,
     },

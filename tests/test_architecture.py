@@ -115,6 +115,7 @@ TESTED_ELSEWHERE = {
     "natsroute.daemon.routing_settings": "a group of settings: tests.test_settings",
     "natsroute.daemon.operation_settings": "a group of settings: tests.test_settings",
     "natsroute.daemon.operations": "it joins parts that have tests of their own: tests.test_service",
+    "natsroute.monitoring.metric_table": "the list of all metrics: tests.test_metrics",
     "natsroute.daemon.child_guard": "it watches processes: tests.integration.test_child_guard",
 }
 

@@ -32,7 +32,7 @@ class Worker(Protocol):
 
     @property
     def buffer(self) -> Any:
-        """What it holds: ``bytes``."""
+        """What it holds: ``bytes``, and its ``limits``."""
 
     def account(self) -> PublisherAccount:
         """What became of its messages."""
@@ -90,10 +90,7 @@ class Observation:
             consumers=tuple(ConsumerRow.of(account) for account in ledger.consumers),
             routes=tuple(RouteRow.of(counters) for counters in ledger.routes),
             publisher=PublisherRow.of(ledger.publisher),
-            workers=tuple(
-                WorkerRow.of(f"publish worker {number}", worker.account(), worker.buffer.bytes)
-                for number, worker in enumerate(self._workers, 1)
-            ),
+            workers=tuple(_worker_row(number, worker) for number, worker in enumerate(self._workers, 1)),
             calls=tuple(self._calls()),
             calls_in_flight=len(self._in_flight.running),
         )
@@ -118,3 +115,10 @@ def _not_connected(named: Iterable[tuple[str, Connection]]) -> Iterator[Reason]:
     for purpose, connection in named:
         if not connection.state.is_connected:
             yield Reason("not_connected", purpose, f"the connection of {purpose} is {connection.state.value}")
+
+
+def _worker_row(number: int, worker: Worker) -> WorkerRow:
+    buffer = worker.buffer
+    return WorkerRow.of(
+        f"publish worker {number}", worker.account(), buffer.bytes, buffer.limits.bytes, buffer.limits.messages
+    )

@@ -136,6 +136,8 @@ class WorkerRow:
     A publish worker: messages, as in :class:`~natsroute.ledger.PublisherAccount`.
 
     :ivar bytes_held: bytes of the messages that are not confirmed.
+    :ivar bytes_limit: how many bytes it may hold.
+    :ivar messages_limit: how many messages it may hold.
     """
 
     name: str
@@ -147,11 +149,16 @@ class WorkerRow:
     in_progress: int
     bytes_held: int
     process: int = 0
+    bytes_limit: int = 0
+    messages_limit: int = 0
 
     @classmethod
-    def of(cls, name: str, account: PublisherAccount, bytes_held: int) -> WorkerRow:
+    def of(
+        cls, name: str, account: PublisherAccount, bytes_held: int, bytes_limit: int = 0, messages_limit: int = 0
+    ) -> WorkerRow:
         """The row of a publish worker with this account."""
-        return cls(name=name, bytes_held=bytes_held, **attrs.asdict(account))
+        held = {"bytes_held": bytes_held, "bytes_limit": bytes_limit, "messages_limit": messages_limit}
+        return cls(name=name, **held, **attrs.asdict(account))
 
 
 @attrs.frozen

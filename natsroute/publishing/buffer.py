@@ -19,19 +19,20 @@ class Buffer:
     :ivar bytes: bytes of their commands; a payload that is not serialised yet counts 0, its headers do.
     :ivar high_water_messages: the high-water mark in messages, half of the bound.
     :ivar high_water_bytes: the high-water mark in bytes, likewise.
+    :ivar limits: the bounds.
     :ivar is_above: whether ``on_high_water`` was called, and ``on_low_water`` not yet.
     :param on_high_water: see :meth:`signal_high_water`.
     :param on_low_water: see :meth:`signal_low_water`.
     """
 
     __slots__ = (
-        "_limits",
         "_on_high_water",
         "_on_low_water",
         "bytes",
         "high_water_bytes",
         "high_water_messages",
         "is_above",
+        "limits",
         "messages",
     )
 
@@ -41,7 +42,7 @@ class Buffer:
         self.messages = self.bytes = 0
         self.high_water_messages = limits.messages // 2
         self.high_water_bytes = limits.bytes // 2
-        self._limits = limits
+        self.limits = limits
         self._on_high_water = on_high_water
         self._on_low_water = on_low_water
         self.is_above = False
@@ -49,12 +50,12 @@ class Buffer:
     @property
     def is_exceeded(self) -> bool:
         """Whether the newest message is one too many."""
-        return self.messages > self._limits.messages or self.bytes > self._limits.bytes
+        return self.messages > self.limits.messages or self.bytes > self.limits.bytes
 
     @property
     def free(self) -> int:
         """Bytes that fit in; negative if there are too many already."""
-        return self._limits.bytes - self.bytes
+        return self.limits.bytes - self.bytes
 
     def full_error(self, size: int) -> PublishBufferFullError:
         """
@@ -64,9 +65,9 @@ class Buffer:
         """
         return PublishBufferFullError(
             messages=self.messages - 1,
-            max_messages=self._limits.messages,
+            max_messages=self.limits.messages,
             bytes=self.bytes - size,
-            max_bytes=self._limits.bytes,
+            max_bytes=self.limits.bytes,
         )
 
     def grow(self, size: int) -> None:
@@ -86,6 +87,6 @@ class Buffer:
 
     def signal_low_water(self) -> None:
         """Call ``on_low_water`` if producers pause and both counters are down to a quarter of their bounds."""
-        if self.is_above and self.messages * 4 <= self._limits.messages and self.bytes * 4 <= self._limits.bytes:
+        if self.is_above and self.messages * 4 <= self.limits.messages and self.bytes * 4 <= self.limits.bytes:
             self.is_above = False
             self._on_low_water()
