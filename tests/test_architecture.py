@@ -72,6 +72,7 @@ SETTINGS_MODULES = {
         "contexts",
         "kamailio_settings",
         "queue_entry",
+        "listen_address",
     )
 }
 #: What they take from the packages above ``wire``: values that a setting becomes, and the readers of two of them.
@@ -362,6 +363,8 @@ class LogTests(SynchronousTestCase):
             }
             if module == "natsroute.daemon.exit_code":
                 loggers.discard("logging")  # for its shutdown()
+            if module == "natsroute.monitoring.recent_errors":
+                loggers.discard("twisted.logger")  # it observes
             if module != "natsroute.log":
                 self.assertEqual(loggers, set(), f"{module}: import Logger from natsroute.log")
 

@@ -18,6 +18,7 @@ _CERTIFICATE = 'modparam("nats", "tls_cert_file", "client.crt")\n'
 _KEY = 'modparam("nats", "tls_key_file", "client.key")\n'
 _LUA = 'modparam("app_lua", "load", "events.lua")\n'
 _EMBEDDED = 'modparam("natsroute", "embedded_server", 1)\n'
+_HTTP = 'modparam("natsroute", "http_listen", "8080")\n'
 _MANUAL, _REFERENCE = "docs/kamailio/manual-examples.md", "docs/kamailio/reference.md"
 
 #: Snippets that are a part of a kamailio.cfg only, by document and heading: what stands before and behind them.
@@ -36,6 +37,8 @@ AROUND: dict[tuple[str, str], tuple[str, str]] = {
     (_REFERENCE, "tls_first (int)"): (_TLS, ""),
     (_REFERENCE, "kemi_script (str)"): ('modparam("nats", "event_callback", "ksr_nats_event")\n', ""),
     (_REFERENCE, "password (str)"): ('modparam("natsroute", "user", "natsroute")\n', ""),
+    (_REFERENCE, "http_user (str)"): (_HTTP + 'modparam("natsroute", "http_password", "secret")\n', ""),
+    (_REFERENCE, "http_password (str)"): (_HTTP + 'modparam("natsroute", "http_user", "operator")\n', ""),
     (_REFERENCE, "embedded_server_port (int)"): (_EMBEDDED, ""),
     (_REFERENCE, "embedded_server_store_dir (str)"): (_EMBEDDED, ""),
     (_MANUAL, "nats_publish(subject, payload, reply)"): ("event_route[nats:a] {\n", "}\n"),

@@ -26,11 +26,19 @@ class _WithoutVariables(SynchronousTestCase):
 
 
 #: Values for settings that do not accept any word.
-VALUES = {"kamailio_cfg": os.devnull, "nats_url": "nats://a", "pending_policy": "drop_newest", "publish_policy": "fail"}
+VALUES = {
+    "http_listen": "8080",
+    "kamailio_cfg": os.devnull,
+    "nats_url": "nats://a",
+    "pending_policy": "drop_newest",
+    "publish_policy": "fail",
+}
 #: Other settings that a setting requires.
 NEEDED = {
     "embedded_server_port": ("--embedded_server",),
     "embedded_server_store_dir": ("--embedded_server",),
+    "http_password": ("--http_listen", "0", "--http_user", "u"),
+    "http_user": ("--http_listen", "0", "--http_password", "p"),
     "kemi_script": ("--event_callback", "on_event"),
     "password": ("--user", "u"),
     "tls_ca_file": ("--tls", "1"),

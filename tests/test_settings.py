@@ -245,6 +245,8 @@ class EnvironmentTests(SynchronousTestCase):
             "token",
             "nkey_file",
             "creds_file",
+            "http_listen",
+            "http_user",
         }
         chosen = {
             name: data.draw(kinds[type(field.default)], name)
@@ -258,6 +260,8 @@ class EnvironmentTests(SynchronousTestCase):
         chosen["pua_json_subject"] = data.draw(st.from_regex(r"[\w$-]+(\.[\w$-]+)?", fullmatch=True))
         chosen["pending_policy"] = data.draw(st.sampled_from(PENDING_POLICIES))
         chosen["publish_policy"] = data.draw(st.sampled_from(PUBLISH_POLICIES))
+        chosen["http_listen"] = data.draw(st.from_regex(r"(127\.0\.0\.1|\[::1\]|):[0-9]{1,4}", fullmatch=True))
+        chosen["http_user"] = data.draw(st.from_regex(r"[^:\x00]+", fullmatch=True))
         variables = {ENVIRONMENT_PREFIX + name.upper(): str(value) for name, value in chosen.items()}
         taken = Settings.from_environment(variables)
         self.assertEqual({name: getattr(taken, name) for name in chosen}, chosen)

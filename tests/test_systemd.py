@@ -372,5 +372,5 @@ class EnvironmentTests(SynchronousTestCase):
         """A program that is more than the service notifies systemd by itself; its variables stay."""
         self.patch(os, "environ", {**os.environ, "NOTIFY_SOCKET": "/nowhere"})
         service = NatsrouteService(Settings(), EventRoutes(), reactor=Reactor())
-        self.assertEqual(len(service._operations.services), 0)
+        self.assertIsNone(service._operations._notifier)
         self.assertIn("NOTIFY_SOCKET", os.environ)

@@ -18,6 +18,7 @@ from natsroute.monitoring.overview import (
     CallRow,
     ConnectionRow,
     ConsumerRow,
+    ErrorRow,
     Overview,
     PublisherRow,
     Reason,
@@ -50,6 +51,7 @@ class Observation:
     :param in_flight: its calls.
     :param startup: knows whether it is ready.
     :param lifecycle: knows whether it stops.
+    :param errors: returns the latest errors, the latest first.
     :param unix_time: the time, as ``time.time()``.
     """
 
@@ -63,6 +65,7 @@ class Observation:
         in_flight: CallsInFlight,
         startup: Startup,
         lifecycle: Lifecycle,
+        errors: Callable[[], tuple[ErrorRow, ...]] = lambda: (),
         unix_time: Callable[[], float] = time.time,
     ) -> None:
         self._reactor = reactor
@@ -73,6 +76,7 @@ class Observation:
         self._in_flight = in_flight
         self._startup = startup
         self._lifecycle = lifecycle
+        self._errors = errors
         self._unix_time = unix_time
         self._started = unix_time()
 
@@ -93,7 +97,12 @@ class Observation:
             workers=tuple(_worker_row(number, worker) for number, worker in enumerate(self._workers, 1)),
             calls=tuple(self._calls()),
             calls_in_flight=len(self._in_flight.running),
+            errors=self._errors(),
         )
+
+    def fatal(self) -> list[Reason]:
+        """Why only a restart can help; none while the service works."""
+        return [reason for reason in self.reasons() if reason.code == "failed"]
 
     def reasons(self) -> Iterator[Reason]:
         """Why the service is not ready; none if it is."""

@@ -4,9 +4,44 @@ from __future__ import annotations
 
 import attrs
 
+from natsroute.daemon.fields import check_text, text
+from natsroute.daemon.listen_address import ListenAddress
 from natsroute.daemon.setting_group import SettingGroup
+from natsroute.errors import SettingError
 
 
 @attrs.frozen(kw_only=True, slots=False)
 class OperationSettings(SettingGroup):
-    """What operators see of a service, and what they do with it."""
+    """
+    What operators see of a service, and what they do with it.
+
+    :ivar http_address: the address of ``http_listen``, or None.
+    """
+
+    http_listen: str = text(
+        "HOST:PORT to serve health, metrics and a status page at, over HTTP. A port alone is one of 127.0.0.1."
+    )
+    http_user: str = text("The user that the HTTP paths require, except /livez and /readyz.")
+    http_password: str = text("The password of http_user. Prefer the variable: 'ps' shows the command line.")
+
+    http_address: ListenAddress | None = attrs.field(init=False)
+
+    @http_address.default
+    def _parse_http_listen(self) -> ListenAddress | None:
+        listen = check_text("http_listen", self.http_listen)
+        return ListenAddress.parse("http_listen", listen) if listen else None
+
+    def check(self) -> None:
+        """Check these settings together."""
+        super().check()
+        self._check_http()
+
+    def _check_http(self) -> None:
+        for name in ("http_user", "http_password"):
+            if getattr(self, name) and not self.http_listen:
+                raise SettingError(name, "...", "there is no http_listen", "Set http_listen too, or leave it out")
+        if bool(self.http_user) != bool(self.http_password):
+            name, other = ("http_user", "http_password") if self.http_user else ("http_password", "http_user")
+            raise SettingError(name, "...", f"there is no {other}", f"Set {other} too, or leave both out")
+        if ":" in self.http_user:
+            raise SettingError("http_user", "...", "it has a colon, which ends a user in HTTP", "Choose another name")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, TypeVar
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
+from natsroute.daemon.http import http_server
 from natsroute.daemon.settings import Settings
 from natsroute.daemon.systemd import Notifier
-from natsroute.monitoring.overview import Overview
+from natsroute.monitoring.overview import ErrorRow, Overview, Reason
+from natsroute.monitoring.recent_errors import RecentErrors
 
 _T = TypeVar("_T")
 
@@ -23,8 +25,11 @@ class Operations(MultiService):
 
     :param overview: returns the overview of the service.
     :param ready: returns a Deferred that fires when the service is ready, or fails if it cannot start.
+    :param fatal: returns why only a restart can help; empty while the service works.
     :param owns_process: whether the process has no other purpose than the service.
     :param environment: the variables of the process. Those that are meant for this process alone are removed.
+
+    :ivar http: serves HTTP; None if the settings do not ask for it.
     """
 
     def __init__(
@@ -33,18 +38,32 @@ class Operations(MultiService):
         settings: Settings,
         overview: Callable[[], Overview],
         ready: Callable[[], Deferred[None]],
+        fatal: Callable[[], Sequence[Reason]],
         *,
         owns_process: bool,
         environment: MutableMapping[str, str] = os.environ,
     ) -> None:
         super().__init__()
         self._ready = ready
+        self._recent_errors = RecentErrors()
+        self._recent_errors.setServiceParent(self)
+        self.http = http_server(reactor, settings, overview, fatal)
+        if self.http is not None:
+            self.http.setServiceParent(self)
         self._notifier = Notifier.from_environment(reactor, overview, environment) if owns_process else None
         if self._notifier is not None:
             self._notifier.setServiceParent(self)
 
+    def errors(self) -> tuple[ErrorRow, ...]:
+        """The latest warnings and errors of the log, the latest first."""
+        return self._recent_errors.rows()
+
     def startService(self) -> None:
-        """Start all parts."""
+        """
+        Start all parts.
+
+        :raises SettingError: one cannot start, for example because a port is in use. The others may have started.
+        """
         super().startService()
         if self._notifier is not None:
             self._ready().addCallbacks(lambda _: self._when_ready(), lambda failure: None)

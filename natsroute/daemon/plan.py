@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import attrs
 
+from natsroute.daemon.http import http_warnings
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.settings import Settings
@@ -60,6 +61,7 @@ class Plan:
         warnings = [
             *_warnings_of(consumers),
             *settings.warnings,
+            *http_warnings(settings),
             *subject_warnings(settings.subject_queue_group, routing.all_names),
             *(warning for inspect in inspections for warning in inspect(settings)),
         ]

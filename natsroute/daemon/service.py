@@ -35,7 +35,7 @@ from natsroute.daemon.startup import Startup
 from natsroute.daemon.steady_clock import use_steady_clock
 from natsroute.daemon.threads import Threads
 from natsroute.daemon.watchdog import Watchdog
-from natsroute.errors import PendingLimitError
+from natsroute.errors import PendingLimitError, SettingError
 from natsroute.ledger import Ledger, RouteCounters
 from natsroute.log import Logger
 from natsroute.publishing.outlet import unique_ids
@@ -165,10 +165,14 @@ class NatsrouteService(Service):
             self.in_flight,
             self._startup,
             self._lifecycle,
+            lambda: self._operations.errors(),
         )
         #: Everything that is shown of the service at this moment: an Overview.
         self.overview = observation.overview
-        self._operations = Operations(reactor, settings, self.overview, self.ready, owns_process=owns_process)
+        with settings.origins.in_errors():
+            self._operations = Operations(
+                reactor, settings, self.overview, self.ready, observation.fatal, owns_process=owns_process
+            )
         self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
         self._other_signals = OtherSignals(reactor, self.log_report) if owns_process else None
 
@@ -286,8 +290,8 @@ class NatsrouteService(Service):
 
         :raises MisuseError: the service is running.
         """
-        self._lifecycle.start()
         super().startService()
+        self._lifecycle.start()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -319,7 +323,12 @@ class NatsrouteService(Service):
         self._publish_threads.startService()
         self._route_threads.startService()
         self._watchdog.startService()
-        self._operations.startService()
+        try:
+            with self.settings.origins.in_errors():
+                self._operations.startService()
+        except SettingError as error:
+            self._startup.fail(error)
+            return
         self._startup.log_plan(Plan.of(self.settings, self.routing), self._log_prefix())
         hooks = self.program.hooks
         if hooks.has_on_start:

@@ -65,6 +65,11 @@ class Startup:
         self._running = Deferred.fromCoroutine(self._run(start_hooks))
         self._running.addErrback(self._failed)
 
+    def fail(self, error: Exception) -> None:
+        """Do not start: something else that the service needs has not started."""
+        self.log.error("natsroute does not start: {reason}", reason=str(error))
+        self._failed(Failure(error))
+
     def cancel(self) -> None:
         """Start nothing more. Who waits for :meth:`ready` waits no longer."""
         self.is_ready = False

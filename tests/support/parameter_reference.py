@@ -47,6 +47,9 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "num_publish_workers": (4,),
     "embedded_server_port": (4223,),
     "embedded_server_store_dir": ("/var/lib/natsroute",),
+    "http_listen": ("127.0.0.1:8080",),
+    "http_user": ("operator",),
+    "http_password": ("secret",),
 }
 
 #: What is code in the help of a parameter.

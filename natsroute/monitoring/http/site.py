@@ -1,0 +1,193 @@
+"""
+The site: which path answers what, and for whom.
+
+It is given functions, never a service: in a parent of several processes they show all of them.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.resource import IResource, Resource, getChildForRequest
+from twisted.web.server import Request
+from twisted.web.server import Site as TwistedSite
+
+from natsroute.monitoring.http.channel import Channel
+from natsroute.monitoring.http.health import live, ready
+from natsroute.monitoring.http.resources import Answer, Answering, as_deferred
+from natsroute.monitoring.http.security import CHALLENGE, HEADERS, Login, is_host, is_local_name
+from natsroute.monitoring.overview import Overview, Reason
+
+#: The paths that need no login: probes have none.
+FREE = (b"/livez", b"/readyz")
+#: The paths that the site itself answers, and what each shows.
+PATHS = {
+    b"/livez": "200 while the process works, 503 if only a restart can help",
+    b"/readyz": "200 if everything is connected and subscribed, else 503 and the reasons",
+    b"/metrics": "metrics for Prometheus",
+    b"/ledger": "what became of each message",
+    b"/connections": "the connections to NATS servers",
+    b"/routes": "the event routes",
+    b"/calls": "the calls in flight, the oldest first",
+}
+
+
+class _Request(Request):
+    def process(self) -> None:
+        if self.path == b"*":  # twisted.web would answer this without the site
+            self.path = b"%2A"
+        super().process()
+
+
+class Site(TwistedSite):
+    """
+    The HTTP site of a service.
+
+    :param overview: returns the overview of the service.
+    :param metrics: returns the text of /metrics; None: /metrics says which extra to install.
+    :param fatal: returns why only a restart can help; empty while the service works.
+    :param root_page: the resource of ``/``, and of all paths that are not in :data:`PATHS`; None: a list of links.
+    :param login: what all paths but :data:`FREE` require; None: nothing.
+    :param local: whether the site listens on a loopback address. Without a login it then refuses requests whose
+        ``Host`` is a name, except localhost: see :func:`~natsroute.monitoring.http.security.is_local_name`.
+
+    :ivar channels: the open connections, the oldest first.
+    """
+
+    noisy = False
+    displayTracebacks = False
+    protocol = Channel  # type: ignore[assignment]  # twisted.web's own wraps one that may also speak HTTP/2
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        overview: Callable[[], Overview | Deferred[Overview]],
+        *,
+        metrics: Callable[[], bytes | Deferred[bytes]] | None = None,
+        fatal: Callable[[], Sequence[Reason]] = lambda: (),
+        root_page: IResource | None = None,
+        login: Login | None = None,
+        local: bool = True,
+    ) -> None:
+        super().__init__(Resource(), _Request, reactor=reactor)
+        self.channels: dict[Channel, None] = {}
+        self._overview = overview
+        self._metrics = metrics
+        self._fatal = fatal
+        self._root_page = root_page
+        self._login = login
+        self._local = local
+        answers: dict[bytes, Callable[[Request], Answer | Deferred[Answer]]] = {
+            b"/livez": lambda request: live(self._fatal(), detail=self._may_see(request)),
+            b"/readyz": self._ready,
+            b"/metrics": self._metrics_text,
+            b"/ledger": self._part("consumers", "routes", "publisher", "workers"),
+            b"/connections": self._part("connections"),
+            b"/routes": self._part("routes"),
+            b"/calls": self._part("calls", "calls_in_flight"),
+        }
+        self._resources = {path: self._answering(answer) for path, answer in answers.items()}
+        self._index = self._answering(lambda request: _INDEX)
+        self._unknown = self._answering(lambda request: _UNKNOWN)
+
+    # No access log: a probe a second would fill it, and twisted.web would wake the reactor every second to have the
+    # time for it.
+    def startFactory(self) -> None:
+        """Begin nothing."""
+
+    def stopFactory(self) -> None:
+        """End nothing."""
+
+    def log(self, request: object) -> None:
+        """Log nothing."""
+
+    def getResourceFor(self, request: Request) -> IResource:
+        """The resource that answers a request: its path's, or an error."""
+        request.responseHeaders.removeHeader(b"Server")
+        for name, value in HEADERS:
+            request.responseHeaders.setRawHeaders(name, [value])
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return self._answering(lambda request: refusal)
+        if request.path in self._resources:
+            if request.path in FREE:
+                # The next probe connects again. So it is answered even if the reactor is blocked by then.
+                request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+                request.channel.persistent = 0
+            return self._resources[request.path]
+        if self._root_page is not None:
+            found: IResource = getChildForRequest(self._root_page, request)
+            return found
+        return self._index if request.path == b"/" else self._unknown
+
+    def _refusal(self, request: Request) -> Answer | None:
+        if request.method not in (b"GET", b"HEAD"):
+            return Answer.text("Only GET and HEAD are allowed", 405, (b"Allow", b"GET, HEAD"))
+        hosts = request.requestHeaders.getRawHeaders(b"Host") or []
+        if not request.path.startswith(b"/"):
+            return Answer.text("The path must begin with a slash", 400)
+        may_be_missing = request.clientproto == b"HTTP/1.0"
+        if len(hosts) > 1 or not (is_host(hosts[0]) if hosts else may_be_missing):
+            return Answer.text("The header Host is missing or malformed", 400)
+        if self._login is None and self._local and hosts and not is_local_name(hosts[0]):
+            return Answer.text(
+                "Without http_user, natsroute answers on a loopback address only if the header Host is localhost or an "
+                "IP address",
+                421,
+            )
+        if request.path not in FREE and not self._may_see(request):
+            return Answer.text("A login is required", 401, (b"WWW-Authenticate", CHALLENGE))
+        return None
+
+    def _may_see(self, request: Request) -> bool:
+        """Whether a request has the login, or needs none."""
+        return self._login is None or self._login.accepts(request.getHeader(b"Authorization"))
+
+    def _answering(self, answer: Callable[[Request], Answer | Deferred[Answer]]) -> Answering:
+        return Answering(self.reactor, answer)
+
+    def _ready(self, request: Request) -> Deferred[Answer]:
+        detail = self._may_see(request)
+        return self._with_overview(lambda overview: ready(overview.reasons, detail=detail))
+
+    def _part(self, *names: str) -> Callable[[Request], Deferred[Answer]]:
+        """Answers with parts of the overview."""
+
+        def part(overview: Overview) -> Answer:
+            values = overview.as_json()
+            return Answer.json({name: values[name] for name in ("name", "time", *names)})
+
+        return lambda request: self._with_overview(part)
+
+    def _with_overview(self, answer: Callable[[Overview], Answer]) -> Deferred[Answer]:
+        return as_deferred(self._overview).addCallback(answer)
+
+    def _metrics_text(self, request: Request) -> Answer | Deferred[Answer]:
+        if self._metrics is None:
+            return Answer.text(
+                "There are no metrics without prometheus-client: pip install 'natsroute[monitoring]'", 404
+            )
+        return as_deferred(self._metrics).addCallback(_metrics_answer)
+
+
+def _metrics_answer(text: bytes) -> Answer:
+    return Answer(200, text, b"text/plain; version=0.0.4; charset=utf-8")
+
+
+def _link(path: str, what: str) -> str:
+    return f'<li><a href="{html.escape(path)}">{html.escape(path)}</a>: {html.escape(what)}</li>'
+
+
+_UNKNOWN = Answer.text("There is no such path. There are " + ", ".join(path.decode() for path in PATHS), 404)
+_INDEX = Answer(
+    200,
+    (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>natsroute</title></head><body>'
+        f"<h1>natsroute</h1><ul>{''.join(_link(path.decode(), what) for path, what in PATHS.items())}</ul>"
+        "</body></html>\n"
+    ).encode(),
+    b"text/html; charset=utf-8",
+)
