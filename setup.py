@@ -75,7 +75,7 @@ setup(
     },
     # find_packages() does not find twisted.plugins, which must not have an __init__.py.
     packages=[*find_packages(include=["natsroute", "natsroute.*"]), "twisted.plugins"],
-    package_data={"natsroute": ["py.typed", "kamailio/kemi/prelude.lua"]},
+    package_data={"natsroute": ["py.typed", "kamailio/kemi/prelude.lua", "monitoring/status_page/assets/*"]},
     zip_safe=False,
     keywords=["nats", "kamailio", "sip", "voip", "twisted", "messaging"],
     classifiers=[

@@ -1,0 +1,1 @@
+"""The status page: what it is made of, and the resources that serve it."""
