@@ -31,20 +31,26 @@ export function textCell(text, below = () => "", warns = () => false) {
   };
 }
 
-/** A counter, and below it by how much it has grown in the last minutes, which is a warning. */
+/** A counter, and below it by how much it has grown in the minutes that the page has seen, which is a warning. */
 export function troubleCell(history, value, series) {
   return textCell(
     (item) => count(value(item)),
     (item) => {
       const growth = history.growth(series(item));
-      return growth ? `▲ ${count(growth)} in 5 min` : "";
+      return growth ? `▲ ${count(growth)} new` : "";
     },
     () => true,
   );
 }
 
-/** A chart of the last minutes, with the number of now beside it and the highest below it, in the same unit. */
-export function chartCell(history, series, now, unit) {
+/** Says which value of a chart is the highest. `unit` writes a number. */
+export const peak = (unit) => (values) => {
+  const known = values.filter((value) => value !== null);
+  return `peak ${unit(known.length ? Math.max(...known) : null)}`;
+};
+
+/** A chart of the last minutes, with the number of now beside it, and a text below it. */
+export function chartCell(history, series, now, below) {
   return (cell) => {
     cell.classList.add("with-chart");
     const chart = new Sparkline(cell, LENGTH);
@@ -52,10 +58,9 @@ export function chartCell(history, series, now, unit) {
     const [first, second] = [add(texts, "span", "number"), add(texts, "span", "below")];
     return (item) => {
       const values = history.chart(series(item));
-      const known = values.filter((value) => value !== null);
       chart.update(values);
       setText(first, now(item));
-      setText(second, `peak ${unit(known.length ? Math.max(...known) : null)}`);
+      setText(second, below(values));
     };
   };
 }

@@ -39,14 +39,20 @@ export function milliseconds(seconds) {
   return `${value < 9.95 ? TENTHS.format(value) : WHOLE.format(value)} ms`;
 }
 
-/** Seconds as a time that may be long, with the two largest units: 8 s, 2 min 5 s, 3 d 4 h. */
+const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+
+/** Seconds as a time that may be long, with the two largest units: 8 s, 2 min 5 s, 5 min, 3 d 4 h. */
 export function duration(seconds) {
   if (seconds === null) return UNKNOWN;
-  const whole = Math.max(0, Math.floor(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  if (whole < 86400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-  return `${WHOLE.format(Math.floor(whole / 86400))} d ${Math.floor((whole % 86400) / 3600)} h`;
+  let rest = Math.max(0, Math.floor(seconds));
+  const first = UNITS.findIndex(([, size]) => rest >= size);
+  if (first === -1) return "0 s";
+  const parts = [];
+  for (const [name, size] of UNITS.slice(first, first + 2)) {
+    if (rest >= size) parts.push(`${WHOLE.format(Math.floor(rest / size))} ${name}`);
+    rest %= size;
+  }
+  return parts.join(" ");
 }
 
 const two = (value) => String(value).padStart(2, "0");

@@ -17,6 +17,7 @@ const MAX_STEP = 5;
 export class History {
   #series = new Map();
   #time = null;
+  #begin = null;
   #instance = "";
 
   /**
@@ -29,7 +30,7 @@ export class History {
     if (this.#time !== null && time <= this.#time) {
       if (time > this.#time - MAX_STEP) return; // the same overview again
       this.#series.clear(); // the clock was set back
-      this.#time = null;
+      this.#time = this.#begin = null;
     }
     const step = this.#time === null ? null : time - this.#time;
     const continues = step !== null && step <= MAX_STEP && instance === this.#instance;
@@ -44,8 +45,14 @@ export class History {
     for (const name of this.#series.keys()) {
       if (!counters.has(name) && !gauges.has(name)) this.#series.delete(name);
     }
+    this.#begin ??= time;
     this.#time = time;
     this.#instance = instance;
+  }
+
+  /** Seconds that are covered. */
+  get span() {
+    return this.#time === null ? 0 : Math.min(WINDOW, this.#time - this.#begin);
   }
 
   #points(name, oldest) {

@@ -1,6 +1,6 @@
 // The sections of the page, each filled from an overview.
 
-import { chartCell, nameCell, textCell, troubleCell } from "./cells.js";
+import { chartCell, nameCell, peak, textCell, troubleCell } from "./cells.js";
 import { Bar } from "./charts.js";
 import { UNKNOWN, bytes, clock, count, duration, milliseconds, plural, printable, rate } from "./format.js";
 import { Rows, Table, add, setAttribute, setText } from "./tables.js";
@@ -43,13 +43,13 @@ export function sections(history) {
 }
 
 function glance(history, perSecond) {
-  const tile = (id, series, now, unit) =>
-    chartCell(history, () => series, now, unit)(find(id).querySelector(".cell"));
+  const tile = (id, series, now, below) =>
+    chartCell(history, () => series, now, below)(find(id).querySelector(".cell"));
   const updates = [
-    tile("glance-received", "received", () => perSecond("received"), speed),
-    tile("glance-confirmed", "confirmed", () => perSecond("confirmed"), speed),
-    tile("glance-waiting", "waiting", (overview) => count(overview.total.waiting), count),
-    tile("glance-failed", "failed", () => count(history.growth("failed")), speed),
+    tile("glance-received", "received", () => perSecond("received"), peak(speed)),
+    tile("glance-confirmed", "confirmed", () => perSecond("confirmed"), peak(speed)),
+    tile("glance-waiting", "waiting", (overview) => count(overview.total.waiting), peak(count)),
+    tile("glance-failed", "failed", () => count(history.growth("failed")), () => `in ${duration(history.span)}`),
   ];
   const failed = find("glance-failed").querySelector(".number");
   return (overview) => {
@@ -63,8 +63,8 @@ function consumers(history, perSecond) {
   const idle = (item) => (item.idle === null ? "" : `last message ${duration(item.idle)} ago`);
   const table = new Table(find("consumers"), [
     nameCell((item) => item.name, idle),
-    chartCell(history, series("received"), (item) => perSecond(series("received")(item)), speed),
-    chartCell(history, series("waiting"), (item) => count(item.waiting), count),
+    chartCell(history, series("received"), (item) => perSecond(series("received")(item)), peak(speed)),
+    chartCell(history, series("waiting"), (item) => count(item.waiting), peak(count)),
     textCell((item) => count(item.received), (item) => `${count(item.in_progress)} in progress`),
     troubleCell(history, (item) => item.failed, series("failed")),
     troubleCell(history, (item) => item.dropped, series("dropped")),
@@ -97,7 +97,7 @@ function workers(history, perSecond) {
   const series = (name) => (item) => `worker/${item.key}/${name}`;
   const table = new Table(find("workers"), [
     nameCell((item) => item.name, process),
-    chartCell(history, series("confirmed"), (item) => perSecond(series("confirmed")(item)), speed),
+    chartCell(history, series("confirmed"), (item) => perSecond(series("confirmed")(item)), peak(speed)),
     textCell((item) => count(item.in_progress), (item) => bytes(item.bytes_held)),
     textCell((item) => count(item.confirmed)),
     troubleCell(history, (item) => item.failed, series("failed")),
