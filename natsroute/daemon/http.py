@@ -34,11 +34,13 @@ def http_server(
     from natsroute.monitoring.http.security import Login
     from natsroute.monitoring.http.server import HttpServer
     from natsroute.monitoring.http.site import Site
+    from natsroute.monitoring.status_page.page import StatusPage
 
     site = Site(
         reactor,
         overview,
         fatal=fatal,
+        root_page=StatusPage(overview, reactor),
         login=Login(settings.http_user, settings.http_password) if settings.http_user else None,
         local=address.is_local,
     )
