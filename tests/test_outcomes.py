@@ -166,6 +166,24 @@ class ConfirmTests(OutcomesTestCase):
         self.successResultOf(many[1000])
         self.assertEqual((self.outcomes.confirmed, self.left(), self.outcomes.unfired), (1001, (0, 0), 0))
 
+    def test_on_confirmed(self) -> None:
+        """It is called at once, also for Deferreds that fire later, with the time since the publishing."""
+        confirmed: list[tuple[float, int]] = []
+        self.outcomes = Outcomes(
+            self.clock,
+            self.buffer,
+            UnhandledFailureLog(self.clock),
+            self.count_turn,
+            lambda *one: confirmed.append(one),
+        )
+        self.clock.advance(5.0)
+        self.outcomes.confirm(self.hold(3), 3 * 12, 1.0)
+        self.outcomes.confirm(self.hold(1000), 1000 * 12, 2.0)
+        self.outcomes.confirm_later(self.hold(2), 2 * 12, 3.0)
+        self.assertEqual(confirmed, [(4.0, 3), (3.0, 1000), (2.0, 2)])
+        self.outcomes.fire()
+        self.assertEqual(len(confirmed), 3)
+
     def test_behind_a_failure(self) -> None:
         """A message that failed before is first, however few were confirmed."""
         seen: list[str] = []

@@ -51,6 +51,7 @@ class Observation:
     :param in_flight: its calls.
     :param startup: knows whether it is ready.
     :param lifecycle: knows whether it stops.
+    :param idle: returns the seconds since the last message of each consumer, in the order of the ledger.
     :param errors: returns the latest errors, the latest first.
     :param unix_time: the time, as ``time.time()``.
     """
@@ -65,6 +66,7 @@ class Observation:
         in_flight: CallsInFlight,
         startup: Startup,
         lifecycle: Lifecycle,
+        idle: Callable[[], Sequence[float | None]],
         errors: Callable[[], tuple[ErrorRow, ...]] = lambda: (),
         unix_time: Callable[[], float] = time.time,
     ) -> None:
@@ -77,6 +79,7 @@ class Observation:
         self._startup = startup
         self._lifecycle = lifecycle
         self._errors = errors
+        self._idle = idle
         self._unix_time = unix_time
         self._started = unix_time()
 
@@ -91,7 +94,7 @@ class Observation:
             time=self._unix_time(),
             reasons=tuple(self.reasons()),
             connections=tuple(ConnectionRow.of(name, one.status()) for name, one in self._connections.named),
-            consumers=tuple(ConsumerRow.of(account) for account in ledger.consumers),
+            consumers=tuple(map(ConsumerRow.of, ledger.consumers, self._idle())),
             routes=tuple(RouteRow.of(counters) for counters in ledger.routes),
             publisher=PublisherRow.of(ledger.publisher),
             workers=tuple(_worker_row(number, worker) for number, worker in enumerate(self._workers, 1)),

@@ -23,6 +23,9 @@ from natsroute.wire.encoder import read_pub
 _MAX_SUBJECTS = 10
 _MAX_LOOKED_AT = 500
 
+#: Called when the server has confirmed messages: see :class:`Outcomes`.
+OnConfirmed = Callable[[float, int], None]
+
 #: Confirmed messages between two looks at the clock. A smaller batch does without the clock.
 _STEP = 16
 
@@ -47,12 +50,19 @@ class Outcomes:
     :ivar pending: what is still to be fired, in order. It makes progress when it is iterated over.
 
     :param on_turn: called after each later turn.
+    :param on_confirmed: called when the server has confirmed messages, with the seconds since the first of them was
+        published, and how many they are; None if nobody wants to know.
     """
 
     log = Logger()
 
     def __init__(
-        self, clock: IReactorTime, buffer: Buffer, unhandled: UnhandledFailureLog, on_turn: Callable[[], None]
+        self,
+        clock: IReactorTime,
+        buffer: Buffer,
+        unhandled: UnhandledFailureLog,
+        on_turn: Callable[[], None],
+        on_confirmed: OnConfirmed | None = None,
     ) -> None:
         self.confirmed = self.unfired = self.failed = self.dropped = 0
         self.pending: deque[Iterator[None]] = deque()
@@ -60,6 +70,7 @@ class Outcomes:
         self._buffer = buffer
         self._unhandled = unhandled
         self._on_turn = on_turn
+        self._on_confirmed = on_confirmed
         self._is_firing = False
         self._next_turn: IDelayedCall | None = None
 
@@ -82,17 +93,20 @@ class Outcomes:
 
     # -- confirmed ----------------------------------------------------------------------------------------------------
 
-    def confirm(self, confirmations: list[Confirmation | None], size: int) -> None:
+    def confirm(self, confirmations: list[Confirmation | None], size: int, since: float = 0.0) -> None:
         """
         Fire the Deferreds of messages that the server has: at once if there are few, and nothing is pending.
 
         :param size: bytes of their commands.
+        :param since: when the first of them was published, on the reactor's clock.
         """
         kept = [*filter(None, confirmations)]  # mostly there are none: a route drops its Deferreds
         if len(kept) > _STEP or self.pending or self._is_firing:
-            self.confirm_later(confirmations, size)
+            self.confirm_later(confirmations, size, since)
             return
         count = len(confirmations)
+        if self._on_confirmed is not None:
+            self._on_confirmed(self._clock.seconds() - since, count)
         self.confirmed += count
         buffer = self._buffer  # the same as Buffer.release(), without the call: nearly every batch comes this way
         buffer.messages -= count
@@ -103,8 +117,10 @@ class Outcomes:
         finally:
             self._is_firing = False
 
-    def confirm_later(self, confirmations: list[Confirmation | None], size: int) -> None:
+    def confirm_later(self, confirmations: list[Confirmation | None], size: int, since: float = 0.0) -> None:
         """The same, but the Deferreds fire with :meth:`fire`, when the worker's own state is consistent again."""
+        if self._on_confirmed is not None:
+            self._on_confirmed(self._clock.seconds() - since, len(confirmations))
         self.unfired += len(confirmations)
         self.pending.append(self._confirm_in_steps(confirmations, size))
 

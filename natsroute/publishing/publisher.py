@@ -36,6 +36,8 @@ class Publisher:
     :param on_high_water: called in the reactor thread when the buffer of a worker is more than half full, so that
         producers can pause.
     :param on_low_water: called in the reactor thread after that, when the buffer of that worker is down to a quarter.
+    :param on_confirmed: called when the server has confirmed messages, with the number of the worker, the first is 1,
+        the seconds since the first of the messages was published, and how many they are. None if nobody wants to know.
     :param message_ids: gives the ``Nats-Msg-Id`` of messages that are published without one; None: they get none.
     """
 
@@ -49,12 +51,22 @@ class Publisher:
         limits: PublishLimits = PublishLimits(),
         on_high_water: Callable[[], None] = lambda: None,
         on_low_water: Callable[[], None] = lambda: None,
+        on_confirmed: Callable[[int, float, int], None] | None = None,
         message_ids: Iterator[str] | None = None,
     ) -> None:
         self._unhandled = UnhandledFailureLog(clock)
         self.workers = [
-            PublishWorker(link, clock, run_in_pool, limits, on_high_water, on_low_water, self._unhandled)
-            for link in links
+            PublishWorker(
+                link,
+                clock,
+                run_in_pool,
+                limits,
+                on_high_water,
+                on_low_water,
+                self._unhandled,
+                None if on_confirmed is None else partial(on_confirmed, number),
+            )
+            for number, link in enumerate(links, 1)
         ]
         self._clock = clock
         self._limits = limits

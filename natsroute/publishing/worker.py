@@ -34,7 +34,7 @@ from natsroute.publishing.buffer import Buffer
 from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog
 from natsroute.publishing.flushes import Flushes
 from natsroute.publishing.options import Link, PublishLimits, RunInPool
-from natsroute.publishing.outcomes import Outcomes
+from natsroute.publishing.outcomes import OnConfirmed, Outcomes
 from natsroute.publishing.resend_window import ResendWindow
 from natsroute.publishing.written_batches import WrittenBatches
 from natsroute.turns import Turn
@@ -59,6 +59,7 @@ class PublishWorker:
     :param unhandled: logs failures that nobody handles.
     :param on_high_water: called when the buffer is more than half full.
     :param on_low_water: called after that, when the buffer is down to a quarter.
+    :param on_confirmed: see :class:`~natsroute.publishing.outcomes.Outcomes`.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class PublishWorker:
         on_high_water: Callable[[], None],
         on_low_water: Callable[[], None],
         unhandled: UnhandledFailureLog,
+        on_confirmed: OnConfirmed | None = None,
     ) -> None:
         self._link = link
         self._clock = clock
@@ -80,7 +82,7 @@ class PublishWorker:
         self.limits = ServerLimits(MAX_PAYLOAD_LIMIT, headers=True)  # until a server announces its own
         self._max_payload = self.limits.max_payload  # for add()
         self.buffer = Buffer(limits, on_high_water, on_low_water)
-        self._outcomes = Outcomes(clock, self.buffer, unhandled, self._outcomes_fired)
+        self._outcomes = Outcomes(clock, self.buffer, unhandled, self._outcomes_fired, on_confirmed)
         self._resent = 0
         self._gathered = Messages()  # in this turn of the reactor
         self._queued: deque[Messages] = deque()  # in earlier turns, while the link was down or the pool was busy
@@ -324,9 +326,9 @@ class PublishWorker:
             self._resend_window.add(confirmed)
             if confirmed.confirmations:
                 confirm = self._outcomes.confirm_later if later else self._outcomes.confirm
-                confirm(confirmed.confirmations, len(confirmed.data))
+                confirm(confirmed.confirmations, len(confirmed.data), confirmed.since)
 
-    # -- cancelling -------------------------------------------------------------------------------------------------
+    # -- cancelling, and age ---------------------------------------------------------------------------------------
 
     def cancelled(self) -> None:
         """A Deferred is cancelled. Its message is withdrawn if it is not written yet."""
@@ -340,8 +342,6 @@ class PublishWorker:
         for messages in (*self._queued, self._gathered):
             self._outcomes.withdraw(messages.take_cancelled())
         self._after_change()
-
-    # -- age --------------------------------------------------------------------------------------------------------
 
     def _expire(self) -> None:
         """Fail what is too old, and schedule the next call."""

@@ -22,12 +22,16 @@ class Calls:
     :param counters: counts what becomes of the events. Only these objects and the middleware write it, with one
         exception: ``routed`` is counted by :meth:`Runner.on_msg() <natsroute.routes.runner.Runner.on_msg>`.
     :param in_flight: keeps the calls that do not end at once.
+
+    :ivar function: the function. :class:`~natsroute.routes.handling_times.HandlingTimes` replaces it for some calls.
     """
 
     def __init__(self, function: RouteFunction, counters: RouteCounters, in_flight: CallsInFlight) -> None:
         self.counters = counters
         self._in_flight = in_flight
-        self._function = function
+        self.function = function
+        if in_flight.handling_times is not None:
+            in_flight.handling_times.watch(self)
 
     def call(self, event: Event) -> Deferred[None] | None:
         """
@@ -39,7 +43,7 @@ class Calls:
             end at once, and a Deferred for each would cost as much as everything else together.)
         """
         try:
-            result = self._function(event)
+            result = self.function(event)
         except BaseException:
             self._fail(event, Failure())
             return None

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from natsroute.log import Logger
 from natsroute.routes.event import Event
 from natsroute.routes.failure_log import FailureLog
+from natsroute.routes.handling_times import HandlingTimes
 from natsroute.routes.running_route import RouteCode
 from natsroute.turns import MAX_TURN
 
@@ -59,7 +60,9 @@ class CallsInFlight:
 
     :param clock: the reactor.
     :param slow_after: seconds. A call that takes longer is logged once.
+    :param handling_times: measures how long the calls take; None if nobody wants to know.
 
+    :ivar handling_times: the same.
     :ivar running: the calls that have not ended.
     :ivar failures: logs the calls that failed.
     :ivar code: knows the functions of the routes that have been called.
@@ -70,7 +73,10 @@ class CallsInFlight:
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, *, slow_after: float = 30.0) -> None:
+    def __init__(
+        self, clock: IReactorTime, *, slow_after: float = 30.0, handling_times: HandlingTimes | None = None
+    ) -> None:
+        self.handling_times = handling_times
         self.running: set[Call] = set()
         self.failures = FailureLog(clock)
         self.code = RouteCode()
@@ -129,6 +135,8 @@ class CallsInFlight:
             another may.
         """
         call.ended = True
+        if self.handling_times is not None and call in self.running:
+            self.handling_times.ended(call.event.counters, call.started)
         if not self.stopped:
             self.running.discard(call)
             return None

@@ -58,7 +58,11 @@ class MemoryPool:
 
 
 class PublisherTestCase(SynchronousTestCase):
-    """A publisher whose workers are connected; :attr:`worker` and :attr:`link` are the first."""
+    """
+    A publisher whose workers are connected; :attr:`worker` and :attr:`link` are the first.
+
+    :ivar confirmed: what was confirmed: the number of the worker, seconds since the publishing, and messages.
+    """
 
     workers = 1
     limits = PublishLimits(resend_window=0.0)
@@ -70,6 +74,7 @@ class PublisherTestCase(SynchronousTestCase):
         self.link = self.links[0]
         self.from_thread: list[tuple[Any, ...]] = []
         self.marks: list[str] = []
+        self.confirmed: list[tuple[int, float, int]] = []
         self.publisher = self.new_publisher()
         self.publisher.start()
         self.worker = self.publisher.workers[0]
@@ -86,6 +91,7 @@ class PublisherTestCase(SynchronousTestCase):
             limits=self.limits,
             on_high_water=lambda: self.marks.append("high"),
             on_low_water=lambda: self.marks.append("low"),
+            on_confirmed=lambda *one: self.confirmed.append(one),
             message_ids=message_ids,
         )
 

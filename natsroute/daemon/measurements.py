@@ -1,0 +1,77 @@
+"""What is measured of a service, besides what it counts anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+
+from natsroute.monitoring.histogram import Histogram
+from natsroute.monitoring.last_deliveries import LastDeliveries
+from natsroute.monitoring.metric_table import Times
+from natsroute.monitoring.reactor_times import ReactorTimes
+from natsroute.routes.handling_times import HandlingTimes
+
+
+class Measurements(MultiService):
+    """
+    Measures while it runs.
+
+    :param received: returns how many messages each consumer has received.
+    :param durations: whether durations are measured. Otherwise nobody asks for them.
+
+    :ivar handling_times: measures the calls of event routes; None without durations.
+    :ivar on_confirmed: to be called with the number of a publish worker, seconds, and the messages that were confirmed
+        after them; None without durations.
+    :ivar idle: gives the seconds since the last message of each consumer.
+    """
+
+    def __init__(self, reactor: Any, received: Callable[[], Sequence[int]], *, durations: bool) -> None:
+        super().__init__()
+        self._handling: dict[str, Histogram] = {}
+        self._confirmation: dict[str, Histogram] = {}
+        self.handling_times: HandlingTimes | None = None
+        self.on_confirmed: Callable[[int, float, int], None] | None = None
+        self._reactor_times: ReactorTimes | None = None
+        deliveries = LastDeliveries(reactor, received)
+        deliveries.setServiceParent(self)
+        self.idle = deliveries.idle
+        if durations:
+            self.handling_times = HandlingTimes(reactor, self._handled)
+            self.on_confirmed = self._confirmed
+            self._reactor_times = ReactorTimes(reactor)
+            self._reactor_times.setServiceParent(self)
+
+    def times(self) -> Times:
+        """All durations so far. They do not change any more."""
+        if self.handling_times is None or self._reactor_times is None:
+            return Times()
+        self.handling_times.settle()
+        return Times(
+            {route: histogram.copy() for route, histogram in self._handling.items()},
+            {worker: histogram.copy() for worker, histogram in self._confirmation.items()},
+            self._reactor_times.lateness.copy(),
+            self._reactor_times.turns.copy(),
+        )
+
+    def stopService(self) -> Deferred[None]:
+        """Leave nothing in the reactor; fires in its thread."""
+        if self.handling_times is not None:
+            self.handling_times.stop()
+        stopped: Deferred[None] = super().stopService()
+        return stopped
+
+    def _handled(self, route: str, seconds: float, count: int) -> None:
+        histogram = self._handling.get(route)
+        if histogram is None:
+            histogram = self._handling[route] = Histogram()
+        histogram.add(seconds, count)
+
+    def _confirmed(self, number: int, seconds: float, count: int) -> None:
+        worker = f"publish worker {number}"
+        histogram = self._confirmation.get(worker)
+        if histogram is None:
+            histogram = self._confirmation[worker] = Histogram()
+        histogram.add(seconds, count)
