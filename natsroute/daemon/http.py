@@ -19,12 +19,14 @@ def http_server(
     settings: Settings,
     overview: Callable[[], Overview | Deferred[Overview]],
     fatal: Callable[[], Sequence[Reason]] = lambda: (),
+    metrics: Callable[[], bytes | Deferred[bytes]] | None = None,
 ) -> HttpServer | None:
     """
     The HTTP server that the settings ask for.
 
     :param overview: returns the overview of the service, or of several processes.
     :param fatal: returns why only a restart can help.
+    :param metrics: returns the text of /metrics; None if it cannot be had.
     :return: None if there is no ``http_listen``.
     """
     address = settings.http_address
@@ -39,6 +41,7 @@ def http_server(
     site = Site(
         reactor,
         overview,
+        metrics=metrics,
         fatal=fatal,
         root_page=StatusPage(overview, reactor),
         login=Login(settings.http_user, settings.http_password) if settings.http_user else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
@@ -11,8 +11,12 @@ from twisted.internet.defer import Deferred
 from natsroute.monitoring.histogram import Histogram
 from natsroute.monitoring.last_deliveries import LastDeliveries
 from natsroute.monitoring.metric_table import Times
+from natsroute.monitoring.overview import Overview
 from natsroute.monitoring.reactor_times import ReactorTimes
 from natsroute.routes.handling_times import HandlingTimes
+
+if TYPE_CHECKING:
+    from natsroute.monitoring.metrics import Metrics
 
 
 class Measurements(MultiService):
@@ -75,3 +79,20 @@ class Measurements(MultiService):
         if histogram is None:
             histogram = self._confirmation[worker] = Histogram()
         histogram.add(seconds, count)
+
+
+def metrics_of(reactor: Any, overview: Callable[[], Overview], measurements: Measurements) -> Metrics | None:
+    """
+    The metrics of a service.
+
+    :param overview: returns its overview.
+    :return: None if the package ``prometheus-client`` is not installed.
+    """
+    try:
+        # Only here: the package is optional, and takes 50 ms to import.
+        from natsroute.monitoring.metrics import Metrics
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "prometheus_client":
+            raise
+        return None
+    return Metrics(reactor, overview, measurements.times)

@@ -45,3 +45,8 @@ class OperationSettings(SettingGroup):
             raise SettingError(name, "...", f"there is no {other}", f"Set {other} too, or leave both out")
         if ":" in self.http_user:
             raise SettingError("http_user", "...", "it has a colon, which ends a user in HTTP", "Choose another name")
+
+    @property
+    def measures_durations(self) -> bool:
+        """Whether durations are measured for the metrics: only if the settings ask for a way to have them."""
+        return any(getattr(self, name, "") for name in ("http_listen", "admin_socket"))

@@ -10,6 +10,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
 from natsroute.daemon.http import http_server
+from natsroute.daemon.measurements import Measurements, metrics_of
 from natsroute.daemon.settings import Settings
 from natsroute.daemon.systemd import Notifier
 from natsroute.monitoring.overview import ErrorRow, Overview, Reason
@@ -26,6 +27,7 @@ class Operations(MultiService):
     :param overview: returns the overview of the service.
     :param ready: returns a Deferred that fires when the service is ready, or fails if it cannot start.
     :param fatal: returns why only a restart can help; empty while the service works.
+    :param measurements: measures as long as the parts run.
     :param owns_process: whether the process has no other purpose than the service.
     :param environment: the variables of the process. Those that are meant for this process alone are removed.
 
@@ -39,6 +41,7 @@ class Operations(MultiService):
         overview: Callable[[], Overview],
         ready: Callable[[], Deferred[None]],
         fatal: Callable[[], Sequence[Reason]],
+        measurements: Measurements,
         *,
         owns_process: bool,
         environment: MutableMapping[str, str] = os.environ,
@@ -47,7 +50,9 @@ class Operations(MultiService):
         self._ready = ready
         self._recent_errors = RecentErrors()
         self._recent_errors.setServiceParent(self)
-        self.http = http_server(reactor, settings, overview, fatal)
+        measurements.setServiceParent(self)
+        metrics = metrics_of(reactor, overview, measurements) if settings.http_listen else None
+        self.http = http_server(reactor, settings, overview, fatal, None if metrics is None else metrics.text)
         if self.http is not None:
             self.http.setServiceParent(self)
         self._notifier = Notifier.from_environment(reactor, overview, environment) if owns_process else None

@@ -20,6 +20,7 @@ from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.exit_code import ExitCode
 from natsroute.daemon.joining import join
 from natsroute.daemon.lifecycle import Lifecycle
+from natsroute.daemon.measurements import Measurements
 from natsroute.daemon.names import free_name
 from natsroute.daemon.observation import Observation
 from natsroute.daemon.operations import Operations
@@ -99,7 +100,14 @@ class NatsrouteService(Service):
                 reactor, "natsroute routes", settings.route_threads, max_queue=settings.route_thread_queue
             )
         self._publish_threads = Threads(reactor, "natsroute publish", settings.num_publish_workers)
-        self.in_flight = CallsInFlight(reactor, slow_after=settings.slow_route_warning)
+        measurements = Measurements(
+            reactor,
+            lambda: [consumer.subscription.received for consumer in self.consumers],
+            durations=settings.measures_durations,
+        )
+        self.in_flight = CallsInFlight(
+            reactor, slow_after=settings.slow_route_warning, handling_times=measurements.handling_times
+        )
         self.consumers = Consumers(self.in_flight, turns)
         self._watchdog = Watchdog(reactor, self.in_flight.code, settings.blocked_reactor_warning)
 
@@ -113,6 +121,7 @@ class NatsrouteService(Service):
             limits=settings.publish_limits,
             on_high_water=self._hold,
             on_low_water=self._release,
+            on_confirmed=measurements.on_confirmed,
             message_ids=unique_ids() if settings.publish_msg_id else None,
         )
         # Bound once: a method that passes the call on would add a fifth to the cost of publishing bytes.
@@ -165,13 +174,20 @@ class NatsrouteService(Service):
             self.in_flight,
             self._startup,
             self._lifecycle,
+            measurements.idle,
             lambda: self._operations.errors(),
         )
         #: Everything that is shown of the service at this moment: an Overview.
         self.overview = observation.overview
         with settings.origins.in_errors():
             self._operations = Operations(
-                reactor, settings, self.overview, self.ready, observation.fatal, owns_process=owns_process
+                reactor,
+                settings,
+                self.overview,
+                self.ready,
+                observation.fatal,
+                measurements,
+                owns_process=owns_process,
             )
         self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
         self._other_signals = OtherSignals(reactor, self.log_report) if owns_process else None

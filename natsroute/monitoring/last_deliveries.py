@@ -22,7 +22,7 @@ class LastDeliveries(Service):
     def __init__(self, clock: IReactorTime, received: Callable[[], Sequence[int]]) -> None:
         self._clock = clock
         self._received = received
-        self._counts: Sequence[int] = ()
+        self._counts: tuple[int, ...] = ()
         self._last: list[float | None] = []
         self._next: IDelayedCall | None = None
 
@@ -51,7 +51,7 @@ class LastDeliveries(Service):
         self._next = self._clock.callLater(INTERVAL, self._look_often)
 
     def _look(self) -> float:
-        now, counts = self._clock.seconds(), self._received()
+        now, counts = self._clock.seconds(), tuple(self._received())
         before = [*self._counts, *[0] * (len(counts) - len(self._counts))]
         last = [*self._last, *[None] * (len(counts) - len(self._last))]
         self._last = [now if new != old else at for new, old, at in zip(counts, before, last)]
