@@ -89,7 +89,7 @@ def metrics_of(reactor: Any, overview: Callable[[], Overview], measurements: Mea
     :return: None if the package ``prometheus-client`` is not installed.
     """
     try:
-        # Only here: the package is optional, and takes 50 ms to import.
+        # Only here: the package is optional, and takes 20 ms to import.
         from natsroute.monitoring.metrics import Metrics
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "prometheus_client":
