@@ -40,15 +40,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "middleware": {"routes"},
     "services": {"errors", "wire", "payloads", "ledger", "routes"},
     "kamailio": {"errors", "log", "ledger", "nearest", "payloads", "routes"},
+    "admin": {"errors", "text", "log", "nearest"},
     "monitoring": {"errors", "text", "log", "ledger", "client.status", "client.state", "routes.event"},
     "daemon": {
         "text", "turns", "log", "nearest", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream",
-        "publishing", "routes", "middleware", "services", "kamailio", "monitoring",
+        "publishing", "routes", "middleware", "services", "kamailio", "monitoring", "admin",
     },
     "natsroute": {"_version", "client.auth", "routes", "daemon"},
     "testing": {
         "text", "log", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream", "publishing",
-        "routes", "middleware", "services", "kamailio", "monitoring", "daemon", "natsroute",
+        "routes", "middleware", "services", "kamailio", "monitoring", "admin", "daemon", "natsroute",
     },
 }  # fmt: skip
 
@@ -111,6 +112,7 @@ TESTED_ELSEWHERE = {
     "natsroute.kamailio.script.functions.definitions": "types; the tests of the functions use them",
     "natsroute.kamailio.kemi.instance": "types; the tests of the languages and of the worker use them",
     "natsroute.kamailio.kemi.ksr.definitions": "types; the tests of the functions use them",
+    "natsroute.admin.errors": "classes; tests.test_admin_client, tests.test_methods",
     "natsroute.daemon.setting_group": "the base of the groups of settings: tests.test_settings",
     "natsroute.daemon.connection_settings": "a group of settings: tests.test_settings",
     "natsroute.daemon.routing_settings": "a group of settings: tests.test_settings",

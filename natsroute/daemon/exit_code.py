@@ -39,9 +39,10 @@ class ExitCode:
     def fail(self) -> None:
         """Stop the reactor. When everything has stopped, the process ends with exit code 1."""
         self._code = 1
-        self._reactor.callWhenRunning(self._stop)
+        self._reactor.callWhenRunning(self.stop)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Stop the reactor, unless it stops already."""
         try:
             self._reactor.stop()
         except ReactorNotRunning:

@@ -113,6 +113,15 @@ def file_path(value: str | Path) -> str:
     return os.path.abspath(value)
 
 
+#: The value of a setting that switches off what is on by default.
+OFF = "off"
+
+
+def socket_path(value: str | Path) -> str:
+    """A converter: the path of a socket, as in :func:`file_path`, or ``off``."""
+    return OFF if value == OFF else file_path(value)
+
+
 def names_file(value: str) -> bool:
     """Whether one of the ``event_routes`` is a file, and not a module."""
     return value.endswith(".py") or os.sep in value

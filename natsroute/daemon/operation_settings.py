@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from natsroute.daemon.fields import check_text, text
+from natsroute.daemon.fields import OFF, check_text, described, is_text, socket_path, text
 from natsroute.daemon.listen_address import ListenAddress
 from natsroute.daemon.setting_group import SettingGroup
 from natsroute.errors import SettingError
@@ -23,6 +23,16 @@ class OperationSettings(SettingGroup):
     )
     http_user: str = text("The user that the HTTP paths require, except /livez and /readyz.")
     http_password: str = text("The password of http_user. Prefer the variable: 'ps' shows the command line.")
+
+    admin_socket: str = attrs.field(
+        default="",
+        converter=socket_path,
+        validator=is_text,
+        metadata=described(
+            "The path of the Unix socket at which the console command natsroute reaches the service; off: none. "
+            "Default under twistd natsroute: a socket in the runtime folder of the user."
+        ),
+    )
 
     http_address: ListenAddress | None = attrs.field(init=False)
 
@@ -49,4 +59,4 @@ class OperationSettings(SettingGroup):
     @property
     def measures_durations(self) -> bool:
         """Whether durations are measured for the metrics: only if the settings ask for a way to have them."""
-        return any(getattr(self, name, "") for name in ("http_listen", "admin_socket"))
+        return bool(self.http_listen) or self.admin_socket not in ("", OFF)

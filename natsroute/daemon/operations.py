@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, TypeVar
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
+from natsroute.admin.methods import Methods
+from natsroute.admin.unix_socket import AdminSocket, OptionalAdminSocket, default_path
+from natsroute.daemon.admin_methods import service_methods
+from natsroute.daemon.fields import OFF
 from natsroute.daemon.http import http_server
 from natsroute.daemon.measurements import Measurements, metrics_of
 from natsroute.daemon.settings import Settings
@@ -28,9 +32,12 @@ class Operations(MultiService):
     :param ready: returns a Deferred that fires when the service is ready, or fails if it cannot start.
     :param fatal: returns why only a restart can help; empty while the service works.
     :param measurements: measures as long as the parts run.
+    :param name: returns the name of the service.
+    :param stop: stops the service, or the process if it belongs to the service.
     :param owns_process: whether the process has no other purpose than the service.
     :param environment: the variables of the process. Those that are meant for this process alone are removed.
 
+    :ivar methods: the admin methods. A part that has something to offer adds a method.
     :ivar http: serves HTTP; None if the settings do not ask for it.
     """
 
@@ -43,11 +50,14 @@ class Operations(MultiService):
         fatal: Callable[[], Sequence[Reason]],
         measurements: Measurements,
         *,
+        name: Callable[[], str],
+        stop: Callable[[], object],
         owns_process: bool,
         environment: MutableMapping[str, str] = os.environ,
     ) -> None:
         super().__init__()
         self._ready = ready
+        self.methods = service_methods(reactor, overview, stop)
         self._recent_errors = RecentErrors()
         self._recent_errors.setServiceParent(self)
         measurements.setServiceParent(self)
@@ -55,6 +65,9 @@ class Operations(MultiService):
         self.http = http_server(reactor, settings, overview, fatal, None if metrics is None else metrics.text)
         if self.http is not None:
             self.http.setServiceParent(self)
+        admin_socket = _admin_socket(reactor, settings, self.methods, name, environment, owns_process=owns_process)
+        if admin_socket is not None:
+            admin_socket.setServiceParent(self)
         self._notifier = Notifier.from_environment(reactor, overview, environment) if owns_process else None
         if self._notifier is not None:
             self._notifier.setServiceParent(self)
@@ -90,3 +103,20 @@ class Operations(MultiService):
     def _when_ready(self) -> None:
         if self._notifier is not None:
             self._notifier.ready()
+
+
+def _admin_socket(
+    reactor: Any,
+    settings: Settings,
+    methods: Methods,
+    name: Callable[[], str],
+    environment: Mapping[str, str],
+    *,
+    owns_process: bool,
+) -> AdminSocket | None:
+    """The admin socket: at the path that is set, or, if the process belongs to the service, at a path of its own."""
+    if settings.admin_socket == OFF or not (settings.admin_socket or owns_process):
+        return None
+    if settings.admin_socket:
+        return AdminSocket(reactor, methods, lambda: settings.admin_socket)
+    return OptionalAdminSocket(reactor, methods, lambda: default_path(environment, name()))

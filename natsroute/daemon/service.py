@@ -187,6 +187,8 @@ class NatsrouteService(Service):
                 self.ready,
                 observation.fatal,
                 measurements,
+                name=lambda: str(self.name),
+                stop=self.stopService if self._exit_code is None else self._exit_code.stop,
                 owns_process=owns_process,
             )
         self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
