@@ -27,7 +27,7 @@ from natsroute.errors import SettingError
 from natsroute.publishing.options import PUBLISH_POLICIES
 
 #: The settings that are the path of a file.
-FILES = ("kemi_script", "nkey_file", "creds_file", "tls_ca_file", "tls_cert_file", "tls_key_file")
+FILES = ("admin_socket", "kemi_script", "nkey_file", "creds_file", "tls_ca_file", "tls_cert_file", "tls_key_file")
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
