@@ -37,6 +37,9 @@ class SettingsTests(SynchronousTestCase):
             ({"http_listen": "1", "http_password": "hunter2"}, "http_password"),
             ({"http_listen": "1", "http_user": "u:v", "http_password": "hunter2"}, "http_user"),
             ({"http_listen": 8080}, "http_listen"),
+            ({"http_tls_cert_file": "a", "http_tls_key_file": "b"}, "http_tls_cert_file"),
+            ({"http_listen": "1", "http_tls_cert_file": "a"}, "http_tls_cert_file"),
+            ({"http_listen": "1", "http_tls_key_file": "a"}, "http_tls_key_file"),
         ]:
             error = self.assertRaises(SettingError, Settings, **settings)
             self.assertEqual(error.setting, setting)

@@ -39,6 +39,14 @@ AROUND: dict[tuple[str, str], tuple[str, str]] = {
     (_REFERENCE, "password (str)"): ('modparam("natsroute", "user", "natsroute")\n', ""),
     (_REFERENCE, "http_user (str)"): (_HTTP + 'modparam("natsroute", "http_password", "secret")\n', ""),
     (_REFERENCE, "http_password (str)"): (_HTTP + 'modparam("natsroute", "http_user", "operator")\n', ""),
+    (_REFERENCE, "http_tls_cert_file (str)"): (
+        _HTTP + 'modparam("natsroute", "http_tls_key_file", "http.key")\n',
+        "",
+    ),
+    (_REFERENCE, "http_tls_key_file (str)"): (
+        _HTTP + 'modparam("natsroute", "http_tls_cert_file", "http.crt")\n',
+        "",
+    ),
     (_REFERENCE, "embedded_server_port (int)"): (_EMBEDDED, ""),
     (_REFERENCE, "embedded_server_store_dir (str)"): (_EMBEDDED, ""),
     (_MANUAL, "nats_publish(subject, payload, reply)"): ("event_route[nats:a] {\n", "}\n"),

@@ -38,6 +38,8 @@ NEEDED = {
     "embedded_server_port": ("--embedded_server",),
     "embedded_server_store_dir": ("--embedded_server",),
     "http_password": ("--http_listen", "0", "--http_user", "u"),
+    "http_tls_cert_file": ("--http_listen", "0", "--http_tls_key_file", "x"),
+    "http_tls_key_file": ("--http_listen", "0", "--http_tls_cert_file", "x"),
     "http_user": ("--http_listen", "0", "--http_password", "p"),
     "kemi_script": ("--event_callback", "on_event"),
     "password": ("--user", "u"),

@@ -59,10 +59,38 @@ class ServerTests(SynchronousTestCase):
         self.assertFalse(server.running)
         self.successResultOf(server.stopService())
 
-    def test_wrapped(self) -> None:
-        """With TLS, another factory listens."""
-        wrapped: Any = object()
-        server = HttpServer(self.reactor, self.site, "::1", 1, wrap=lambda site: wrapped, secure=True)
+    def test_tls(self) -> None:
+        """Another factory listens."""
+
+        class Tls:
+            def factory(self, site: Any) -> Any:
+                return ("TLS", site)
+
+        server = HttpServer(self.reactor, self.site, "::1", 1, tls=Tls())
         server.startService()
-        self.assertIs(self.reactor.tcpServers[0][1], wrapped)
+        self.assertEqual(self.reactor.tcpServers[0][1], ("TLS", self.site))
         self.assertTrue(server.url.startswith("https://[::1]:"))
+
+    def test_stand_in(self) -> None:
+        """It has the listening socket, and stops before that is closed."""
+        calls: list[object] = []
+
+        class StandIn:
+            def __init__(self, listening: object) -> None:
+                calls.append(listening)
+
+            def start(self) -> None:
+                calls.append("start")
+
+            def stop(self) -> None:
+                calls.append("stop")
+
+        listening = self.reactor.listenTCP(0, self.site)
+        listening.socket = "socket"
+        listening.stopListening = lambda: calls.append("closed")
+        self.patch(self.reactor, "listenTCP", lambda *arguments, **options: listening)
+        stand_in: Any = StandIn
+        server = HttpServer(self.reactor, self.site, "127.0.0.1", 1, stand_in=stand_in)
+        server.startService()
+        self.successResultOf(server.stopService())
+        self.assertEqual(calls, ["socket", "start", "stop", "closed"])

@@ -27,7 +27,17 @@ from natsroute.errors import SettingError
 from natsroute.publishing.options import PUBLISH_POLICIES
 
 #: The settings that are the path of a file.
-FILES = ("admin_socket", "kemi_script", "nkey_file", "creds_file", "tls_ca_file", "tls_cert_file", "tls_key_file")
+FILES = (
+    "admin_socket",
+    "kemi_script",
+    "nkey_file",
+    "creds_file",
+    "tls_ca_file",
+    "tls_cert_file",
+    "tls_key_file",
+    "http_tls_cert_file",
+    "http_tls_key_file",
+)
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
@@ -48,6 +58,7 @@ SECRETS = st.fixed_dictionaries(
     optional={
         "password": st.just("hunter2"),
         "token": st.just("hunter2"),
+        "http_password": st.just("hunter2"),
         "nats_url": st.builds(
             "{}://{}hunter2{}@{}".format,
             st.sampled_from(["nats", "tls", "http", "hunter2"]),
@@ -372,6 +383,8 @@ class LoginAndTlsTests(SynchronousTestCase):
                 given["event_callback"] = "f"
             if name in ("tls_cert_file", "tls_key_file"):
                 given = {"tls": "1", "tls_cert_file": "a/b", "tls_key_file": "a/b"}
+            if name.startswith("http_"):
+                given = {"http_listen": "0", "http_tls_cert_file": "a/b", "http_tls_key_file": "a/b"}
             variables = {ENVIRONMENT_PREFIX + setting.upper(): value for setting, value in given.items()}
             for taken in (
                 Settings(**given),  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from natsroute.monitoring.http.resources import ANSWER_TIMEOUT
-from natsroute.monitoring.http.security import HEADERS, Login
+from natsroute.monitoring.http.security import HEADERS, Access, Login
 from natsroute.monitoring.http.site import PATHS, Site
 from natsroute.monitoring.overview import Overview, Reason
 from tests.support.http_requests import Client, get
@@ -174,9 +174,9 @@ class RequestTests(SiteTestCase):
             self.assertEqual(get(self.site(), Host=host).status, 200, host)
         for host in ("evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example"):
             self.assertEqual(get(self.site(), Host=host).status, 421, host)
-            self.assertEqual(get(self.site(local=False), Host=host).status, 200, host)
+            self.assertEqual(get(self.site(access=Access(None, local=False)), Host=host).status, 200, host)
         for host in ("", "a b", "a/b", "[::1", "a@b", "a:b", "a:123456"):
-            self.assertEqual(get(self.site(local=False), Host=host).status, 400, host)
+            self.assertEqual(get(self.site(access=Access(None, local=False)), Host=host).status, 400, host)
 
     def test_no_host(self) -> None:
         """HTTP/1.1 requires one. HTTP/1.0 does not know it."""
@@ -201,8 +201,9 @@ class LoginTests(SiteTestCase):
 
     def site(self, overview: Any = None, **options: Any) -> Site:
         """A site whose service is not ready."""
+        access = Access(Login("öp", "s:cret"), local=True)
         not_ready = an_overview(reasons=(REASON, REASON))
-        return super().site(overview or (lambda: not_ready), login=Login("öp", "s:cret"), **options)
+        return super().site(overview or (lambda: not_ready), access=access, **options)
 
     def test_login(self) -> None:
         """With it, everything is shown."""

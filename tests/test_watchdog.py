@@ -85,3 +85,16 @@ class WatchdogTests(SynchronousTestCase):
             self.look(1.0)
         self.answer()
         self.assertEqual(self.log.lines(), [])
+
+    def test_current_code(self) -> None:
+        """What runs in the reactor's thread, whether or not the watchdog watches."""
+        self.assertEqual(self.watchdog.current_code(), ("", ""))
+        self.watchdog._pulse.start()
+        self.blocking(an_event())
+        route, where = self.watchdog.current_code()
+        self.assertEqual(route, "nats:blocks")
+        self.assertRegex(where, r"test_watchdog.py:\d+$")
+        self.frame = sys._getframe()
+        route, where = self.watchdog.current_code()
+        self.assertEqual(route, "")
+        self.assertRegex(where, r"test_watchdog.py:\d+$")

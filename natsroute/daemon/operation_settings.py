@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from natsroute.daemon.fields import OFF, check_text, described, is_text, socket_path, text
+from natsroute.daemon.fields import OFF, check_text, described, file_path, is_text, socket_path, text
 from natsroute.daemon.listen_address import ListenAddress
 from natsroute.daemon.setting_group import SettingGroup
 from natsroute.errors import SettingError
@@ -23,6 +23,18 @@ class OperationSettings(SettingGroup):
     )
     http_user: str = text("The user that the HTTP paths require, except /livez and /readyz.")
     http_password: str = text("The password of http_user. Prefer the variable: 'ps' shows the command line.")
+    http_tls_cert_file: str = attrs.field(
+        default="",
+        converter=file_path,
+        validator=is_text,
+        metadata=described("A PEM file with the certificate of http_listen, which then has TLS."),
+    )
+    http_tls_key_file: str = attrs.field(
+        default="",
+        converter=file_path,
+        validator=is_text,
+        metadata=described("A PEM file with the key of that certificate."),
+    )
 
     admin_socket: str = attrs.field(
         default="",
@@ -47,12 +59,12 @@ class OperationSettings(SettingGroup):
         self._check_http()
 
     def _check_http(self) -> None:
-        for name in ("http_user", "http_password"):
-            if getattr(self, name) and not self.http_listen:
-                raise SettingError(name, "...", "there is no http_listen", "Set http_listen too, or leave it out")
-        if bool(self.http_user) != bool(self.http_password):
-            name, other = ("http_user", "http_password") if self.http_user else ("http_password", "http_user")
-            raise SettingError(name, "...", f"there is no {other}", f"Set {other} too, or leave both out")
+        for pair in (("http_user", "http_password"), ("http_tls_cert_file", "http_tls_key_file")):
+            for name, other in (pair, pair[::-1]):
+                if getattr(self, name) and not self.http_listen:
+                    raise SettingError(name, "...", "there is no http_listen", "Set http_listen too, or leave it out")
+                if getattr(self, name) and not getattr(self, other):
+                    raise SettingError(name, "...", f"there is no {other}", f"Set {other} too, or leave both out")
         if ":" in self.http_user:
             raise SettingError("http_user", "...", "it has a colon, which ends a user in HTTP", "Choose another name")
 

@@ -34,6 +34,7 @@ class Operations(MultiService):
     :param measurements: measures as long as the parts run.
     :param name: returns the name of the service.
     :param stop: stops the service, or the process if it belongs to the service.
+    :param current_code: returns what runs in the reactor's thread: an event route, or an empty text; and file and line.
     :param owns_process: whether the process has no other purpose than the service.
     :param environment: the variables of the process. Those that are meant for this process alone are removed.
 
@@ -49,6 +50,7 @@ class Operations(MultiService):
         ready: Callable[[], Deferred[None]],
         fatal: Callable[[], Sequence[Reason]],
         measurements: Measurements,
+        current_code: Callable[[], tuple[str, str]],
         *,
         name: Callable[[], str],
         stop: Callable[[], object],
@@ -62,7 +64,9 @@ class Operations(MultiService):
         self._recent_errors.setServiceParent(self)
         measurements.setServiceParent(self)
         metrics = metrics_of(reactor, overview, measurements) if settings.http_listen else None
-        self.http = http_server(reactor, settings, overview, fatal, None if metrics is None else metrics.text)
+        self.http = http_server(
+            reactor, settings, overview, fatal, None if metrics is None else metrics.text, current_code
+        )
         if self.http is not None:
             self.http.setServiceParent(self)
         admin_socket = _admin_socket(reactor, settings, self.methods, name, environment, owns_process=owns_process)

@@ -187,6 +187,7 @@ class NatsrouteService(Service):
                 self.ready,
                 observation.fatal,
                 measurements,
+                self._watchdog.current_code,
                 name=lambda: str(self.name),
                 stop=self.stopService if self._exit_code is None else self._exit_code.stop,
                 owns_process=owns_process,

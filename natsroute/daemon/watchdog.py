@@ -12,6 +12,7 @@ from typing import Any
 from twisted.application.service import Service
 
 from natsroute.log import Logger
+from natsroute.monitoring.pulse import Pulse
 from natsroute.routes.running_route import RouteCode
 
 #: Seconds in which one route is named once.
@@ -43,23 +44,21 @@ class Watchdog(Service):
         seconds: Callable[[], float] = time.monotonic,
         frame_of: Callable[[int], FrameType | None] = lambda thread: sys._current_frames().get(thread),
     ) -> None:
-        self._reactor = reactor
         self._routes = routes
         self._limit = limit
         self._seconds = seconds
         self._frame_of = frame_of
         self._stop = threading.Event()
-        self._reactor_thread: int | None = None
-        self._asked: float | None = None  # when the question was asked that is not yet answered
+        self._pulse = Pulse(reactor, self._answered, seconds)
         self._named: str | None = None  # the route that was named for this question
         self._last: dict[str, float] = {}  # when each route was named last
 
     def startService(self) -> None:
-        """Begin to watch. Called in the reactor's thread, or in the one that will run it; an answer corrects that."""
+        """Begin to watch. Called in the reactor's thread, or in the one that will run it."""
         super().startService()
         self._stop = threading.Event()
-        self._asked = self._named = None
-        self._reactor_thread = threading.get_ident()
+        self._named = None
+        self._pulse.start()
         if self._limit:
             threading.Thread(target=self._watch, args=(self._stop,), name="natsroute watchdog", daemon=True).start()
 
@@ -72,40 +71,45 @@ class Watchdog(Service):
         while not stop.wait(self._limit / 4):
             self.look()
 
+    def current_code(self) -> tuple[str, str]:
+        """
+        What runs in the reactor's thread. Called in any thread.
+
+        :return: the event route, or an empty text; and file and line.
+        """
+        frame = None if self._pulse.thread is None else self._frame_of(self._pulse.thread)
+        found = self._routes.find(frame)
+        return found or ("", "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}")
+
     def look(self) -> None:
         """Ask the reactor, or see how long the last question has been waiting. Called in the watchdog's thread."""
-        asked, now = self._asked, self._seconds()
-        if asked is None:
-            self._asked = now
-            self._reactor.callFromThread(self._answer, now)
-        elif now - asked >= self._limit and self._named is None and self._reactor_thread is not None:
-            self._name(now - asked, now)
+        blocked = self._pulse.look()
+        if blocked >= self._limit and self._named is None:
+            self._name(blocked, self._seconds())
 
     def _name(self, blocked: float, now: float) -> None:
-        assert self._reactor_thread is not None
-        found = self._routes.find(self._frame_of(self._reactor_thread))
-        if found is None:
+        route, where = self.current_code()
+        if not route:
             return  # the next look may find one
-        self._named, where = found
-        if now - self._last.get(self._named, -PERIOD) < PERIOD:
+        self._named = route
+        if now - self._last.get(route, -PERIOD) < PERIOD:
             self._named = ""  # neither now nor when it ends
             return
-        self._last[self._named] = now
+        self._last[route] = now
         self.log.warn(
             "Event route {route} has kept the reactor for {seconds:.1f} s, and is at {where}: nothing else runs "
             "meanwhile. Use thread=True for a function that blocks",
-            route=self._named,
+            route=route,
             seconds=blocked,
             where=where,
         )
 
-    def _answer(self, asked: float) -> None:
+    def _answered(self, seconds: float) -> None:
         """The reactor is alive."""
-        self._reactor_thread = threading.get_ident()
-        named, self._named, self._asked = self._named, None, None
+        named, self._named = self._named, None
         if named:
             self.log.warn(
                 "The reactor runs again, {seconds:.1f} s after event route {route} began to keep it",
                 route=named,
-                seconds=self._seconds() - asked,
+                seconds=seconds,
             )

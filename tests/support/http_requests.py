@@ -18,6 +18,9 @@ class Transport(StringTransport):
 
     aborted = False
 
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """What a transport over TCP has, and TLS passes on."""
+
     def abortConnection(self) -> None:
         """End the connection at once."""
         self.aborted = self.disconnected = True

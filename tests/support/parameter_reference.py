@@ -50,6 +50,8 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "http_listen": ("127.0.0.1:8080",),
     "http_user": ("operator",),
     "http_password": ("secret",),
+    "http_tls_cert_file": ("/etc/natsroute/http.crt",),
+    "http_tls_key_file": ("/etc/natsroute/http.key",),
 }
 
 #: What is code in the help of a parameter.

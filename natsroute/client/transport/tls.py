@@ -121,11 +121,11 @@ class Tls:
             )
         options: dict[str, Any] = {}
         if self.cert_file:
-            chain = _certificates("tls_cert_file", self.cert_file)
-            key = _key(self.key_file)
+            chain = read_certificates("tls_cert_file", self.cert_file)
+            key = read_key("tls_key_file", self.key_file)
             options = {"certificate": chain[0].original, "privateKey": key, "extraCertChain": _originals(chain[1:])}
         if self.ca_file:
-            trust = trustRootFromCertificates(_certificates("tls_ca_file", self.ca_file))
+            trust = trustRootFromCertificates(read_certificates("tls_ca_file", self.ca_file))
         else:
             trust = platformTrust()
         try:
@@ -238,7 +238,13 @@ def _shown(pattern: Any) -> str:
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
-def _certificates(setting: str, path: str) -> list[Any]:
+def read_certificates(setting: str, path: str) -> list[Any]:
+    """
+    The certificates in a PEM file, as Twisted has them.
+
+    :param setting: the setting that names the file.
+    :raises SettingError: the file cannot be read, or contains none.
+    """
     try:
         certificates = [Certificate.loadPEM(pem) for pem in _PEM.findall(read_file(setting, path))]
     except crypto.Error:
@@ -248,8 +254,14 @@ def _certificates(setting: str, path: str) -> list[Any]:
     return certificates
 
 
-def _key(path: str) -> Any:
-    pem = read_file("tls_key_file", path)
+def read_key(setting: str, path: str) -> Any:
+    """
+    The private key in a PEM file, as OpenSSL has it.
+
+    :param setting: the setting that names the file.
+    :raises SettingError: the file cannot be read, contains none, or has a passphrase.
+    """
+    pem = read_file(setting, path)
     asked: list[bool] = []
 
     def passphrase(*_: object) -> bytes:
@@ -261,7 +273,5 @@ def _key(path: str) -> Any:
     except Exception:
         if asked:
             remedy = f"Remove it, for example with: openssl pkey -in {path} -out KEY.pem"
-            raise SettingError("tls_key_file", path, "it has a passphrase", remedy) from None
-        raise SettingError(
-            "tls_key_file", path, "it contains no readable private key", "It must be a PEM file"
-        ) from None
+            raise SettingError(setting, path, "it has a passphrase", remedy) from None
+        raise SettingError(setting, path, "it contains no readable private key", "It must be a PEM file") from None

@@ -7,6 +7,12 @@ import hashlib
 import hmac
 import ipaddress
 import re
+from collections.abc import Sequence
+
+from natsroute.monitoring.http.resources import Answer
+
+#: The paths that need no login: probes have none.
+FREE = (b"/livez", b"/readyz")
 
 #: Headers of each response. The page brings all that it needs with it: nothing comes from elsewhere, and nothing may be
 #: framed. A cache would show an old state.
@@ -52,13 +58,59 @@ class Login:
         return hmac.compare_digest(_digest(given), self._digest) and scheme.lower() == b"basic"
 
 
+class Access:
+    """
+    Which requests are answered.
+
+    :param login: what all paths but :data:`FREE` require; None: nothing.
+    :param local: whether the site listens on a loopback address. Without a login, requests are then refused whose
+        ``Host`` is a name, except localhost: see :func:`is_local_name`.
+    """
+
+    def __init__(self, login: Login | None, *, local: bool) -> None:
+        self._login = login
+        self._local = local
+
+    def may_see(self, authorization: bytes | None) -> bool:
+        """Whether a request has the login, or needs none."""
+        return self._login is None or self._login.accepts(authorization)
+
+    def refusal(
+        self,
+        method: bytes,
+        path: bytes,
+        hosts: Sequence[bytes],
+        authorization: bytes | None,
+        *,
+        needs_host: bool = True,
+    ) -> Answer | None:
+        """
+        The response to a request that is refused; None if it is not.
+
+        :param path: the path, without a query.
+        :param hosts: each header ``Host``.
+        :param authorization: the header ``Authorization``, if there is one.
+        :param needs_host: whether there must be a ``Host``.
+        """
+        if method not in (b"GET", b"HEAD"):
+            return Answer.text("Only GET and HEAD are allowed", 405, (b"Allow", b"GET, HEAD"))
+        if not path.startswith(b"/"):
+            return Answer.text("The path must begin with a slash", 400)
+        if len(hosts) > 1 or not (_HOST.fullmatch(hosts[0]) if hosts else not needs_host):
+            return Answer.text("The header Host is missing or malformed", 400)
+        if self._login is None and self._local and hosts and not is_local_name(hosts[0]):
+            return Answer.text(
+                "Without http_user, natsroute answers on a loopback address only if the header Host is localhost or an "
+                "IP address",
+                421,
+            )
+        if path not in FREE and not self.may_see(authorization):
+            return Answer.text("A login is required", 401, (b"WWW-Authenticate", CHALLENGE))
+        return None
+
+
 def _digest(login: bytes) -> bytes:
     return hashlib.sha256(login).digest()
-
-
-def is_host(host: bytes | None) -> bool:
-    """Whether this is a well-formed header ``Host``."""
-    return host is not None and _HOST.fullmatch(host) is not None
 
 
 def is_local_name(host: bytes) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from socket import socket
 from typing import Any
+from typing import Protocol as Interface
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -14,6 +16,14 @@ from twisted.python.failure import Failure
 from natsroute.errors import SettingError
 from natsroute.log import Logger
 from natsroute.monitoring.http.site import Site
+from natsroute.monitoring.http.stand_in import StandIn
+
+
+class Tls(Interface):
+    """Adds TLS to a site."""
+
+    def factory(self, site: IProtocolFactory) -> IProtocolFactory:
+        """A factory whose protocols are those of the site, over TLS."""
 
 
 class HttpServer(Service):
@@ -23,8 +33,8 @@ class HttpServer(Service):
     :param site: the site.
     :param host: the address to listen on.
     :param port: the port; 0: a free one.
-    :param wrap: makes the factory that listens of the site, such as one with TLS.
-    :param secure: whether ``wrap`` adds TLS.
+    :param tls: adds TLS; None: there is none.
+    :param stand_in: makes what answers while the reactor is blocked, from the listening socket.
     """
 
     log = Logger()
@@ -36,15 +46,17 @@ class HttpServer(Service):
         host: str,
         port: int,
         *,
-        wrap: Callable[[Site], IProtocolFactory] = lambda site: site,
-        secure: bool = False,
+        tls: Tls | None = None,
+        stand_in: Callable[[socket], StandIn] | None = None,
     ) -> None:
         self._reactor = reactor
         self._site = site
         self._host = host
         self._asked_port = port
-        self._factory = wrap(site)
-        self._scheme = "https" if secure else "http"
+        self._factory = site if tls is None else tls.factory(site)
+        self._scheme = "http" if tls is None else "https"
+        self._make_stand_in = stand_in
+        self._stand_in: StandIn | None = None
         self._listening: Any = None
 
     @property
@@ -74,6 +86,10 @@ class HttpServer(Service):
                 f"natsroute cannot listen there: {cause}",
                 "Give an address of this machine and a port that is free, or stop the program that has it",
             ) from None
+        listening = getattr(self._listening, "socket", None)
+        if self._make_stand_in is not None and listening is not None:
+            self._stand_in = self._make_stand_in(listening)
+            self._stand_in.start()
         super().startService()
         self.log.info("Operators can see natsroute at {url}/", url=self.url)
 
@@ -84,6 +100,9 @@ class HttpServer(Service):
         :return: fires in the reactor's thread.
         """
         super().stopService()
+        stand_in, self._stand_in = self._stand_in, None
+        if stand_in is not None:
+            stand_in.stop()
         listening, self._listening = self._listening, None
         if listening is None:
             return maybeDeferred(lambda: None)

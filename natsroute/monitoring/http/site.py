@@ -18,11 +18,9 @@ from twisted.web.server import Site as TwistedSite
 from natsroute.monitoring.http.channel import Channel
 from natsroute.monitoring.http.health import live, ready
 from natsroute.monitoring.http.resources import Answer, Answering, as_deferred
-from natsroute.monitoring.http.security import CHALLENGE, HEADERS, Login, is_host, is_local_name
+from natsroute.monitoring.http.security import FREE, HEADERS, Access
 from natsroute.monitoring.overview import Overview, Reason
 
-#: The paths that need no login: probes have none.
-FREE = (b"/livez", b"/readyz")
 #: The paths that the site itself answers, and what each shows.
 PATHS = {
     b"/livez": "200 while the process works, 503 if only a restart can help",
@@ -50,9 +48,7 @@ class Site(TwistedSite):
     :param metrics: returns the text of /metrics; None: /metrics says which extra to install.
     :param fatal: returns why only a restart can help; empty while the service works.
     :param root_page: the resource of ``/``, and of all paths that are not in :data:`PATHS`; None: a list of links.
-    :param login: what all paths but :data:`FREE` require; None: nothing.
-    :param local: whether the site listens on a loopback address. Without a login it then refuses requests whose
-        ``Host`` is a name, except localhost: see :func:`~natsroute.monitoring.http.security.is_local_name`.
+    :param access: which requests are answered.
 
     :ivar channels: the open connections, the oldest first.
     """
@@ -69,8 +65,7 @@ class Site(TwistedSite):
         metrics: Callable[[], bytes | Deferred[bytes]] | None = None,
         fatal: Callable[[], Sequence[Reason]] = lambda: (),
         root_page: IResource | None = None,
-        login: Login | None = None,
-        local: bool = True,
+        access: Access = Access(None, local=True),
     ) -> None:
         super().__init__(Resource(), _Request, reactor=reactor)
         self.channels: dict[Channel, None] = {}
@@ -78,8 +73,7 @@ class Site(TwistedSite):
         self._metrics = metrics
         self._fatal = fatal
         self._root_page = root_page
-        self._login = login
-        self._local = local
+        self._access = access
         answers: dict[bytes, Callable[[Request], Answer | Deferred[Answer]]] = {
             b"/livez": lambda request: live(self._fatal(), detail=self._may_see(request)),
             b"/readyz": self._ready,
@@ -109,7 +103,15 @@ class Site(TwistedSite):
         request.responseHeaders.removeHeader(b"Server")
         for name, value in HEADERS:
             request.responseHeaders.setRawHeaders(name, [value])
-        refusal = self._refusal(request)
+        if request.clientproto not in (b"HTTP/1.1", b"HTTP/1.0"):
+            return self._answering(lambda request: Answer.text("Only HTTP/1.1 and HTTP/1.0 are known", 505))
+        refusal = self._access.refusal(
+            request.method,
+            request.path,
+            request.requestHeaders.getRawHeaders(b"Host") or [],
+            request.getHeader(b"Authorization"),
+            needs_host=request.clientproto != b"HTTP/1.0",
+        )
         if refusal is not None:
             return self._answering(lambda request: refusal)
         if request.path in self._resources:
@@ -123,28 +125,8 @@ class Site(TwistedSite):
             return found
         return self._index if request.path == b"/" else self._unknown
 
-    def _refusal(self, request: Request) -> Answer | None:
-        if request.method not in (b"GET", b"HEAD"):
-            return Answer.text("Only GET and HEAD are allowed", 405, (b"Allow", b"GET, HEAD"))
-        hosts = request.requestHeaders.getRawHeaders(b"Host") or []
-        if not request.path.startswith(b"/"):
-            return Answer.text("The path must begin with a slash", 400)
-        may_be_missing = request.clientproto == b"HTTP/1.0"
-        if len(hosts) > 1 or not (is_host(hosts[0]) if hosts else may_be_missing):
-            return Answer.text("The header Host is missing or malformed", 400)
-        if self._login is None and self._local and hosts and not is_local_name(hosts[0]):
-            return Answer.text(
-                "Without http_user, natsroute answers on a loopback address only if the header Host is localhost or an "
-                "IP address",
-                421,
-            )
-        if request.path not in FREE and not self._may_see(request):
-            return Answer.text("A login is required", 401, (b"WWW-Authenticate", CHALLENGE))
-        return None
-
     def _may_see(self, request: Request) -> bool:
-        """Whether a request has the login, or needs none."""
-        return self._login is None or self._login.accepts(request.getHeader(b"Authorization"))
+        return self._access.may_see(request.getHeader(b"Authorization"))
 
     def _answering(self, answer: Callable[[Request], Answer | Deferred[Answer]]) -> Answering:
         return Answering(self.reactor, answer)
