@@ -23,6 +23,8 @@ FUZZ_MARKER = (
     "and python_version >= '3.11' and python_version < '3.14'"
 )
 MONITORING = ["prometheus-client>=0.20"]
+# Playwright has no wheels for other machines; the tests of the status page are skipped there.
+BROWSER = ["playwright>=1.49; platform_machine in 'x86_64 aarch64 arm64 AMD64'"]
 TEST = [
     *EMBEDDED,
     *JSON,  # the tests compare it with the standard library
@@ -32,6 +34,7 @@ TEST = [
     *WEBSOCKET,
     *KAMAILIO,
     *LUA,
+    *BROWSER,
     "build>=1.2",
     "hypothesis>=6.100",
     "mypy>=1.11,<3",  # which checks the snippets of the documents
