@@ -49,8 +49,8 @@ const HEADLINES = {
 function explanation(state) {
   switch (state) {
     case "ready":
-      return `${plural(newest.consumers.length, "consumer")}, ${plural(newest.workers.length, "publish worker")}, ` +
-        `all ${plural(newest.connections.length, "connection")} up.`;
+      return `${plural(newest.consumers.length, "consumer")}, ${plural(newest.workers.length, "publish worker")} and ` +
+        `${plural(newest.connections.length, "connection")} are up.`;
     case "not-ready":
       return newest.reasons.length === 1 ? "For this reason:" : `For ${newest.reasons.length} reasons:`;
     case "lost":
