@@ -20,6 +20,7 @@ from natsroute._version import __version__ as _incremental
 from natsroute.client.auth import Credentials
 from natsroute.daemon.service import NatsrouteService
 from natsroute.daemon.settings import Settings
+from natsroute.monitoring.log_observer import log_observer
 from natsroute.routes.event import Event
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import RunningService
@@ -27,4 +28,13 @@ from natsroute.routes.hooks import RunningService
 #: The version, as ``26.11.0``.
 __version__: str = _incremental.public()
 
-__all__ = ["Credentials", "Event", "EventRoutes", "NatsrouteService", "RunningService", "Settings", "__version__"]
+__all__ = [
+    "Credentials",
+    "Event",
+    "EventRoutes",
+    "NatsrouteService",
+    "RunningService",
+    "Settings",
+    "__version__",
+    "log_observer",
+]

@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "text", "turns", "log", "nearest", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream",
         "publishing", "routes", "middleware", "services", "kamailio", "monitoring", "admin",
     },
-    "natsroute": {"_version", "client.auth", "routes", "daemon"},
+    "natsroute": {"_version", "client.auth", "routes", "daemon", "monitoring.log_observer"},
     "testing": {
         "text", "log", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream", "publishing",
         "routes", "middleware", "services", "kamailio", "monitoring", "admin", "daemon", "natsroute",
@@ -89,11 +89,22 @@ SETTINGS_TAKE = {
     "natsroute.kamailio.cfg.htables": {"tables_of"},
     "natsroute.kamailio.cfg.reader": {"read_cfg"},
     "natsroute.kamailio.evaluation": {"DEFAULT_PUA_JSON_SUBJECT"},
+    "natsroute.monitoring.log_levels": {"parse_rule"},
+    "natsroute.monitoring.log_observer": {"LOG_FORMATS", "LogFormat"},
     "natsroute.publishing.options": {"PublishLimits", "PublishPolicy", "PUBLISH_POLICIES"},
 }
 
 #: What does not use Twisted: values and bytes.
 WITHOUT_TWISTED = {"text", "errors", "_version", "ledger", "payloads", "wire"}
+
+#: What observes the log.
+OBSERVERS = {
+    "natsroute.daemon.process_log",
+    "natsroute.monitoring.log_levels",
+    "natsroute.monitoring.log_lines",
+    "natsroute.monitoring.log_observer",
+    "natsroute.monitoring.recent_errors",
+}
 
 #: Files of natsroute that may have more lines than :data:`MAX_LINES`, and why.
 LONG_FILES: dict[str, str] = {}
@@ -355,7 +366,7 @@ class LogTests(SynchronousTestCase):
     """What was received reaches the log only through :mod:`natsroute.log`, which makes it safe to show."""
 
     def test_one_logger(self) -> None:
-        """No other module imports a logger."""
+        """No other module imports a logger. Those that observe the log import what events are made of."""
         for module, path in modules("natsroute").items():
             loggers = {
                 found.module
@@ -365,8 +376,10 @@ class LogTests(SynchronousTestCase):
             }
             if module == "natsroute.daemon.exit_code":
                 loggers.discard("logging")  # for its shutdown()
-            if module == "natsroute.monitoring.recent_errors":
-                loggers.discard("twisted.logger")  # it observes
+            if module in OBSERVERS:
+                names = {found.name for found in imports(path) if found.module == "twisted.logger"}
+                self.assertNotIn("Logger", names, module)
+                loggers -= {"twisted.logger", "twisted.python.logfile"}
             if module != "natsroute.log":
                 self.assertEqual(loggers, set(), f"{module}: import Logger from natsroute.log")
 

@@ -27,6 +27,7 @@ PUBLIC = {
         "RunningService",
         "Settings",
         "__version__",
+        "log_observer",
     ],
     "natsroute.kamailio.pua_json": ["pua_json_publish"],
     "natsroute.kamailio.transactions": ["Decision", "SipTransaction", "answer_transactions"],

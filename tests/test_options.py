@@ -29,6 +29,8 @@ class _WithoutVariables(SynchronousTestCase):
 VALUES = {
     "http_listen": "8080",
     "kamailio_cfg": os.devnull,
+    "log_format": "json",
+    "log_level": "warn",
     "nats_url": "nats://a",
     "pending_policy": "drop_newest",
     "publish_policy": "fail",
@@ -81,13 +83,17 @@ class OptionsTests(_WithoutVariables):
     def test_commas(self) -> None:
         """They separate the values of each repeatable setting, as in a variable."""
         settings = self.parse(
-            *("--subject_queue_group", "a:q,b"), *("--event_routes", "c,d"), *("--nats_url", "nats://u:p,w@e,nats://f")
+            *("--subject_queue_group", "a:q,b"),
+            *("--event_routes", "c,d"),
+            *("--nats_url", "nats://u:p,w@e,nats://f"),
+            *("--log_level", "warn,a=info"),
         )
         self.assertEqual(settings.subject_queue_group, (QueueEntry("a", "q"), QueueEntry("b")))
         self.assertEqual(settings.event_routes, ("c", "d"))
         self.assertEqual([server.host for server in settings.servers], ["e", "f"])
+        self.assertEqual(settings.log_level, ("warn", "a=info"))
         repeatable = [name for name, field in SETTING_FIELDS.items() if field.metadata["repeatable"]]
-        self.assertEqual(sorted(repeatable), ["event_routes", "nats_url", "subject_queue_group"])
+        self.assertEqual(sorted(repeatable), ["event_routes", "log_level", "nats_url", "subject_queue_group"])
 
     def test_dashes(self) -> None:
         settings = self.parse("--nats-url", "nats://a", "--subject-queue-group=a:q", "--keep-url-order")

@@ -24,6 +24,7 @@ from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.settings import SETTING_FIELDS
 from natsroute.daemon.sources import ENVIRONMENT_PREFIX, Environment
 from natsroute.errors import SettingError
+from natsroute.monitoring.log_observer import LOG_FORMATS
 from natsroute.publishing.options import PUBLISH_POLICIES
 
 #: The settings that are the path of a file.
@@ -245,6 +246,7 @@ class EnvironmentTests(SynchronousTestCase):
         alone = {
             "pending_policy",
             "publish_policy",
+            "log_format",
             "pua_json_subject",
             "nats_context",
             "kamailio_cfg",
@@ -273,6 +275,7 @@ class EnvironmentTests(SynchronousTestCase):
         chosen["publish_policy"] = data.draw(st.sampled_from(PUBLISH_POLICIES))
         chosen["http_listen"] = data.draw(st.from_regex(r"(127\.0\.0\.1|\[::1\]|):[0-9]{1,4}", fullmatch=True))
         chosen["http_user"] = data.draw(st.from_regex(r"[^:\x00]+", fullmatch=True))
+        chosen["log_format"] = data.draw(st.sampled_from(LOG_FORMATS))
         variables = {ENVIRONMENT_PREFIX + name.upper(): str(value) for name, value in chosen.items()}
         taken = Settings.from_environment(variables)
         self.assertEqual({name: getattr(taken, name) for name in chosen}, chosen)

@@ -59,7 +59,7 @@ class ConnectionLog:
         now = self._clock.seconds()
         if now - self._last_overflow.get(name, -OVERFLOW_INTERVAL) >= OVERFLOW_INTERVAL:
             self._last_overflow[name] = now
-            self.log.warn("{prefix}{name}: {reason}", prefix=self._prefix(), name=name, reason=error)
+            self.log.warn("{prefix}{connection}: {reason}", prefix=self._prefix(), connection=name, reason=error)
 
     def _on_change(self, name: str, connection: Connection, change: Change) -> None:
         if change.server is None:
@@ -70,33 +70,33 @@ class ConnectionLog:
             self._server_errors.pop(name, None)
             version = connection.info.version if connection.info else ""
             self.log.info(
-                "{prefix}{name}: connected to {server} (nats-server {version})",
+                "{prefix}{connection}: connected to {server} (nats-server {version})",
                 prefix=self._prefix(),
-                name=name,
+                connection=name,
                 server=server,
                 version=printable(version),
             )
         elif change.event is ConnectionEvent.REFUSED:
             self._causes.pop(change.server, None)
             self.log.warn(
-                "{prefix}{name}: {server} refuses the subscription. natsroute asks again and again, "
+                "{prefix}{connection}: {server} refuses the subscription. natsroute asks again and again, "
                 "and gets nothing so far",
                 prefix=self._prefix(),
-                name=name,
+                connection=name,
                 server=server,
             )
         elif change.event is ConnectionEvent.LAME_DUCK:
             self.log.info(
-                "{prefix}{name}: {server} shuts down soon (lame duck mode); moving to another server",
+                "{prefix}{connection}: {server} shuts down soon (lame duck mode); moving to another server",
                 prefix=self._prefix(),
-                name=name,
+                connection=name,
                 server=server,
             )
         elif change.event is ConnectionEvent.DISCONNECTED:
             self.log.warn(
-                "{prefix}{name}: lost {server}: {reason}; reconnecting",
+                "{prefix}{connection}: lost {server}: {reason}; reconnecting",
                 prefix=self._prefix(),
-                name=name,
+                connection=name,
                 server=server,
                 reason=reason,
             )
@@ -126,9 +126,9 @@ class ConnectionLog:
         logged.add(error.text)
         more = ". Further errors are not logged until it reconnects" if len(logged) == MAX_SERVER_ERRORS else ""
         self.log.error(
-            "{prefix}{name}: the server says: {reason}{more}",
+            "{prefix}{connection}: the server says: {reason}{more}",
             prefix=self._prefix(),
-            name=name,
+            connection=name,
             reason=printable(error.text),
             more=more,
         )

@@ -19,6 +19,7 @@ import attrs
 
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.errors import SettingError, SubjectError
+from natsroute.monitoring.log_levels import parse_rule
 from natsroute.wire.subjects import check_subject
 
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
@@ -170,6 +171,18 @@ def route_files(value: str | Path | Iterable[str | Path]) -> tuple[str, ...]:
             names = _split(check_text("event_routes", one))
             files += [file_path(name) if names_file(name) else name for name in names]
     return tuple(files)
+
+
+def log_rules(value: str | Iterable[str]) -> tuple[str, ...]:
+    """
+    A converter: one rule of ``log_level`` or several. A text may hold several with commas between them.
+
+    :raises SettingError: one is not a text, or malformed.
+    """
+    rules = [rule for one in _several(value) for rule in _split(check_text("log_level", one))]
+    for rule in rules:
+        parse_rule(rule)
+    return tuple(rules)
 
 
 def flag_value(value: object) -> bool | None:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import attrs
 
-from natsroute.daemon.fields import OFF, check_text, described, file_path, is_text, socket_path, text
+from natsroute.daemon.fields import (
+    OFF,
+    check_text,
+    choice,
+    described,
+    file_path,
+    is_text,
+    log_rules,
+    socket_path,
+    text,
+)
 from natsroute.daemon.listen_address import ListenAddress
 from natsroute.daemon.setting_group import SettingGroup
 from natsroute.errors import SettingError
+from natsroute.monitoring.log_observer import LOG_FORMATS, LogFormat
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -43,6 +54,17 @@ class OperationSettings(SettingGroup):
         metadata=described(
             "The path of the Unix socket at which the console command natsroute reaches the service; off: none. "
             "Default under twistd natsroute: a socket in the runtime folder of the user."
+        ),
+    )
+
+    log_format: LogFormat = choice("How twistd writes its log: text, or json (one object a line).", LOG_FORMATS)
+    log_level: tuple[str, ...] = attrs.field(
+        default=(),
+        converter=log_rules,
+        metadata=described(
+            "The least level of what twistd logs: LEVEL, or NAMESPACE=LEVEL for a part of it, such as "
+            "natsroute.client=debug. Levels are debug, info, warn, error and critical; without this, info.",
+            repeatable=True,
         ),
     )
 

@@ -17,6 +17,7 @@ from twisted.python.usage import UsageError
 from natsroute._version import __version__
 from natsroute.daemon.check import INSPECTIONS, connect_once, plan_lines
 from natsroute.daemon.plan import Plan
+from natsroute.daemon.process_log import ProcessLog, twistd_options
 from natsroute.daemon.service import NatsrouteService
 from natsroute.daemon.settings import SETTING_FIELDS, Settings
 from natsroute.daemon.sources import ENVIRONMENT_PREFIX, Environment, Given
@@ -60,17 +61,23 @@ def makeService(options: Options) -> NatsrouteService:
     :raises SystemExit: a setting cannot work; the exit code is 1, and the message says what to do.
     """
     with _one_message_for_errors():
-        return NatsrouteService(options.settings, owns_process=True)
+        log = None if options.parent is None else ProcessLog(options.settings, options.parent)
+        return NatsrouteService(options.settings, owns_process=True, process_log=log)
 
 
-def service_from_environment(environment: Mapping[str, str] = os.environ) -> NatsrouteService:
+def service_from_environment(
+    environment: Mapping[str, str] = os.environ, arguments: Sequence[str] = sys.argv
+) -> NatsrouteService:
     """
     The service that ``natsroute.tac`` runs. All settings come from variables such as ``NATSROUTE_NATS_URL``.
 
+    :param arguments: the command line of twistd, which tells where the log goes.
     :raises SystemExit: as :func:`makeService`.
     """
     with _one_message_for_errors():
-        return NatsrouteService(Settings.from_environment(environment), owns_process=True)
+        settings = Settings.from_environment(environment)
+        log = ProcessLog(settings, twistd_options(arguments))
+        return NatsrouteService(settings, owns_process=True, process_log=log)
 
 
 class CommandLine:

@@ -25,6 +25,7 @@ from natsroute.daemon.names import free_name
 from natsroute.daemon.observation import Observation
 from natsroute.daemon.operations import Operations
 from natsroute.daemon.plan import Plan
+from natsroute.daemon.process_log import ProcessLog
 from natsroute.daemon.program import ConnectionCode, Program
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.report import account_lines, report_lines
@@ -59,6 +60,7 @@ class NatsrouteService(Service):
     :param reactor: the global reactor if left out.
     :param owns_process: the process has no other purpose than this service, as with ``twistd natsroute``. Then a start
         that fails ends it with exit code 1, and SIGHUP, SIGUSR1 and SIGUSR2 do not. Otherwise the service only stops.
+    :param process_log: becomes the log of the application that the service joins.
     :raises SettingError: a routes file or a callback cannot be loaded, a file of credentials or certificates cannot be
         used, or ``embedded_server`` is set and there is no nats-server.
     :raises ScriptError: something in the ``kamailio_cfg`` is malformed, or one of its event routes cannot run.
@@ -84,10 +86,12 @@ class NatsrouteService(Service):
         credentials: CredentialsSource | None = None,
         reactor: Any = None,
         owns_process: bool = False,
+        process_log: ProcessLog | None = None,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
         self._exit_code = ExitCode(reactor) if owns_process else None
+        self._process_log = process_log
         self.name = settings.client_name
         self.settings = settings
         self._reactor = reactor
@@ -299,6 +303,8 @@ class NatsrouteService(Service):
 
     def setServiceParent(self, parent: Any) -> None:
         """Join a Twisted application or service; if it has a service of this name, with another name."""
+        if self._process_log is not None:
+            self._process_log.join(parent)
         if self.parent is None:
             self.name = free_name(IServiceCollection(parent, parent), str(self.name))
         super().setServiceParent(parent)

@@ -147,7 +147,9 @@ class Startup:
         for consumer in plan.consumers:
             if consumer.runs:
                 runs = ", ".join(consumer.runs)
-                self.log.info("{prefix}Consumer {entry} -> {runs}", prefix=prefix, entry=str(consumer.entry), runs=runs)
+                self.log.info(
+                    "{prefix}Consumer {consumer} -> {runs}", prefix=prefix, consumer=str(consumer.entry), runs=runs
+                )
         if plan.passed_over:
             self.log.info("{prefix}{passed_over}", prefix=prefix, passed_over=plan.passed_over)
         for warning in plan.warnings:

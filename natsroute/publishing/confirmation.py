@@ -207,9 +207,13 @@ class UnhandledFailureLog:
                 to=to,
                 reason=failure.getErrorMessage(),
                 more=more,
+                subject=subject,
+                route=route,
             )
         else:  # the user's payload function raised it, and the traceback shows where
-            self.log.failure("Not published: message to {to}{more}", failure=failure, to=to, more=more)
+            self.log.failure(
+                "Not published: message to {to}{more}", failure=failure, to=to, more=more, subject=subject, route=route
+            )
 
     def log_rest(self) -> None:
         """Log how many failures were counted since the last line of their type. For the end."""

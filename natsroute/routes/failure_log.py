@@ -99,10 +99,10 @@ class FailureLog:
                 continue
             route, error, _, _ = kind
             self.log.error(
-                "Event route {route} failed with {error} {count} more times in {seconds:.0f} s, last on a message to "
+                "Event route {route} failed with {kind} {count} more times in {seconds:.0f} s, last on a message to "
                 "{subject!r}",
                 route=route,
-                error=error.__name__,
+                kind=error.__name__,
                 count=repeats.count,
                 seconds=now - repeats.since,
                 subject=repeats.subject,

@@ -414,6 +414,27 @@ class CommandTests(OneServerTestCase):
         _, arrived = await self.relays(command, files, PYTHONPATH=f"{ROOT}{os.pathsep}.")
         self.assertIn({"state": "up"}, arrived)
 
+    async def test_log_levels(self) -> None:
+        """Less than a warning is left out, but for what a route prints."""
+        words = shlex.split(snippet("docs/logging.md", "Levels", "console").text)
+        source = ROUTES.source.replace("    update =", "    print('PRINTED')\n    update =")
+        program, _ = await self.relays(
+            [*TWISTD, "--pidfile=", *words[1:]], {"routes.py": source}, NATSROUTE_NATS_URL=self.url
+        )
+        self.assertIn("[stdout#info] PRINTED", program.printed[0])
+        self.assertEqual({re.sub(r"^\S+ ", "", line) for line in program.printed}, {"[stdout#info] PRINTED"})
+
+    async def test_log_of_a_program(self) -> None:
+        """A .tac with the observer."""
+        source = snippet("docs/logging.md", "In your own program").source
+        changed = source.replace("Settings(", f"Settings(nats_url={self.url!r}, event_routes='routes.py', ")
+        changed = changed.replace('"warn"', '"info"')
+        self.assertEqual(len(changed.splitlines()), len(source.splitlines()))
+        command = [*TWISTD, "--nodaemon", "--pidfile=", "--python", "presence.tac"]
+        program, _ = await self.relays(command, {"routes.py": ROUTES.source, "presence.tac": changed})
+        lines = [json.loads(line) for line in program.printed]
+        self.assertIn("consumer Kamailio-World:2021", [line.get("connection") for line in lines])
+
     async def test_systemd(self) -> None:
         """The command of the unit, with its variables."""
         unit, secrets = (snippet("docs/deployment.md", "systemd", "ini", index).text for index in (0, 1))

@@ -48,6 +48,7 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "embedded_server_port": (4223,),
     "embedded_server_store_dir": ("/var/lib/natsroute",),
     "http_listen": ("127.0.0.1:8080",),
+    "log_level": ("warn", "natsroute.client=debug"),
     "http_user": ("operator",),
     "http_password": ("secret",),
     "http_tls_cert_file": ("/etc/natsroute/http.crt",),

@@ -234,11 +234,11 @@ class ScriptThread:
 
     def _warn_of_slow_call(self, seconds: float) -> None:
         self.log.warn(
-            "The script {script} is still busy after {seconds:.0f} s with {event}{where}; further events of {name} "
+            "The script {script} is still busy after {seconds:.0f} s with {running}{where}; further events of {name} "
             "wait",
             script=self._script,
             seconds=seconds,
-            event=self._current_event(),
+            running=self._current_event(),
             where=self._where(),
             name=self._name,
         )
