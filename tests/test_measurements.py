@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from unittest.mock import patch
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.measurements import Measurements
+from natsroute.daemon.measurements import Measurements, metrics_method, metrics_of
+from natsroute.errors import MisuseError
 from natsroute.ledger import RouteCounters
 from natsroute.monitoring.metric_table import Times
+from tests.test_metrics import an_overview
 
 
 class MeasurementsTests(SynchronousTestCase):
@@ -77,3 +82,30 @@ class MeasurementsTests(SynchronousTestCase):
         self.assertEqual((without.idle(), len(clock.getDelayedCalls())), ([None], 1))
         self.successResultOf(without.stopService())
         self.assertEqual(clock.getDelayedCalls(), [])
+
+
+class MetricsTests(SynchronousTestCase):
+    """The metrics of a service, and the admin method that gives them."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.measurements = Measurements(self.clock, lambda: [0], durations=True)
+
+    def test_metrics(self) -> None:
+        """They have the overview, and the durations that were measured."""
+        assert self.measurements.on_confirmed is not None
+        self.measurements.on_confirmed(1, 2.0, 3)
+        method = metrics_method(lambda: metrics_of(self.clock, an_overview, self.measurements))
+        asked = method({})
+        self.clock.pump([0.0] * 100)
+        text = self.successResultOf(asked)
+        self.assertIn('\nnatsroute_consumer_messages_received_total{consumer="one:q"} 100.0\n', text)
+        self.assertIn('\nnatsroute_publisher_confirmation_seconds_count{worker="publish worker 1"} 3.0\n', text)
+
+    def test_without_the_package(self) -> None:
+        """The error says what to install."""
+        with patch.dict(sys.modules, {"prometheus_client": None, "prometheus_client.core": None}):
+            del sys.modules["natsroute.monitoring.metrics"]  # so that it is imported again
+            self.assertIsNone(metrics_of(self.clock, an_overview, self.measurements))
+        error = self.assertRaises(MisuseError, metrics_method(lambda: None), {})
+        self.assertIn("pip install 'natsroute[monitoring]'", str(error))

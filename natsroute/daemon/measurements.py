@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
+from natsroute.errors import MisuseError
 from natsroute.monitoring.histogram import Histogram
 from natsroute.monitoring.last_deliveries import LastDeliveries
 from natsroute.monitoring.metric_table import Times
@@ -96,3 +97,19 @@ def metrics_of(reactor: Any, overview: Callable[[], Overview], measurements: Mea
             raise
         return None
     return Metrics(reactor, overview, measurements.times)
+
+
+def metrics_method(metrics: Callable[[], Metrics | None]) -> Callable[[object], Deferred[str]]:
+    """
+    The admin method that gives the text of the metrics.
+
+    :param metrics: returns the metrics, or None if the package ``prometheus-client`` is not installed.
+    """
+
+    def text(_: object) -> Deferred[str]:
+        found = metrics()
+        if found is None:
+            raise MisuseError("there are no metrics without prometheus-client: pip install 'natsroute[monitoring]'")
+        return found.text().addCallback(bytes.decode)
+
+    return text

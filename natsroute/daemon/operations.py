@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from twisted.application.service import MultiService
@@ -14,7 +15,7 @@ from natsroute.admin.unix_socket import AdminSocket, OptionalAdminSocket, defaul
 from natsroute.daemon.admin_methods import service_methods
 from natsroute.daemon.fields import OFF
 from natsroute.daemon.http import http_server
-from natsroute.daemon.measurements import Measurements, metrics_of
+from natsroute.daemon.measurements import Measurements, metrics_method, metrics_of
 from natsroute.daemon.settings import Settings
 from natsroute.daemon.systemd import Notifier
 from natsroute.monitoring.overview import ErrorRow, Overview, Reason
@@ -39,6 +40,7 @@ class Operations(MultiService):
     :param environment: the variables of the process. Those that are meant for this process alone are removed.
 
     :ivar methods: the admin methods. A part that has something to offer adds a method.
+    :ivar metrics: what /metrics shows; None if nobody can ask for it, or ``prometheus-client`` is not installed.
     :ivar http: serves HTTP; None if the settings do not ask for it.
     """
 
@@ -63,7 +65,9 @@ class Operations(MultiService):
         self._recent_errors = RecentErrors()
         self._recent_errors.setServiceParent(self)
         measurements.setServiceParent(self)
-        metrics = metrics_of(reactor, overview, measurements) if settings.http_listen else None
+        new_metrics = partial(metrics_of, reactor, overview, measurements)
+        metrics = self.metrics = new_metrics() if settings.measures_durations else None
+        self.methods.add("metrics", metrics_method(lambda: metrics or new_metrics()))
         self.http = http_server(
             reactor, settings, overview, fatal, None if metrics is None else metrics.text, current_code
         )

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SkipTest
 from twisted.web.client import Agent, readBody
 
 from natsroute import Event, EventRoutes, NatsrouteService
+from natsroute.middleware import dead_letter, retry
 from natsroute.turns import MAX_TURN
 from tests.support.server_case import OneServerTestCase
 from tests.test_merged_metrics import samples
@@ -72,7 +73,7 @@ class TrafficTests(MetricsCase):
         self.routes("nats:slow", concurrency=10)(self.slow)
         self.routes("nats:keyed", key=lambda event: event.data[:1], concurrency=5)(self.slow)
         self.routes("nats:coroutine")(self.coroutine)
-        self.routes("nats:fails", retries=1, retry_wait=0.001, dead_letter="dead")(self.fails)
+        self.routes("nats:fails", middleware=[dead_letter("dead"), retry(1, 0.001)])(self.fails)
         self.routes("nats:hangs", concurrency=100)(self.hangs)
         return super().setUp()
 
@@ -183,7 +184,9 @@ class TrafficTests(MetricsCase):
             for route in ("slow", "quick")
             for bound in ("0.01", "+Inf")
         }
-        self.assertEqual(below, {("slow", "0.01"): 0, ("slow", "+Inf"): 100, ("quick", "0.01"): 100, ("quick", "+Inf"): 100})
+        self.assertEqual(
+            below, {("slow", "0.01"): 0, ("slow", "+Inf"): 100, ("quick", "0.01"): 100, ("quick", "+Inf"): 100}
+        )
 
     async def test_last_delivery(self) -> None:
         """The time of the last message, within a second; none for a consumer without messages."""
