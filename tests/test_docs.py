@@ -114,6 +114,9 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
     ("docs/routes.md", "Testing your routes", "python"): [f"{SNIPPETS}.RoutesTests.test_testing"],
     ("docs/security.md", "Logging in", "python"): [f"{SNIPPETS}.LoginTests.test_credentials"],
     ("docs/security.md", "Errors from the server", "python"): [f"{SNIPPETS}.RoutesTests.test_errors"],
+    ("docs/tracing.md", "Tracing", "console"): [f"{SNIPPETS}.CommandTests.test_tracing"],
+    ("docs/tracing.md", "In a route", "python"): [f"{SNIPPETS}.ServiceTests.test_tracing"],
+    ("docs/tracing.md", "In a program", "python"): [f"{SNIPPETS}.ServiceTests.test_tracing"],
 }
 
 #: The languages of snippets, with who checks them.

@@ -34,6 +34,7 @@ VALUES = {
     "nats_url": "nats://a",
     "pending_policy": "drop_newest",
     "publish_policy": "fail",
+    "tracing_sample_ratio": "0.5",
 }
 #: Other settings that a setting requires.
 NEEDED = {

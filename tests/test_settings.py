@@ -260,6 +260,7 @@ class EnvironmentTests(SynchronousTestCase):
             "creds_file",
             "http_listen",
             "http_user",
+            "tracing_sample_ratio",
         }
         chosen = {
             name: data.draw(kinds[type(field.default)], name)
@@ -276,6 +277,7 @@ class EnvironmentTests(SynchronousTestCase):
         chosen["http_listen"] = data.draw(st.from_regex(r"(127\.0\.0\.1|\[::1\]|):[0-9]{1,4}", fullmatch=True))
         chosen["http_user"] = data.draw(st.from_regex(r"[^:\x00]+", fullmatch=True))
         chosen["log_format"] = data.draw(st.sampled_from(LOG_FORMATS))
+        chosen["tracing_sample_ratio"] = str(data.draw(st.floats(0, 1)))
         variables = {ENVIRONMENT_PREFIX + name.upper(): str(value) for name, value in chosen.items()}
         taken = Settings.from_environment(variables)
         self.assertEqual({name: getattr(taken, name) for name in chosen}, chosen)

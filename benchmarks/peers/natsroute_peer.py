@@ -26,6 +26,10 @@ from natsroute import Event, EventRoutes, NatsrouteService, Settings
 
 Facts = dict[str, Any]
 
+#: Further settings and arguments of the service, for peers that are natsroute with something more.
+SETTINGS: dict[str, Any] = {}
+ARGUMENTS: dict[str, Any] = {}
+
 _SETTLE = 0.3  # seconds in which a message too many would arrive
 
 
@@ -185,10 +189,10 @@ async def _connect(reactor: Any, job: Job, event_route: EventRoutes) -> tuple[Na
     def note(event: Event) -> None:
         notes.append(f"disconnected from {event.server}")
 
-    settings: dict[str, Any] = {"nats_url": job.url, "subject_queue_group": _entries(job)}
+    settings: dict[str, Any] = {"nats_url": job.url, "subject_queue_group": _entries(job), **SETTINGS}
     if job.ca_file:
         settings |= {"tls": 1, "tls_ca_file": job.ca_file}
-    service = NatsrouteService(Settings(**settings), event_route, reactor=reactor)
+    service = NatsrouteService(Settings(**settings), event_route, reactor=reactor, **ARGUMENTS)
     if job.role == "subscriptions":
         (consumer,) = service.consumers
         for subject in job.subject_names[1:]:

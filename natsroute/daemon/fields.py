@@ -57,6 +57,13 @@ def seconds(help: str, default: float, minimum: float = 0.001) -> Any:
     return attrs.field(default=default, converter=_number(float, minimum), metadata=described(help))
 
 
+def fraction(help: str) -> Any:
+    """A setting that is a number from 0 to 1 as text, or empty."""
+    return attrs.field(
+        default="", converter=attrs.Converter(_read_fraction, takes_field=True), metadata=described(help)
+    )
+
+
 def flag(help: str) -> Any:
     """A setting that is off, or on if it is given; it takes no value on the command line."""
     return attrs.field(default=False, converter=_FLAG, metadata=described(help, flag=True))
@@ -199,6 +206,18 @@ def _read_flag(value: object, attribute: _Attribute) -> bool:
 
 
 _FLAG = attrs.Converter(_read_flag, takes_field=True)
+
+
+def _read_fraction(value: object, attribute: _Attribute) -> str:
+    if value == "":
+        return ""
+    try:
+        number = float(value)  # type: ignore[arg-type]  # whatever it is
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if not 0.0 <= number <= 1.0:
+        raise SettingError(attribute.name, value, "it is not a number from 0 to 1", "Give a number such as 0.01")
+    return str(number)
 
 
 def _number(kind: type[int] | type[float], minimum: float) -> attrs.Converter[Any, Any]:

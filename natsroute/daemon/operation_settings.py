@@ -8,8 +8,11 @@ from natsroute.daemon.fields import (
     OFF,
     check_text,
     choice,
+    count,
     described,
     file_path,
+    flag,
+    fraction,
     is_text,
     log_rules,
     socket_path,
@@ -66,6 +69,21 @@ class OperationSettings(SettingGroup):
             "natsroute.client=debug. Levels are debug, info, warn, error and critical; without this, info.",
             repeatable=True,
         ),
+    )
+
+    tracing: bool = flag(
+        "Trace messages and publishes with OpenTelemetry, and export the spans as its variables say, such as "
+        "OTEL_EXPORTER_OTLP_ENDPOINT."
+    )
+    tracing_sample_ratio: str = fraction(
+        "How many messages are traced, from 0 to 1, of those whose traceparent does not decide it. "
+        "Without it, OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG say."
+    )
+    tracing_max_rate: int = count(
+        "Traces that begin here in a second, at most, so that a busy service does not spend its time on them. "
+        "0: no limit.",
+        100,
+        minimum=0,
     )
 
     http_address: ListenAddress | None = attrs.field(init=False)

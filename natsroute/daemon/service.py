@@ -36,6 +36,7 @@ from natsroute.daemon.signals import OtherSignals, StopSignals
 from natsroute.daemon.startup import Startup
 from natsroute.daemon.steady_clock import use_steady_clock
 from natsroute.daemon.threads import Threads
+from natsroute.daemon.tracing import ServiceTracing
 from natsroute.daemon.watchdog import Watchdog
 from natsroute.errors import PendingLimitError, SettingError
 from natsroute.ledger import Ledger, RouteCounters
@@ -61,6 +62,7 @@ class NatsrouteService(Service):
     :param owns_process: the process has no other purpose than this service, as with ``twistd natsroute``. Then a start
         that fails ends it with exit code 1, and SIGHUP, SIGUSR1 and SIGUSR2 do not. Otherwise the service only stops.
     :param process_log: becomes the log of the application that the service joins.
+    :param tracer_provider: an OpenTelemetry ``TracerProvider`` of the program, which traces without the setting too.
     :raises SettingError: a routes file or a callback cannot be loaded, a file of credentials or certificates cannot be
         used, or ``embedded_server`` is set and there is no nats-server.
     :raises ScriptError: something in the ``kamailio_cfg`` is malformed, or one of its event routes cannot run.
@@ -87,6 +89,7 @@ class NatsrouteService(Service):
         reactor: Any = None,
         owns_process: bool = False,
         process_log: ProcessLog | None = None,
+        tracer_provider: Any = None,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
@@ -128,10 +131,11 @@ class NatsrouteService(Service):
             on_confirmed=measurements.on_confirmed,
             message_ids=unique_ids() if settings.publish_msg_id else None,
         )
+        self._tracing = ServiceTracing(reactor, settings, tracer_provider, self.publisher, publish_connections)
         # Bound once: a method that passes the call on would add a fifth to the cost of publishing bytes.
-        self.publish = self.nats_publish = self.publisher.publish
+        self.publish = self.nats_publish = self._tracing.publish(self.publisher.publish)
         self._runner_context = RunnerContext(
-            self.publish,
+            self.publisher.publish,
             reactor,
             self._route_threads.run,
             self.in_flight,
@@ -139,9 +143,8 @@ class NatsrouteService(Service):
             reject_for=self.publisher.reject_for,
             thread_space=self._route_threads.space,
         )
-        self.program = Program(
-            reactor, settings, event_routes, self._route_threads.run, self.in_flight, self.publisher.publish_for
-        )
+        publish_for = self._tracing.publish_for(self.publisher.publish_for)
+        self.program = Program(reactor, settings, event_routes, self._route_threads.run, self.in_flight, publish_for)
         self._connection_events: list[ConnectionEvents] = []
         for connection, worker in zip(publish_connections, self.publisher.workers):
             join(connection, worker)
@@ -196,6 +199,7 @@ class NatsrouteService(Service):
                 stop=self.stopService if self._exit_code is None else self._exit_code.stop,
                 owns_process=owns_process,
             )
+        self._tracing.export_with(self._operations)
         self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
         self._other_signals = OtherSignals(reactor, self.log_report) if owns_process else None
 
@@ -216,7 +220,7 @@ class NatsrouteService(Service):
         events = self._run_events_of(connection, code, entry.queue_group)
         runner = Runner(
             code.find,
-            self._runner_context,
+            self._tracing.for_consumer(self._runner_context, connection),
             subject=entry.subject,
             queue_group=entry.queue_group,
             expressions=code.expressions,
@@ -242,7 +246,10 @@ class NatsrouteService(Service):
         self, connection: Connection, code: ConnectionCode, queue_group: str | None = None
     ) -> ConnectionEvents:
         runner = ConnectionRunner(
-            code.find_event, self._runner_context, queue_group=queue_group, expressions=code.expressions
+            code.find_event,
+            self._tracing.for_connections(self._runner_context),
+            queue_group=queue_group,
+            expressions=code.expressions,
         )
         self._connection_events.append(ConnectionEvents(connection, runner))
         return self._connection_events[-1]

@@ -188,7 +188,7 @@ class Outlet:
     def _target(self, subject: str) -> tuple[bytes, PublishWorker]:
         """The template of commands to this subject, and the worker that publishes them."""
         self._check_open(subject)
-        target = pub_template(subject), self._worker_for(subject)
+        target = pub_template(subject), self.worker_for(subject)
         if len(self._targets) >= _MAX_TARGETS:
             self._targets.clear()
         self._targets[subject] = target
@@ -199,7 +199,8 @@ class Outlet:
         if not self._is_open:
             raise PublisherStoppedError(f"the message to {subject} was not sent: the publisher stops, or has stopped")
 
-    def _worker_for(self, subject: str) -> PublishWorker:
+    def worker_for(self, subject: str) -> PublishWorker:
+        """The worker that publishes the messages to a subject."""
         return self._workers[hash(subject) % len(self._workers)]
 
     def _command(
@@ -245,7 +246,7 @@ class Outlet:
         """Encode the message in this thread, and let the reactor thread do the rest."""
         confirmation.has_callbacks = True  # this thread may add one at any moment
         try:
-            worker = self._worker_for(subject)
+            worker = self.worker_for(subject)
             command, size = self._command(worker, subject, payload, reply, headers, msg_id)
             if policy is None:
                 policy = self._policy

@@ -114,6 +114,10 @@ class Publisher:
                 outlet.close()
         return outlet
 
+    def worker_for(self, subject: str) -> PublishWorker:
+        """The worker that publishes the messages to a subject."""
+        return self._outlet_for("").worker_for(subject)
+
     def account(self) -> PublisherAccount:
         """What became of the messages so far, without those that other threads have just published."""
         count = sum(outlet.rejected for outlet in self._outlets.values())

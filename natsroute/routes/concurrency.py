@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 
 from natsroute.ledger import RouteCounters
 from natsroute.routes.calls import Calls
-from natsroute.routes.event import Event, RouteFunction
+from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route import CallInThread, KeyFunction, Route
 from natsroute.turns import MAX_TURN
@@ -25,18 +25,31 @@ from natsroute.turns import MAX_TURN
 BACKLOG_PER_KEY = 16
 
 
-def calls_of(route: Route, call_in_thread: CallInThread, counters: RouteCounters, in_flight: CallsInFlight) -> Calls:
+def unchanged(function: RouteFunction) -> RouteFunction:
+    """A middleware that adds nothing."""
+    return function
+
+
+def calls_of(
+    route: Route,
+    call_in_thread: CallInThread,
+    counters: RouteCounters,
+    in_flight: CallsInFlight,
+    outermost: Middleware = unchanged,
+) -> Calls:
     """
     The calls of a route, with its middleware around them and with the concurrency that it asks for.
 
     :param call_in_thread: runs the route's function if it blocks.
+    :param outermost: goes around all middleware. It may get a coroutine from the function, and return one. A route that
+        takes messages itself has none.
     """
     if route.new_calls is not None:
         calls: Calls = route.new_calls(counters, in_flight)
         return calls
-    function = route.wrapped(call_in_thread)
+    function = outermost(route.wrapped(call_in_thread))
     if route.key is not None:
-        without_key = Calls(route.wrapped_with_key(call_in_thread), counters, in_flight)
+        without_key = Calls(outermost(route.wrapped_with_key(call_in_thread)), counters, in_flight)
         return KeyedCalls(function, counters, in_flight, route.key, route.concurrency, without_key)
     if route.concurrency > 1:
         return ParallelCalls(function, counters, in_flight, route.concurrency)

@@ -70,6 +70,7 @@ class EventContext:
     :ivar error: for ``nats:error`` and ``nats:slow_consumer``, what went wrong.
     :ivar reject: fails the Deferred of a message that the route cannot publish.
     :ivar expressions: evaluates pseudo-variables; None in tests that need none.
+    :ivar span: the span of the call; see :attr:`Event.span`.
     """
 
     publish: Publish
@@ -80,6 +81,7 @@ class EventContext:
     error: NatsrouteError | None = None
     reject: Reject = fail
     expressions: Expressions | None = None
+    span: Any = None
 
 
 #: Held while an event gets its variables: after a timeout, two threads may have the same event.
@@ -157,6 +159,15 @@ class Event(Msg):
     def counters(self) -> RouteCounters:
         """The counters of this route. Middleware may count retries and dead letters here, and read the others."""
         return self.context.counters
+
+    @property
+    def span(self) -> Any:
+        """
+        The OpenTelemetry span of this call, for attributes and events of your own; None if the call is not traced.
+
+        (Typed as Any: natsroute works without OpenTelemetry.)
+        """
+        return self.context.span
 
     @property
     def clock(self) -> Any:

@@ -13,8 +13,8 @@ from natsroute.errors import NatsrouteError
 from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
 from natsroute.routes.calls import Calls
-from natsroute.routes.concurrency import calls_of
-from natsroute.routes.event import Event, EventContext, Expressions, Publish, Reject
+from natsroute.routes.concurrency import calls_of, unchanged
+from natsroute.routes.event import Event, EventContext, Expressions, Middleware, Publish, Reject
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route import CallInThread, Route
 
@@ -71,6 +71,7 @@ class RunnerContext:
     :ivar thread_space: returns None if another call may wait for a thread, else a Deferred that fires when it may.
     :ivar publish_for: gives the ``publish`` of the route with this name, for all routes; instead of ``publish``.
     :ivar reject_for: gives what fails the Deferreds of messages that the route with this name cannot publish.
+    :ivar outermost: goes around all middleware of each route for messages.
     """
 
     publish: Publish
@@ -81,6 +82,7 @@ class RunnerContext:
     thread_space: Callable[[], Deferred[None] | None] = _no_limit
     publish_for: Callable[[str], Publish] | None = None
     reject_for: Callable[[str], Reject] = lambda route: fail
+    outermost: Middleware = unchanged
 
     def publish_of(self, route: str) -> Publish:
         """What publishes for one route."""
@@ -158,7 +160,7 @@ class Runner:
         """All messages to a route, whatever their subject, share its concurrency and its counters."""
         if route.name not in self._active:
             context, counters = self._context, RouteCounters(route.name)
-            calls = calls_of(route, context.call_in_thread, counters, context.in_flight)
+            calls = calls_of(route, context.call_in_thread, counters, context.in_flight, context.outermost)
             context.in_flight.code.add(route)
             event_context = EventContext(
                 context.publish_of(route.name),

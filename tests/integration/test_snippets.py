@@ -25,6 +25,7 @@ from tests.support.documents import Snippet, prose_source, snippet, snippets
 from tests.support.log_recorder import LogRecorder
 from tests.support.program import Program
 from tests.support.server_case import OneServerTestCase
+from tests.support.spans import Spans, is_child
 
 DIALOG = {"Event-Package": "dialog", "From": "sip:alice@example.com"}
 TWISTD = [sys.executable, str(Path(sys.executable).with_name("twistd"))]
@@ -253,6 +254,20 @@ class ServiceTests(OneServerTestCase):
         await self.until(lambda: len(stored) == 2 and len(arrived) == 2)
         self.assertEqual(stored, [{"call": "1"}, "waited"])
 
+    async def test_tracing(self) -> None:
+        """The route and the service of docs/tracing.md, together."""
+        spans = Spans()
+        route = names_in(snippet("docs/tracing.md", "In a route"))["event_route"]
+        make = names_in(snippet("docs/tracing.md", "In a program"))["traced_service"]
+        service = make(Settings(nats_url=self.url, subject_queue_group="calls.>"), route, spans.provider)
+        service.startService()
+        self.addCleanup(service.stopService)
+        await self.until(lambda: service.connected)
+        service.publish("calls.1", {"call_id": "abc"})
+        await self.until(lambda: len(spans.ended) == 3)
+        self.assertEqual((spans.one("process calls.*").attributes or {})["call.id"], "abc")
+        self.assertTrue(is_child(spans.one("publish cdr"), spans.one("process calls.*")))
+
     async def test_ledger(self) -> None:
         """What it prints looks as its comments say."""
         event_route = EventRoutes()
@@ -403,6 +418,18 @@ class CommandTests(OneServerTestCase):
         variables["NATSROUTE_NATS_URL"] = self.url
         files = {"routes.py": ROUTES.source, "natsroute.tac": (ROOT / "natsroute.tac").read_text("utf-8")}
         await self.relays([*TWISTD, *words[start + 1 :]], files, **variables)
+
+    async def test_tracing(self) -> None:
+        """The spans are printed."""
+        words = shlex.split(snippet("docs/tracing.md", "Tracing", "console").text)
+        program = words.index("twistd")
+        variables = dict(word.split("=", 1) for word in words[:program])
+        words = [self.url if word == "nats://127.0.0.1:4222" else word for word in words[program + 1 :]]
+        self.assertIn(self.url, words)
+        ended, _ = await self.relays([*TWISTD, "--pidfile=", *words], {"routes.py": ROUTES.source}, **variables)
+        printed = "\n".join(ended.printed)
+        for expected in ('"name": "process Kamailio-World"', '"name": "publish presence.dialog"', "natsroute"):
+            self.assertIn(expected, printed)
 
     async def test_application(self) -> None:
         """A .tac of one's own; what it publishes itself arrives too."""

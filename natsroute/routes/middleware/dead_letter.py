@@ -83,6 +83,8 @@ async def _publish(event: Event, subject: str, error: BaseException) -> None:
             break
         else:
             event.counters.dead_lettered += 1
+            if event.span is not None:
+                event.span.add_event("dead letter", {"messaging.destination.name": subject})
             return
     event.counters.not_dead_lettered += 1
     _log.error(

@@ -47,13 +47,17 @@ def retry(retries: int, wait: float = 0.1, max_wait: float = 10.0) -> Middleware
                         raise
                     pause = min(max_wait, wait * 2.0 ** (attempt - 1))
                     event.counters.retried += 1
+                    reason = describe(error)
+                    if event.span is not None:
+                        about = {"natsroute.attempt": attempt, "natsroute.wait": pause, "natsroute.reason": reason}
+                        event.span.add_event("retry", about)
                     _log.warn(
                         "Event route {route}: attempt {attempt} on a message to {subject!r} failed: {reason}; "
                         "retrying in {pause:.3g} s",
                         route=event.name,
                         attempt=attempt,
                         subject=event.subject,
-                        reason=describe(error),
+                        reason=reason,
                         pause=pause,
                     )
                 await deferLater(event.clock, pause)

@@ -1,0 +1,128 @@
+"""Joins tracing with the other parts of a service; or joins nothing, if the service is not traced."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+from twisted.application.service import IService, IServiceCollection
+
+from natsroute.client.connection import Connection
+from natsroute.daemon.settings import Settings
+from natsroute.errors import SettingError
+from natsroute.monitoring.sampling import Sampling
+from natsroute.routes.event import Publish
+from natsroute.routes.runner import RunnerContext
+
+if TYPE_CHECKING:
+    from natsroute.monitoring.tracing import Tracing
+
+
+class Worker(Protocol):
+    """A publish worker, as far as tracing knows it."""
+
+    @property
+    def limits(self) -> Any:
+        """What its server takes: ``max_payload`` and ``headers``."""
+
+
+class Publisher(Protocol):
+    """A publisher, as far as tracing knows it."""
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """Its workers, in the order of their connections."""
+
+    def worker_for(self, subject: str) -> Worker:
+        """The worker that publishes the messages to a subject."""
+
+
+class ServiceTracing:
+    """
+    How a service is traced. Without tracing, it gives everything back as it was.
+
+    :param provider: the ``TracerProvider`` of the program, or None.
+    :param connections: those of the publisher's workers.
+    :param environment: OpenTelemetry's variables.
+    :raises SettingError: OpenTelemetry is not installed, or a variable is wrong.
+
+    :ivar export: exports the spans; None if there is no tracing, or if the program does it.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        provider: Any,
+        publisher: Publisher,
+        connections: Iterable[Connection],
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.export: IService | None = None
+        self._tracing: Tracing | None = None
+        is_disabled = environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+        if provider is None and (not settings.tracing or is_disabled):
+            return
+        tracing, trace_export = _modules()
+        ratio = float(settings.tracing_sample_ratio) if settings.tracing_sample_ratio else None
+        if provider is None:
+            sampling = Sampling.of(environment, ratio)
+            export = trace_export.TraceExport(reactor, environment, settings.client_name, sampling.ratio)
+            self.export, provider = export, export.provider
+        else:  # its own sampler decides, unless a ratio is set
+            sampling = Sampling() if ratio is None else Sampling(ratio)
+        connection_of = {id(worker): connection for worker, connection in zip(publisher.workers, connections)}
+
+        def target_of(subject: str) -> Any:
+            worker = publisher.worker_for(subject)
+            limits = worker.limits
+            return tracing.Target(limits.max_payload, limits.headers, _server_of(connection_of[id(worker)]))
+
+        self._tracing = tracing.Tracing(provider, sampling, target_of, max_rate=settings.tracing_max_rate)
+
+    def export_with(self, operations: IServiceCollection) -> None:
+        """Let the export be a part of these services, and so start before the others, and stop after them."""
+        if self.export is not None:
+            operations.addService(self.export)
+
+    def publish(self, publish: Publish) -> Publish:
+        """What publishes for the program, traced."""
+        return publish if self._tracing is None else self._tracing.publish(publish)
+
+    def publish_for(self, publish_for: Callable[[str], Publish]) -> Callable[[str], Publish]:
+        """What publishes for the route of a given name, traced, where no message is handled."""
+        if self._tracing is None:
+            return publish_for
+        return lambda route: self.publish(publish_for(route))
+
+    def for_connections(self, context: RunnerContext) -> RunnerContext:
+        """The context of runners of connection events: there is no span of a message that a publish could be in."""
+        if self._tracing is None or context.publish_for is None:
+            return context
+        return attrs.evolve(context, publish_for=self.publish_for(context.publish_for))
+
+    def for_consumer(self, context: RunnerContext, connection: Connection) -> RunnerContext:
+        """The context of a runner of messages that come over a connection."""
+        if self._tracing is None:
+            return context
+        return attrs.evolve(context, outermost=self._tracing.middleware(lambda: _server_of(connection)))
+
+
+def _server_of(connection: Connection) -> tuple[str, int] | None:
+    server = connection.status().server
+    return None if server is None else (server.host, server.port)
+
+
+def _modules() -> tuple[Any, Any]:
+    """The modules that need OpenTelemetry: those of spans, and of their export."""
+    try:
+        from natsroute.daemon import trace_export
+        from natsroute.monitoring import tracing
+    except ImportError as error:
+        if not (error.name or "").startswith("opentelemetry"):
+            raise
+        problem = f"OpenTelemetry is not installed: {error}"
+        raise SettingError("tracing", 1, problem, "Install it with pip install 'natsroute[tracing]'") from None
+    return tracing, trace_export

@@ -1,0 +1,127 @@
+"""
+Which messages are traced. It is decided before anything is made for a message: with one message in a hundred traced,
+the others must cost next to nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from random import random
+
+import attrs
+
+from natsroute.errors import SettingError
+from natsroute.log import Logger
+from natsroute.monitoring.trace_context import RemoteParent
+
+_SAMPLER, _ARGUMENT = "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"
+_PARENT_BASED = "parentbased_"
+_KINDS = ("always_on", "always_off", "traceidratio")
+#: What OpenTelemetry's specification says if the variable is not set.
+_DEFAULT = "parentbased_always_on"
+
+_IDS = 1 << 64
+
+
+@attrs.frozen
+class Sampling:
+    """
+    Decides which messages are traced.
+
+    :ivar ratio: how many of the messages that no other program has decided on: from 0 to 1.
+    :ivar parent_based: whether a message whose ``traceparent`` says that it is sampled is traced, and one that says it
+        is not is not traced. Otherwise the ratio decides for those too, by their trace id: each program with the same
+        ratio then decides the same.
+    """
+
+    ratio: float = 1.0
+    parent_based: bool = True
+
+    def follows(self, parent: RemoteParent) -> bool:
+        """Whether a message with this parent is traced."""
+        if self.parent_based:
+            return parent.sampled
+        return int(parent.trace_id[16:], 16) < round(self.ratio * _IDS)
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str], ratio: float | None = None) -> Sampling:
+        """
+        The sampling that OpenTelemetry's variables ask for.
+
+        :param environment: has ``OTEL_TRACES_SAMPLER`` and ``OTEL_TRACES_SAMPLER_ARG``.
+        :param ratio: the ratio of ``parentbased_traceidratio``, instead of the variables.
+        :raises SettingError: a variable cannot be understood, or asks for a sampler that natsroute does not have.
+        """
+        if ratio is not None:
+            return cls(ratio)
+        name = environment.get(_SAMPLER, "").strip() or _DEFAULT
+        kind = name.removeprefix(_PARENT_BASED)
+        if kind not in _KINDS:
+            known = ", ".join((*_KINDS, *(_PARENT_BASED + kind for kind in _KINDS)))
+            raise SettingError(_SAMPLER, name, "natsroute has no such sampler", f"Set one of {known}")
+        parent_based = name != kind
+        if kind != "traceidratio":
+            return cls(float(kind == "always_on"), parent_based)
+        text = environment.get(_ARGUMENT, "").strip() or "1"
+        try:
+            wanted = float(text)
+        except ValueError:
+            wanted = -1.0
+        if not 0.0 <= wanted <= 1.0:
+            raise SettingError(_ARGUMENT, text, "it is not a number from 0 to 1", "Set a ratio such as 0.01")
+        return cls(wanted, parent_based)
+
+
+class RateLimit:
+    """
+    Lets a limited number of traces begin: a busy service would otherwise do nothing but trace.
+
+    :param rate: traces a second; as many may begin at once. 0: there is no limit.
+    :param seconds: a clock that never goes back.
+    """
+
+    log = Logger()
+
+    def __init__(self, rate: int, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._seconds = seconds
+        self._interval = 1 / rate if rate else 0.0
+        self._next = float("-inf")  # when the last second has used up what it may, and another may begin
+        self._logged = False
+
+    def allows(self) -> bool:
+        """Whether a trace may begin now. That some may not is logged once."""
+        if not self._rate:
+            return True
+        now = self._seconds()
+        begins = max(self._next, now - 1 + self._interval)
+        if begins > now:
+            if not self._logged:
+                self._logged = True
+                self.log.warn(
+                    "More than {rate} traces a second would begin here (tracing_max_rate). Some messages are not "
+                    "traced although the sampler wants them; this is logged once",
+                    rate=self._rate,
+                )
+            return False
+        self._next = begins + self._interval
+        return True
+
+
+class Sampler:
+    """
+    Decides for each message, and for each publish that belongs to no message.
+
+    :param sampling: what is wanted.
+    :param limit: how much of it is possible.
+    """
+
+    def __init__(self, sampling: Sampling, limit: RateLimit) -> None:
+        self.ratio = sampling.ratio
+        self.follows = sampling.follows
+        self.allows = limit.allows
+
+    def begins(self) -> bool:
+        """Whether a trace begins. (Where each message asks, this is written out.)"""
+        return random() < self.ratio and self.allows()

@@ -1,0 +1,390 @@
+"""
+Tracing with OpenTelemetry: a span for each message that a route handles, and one for each publish.
+
+Contexts (contextvars) do not follow the callbacks of a Deferred. So the span travels with the event: what a route
+publishes through its event is a child of the event's span, whenever it does. Functions, coroutines and threads of a
+route see the span as the current one, too.
+
+The names of attributes are those of OpenTelemetry's semantic conventions for messaging, 1.45.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
+from random import random
+from typing import Any, TypeVar
+
+import attrs
+from opentelemetry import trace
+from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace.span import TraceState
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from natsroute import payloads
+from natsroute._version import __version__
+from natsroute.errors import PayloadError
+from natsroute.log import PrintableFailure
+from natsroute.monitoring.sampling import RateLimit, Sampler, Sampling
+from natsroute.monitoring.trace_context import RemoteParent, read_parent, replaces, with_parent
+from natsroute.routes.event import Event, Middleware, Publish, RouteFunction
+from natsroute.routes.results import PLAIN_TYPES, as_deferred
+from natsroute.routes.route_errors import describe, is_exit
+from natsroute.text import printable
+from natsroute.wire.frames import MAX_PAYLOAD_LIMIT
+from natsroute.wire.headers import HeaderValues, encode_headers
+
+T = TypeVar("T")
+
+#: Characters of a subject and of a traceback that a span has.
+MAX_SUBJECT, MAX_TRACEBACK = 255, 8000
+
+# Bytes that the publisher may add to the headers of a message, such as its Nats-Msg-Id.
+_MARGIN = 100
+_TEMPORARY = "_INBOX."
+_ROUTE_PREFIX = "nats:"
+
+#: Host and port of a server, or None without a connection.
+Address = tuple[str, int]
+
+
+@attrs.frozen
+class Target:
+    """
+    Where a message is published to.
+
+    :ivar max_payload: bytes of headers and payload that the server takes.
+    :ivar headers: whether the server supports headers.
+    :ivar server: its address, or None without a connection.
+    """
+
+    max_payload: int = MAX_PAYLOAD_LIMIT
+    headers: bool = True
+    server: Address | None = None
+
+
+def _unknown_target(subject: str) -> Target:
+    return Target()
+
+
+def _unknown_server() -> Address | None:
+    return None
+
+
+class Tracing:
+    """
+    Traces the calls of event routes, and publishes.
+
+    In a program with a publisher of its own::
+
+        tracing = Tracing(provider)
+        event_route = EventRoutes(middleware=[tracing.middleware()])
+        publish = tracing.publish(service.publish)
+
+    :param provider: an OpenTelemetry ``TracerProvider``. Its own sampler is asked for each message that ``sampling``
+        lets pass.
+    :param sampling: decides before anything is made for a message.
+    :param target_of: returns the target of a subject. A message that is too large for a ``traceparent``, or whose
+        server supports no headers, is published without.
+    :param max_rate: traces a second that begin here. 0: there is no limit.
+    """
+
+    def __init__(
+        self,
+        provider: trace.TracerProvider,
+        sampling: Sampling = Sampling(),
+        target_of: Callable[[str], Target] = _unknown_target,
+        *,
+        max_rate: int = 0,
+    ) -> None:
+        self._tracer = provider.get_tracer("natsroute", __version__.public())
+        self._sampler = Sampler(sampling, RateLimit(max_rate))
+        self._target_of = target_of
+        self._propagator = TraceContextTextMapPropagator()
+        self._context = copy_context()  # the coroutines of traced calls run in copies of it
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    def middleware(self, server: Callable[[], Address | None] = _unknown_server) -> Middleware:
+        """
+        Middleware that makes a span for each message. It goes outermost.
+
+        :param server: returns the address of the server that messages come from.
+        """
+        return partial(self._around, server)
+
+    def _around(self, server: Callable[[], Address | None], function: RouteFunction) -> RouteFunction:
+        sampler, call, pass_on = self._sampler, self._call, self._pass_on
+        ratio, follows, allows = sampler.ratio, sampler.follows, sampler.allows
+
+        def traced(event: Event) -> object:
+            parent = None
+            if event.header_block and (parent := read_parent(event.header_block)) is not None:
+                if not follows(parent):
+                    pass_on(event, parent)
+                    return function(event)
+            elif random() >= ratio or not allows():
+                return function(event)
+            return call(function, event, parent, server)
+
+        return traced
+
+    def _pass_on(self, event: Event, parent: RemoteParent) -> None:
+        """Let what an untraced event publishes carry the parent that its message had."""
+        publish = partial(self._publish_with, event.context.publish, parent.headers)
+        event.context = attrs.evolve(event.context, publish=publish)
+
+    def _call(
+        self,
+        function: RouteFunction,
+        event: Event,
+        parent: RemoteParent | None,
+        server: Callable[[], Address | None],
+    ) -> object:
+        if event.context.server is not None:  # a connection event
+            return function(event)
+        context = Context() if parent is None else _remote(parent)
+        span = self._tracer.start_span(*_about_event(event, server(), context))
+        if not span.is_recording():  # the sampler of the provider does not want it
+            if parent is not None:
+                self._pass_on(event, parent)
+            return function(event)
+        context = trace.set_span_in_context(span, context)
+        publish = partial(self._publish_in, event.context.publish, context, parent)
+        event.context = attrs.evolve(event.context, publish=publish, span=span)
+        token = attach(context)
+        try:
+            result = function(event)
+        except BaseException:
+            _failed(Failure(), span)
+            raise
+        finally:
+            detach(token)
+        if type(result) not in PLAIN_TYPES:
+            own = self._context.copy()
+            own.run(attach, context)
+            ending = as_deferred(result, own)
+            if ending is not None:
+                return ending.addCallbacks(_succeeded, _failed, callbackArgs=(span,), errbackArgs=(span,))
+        span.end()
+        return result
+
+    # -- publishes ----------------------------------------------------------------------------------------------------
+
+    def publish(self, publish: Publish) -> Publish:
+        """
+        A function that publishes as the given one does, with a span.
+
+        The span is a child of the current one, as in a coroutine of a route. Without a current one, the sampling
+        decides. The publishes of an event need none of this: :meth:`middleware` adds their spans.
+        """
+        begins, trace_publish = self._sampler.begins, self._publish_in_current
+
+        def traced_publish(
+            subject: str,
+            payload: object,
+            reply: str | None = None,
+            headers: HeaderValues | None = None,
+            **options: Any,
+        ) -> Deferred[None]:
+            if get_current() or begins():
+                return trace_publish(publish, subject, payload, reply, headers, **options)
+            return publish(subject, payload, reply, headers, **options)
+
+        return traced_publish
+
+    def _publish_in_current(
+        self,
+        publish: Publish,
+        subject: str,
+        payload: object,
+        reply: str | None = None,
+        headers: HeaderValues | None = None,
+        **options: Any,
+    ) -> Deferred[None]:
+        context = get_current()
+        current = trace.get_current_span(context).get_span_context()
+        if current.is_valid and not current.trace_flags.sampled:
+            return self._publish_with(publish, self._own_headers(context), subject, payload, reply, headers, **options)
+        if context and not current.is_valid and not self._sampler.begins():  # something else is in the context
+            return publish(subject, payload, reply, headers, **options)
+        return self._send(publish, context, None, subject, payload, reply, headers, **options)
+
+    def _publish_in(
+        self,
+        publish: Publish,
+        context: Context,
+        received: RemoteParent | None,
+        subject: str,
+        payload: object,
+        reply: str | None = None,
+        headers: HeaderValues | None = None,
+        **options: Any,
+    ) -> Deferred[None]:
+        """Publish for a traced event: in its span, or in a span that its route has begun in that."""
+        current, event = trace.get_current_span().get_span_context(), trace.get_current_span(context)
+        if current.is_valid and current.trace_id == event.get_span_context().trace_id:
+            context = get_current()
+        return self._send(publish, context, received, subject, payload, reply, headers, **options)
+
+    def _send(
+        self,
+        publish: Publish,
+        context: Context,
+        received: RemoteParent | None,
+        subject: Any,
+        payload: object,
+        reply: str | None,
+        headers: HeaderValues | None,
+        **options: Any,
+    ) -> Deferred[None]:
+        if not isinstance(subject, str):  # publish() says what is wrong
+            return publish(subject, payload, reply, headers, **options)
+        target, payload = self._target_of(subject), _serialised(payload)
+        ours = headers is None or _safely(replaces, headers, received)
+        links = () if ours or headers is None else _links(headers)
+        span = self._tracer.start_span(*_about_publish(subject, payload, target.server, context, links))
+        if ours and span.get_span_context().trace_flags.sampled:
+            own = self._own_headers(trace.set_span_in_context(span, context))
+            headers = _added(target, payload, headers, own)
+        try:
+            confirmed = publish(subject, payload, reply, headers, **options)
+        except BaseException:
+            _failed(Failure(), span)
+            raise
+        return confirmed.addCallbacks(_succeeded, _failed, callbackArgs=(span,), errbackArgs=(span,))
+
+    def _publish_with(
+        self,
+        publish: Publish,
+        own: dict[str, str],
+        subject: Any,
+        payload: object,
+        reply: str | None = None,
+        headers: HeaderValues | None = None,
+        **options: Any,
+    ) -> Deferred[None]:
+        """Publish without a span, with these headers unless the message has its own."""
+        if isinstance(subject, str) and (headers is None or _safely(replaces, headers, None)):
+            payload = _serialised(payload)
+            headers = _added(self._target_of(subject), payload, headers, own)
+        return publish(subject, payload, reply, headers, **options)
+
+    def _own_headers(self, context: Context) -> dict[str, str]:
+        carrier: dict[str, str] = {}
+        self._propagator.inject(carrier, context)
+        return carrier
+
+
+def _remote(parent: RemoteParent) -> Context:
+    """The context of a span of another program."""
+    context = SpanContext(
+        int(parent.trace_id, 16),
+        int(parent.span_id, 16),
+        is_remote=True,
+        trace_flags=TraceFlags(parent.flags),
+        trace_state=TraceState.from_header([parent.tracestate]),
+    )
+    return trace.set_span_in_context(NonRecordingSpan(context), Context())
+
+
+def _about_event(
+    event: Event, server: Address | None, context: Context
+) -> tuple[str, Context, SpanKind, dict[str, str | int | bool]]:
+    """The arguments of ``start_span()`` for a message."""
+    subject, pattern = printable(event.subject, MAX_SUBJECT), event.name.removeprefix(_ROUTE_PREFIX)
+    attributes = _attributes("process", "process", subject, server)
+    attributes["messaging.message.body.size"] = len(event.data)
+    if pattern != event.subject:
+        attributes["messaging.destination.template"] = pattern
+    if event.queue_group is not None:
+        attributes["messaging.consumer.group.name"] = event.queue_group
+    return f"process {printable(pattern, MAX_SUBJECT)}", context, SpanKind.CONSUMER, attributes
+
+
+def _about_publish(
+    subject: str, payload: object, server: Address | None, context: Context, links: tuple[Link, ...]
+) -> tuple[str, Context, SpanKind, dict[str, str | int | bool], tuple[Link, ...]]:
+    """The arguments of ``start_span()`` for a publish."""
+    shown = printable(subject, MAX_SUBJECT)
+    attributes = _attributes("publish", "send", shown, server)
+    name = f"publish {shown}"
+    if subject.startswith(_TEMPORARY):  # each of them is another one: a name of its own would group nothing
+        attributes["messaging.destination.temporary"] = True
+        name = "publish"
+    if type(payload) is bytes:
+        attributes["messaging.message.body.size"] = len(payload)
+    return name, context, SpanKind.PRODUCER, attributes, links
+
+
+def _attributes(name: str, kind: str, subject: str, server: Address | None) -> dict[str, str | int | bool]:
+    attributes: dict[str, str | int | bool] = {
+        "messaging.system": "nats",
+        "messaging.operation.name": name,
+        "messaging.operation.type": kind,
+        "messaging.destination.name": subject,
+    }
+    if server is not None:
+        attributes["server.address"], attributes["server.port"] = server
+    return attributes
+
+
+def _serialised(payload: object) -> object:
+    """A payload as bytes, as far as that is known now. An error is left to ``publish()``."""
+    if callable(payload):
+        return payload
+    try:
+        return payloads.to_bytes(payload)
+    except PayloadError:
+        return payload
+
+
+def _added(target: Target, payload: object, headers: HeaderValues | None, own: dict[str, str]) -> HeaderValues | None:
+    """Headers to publish with ours added, if the server takes the message then. An error is left to ``publish()``."""
+    if not target.headers:
+        return headers
+    merged = own if headers is None else _safely(with_parent, headers, own)
+    block = _safely(encode_headers, merged) if merged is not None else None
+    if block is None:
+        return headers
+    size = len(payload) if type(payload) is bytes else 0
+    return headers if size + len(block) + _MARGIN > target.max_payload else merged
+
+
+def _links(headers: HeaderValues) -> tuple[Link, ...]:
+    """A link to the ``traceparent`` that a route chose for a message."""
+    block = _safely(encode_headers, headers)
+    chosen = None if block is None else read_parent(block)
+    return () if chosen is None else (Link(trace.get_current_span(_remote(chosen)).get_span_context()),)
+
+
+def _safely(function: Callable[..., T], *arguments: Any) -> T | None:
+    """Call a function with headers that a program gave. None, if they are malformed: ``publish()`` says how."""
+    try:
+        return function(*arguments)
+    except Exception:
+        return None
+
+
+def _succeeded(result: T, span: Span) -> T:
+    span.end()
+    return result
+
+
+def _failed(failure: Failure, span: Span) -> Failure:
+    error = failure.value
+    if error is not None and not is_exit(error):
+        kind = type(error)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        reason, traceback = describe(error), PrintableFailure(failure).getTraceback()
+        span.set_attribute("error.type", name)
+        exception = {"exception.type": name, "exception.message": reason}
+        exception["exception.stacktrace"] = traceback[-MAX_TRACEBACK:]
+        span.add_event("exception", exception)
+        span.set_status(Status(StatusCode.ERROR, reason))
+    span.end()
+    return failure

@@ -1,0 +1,97 @@
+"""natsroute.monitoring.sampling"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.errors import SettingError
+from natsroute.monitoring.sampling import RateLimit, Sampler, Sampling
+from natsroute.monitoring.trace_context import RemoteParent
+from tests.support.log_recorder import LogRecorder
+
+
+def parent(low_bits: int = 1, flags: int = 0) -> RemoteParent:
+    """A parent whose trace id has these 64 low bits."""
+    return RemoteParent(f"{1:016x}{low_bits:016x}", f"{1:016x}", flags, "")
+
+
+class VariablesTests(SynchronousTestCase):
+    """OpenTelemetry's variables."""
+
+    def of(self, sampler: str, argument: str = "", ratio: float | None = None) -> Sampling:
+        return Sampling.of({"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": argument}, ratio)
+
+    def test_samplers(self) -> None:
+        self.assertEqual(Sampling.of({}), Sampling(1.0, parent_based=True))
+        self.assertEqual(self.of("always_on"), Sampling(1.0, parent_based=False))
+        self.assertEqual(self.of("always_off"), Sampling(0.0, parent_based=False))
+        self.assertEqual(self.of("parentbased_always_on", "0.5"), Sampling(1.0))
+        self.assertEqual(self.of("parentbased_always_off"), Sampling(0.0))
+        self.assertEqual(self.of("traceidratio", "0.25"), Sampling(0.25, parent_based=False))
+        self.assertEqual(self.of(" parentbased_traceidratio ", "0.25"), Sampling(0.25))
+        self.assertEqual(self.of("parentbased_traceidratio"), Sampling(1.0))
+
+    def test_the_setting_wins(self) -> None:
+        """It stands for ``parentbased_traceidratio``, whatever the variables are."""
+        self.assertEqual(self.of("jaeger_remote", "x", 0.1), Sampling(0.1))
+
+    def test_errors(self) -> None:
+        error = self.assertRaises(SettingError, self.of, "jaeger_remote")
+        self.assertIn("OTEL_TRACES_SAMPLER = 'jaeger_remote': natsroute has no such sampler. Set one of", str(error))
+        for argument in ("x", "1.1", "-1", "nan", "inf"):
+            error = self.assertRaises(SettingError, self.of, "traceidratio", argument)
+            self.assertIn("it is not a number from 0 to 1", str(error))
+
+
+class DecisionTests(SynchronousTestCase):
+    """Decisions about a message with a parent, and about others."""
+
+    def test_parent_based(self) -> None:
+        """The parent decides, whatever the ratio."""
+        for ratio in (0.0, 1.0):
+            sampling = Sampling(ratio)
+            self.assertEqual([sampling.follows(parent(flags=flags)) for flags in (0, 1)], [False, True])
+
+    def test_by_trace_id(self) -> None:
+        """The same messages as OpenTelemetry's own sampler takes, whatever the parent says."""
+        quarter = Sampling(0.25, parent_based=False)
+        for low_bits, expected in [(0, True), ((1 << 62) - 1, True), (1 << 62, False), ((1 << 64) - 1, False)]:
+            self.assertEqual(quarter.follows(parent(low_bits, flags=1)), expected, hex(low_bits))
+        highest = parent((1 << 64) - 1)
+        self.assertTrue(Sampling(1.0, parent_based=False).follows(highest))
+        self.assertFalse(Sampling(0.0, parent_based=False).follows(parent(0)))
+
+    def test_begins(self) -> None:
+        """In the ratio, within the limit."""
+        no_limit = RateLimit(0)
+        self.assertTrue(all(Sampler(Sampling(1.0), no_limit).begins() for _ in range(100)))
+        self.assertFalse(any(Sampler(Sampling(0.0), no_limit).begins() for _ in range(100)))
+        count = sum(Sampler(Sampling(0.5), no_limit).begins() for _ in range(2000))
+        self.assertTrue(800 < count < 1200, count)
+        LogRecorder(self)
+        limited = Sampler(Sampling(1.0), RateLimit(3, Clock().seconds))
+        self.assertEqual([limited.begins() for _ in range(5)], [True] * 3 + [False] * 2)
+
+
+class RateLimitTests(SynchronousTestCase):
+    """The highest rate at which traces begin."""
+
+    def test_limit(self) -> None:
+        """A second's traces may begin at once; then one in each interval; after a pause, no more than at first."""
+        clock = Clock()
+        log = LogRecorder(self)
+        limit = RateLimit(4, clock.seconds)
+        self.assertEqual([limit.allows() for _ in range(6)], [True] * 4 + [False] * 2)
+        begun = []
+        for _ in range(16):
+            clock.advance(0.125)
+            begun.append(limit.allows())
+        self.assertEqual(begun, [False, True] * 8)
+        clock.advance(100)
+        self.assertEqual([limit.allows() for _ in range(6)], [True] * 4 + [False] * 2)
+        [line] = log.lines("warn")
+        self.assertIn("More than 4 traces a second would begin here (tracing_max_rate)", line)
+
+    def test_no_limit(self) -> None:
+        self.assertTrue(all(RateLimit(0).allows() for _ in range(1000)))
