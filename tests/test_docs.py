@@ -355,7 +355,7 @@ class SnippetTests(SynchronousTestCase):
             for one in snippets(language)
             for command in commands(one)
         ]
-        self.assertEqual(len(found), 10)
+        self.assertEqual(len(found), 11)
         cfg = Path(self.mktemp())
         cfg.write_text(snippet("README.md", "natsroute", "kamailio").text, "utf-8")
         for words in found:

@@ -245,12 +245,8 @@ class NatsrouteService(Service):
     def _run_events_of(
         self, connection: Connection, code: ConnectionCode, queue_group: str | None = None
     ) -> ConnectionEvents:
-        runner = ConnectionRunner(
-            code.find_event,
-            self._tracing.for_connections(self._runner_context),
-            queue_group=queue_group,
-            expressions=code.expressions,
-        )
+        context = self._tracing.for_connections(self._runner_context)
+        runner = ConnectionRunner(code.find_event, context, queue_group=queue_group, expressions=code.expressions)
         self._connection_events.append(ConnectionEvents(connection, runner))
         return self._connection_events[-1]
 
