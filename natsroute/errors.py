@@ -35,6 +35,7 @@ Every exception that natsroute raises or fails a Deferred with::
     ├── ConnectionLostError           the connection ended, or there is none
     │   └── ServerLeftError           we left the server, because it shuts down soon
     ├── RouteTimeoutError             .seconds: a route took longer than its timeout
+    ├── ReloadError                   a reload failed; what ran before goes on
     ├── PendingLimitError             .subject .queue_group .messages .bytes: routes are too slow
     └── PublishError                  a message was not published
         ├── PublishBufferFullError    .messages .max_messages .bytes .max_bytes
@@ -323,6 +324,10 @@ class RouteTimeoutError(NatsrouteError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the route took longer than its timeout of {seconds:g} s")
         self.seconds = seconds
+
+
+class ReloadError(NatsrouteError):
+    """A reload failed. What ran before goes on."""
 
 
 class PendingLimitError(NatsrouteError):

@@ -71,6 +71,7 @@ SETTINGS_MODULES = {
         "connection_settings",
         "routing_settings",
         "operation_settings",
+        "process_settings",
         "fields",
         "sources",
         "contexts",
@@ -102,6 +103,7 @@ WITHOUT_TWISTED = {"text", "errors", "_version", "ledger", "payloads", "wire"}
 
 #: What observes the log.
 OBSERVERS = {
+    "natsroute.daemon.processes.log_relay",
     "natsroute.daemon.process_log",
     "natsroute.monitoring.log_levels",
     "natsroute.monitoring.log_lines",
@@ -110,7 +112,7 @@ OBSERVERS = {
 }
 
 #: Files of natsroute that may have more lines than :data:`MAX_LINES`, and why.
-LONG_FILES: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {"natsroute.errors": "every exception, so that one look shows all; each has a few lines"}
 MAX_LINES = 400
 
 #: Modules of natsroute without a ``tests/test_<module>.py``, and why.

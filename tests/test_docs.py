@@ -103,6 +103,9 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
     ("docs/kamailio/kemi.md", "KEMI scripts", "python"): [f"{SNIPPETS}.CommandTests.test_kemi"],
     ("docs/logging.md", "Levels", "console"): [f"{SNIPPETS}.CommandTests.test_log_levels"],
     ("docs/logging.md", "In your own program", "python"): [f"{SNIPPETS}.CommandTests.test_log_of_a_program"],
+    ("docs/processes.md", "Several processes", "console"): [
+        "tests.integration.test_processes.RunTests.test_messages",
+    ],
     ("docs/publishing.md", "What the Deferred tells you", "python"): [f"{SNIPPETS}.ServiceTests.test_flush"],
     ("docs/publishing.md", "From a thread", "python"): [f"{SNIPPETS}.ServiceTests.test_thread"],
     ("docs/reliability.md", "A hundred restarts", "console"): [
@@ -355,7 +358,7 @@ class SnippetTests(SynchronousTestCase):
             for one in snippets(language)
             for command in commands(one)
         ]
-        self.assertEqual(len(found), 11)
+        self.assertEqual(len(found), 12)
         cfg = Path(self.mktemp())
         cfg.write_text(snippet("README.md", "natsroute", "kamailio").text, "utf-8")
         for words in found:

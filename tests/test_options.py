@@ -38,6 +38,7 @@ VALUES = {
 }
 #: Other settings that a setting requires.
 NEEDED = {
+    "cpu_affinity": ("--processes", "2"),
     "embedded_server_port": ("--embedded_server",),
     "embedded_server_store_dir": ("--embedded_server",),
     "http_password": ("--http_listen", "0", "--http_user", "u"),

@@ -261,6 +261,8 @@ class EnvironmentTests(SynchronousTestCase):
             "http_listen",
             "http_user",
             "tracing_sample_ratio",
+            "processes",
+            "cpu_affinity",
         }
         chosen = {
             name: data.draw(kinds[type(field.default)], name)

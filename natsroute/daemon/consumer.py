@@ -51,7 +51,8 @@ class Consumer:
         :param limits: how much may wait for the runner.
         :param on_overflow: called when more waits than ``limits`` allow, once for each episode.
         """
-        subscription = connection.subscribe(entry.subject, runner.on_msg, entry.queue_group, limits, on_overflow)
+        group = entry.private_group or entry.queue_group
+        subscription = connection.subscribe(entry.subject, runner.on_msg, group, limits, on_overflow)
         return cls(entry, connection, runner, subscription)
 
     def account(self) -> ConsumerAccount:

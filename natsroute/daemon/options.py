@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import attrs
+from twisted.application.service import Service
 from twisted.internet.task import react
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
@@ -18,10 +19,13 @@ from natsroute._version import __version__
 from natsroute.daemon.check import INSPECTIONS, connect_once, plan_lines
 from natsroute.daemon.plan import Plan
 from natsroute.daemon.process_log import ProcessLog, twistd_options
+from natsroute.daemon.processes.parent_service import ParentService
+from natsroute.daemon.processes.role import Role
 from natsroute.daemon.service import NatsrouteService
 from natsroute.daemon.settings import SETTING_FIELDS, Settings
 from natsroute.daemon.sources import ENVIRONMENT_PREFIX, Environment, Given
 from natsroute.errors import ScriptError, SettingError
+from natsroute.monitoring.log_levels import LogLevels
 from natsroute.nearest import did_you_mean
 
 
@@ -54,20 +58,19 @@ def _did_you_mean() -> Iterator[None]:
 _OTHER_OPTIONS = ("check", "check_connect")
 
 
-def makeService(options: Options) -> NatsrouteService:
+def makeService(options: Options) -> Service:
     """
     The service that ``twistd natsroute`` runs.
 
     :raises SystemExit: a setting cannot work; the exit code is 1, and the message says what to do.
     """
-    with _one_message_for_errors():
-        log = None if options.parent is None else ProcessLog(options.settings, options.parent)
-        return NatsrouteService(options.settings, owns_process=True, process_log=log)
+    log = None if options.parent is None else ProcessLog(options.settings, options.parent)
+    return _service(options.settings, options.arguments, log)
 
 
 def service_from_environment(
     environment: Mapping[str, str] = os.environ, arguments: Sequence[str] = sys.argv
-) -> NatsrouteService:
+) -> Service:
     """
     The service that ``natsroute.tac`` runs. All settings come from variables such as ``NATSROUTE_NATS_URL``.
 
@@ -77,7 +80,34 @@ def service_from_environment(
     with _one_message_for_errors():
         settings = Settings.from_environment(environment)
         log = ProcessLog(settings, twistd_options(arguments))
-        return NatsrouteService(settings, owns_process=True, process_log=log)
+    return _service(settings, (), log, environment)
+
+
+def _service(
+    settings: Settings,
+    arguments: Sequence[str],
+    log: ProcessLog | None,
+    environment: Mapping[str, str] = os.environ,
+) -> Service:
+    with _one_message_for_errors():
+        if settings.processes == 1:
+            return NatsrouteService(settings, owns_process=True, process_log=log)
+        return ParentService(settings, tuple(arguments), os.getcwd(), environment=environment, process_log=log)
+
+
+def child_service(role: Role, use_levels: Callable[[LogLevels], object]) -> NatsrouteService:
+    """
+    The service that one of several processes runs. It gets the command line and the environment of its parent.
+
+    :param use_levels: called with the levels of the log.
+    :raises SystemExit: as :func:`makeService`.
+    """
+    options = Options()
+    options.parseOptions(role.arguments)
+    log = ProcessLog(options.settings, {"logger": "the parent's"})
+    use_levels(log.levels)
+    with _one_message_for_errors():
+        return NatsrouteService(role.applied_to(options.settings), owns_process=True, process_log=log)
 
 
 class CommandLine:
@@ -102,6 +132,7 @@ class Options(TwistedOptions):
     An error ends the program with exit code 1 and one message, without the whole help before it.
 
     :ivar settings: the settings, once the command line is parsed.
+    :ivar arguments: the command line as it was given.
     """
 
     synopsis = "[--nats_url URL] [--subject_queue_group SUBJECT:GROUP ...] [--event_routes FILE ...]"
@@ -115,12 +146,14 @@ class Options(TwistedOptions):
 
     def __init__(self) -> None:
         self.given: dict[str, Any] = {}
+        self.arguments: tuple[str, ...] = ()
         self._check = self._check_connect = False
         super().__init__()
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        self.arguments = tuple(sys.argv[1:] if options is None else options)
         with _one_message_for_errors(), _did_you_mean():
-            super().parseOptions([_with_dashes(option) for option in (sys.argv[1:] if options is None else options)])
+            super().parseOptions([_with_dashes(option) for option in self.arguments])
 
     def getUsage(self, width: int | None = None) -> str:
         # usage.Options names its methods with dashes; the help shows the names of the modparams.

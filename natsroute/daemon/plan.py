@@ -67,6 +67,8 @@ class Plan:
         ]
         blocks = ", ".join(routing.passed_over)
         passed_over = f"natsroute does not run these blocks of {settings.kamailio_cfg}: {blocks}" if blocks else ""
+        if not settings.first_process:  # it consumes a part only, which looks wrong; the first process says the rest
+            warnings, passed_over = [], ""
         return cls(servers, settings.num_publish_workers, consumers, tuple(dict.fromkeys(warnings)), passed_over)
 
 

@@ -15,10 +15,13 @@ class QueueEntry:
 
     :ivar subject: the subject to subscribe to; it may hold wildcards.
     :ivar queue_group: the group whose members share the messages; None for a plain subscription, which gets them all.
+    :ivar private_group: a queue group in which only a process and its replacement are, so that they share the messages
+        of a plain subscription; None if there is only one process. Nothing but the server sees it.
     """
 
     subject: str
     queue_group: str | None = None
+    private_group: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> QueueEntry:

@@ -16,6 +16,7 @@ from natsroute.daemon.connection_settings import ConnectionSettings
 from natsroute.daemon.contexts import with_context
 from natsroute.daemon.kamailio_settings import with_kamailio_cfg
 from natsroute.daemon.operation_settings import OperationSettings
+from natsroute.daemon.process_settings import ProcessSettings
 from natsroute.daemon.routing_settings import RoutingSettings
 from natsroute.daemon.sources import Arguments, Environment, Origins, Source, merged
 from natsroute.errors import SettingError
@@ -23,7 +24,7 @@ from natsroute.kamailio.cfg.document import KamailioCfg
 
 
 @attrs.frozen(kw_only=True)
-class Settings(OperationSettings, RoutingSettings, ConnectionSettings):
+class Settings(ProcessSettings, OperationSettings, RoutingSettings, ConnectionSettings):
     """
     All settings of a natsroute service.
 
@@ -34,12 +35,17 @@ class Settings(OperationSettings, RoutingSettings, ConnectionSettings):
     :param origins: where each value came from; :meth:`load` gives it.
     :param cfg: the ``kamailio_cfg``, read; None if there is none. :meth:`load` gives it.
     :param warnings: what is wrong with the settings, although it is allowed; :meth:`load` gives them.
+    :param first_process: False for all processes but the first, if there are several: the first one logs the warnings
+        for all of them.
+    :param parent_measures: whether the parent of this process measures durations; None if it has no parent.
     :raises SettingError: a setting cannot work. The error names the setting, the value without credentials, where the
         value came from, and the remedy.
     """
 
     cfg: KamailioCfg | None = attrs.field(default=None, eq=False)
     warnings: tuple[str, ...] = attrs.field(default=(), eq=False)
+    first_process: bool = attrs.field(default=True, eq=False)
+    parent_measures: bool | None = attrs.field(default=None, eq=False)
 
     def __attrs_post_init__(self) -> None:
         for name in ("nats_context", "kamailio_cfg"):
@@ -55,6 +61,11 @@ class Settings(OperationSettings, RoutingSettings, ConnectionSettings):
     def __repr__(self) -> str:
         entries = ", ".join(map(str, self.subject_queue_group))
         return f"<Settings for {', '.join(map(str, self.servers))}; {entries or 'no subject_queue_group'}>"
+
+    @property
+    def measures_durations(self) -> bool:
+        """Whether durations are measured for the metrics: only if there is a way to have them."""
+        return super().measures_durations if self.parent_measures is None else self.parent_measures
 
     @classmethod
     def load(cls, sources: Iterable[Source], environment: Mapping[str, str]) -> Settings:

@@ -137,15 +137,18 @@ class OtherSignals:
     SIGUSR1.
 
     :param on_report: called in the reactor's thread at SIGUSR2.
+    :param on_reload: called in the reactor's thread at SIGHUP; None: the log says that nothing is reloaded.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, on_report: Callable[[], object]) -> None:
+    def __init__(
+        self, reactor: Any, on_report: Callable[[], object], on_reload: Callable[[], object] | None = None
+    ) -> None:
         self._reactor = reactor
         # For SIGUSR1 a function that does nothing, and not SIG_IGN: an embedded nats-server would inherit that.
         self._handlers = {
-            signal.SIGHUP: self._call_in_reactor(self._reload),
+            signal.SIGHUP: self._call_in_reactor(on_reload or self._reload),
             signal.SIGUSR1: lambda number, frame: None,
             signal.SIGUSR2: self._call_in_reactor(on_report),
         }

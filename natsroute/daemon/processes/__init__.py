@@ -1,0 +1,1 @@
+"""``processes``: a parent that supervises several processes with the same settings."""

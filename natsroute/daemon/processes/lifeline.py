@@ -1,0 +1,99 @@
+"""
+The lifeline of a child process: a pipe to its parent. The parent sends orders; when it dies, the pipe closes.
+
+A thread reads it, so that the process notices the death of its parent even while a route blocks the reactor. Orders do
+not come as signals: a service manager may send SIGTERM to the parent and to each of its children, and a second SIGTERM
+would skip the drain.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from natsroute.log import Logger
+
+#: The descriptor from which a child process reads.
+LIFELINE = 0
+
+STOP = b"stop\n"
+SKIP_DRAIN = b"skip\n"
+REPORT = b"report\n"
+
+
+def _kill_self() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Lifeline:
+    """
+    Reads the orders of the parent, and obeys.
+
+    :param reactor: stops when the process is to end; orders are obeyed in its thread.
+    :param on_skip_drain: called to skip the drain.
+    :param on_report: called to log a report.
+    :param timeout: seconds that the process may take to end when the parent is gone. Then it is killed.
+    :param lines: returns the next line, as ``readline()`` of a file does: empty at the end.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        on_skip_drain: Callable[[], object],
+        on_report: Callable[[], object],
+        timeout: float,
+        lines: Callable[[], bytes],
+        *,
+        kill: Callable[[], object] = _kill_self,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._reactor = reactor
+        self._on_skip_drain = on_skip_drain
+        self._on_report = on_report
+        self._timeout = timeout
+        self._lines = lines
+        self._kill = kill
+        self._sleep = sleep
+        self._stopping = False
+
+    def start(self) -> None:
+        """Read from now on, in a thread that does not keep the process from ending."""
+        threading.Thread(target=self.read, name="natsroute lifeline", daemon=True).start()
+
+    def read(self) -> None:
+        """Obey all orders until the end of the pipe."""
+        drain_skipped = False
+        while line := self._lines():
+            if line == STOP:
+                self._reactor.callFromThread(self._stop)
+            elif line == SKIP_DRAIN:
+                drain_skipped = True
+                self._reactor.callFromThread(self._on_skip_drain)
+            elif line == REPORT:
+                self._reactor.callFromThread(self._on_report)
+        if drain_skipped:  # the third signal has ended the parent
+            self._kill()
+        else:
+            self._reactor.callFromThread(self._parent_died)
+            self._sleep(self._timeout)
+            self._kill()
+
+    def _parent_died(self) -> None:
+        if not self._stopping:
+            self.log.error("The parent process has died: this process drains and ends")
+        self._stop()
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._reactor.callWhenRunning(self._stop_reactor)
+
+    def _stop_reactor(self) -> None:
+        if self._reactor.running:  # False: it stops already, because of a signal
+            self._reactor.stop()
