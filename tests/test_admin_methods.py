@@ -8,7 +8,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.admin_methods import service_methods
+from natsroute import Settings
+from natsroute.admin.errors import MethodError
+from natsroute.admin.methods import Methods
+from natsroute.daemon.admin_methods import add_log_level, service_methods
+from natsroute.daemon.process_log import ProcessLog
 from natsroute.monitoring.overview import Overview, Reason
 
 
@@ -59,3 +63,37 @@ class ServiceMethodsTests(SynchronousTestCase):
     def test_what_changes(self) -> None:
         """Over NATS, these have to be named."""
         self.assertEqual(set(self.methods.names) - set(self.methods.reading), {"stop"})
+
+
+class LogLevelTests(SynchronousTestCase):
+    """What twistd logs can be changed while it runs."""
+
+    def call(self, log: ProcessLog | None, **params: object) -> Any:
+        methods = Methods()
+        add_log_level(methods, log)
+        return methods.call("log_level", params)
+
+    def test_levels(self) -> None:
+        log = ProcessLog(Settings(log_level="warn"), {"nodaemon": True})
+        self.assertEqual(self.successResultOf(self.call(log)), {"rules": ["warn"]})
+        changed = self.call(log, rules=["info", "natsroute.client=debug"])
+        self.assertEqual(self.successResultOf(changed), {"rules": ["info", "natsroute.client=debug"]})
+        self.assertEqual(log.levels.rules, ("info", "natsroute.client=debug"))
+
+    def test_mistakes(self) -> None:
+        """The error says what is wrong, and nothing has changed."""
+        log = ProcessLog(Settings(), {"nodaemon": True})
+        for rules, problem in [
+            (["debug", "loud"], "log_level = 'loud'"),
+            ([5], "rules must be texts"),
+            ("warn", "rules"),
+        ]:
+            error = self.failureResultOf(self.call(log, rules=rules)).value
+            self.assertIn(problem, str(error))
+            self.assertEqual(log.levels.rules, ("info",))
+
+    def test_log_of_the_program(self) -> None:
+        """A program that composes the service has its own log; and so has twistd with a --logger."""
+        for log in (None, ProcessLog(Settings(), {"logger": self.call})):
+            error = self.failureResultOf(self.call(log, rules=["warn"]), MethodError).value
+            self.assertIn("not natsroute's", str(error))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from natsroute.admin.methods import Methods
+from natsroute.admin.methods import Methods, ParameterError
+from natsroute.daemon.process_log import ProcessLog
+from natsroute.errors import MisuseError
 from natsroute.monitoring.overview import Overview
 
 
@@ -43,3 +45,23 @@ def service_methods(
     methods.add("calls", part("calls", "calls_in_flight"))
     methods.add("stop", stop_soon, changes=True)
     return methods
+
+
+def add_log_level(methods: Methods, log: ProcessLog | None) -> None:
+    """
+    Add the method ``log_level``: it changes the levels of the log by ``rules``, if there are any, and returns the rules
+    that there are then.
+
+    :param log: the log of the process, or None if it is not the service's.
+    """
+
+    def log_level(params: Mapping[str, Any]) -> dict[str, Any]:
+        if log is None or not log.is_used:
+            raise MisuseError("the log of this process is not natsroute's: its levels are those of the program")
+        rules = params.get("rules", [])
+        if not all(isinstance(rule, str) for rule in rules):
+            raise ParameterError("rules must be texts, such as natsroute.client=debug")
+        log.levels.change(rules)
+        return {"rules": list(log.levels.rules)}
+
+    methods.add("log_level", log_level, optional={"rules": list}, changes=True)

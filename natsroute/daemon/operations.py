@@ -12,10 +12,11 @@ from twisted.internet.defer import Deferred
 
 from natsroute.admin.methods import Methods
 from natsroute.admin.unix_socket import AdminSocket, OptionalAdminSocket, default_path
-from natsroute.daemon.admin_methods import service_methods
+from natsroute.daemon.admin_methods import add_log_level, service_methods
 from natsroute.daemon.fields import OFF
 from natsroute.daemon.http import http_server
 from natsroute.daemon.measurements import Measurements, metrics_method, metrics_of
+from natsroute.daemon.process_log import ProcessLog
 from natsroute.daemon.settings import Settings
 from natsroute.daemon.systemd import Notifier
 from natsroute.monitoring.overview import ErrorRow, Overview, Reason
@@ -37,6 +38,7 @@ class Operations(MultiService):
     :param stop: stops the service, or the process if it belongs to the service.
     :param current_code: returns what runs in the reactor's thread: an event route, or an empty text; and file and line.
     :param owns_process: whether the process has no other purpose than the service.
+    :param process_log: the log of the process, if it is the service's.
     :param environment: the variables of the process. Those that are meant for this process alone are removed.
 
     :ivar methods: the admin methods. A part that has something to offer adds a method.
@@ -57,11 +59,14 @@ class Operations(MultiService):
         name: Callable[[], str],
         stop: Callable[[], object],
         owns_process: bool,
+        process_log: ProcessLog | None = None,
         environment: MutableMapping[str, str] = os.environ,
     ) -> None:
         super().__init__()
         self._ready = ready
         self.methods = service_methods(reactor, overview, stop)
+        self._process_log = process_log
+        add_log_level(self.methods, process_log)
         self._recent_errors = RecentErrors()
         self._recent_errors.setServiceParent(self)
         measurements.setServiceParent(self)
@@ -79,6 +84,11 @@ class Operations(MultiService):
         self._notifier = Notifier.from_environment(reactor, overview, environment) if owns_process else None
         if self._notifier is not None:
             self._notifier.setServiceParent(self)
+
+    def join(self, application: Any) -> None:
+        """The service joins an application, which gets the log of the process."""
+        if self._process_log is not None:
+            self._process_log.join(application)
 
     def errors(self) -> tuple[ErrorRow, ...]:
         """The latest warnings and errors of the log, the latest first."""

@@ -41,10 +41,14 @@ class ProcessLog:
         self._format = settings.log_format
         self._twistd = twistd
 
+    @property
+    def is_used(self) -> bool:
+        """Whether twistd uses this log: it does not if it has a ``--logger``."""
+        return not self._twistd.get("logger")
+
     def join(self, application: Any) -> None:
         """Be the log of an application that is not started yet, unless it has one, or twistd has a ``--logger``."""
-        has_one = self._twistd.get("logger") or not isinstance(application, Componentized)
-        if not has_one and application.getComponent(ILogObserver) is None:
+        if self.is_used and isinstance(application, Componentized) and application.getComponent(ILogObserver) is None:
             application.setComponent(ILogObserver, self.observer())
 
     def observer(self) -> ILogObserver:

@@ -94,7 +94,6 @@ class NatsrouteService(Service):
         if reactor is None:
             from twisted.internet import reactor
         self._exit_code = ExitCode(reactor) if owns_process else None
-        self._process_log = process_log
         self.name = settings.client_name
         self.settings = settings
         self._reactor = reactor
@@ -198,6 +197,7 @@ class NatsrouteService(Service):
                 name=lambda: str(self.name),
                 stop=self.stopService if self._exit_code is None else self._exit_code.stop,
                 owns_process=owns_process,
+                process_log=process_log,
             )
         self._tracing.export_with(self._operations)
         self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
@@ -306,8 +306,7 @@ class NatsrouteService(Service):
 
     def setServiceParent(self, parent: Any) -> None:
         """Join a Twisted application or service; if it has a service of this name, with another name."""
-        if self._process_log is not None:
-            self._process_log.join(parent)
+        self._operations.join(parent)
         if self.parent is None:
             self.name = free_name(IServiceCollection(parent, parent), str(self.name))
         super().setServiceParent(parent)

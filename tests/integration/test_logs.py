@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,31 @@ class LogsTests(TwistdTestCase):
         self.assertEqual(
             re.findall(r"^\S+ \[\S+\] (.{10})", text, re.MULTILINE), ["printed\\x1", "a debug li", "Event rout"]
         )
+
+    def test_levels_that_change(self) -> None:
+        """The admin socket shows and changes them."""
+        program = self.run_program(*ARGUMENTS, "--admin_socket=admin.sock")
+        self.wait_for(FAILED, program)
+        self.assertEqual(self.ask({}), {"rules": ["info"]})
+        self.assertEqual(self.ask({"rules": ["critical"]}), {"rules": ["critical"]})
+        program.process.send_signal(signal.SIGUSR2)
+        self.ask({})  # the signal is handled by then
+        self.assertEqual(self.ask({"rules": ["info"]}), {"rules": ["info"]})
+        before = program.output()
+        program.process.send_signal(signal.SIGUSR2)
+        self.until(lambda: program.output() != before, program)
+        self.assertTrue(before.endswith("\n"))
+        self.assertNotIn("succeeded", before)
+        self.until(lambda: "succeeded" in program.output(), program)
+
+    def ask(self, params: dict[str, object]) -> object:
+        """The answer of the admin method ``log_level``."""
+        request = {"jsonrpc": "2.0", "id": 1, "method": "log_level", "params": params}
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(str(self.folder / "admin.sock"))
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            return json.loads(connection.makefile().readline())["result"]
 
     def test_file(self) -> None:
         """With the plugin and the .tac. What logrotate moves is opened again at SIGUSR1."""
