@@ -236,6 +236,14 @@ class StatusPageTests(OneServerTestCase):
             self.assertEqual(total, sum(row[whole] for row in rows))
             self.assertEqual(total, sum(map(number, parts.values())))
 
+    def check_contrast(self, page: Any) -> None:
+        """Each text has enough contrast, in light and dark."""
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            count, faint = page.evaluate(FAINT)
+            self.assertEqual(faint, [], scheme)
+            self.assertGreater(count, 100)
+
     def compare(self, page: Any, table: str, rows: dict[str, Any], columns: dict[str, str]) -> None:
         """Compare columns of a table with fields of the rows of the JSON, both by name."""
         shown = page.evaluate(READ_TABLE, table)
@@ -260,6 +268,7 @@ class StatusPageTests(OneServerTestCase):
             states = page.evaluate(READ_TABLE, "connections")
             self.assertNotIn("connected", {cells["State"] for cells in states.values()})
             self.assertEqual(page.evaluate("getComputedStyle(document.querySelector('h1')).color"), "rgb(179, 38, 30)")
+            self.check_contrast(page)
 
         await self.look(look)
         await self.server.start()
@@ -281,6 +290,7 @@ class StatusPageTests(OneServerTestCase):
             self.assertEqual(page.evaluate(READ_TABLE, "consumers")["dialog:q"]["Rate"], NO_RATE)
             self.assertEqual(page.inner_text("#glance-received .number"), NO_RATE)
             self.assertTrue(page.title().startswith("No contact · "))
+            self.check_contrast(page)
             self.assertEqual(page.evaluate(received), "50")
 
         await self.look(look)
@@ -325,15 +335,13 @@ class StatusPageTests(OneServerTestCase):
                 page.wait_for_selector("#calls tbody tr")
                 page.wait_for_selector("#errors li")
                 papers.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
-                count, faint = page.evaluate(FAINT)
-                self.assertEqual(faint, [], scheme)
-                self.assertGreater(count, 100)
                 for width in (320, 360, 480, 768, 1024, 1280, 1920, 2560):
                     page.set_viewport_size({"width": width, "height": 800})
                     self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), width)
                 self.browser.close(page)
             self.assertEqual(papers, ["rgb(251, 250, 247)", "rgb(17, 20, 23)"])
             page = self.open(reduced_motion="reduce")
+            self.check_contrast(page)
             self.assertEqual(page.evaluate("getComputedStyle(document.documentElement).scrollBehavior"), "auto")
             page.wait_for_selector("#errors li")
             page.evaluate(WATCH_SHIFTS)
@@ -374,6 +382,7 @@ class StatusPageTests(OneServerTestCase):
             self.wait_for(page, "Paused")
             self.assertEqual(focused(page), "Resume")
             self.assertRegex(page.inner_text("#age"), r"^Since .* The numbers below are from \d\d:\d\d:\d\d\.$")
+            self.check_contrast(page)
             before = page.inner_text(".columns")
             self.publish(*[("dialog", b"x")] * 7)
             self.wait_until(lambda: self.assertEqual(self.get("ledger")["publisher"]["confirmed"], 7))
