@@ -21,6 +21,7 @@ TRACING = [
     "opentelemetry-sdk>=1.27",
     "opentelemetry-exporter-otlp-proto-http>=1.27",
 ]
+CONSOLE = ["rich>=13.0"]
 KAMAILIO = ["lark>=1.1.9", *RE2]
 # The fuzzer has wheels for these platforms only; elsewhere it would need clang to build.
 FUZZ_MARKER = (
@@ -41,6 +42,7 @@ TEST = [
     *LUA,
     *BROWSER,
     *TRACING,
+    *CONSOLE,
     "build>=1.2",
     "hypothesis>=6.100",
     "mypy>=1.11,<3",  # which checks the snippets of the documents
@@ -78,6 +80,7 @@ setup(
         "lua": LUA,
         "re2": RE2,
         "tracing": TRACING,
+        "console": CONSOLE,
         "kamailio": KAMAILIO,
         "monitoring": MONITORING,
         "test": TEST,
@@ -86,6 +89,7 @@ setup(
     # find_packages() does not find twisted.plugins, which must not have an __init__.py.
     packages=[*find_packages(include=["natsroute", "natsroute.*"]), "twisted.plugins"],
     package_data={"natsroute": ["py.typed", "kamailio/kemi/prelude.lua", "monitoring/status_page/assets/*"]},
+    entry_points={"console_scripts": ["natsroute = natsroute.console.main:main"]},
     zip_safe=False,
     keywords=["nats", "kamailio", "sip", "voip", "twisted", "messaging"],
     classifiers=[

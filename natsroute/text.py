@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator, Sequence
 
 #: Characters of a text that are shown.
 MAX_TEXT = 2000
@@ -34,6 +35,23 @@ def safe_str(value: object) -> str:
         return str(value)
     except BaseException as error:  # it may be an exception with a mistake in its __str__
         return f"<{type(value).__name__}, whose text raised {type(error).__name__}>"
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> Iterator[str]:
+    """
+    The lines of a table: the cells of each column below each other, escaped as :func:`printable` does.
+
+    :param rows: at least one; all have the same number of cells.
+    :param right: the columns that are aligned at their right end, counted from 0.
+    """
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown)]
+    for row in shown:
+        cells = (
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths))
+        )
+        yield "  ".join(cells).rstrip()
 
 
 def _escape(char: str) -> str:

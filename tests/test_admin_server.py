@@ -126,7 +126,7 @@ class AdminServerTests(SynchronousTestCase):
         self.assertFalse(transport.aborted)
         self.clock.advance(CLIENT_TIMEOUT)
         self.assertTrue(transport.aborted)
-        self.assertEqual(self.factory.connections, set())
+        self.assertEqual(self.factory.connections, {})
 
     def test_idle_client(self) -> None:
         """The time begins again with each answer."""
@@ -181,16 +181,26 @@ class AdminServerTests(SynchronousTestCase):
         transport.loseConnection()
         later.callback(0)
         self.clock.advance(1)
-        self.assertEqual((transport.value(), self.calls, self.factory.connections), (b"", [], set()))
+        self.assertEqual((transport.value(), self.calls, self.factory.connections), (b"", [], {}))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_too_many_connections(self) -> None:
-        """One more is refused, until another one ends."""
-        open_connections = [self.connect()[1] for _ in range(MAX_CONNECTIONS)]
+        """A new one takes the place of the oldest one that has no request. If all have one, it is refused."""
+        later: Deferred[int] = Deferred()
+        self.methods.add("later", lambda params: later)
+        connections = [self.connect() for _ in range(MAX_CONNECTIONS)]
+        connections[0][0].dataReceived(Request("later", {}, 1).line())
+        self.assertTrue(self.connect()[1].connected)
+        self.assertEqual([transport.aborted for _, transport in connections[:3]], [False, True, False])
+        self.assertEqual(len(self.factory.connections), MAX_CONNECTIONS)
+        for one in self.factory.connections:
+            if one is not connections[0][0]:
+                one.dataReceived(Request("later", {}, 1).line())
         _, refused = self.connect()
         self.assertEqual(self.answers(refused), [Code.FAILED])
         self.assertFalse(refused.connected)
-        open_connections[0].loseConnection()
+        later.callback(0)
+        self.clock.pump([0, 0])
         self.assertTrue(self.connect()[1].connected)
 
     def test_other_users(self) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.text import MAX_TEXT, printable, safe_str
+from natsroute.text import MAX_TEXT, aligned, printable, safe_str
 
 
 class PrintableTests(SynchronousTestCase):
@@ -60,3 +60,12 @@ class TextOfTests(SynchronousTestCase):
                 raise SystemExit
 
         self.assertEqual(safe_str(BrokenError()), "<BrokenError, whose text raised SystemExit>")
+
+
+class AlignedTests(SynchronousTestCase):
+    """Rows of a table as lines."""
+
+    def test_columns(self) -> None:
+        rows = [["name", "count", "x"], ["a", "1", ""], ["long", "1,234", "y\x1b"]]
+        self.assertEqual(list(aligned(rows)), ["name  count  x", "a     1", "long  1,234  y\\x1b"])
+        self.assertEqual(list(aligned(rows, {1}))[1:], ["a         1", "long  1,234  y\\x1b"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import socket
 import stat
 import sys
 from collections.abc import Mapping
@@ -41,7 +42,12 @@ def runtime_folders(environment: Mapping[str, str], uid: int) -> list[Path]:
 
 def socket_name(service: str, pid: int) -> str:
     """The name of the socket of a service, in its runtime folder."""
-    return f"{re.sub(r'[^A-Za-z0-9._-]', '_', service)[:_MAX_NAME]}-{pid}{_SUFFIX}"
+    return f"{service_name(service)}-{pid}{_SUFFIX}"
+
+
+def service_name(service: str) -> str:
+    """The name of a service, as the name of its socket shows it."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", service)[:_MAX_NAME]
 
 
 def prepare_folder(folder: Path, environment: Mapping[str, str], uid: int) -> None:
@@ -82,6 +88,23 @@ def sockets_in(folder: Path) -> list[Path]:
     except OSError:
         return []
     return sorted(found)
+
+
+def somebody_listens(path: str) -> bool:
+    """
+    Whether a process listens at a socket, however busy it is.
+
+    :raises OSError: that cannot be told, for example because this user may not connect.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except BlockingIOError:
+            return True  # it has not accepted the connections of others yet
+        except ConnectionRefusedError:
+            return False
+    return True
 
 
 def _owner(path: str) -> int | None:

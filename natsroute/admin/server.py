@@ -2,8 +2,9 @@
 The admin methods for clients of a Unix socket: a request is a line, and so is its answer.
 
 What a client can use is bounded: the length of a line, the number of connections, and the time that a connection may
-take to send a request or to read an answer. A connection has one request at a time. Nothing more is read from it
-before the answer is on its way, so that the kernel holds what the client sends meanwhile.
+take to send a request or to read an answer. A new connection takes the place of the one that has been open the longest
+without a request. A connection has one request at a time. Nothing more is read from it before the answer is on its way,
+so that the kernel holds what the client sends meanwhile.
 """
 
 from __future__ import annotations
@@ -71,12 +72,23 @@ class AdminProtocol(LineOnlyReceiver):
         self._turn: IDelayedCall | None = None
         self._timeout: IDelayedCall | None = None
 
+    @property
+    def waits_for_request(self) -> bool:
+        """Whether it has nothing to do, and has sent its answers."""
+        return self._client_reads and not (self._is_answering or self._requests)
+
+    def cut_off(self) -> None:
+        """Close the connection at once."""
+        self._is_open = False
+        self._owner.connections.pop(self, None)  # its place is free now, and not when the reactor closes it
+        self.transport.abortConnection()
+
     def connectionMade(self) -> None:
         self.transport.registerProducer(self, True)
         self._wait_for_client()
         refusal = self._owner.refusal_of(self.transport)
         if refusal is None:
-            self._owner.connections.add(self)
+            self._owner.connections[self] = None
         else:
             self._refuse(refusal)
 
@@ -100,7 +112,7 @@ class AdminProtocol(LineOnlyReceiver):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._is_open = False
-        self._owner.connections.discard(self)
+        self._owner.connections.pop(self, None)
         self._requests.clear()
         self._stop_waiting_for_client()
         if self._turn is not None:
@@ -165,7 +177,7 @@ class AdminProtocol(LineOnlyReceiver):
 
     def _abort(self) -> None:
         self._timeout = None
-        self.transport.abortConnection()
+        self.cut_off()
 
 
 class AdminFactory(Factory):
@@ -176,7 +188,7 @@ class AdminFactory(Factory):
     :param methods: what clients can call.
     :param peer_uid: see :data:`PeerUid`.
 
-    :ivar connections: those that are open.
+    :ivar connections: those that are open, the oldest first.
     """
 
     log = Logger()
@@ -185,7 +197,7 @@ class AdminFactory(Factory):
     def __init__(self, clock: Any, methods: Methods, peer_uid: PeerUid = peer_uid) -> None:
         self.clock = clock
         self.methods = methods
-        self.connections: set[AdminProtocol] = set()
+        self.connections: dict[AdminProtocol, None] = {}
         self._peer_uid = peer_uid
 
     def buildProtocol(self, addr: IAddress | None) -> AdminProtocol:
@@ -198,10 +210,13 @@ class AdminFactory(Factory):
             self.log.warn("The admin socket refuses a client of user {uid}", uid=uid)
             return MethodError(Code.FAILED, "only the user of the service and root may use this socket")
         if len(self.connections) >= MAX_CONNECTIONS:
-            return MethodError(Code.FAILED, f"{MAX_CONNECTIONS} connections are open already; try again later")
+            waiting = next((one for one in self.connections if one.waits_for_request), None)
+            if waiting is None:
+                return MethodError(Code.FAILED, f"{MAX_CONNECTIONS} connections have requests already; try again later")
+            waiting.cut_off()
         return None
 
     def close(self) -> None:
         """Close all connections; answers that are not on their way are not sent."""
         for connection in tuple(self.connections):
-            connection.transport.abortConnection()
+            connection.cut_off()

@@ -16,7 +16,15 @@ from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
 from natsroute.admin.methods import Methods
-from natsroute.admin.paths import MAX_PATH, is_too_long, prepare_folder, runtime_folders, socket_name, sockets_in
+from natsroute.admin.paths import (
+    MAX_PATH,
+    is_too_long,
+    prepare_folder,
+    runtime_folders,
+    socket_name,
+    sockets_in,
+    somebody_listens,
+)
 from natsroute.admin.server import AdminFactory
 from natsroute.errors import SettingError
 from natsroute.log import Logger
@@ -125,21 +133,9 @@ def remove_if_stale(path: str) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise FileExistsError(errno.EEXIST, "there is a file that is no socket")
-    if _somebody_listens(path):
+    if somebody_listens(path):
         raise OSError(errno.EADDRINUSE, "another process listens there")
     os.unlink(path)
-
-
-def _somebody_listens(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(path)
-        except BlockingIOError:
-            return True  # it has not accepted the connections of others yet
-        except ConnectionRefusedError:
-            return False
-    return True
 
 
 def _setting_error(path: str, error: Exception) -> SettingError:

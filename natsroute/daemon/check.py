@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -19,7 +19,7 @@ from natsroute.daemon.plan import Inspection, Plan
 from natsroute.daemon.settings import Settings
 from natsroute.kamailio.kemi.callback import check_callback
 from natsroute.kamailio.kemi.missing import missing_functions
-from natsroute.text import printable
+from natsroute.text import aligned, printable
 
 
 def _missing_in_kemi_script(settings: Settings) -> Iterator[str]:
@@ -49,21 +49,13 @@ def plan_lines(settings: Settings, plan: Plan) -> Iterator[str]:
             (one.entry.subject, one.entry.queue_group or "", ", ".join(one.runs) or _NOTHING) for one in plan.consumers
         )
         yield ""
-        yield from _table([_HEADINGS, *((subject, group, str(n), runs) for (subject, group, runs), n in rows.items())])
+        yield from aligned([_HEADINGS, *((subject, group, str(n), runs) for (subject, group, runs), n in rows.items())])
     if plan.passed_over or plan.warnings:
         yield ""
     if plan.passed_over:
         yield printable(plan.passed_over)
     for warning in plan.warnings:
         yield f"warning: {printable(warning)}"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """The rows with their columns below each other."""
-    shown = [tuple(map(printable, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*shown)]
-    for row in shown:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
 
 
 @attrs.frozen

@@ -35,7 +35,13 @@ ROUTES = snippet("README.md", "natsroute")
 def environment(**variables: str) -> dict[str, str]:
     """The variables of a program that finds natsroute in the checkout."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("NATSROUTE_", "MYPY"))}
-    return {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **variables}
+    return {
+        **clean,
+        "NATSROUTE_ADMIN_SOCKET": "off",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        **variables,
+    }
 
 
 def names_in(snippet: Snippet, **stand_ins: object) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class NatsrouteProcess(Program):
         twistd = str(Path(sys.executable).with_name("twistd"))
         command = [sys.executable, twistd, "--nodaemon", "--pidfile=pid", "natsroute", "--event_routes", "routes.py"]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
-        environment = {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        environment = {**clean, "NATSROUTE_ADMIN_SOCKET": "off", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         super().__init__(reactor, [*command, *arguments], folder, environment)
 
     def childDataReceived(self, descriptor: int, data: bytes) -> None:

@@ -23,21 +23,24 @@ class Twistd:
     :param folder: its working directory.
     :param arguments: what follows ``--nodaemon --pidfile=``.
     :param environment: variables beside ours; those of ours that are settings of natsroute are left out.
+
+    :cvar program: the words before the arguments.
     """
+
+    program: tuple[str, ...] = (str(Path(sys.executable).with_name("twistd")), "--nodaemon", "--pidfile=")
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         descriptor, output = tempfile.mkstemp(prefix="output-", dir=folder)
         self._output = Path(output)
-        script = str(Path(sys.executable).with_name("twistd"))
         clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
         with open(descriptor, "wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, script, "--nodaemon", "--pidfile=", *arguments],
+                [sys.executable, *self.program, *arguments],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**clean, "PYTHONPATH": str(ROOT), **environment},
+                env={**clean, "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(folder), **environment},
                 start_new_session=True,
             )
 
@@ -71,9 +74,9 @@ class TwistdTestCase(SynchronousTestCase):
         for name, content in self.files.items():
             (self.folder / name).write_text(content, encoding="utf-8")
 
-    def run_program(self, *arguments: str, **environment: str) -> Twistd:
+    def run_program(self, *arguments: str, kind: type[Twistd] = Twistd, **environment: str) -> Twistd:
         """Start ``twistd`` in the folder; see :class:`Twistd`."""
-        program = Twistd(self.folder, *arguments, **environment)
+        program = kind(self.folder, *arguments, **environment)
         self.addCleanup(program.kill)
         return program
 

@@ -1,0 +1,16 @@
+"""The help of the commands that take all settings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from natsroute.daemon.options import Options
+
+
+def help_if_wanted(command: str, words: Sequence[str]) -> None:
+    """Print the help of a command and end the process, if its words ask for help."""
+    if "--help" in words or "-h" in words:
+        print(f"Usage: natsroute {command} {Options.synopsis}")
+        print(Options().getUsage())
+        sys.exit(0)

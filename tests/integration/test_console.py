@@ -1,0 +1,418 @@
+"""The console command ``natsroute``, and hostile clients of the admin socket; all in processes of their own"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.support import ROOT
+from tests.support.processes import CANNOT_MEASURE, memory_of
+from tests.support.twistd import Twistd, TwistdTestCase
+from tests.support.waiting import TIMEOUT
+
+ROUTES = """
+from twisted.internet import reactor, task
+from natsroute import EventRoutes
+
+event_route = EventRoutes()
+
+@event_route.on_start
+async def publish(service):
+    task.deferLater(reactor, 0.1, lambda: [service.publish("in", str(n)) for n in range(10)])
+
+@event_route("nats:in", concurrency=20)
+async def work(event):
+    if event.text() == "3":
+        raise ValueError("\\x1b[2Jno")
+    if event.text() == "4":
+        await task.deferLater(reactor, 3600)
+"""
+
+#: Exit codes of twistd after SIGTERM, in new and old versions.
+ENDED = (-signal.SIGTERM, 0)
+NATSROUTE = [sys.executable, "-m", "natsroute"]
+EMBEDDED = ("--embedded_server", "--subject_queue_group", "in:q", "--event_routes", "routes.py", "--drain_timeout", "0")
+
+
+class Run(Twistd):
+    """``natsroute run``."""
+
+    program = ("-m", "natsroute", "run")
+
+
+class ConsoleTestCase(TwistdTestCase):
+    """Services that run, and commands for them."""
+
+    files = {"routes.py": ROUTES}
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """The variables of a command, which finds the services of this test only."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
+        return {**clean, "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(self.folder), "TERM": "dumb", **variables}
+
+    def console(self, *words: str, **variables: str) -> tuple[int, str, str]:
+        """Run a command; returns its exit code, and what it has written to standard output and standard error."""
+        ended = subprocess.run(
+            [*NATSROUTE, *words],
+            cwd=self.folder,
+            env=self.environment(**variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        self.assertNotIn("Traceback", ended.stderr)
+        self.assertNotIn("\x1b", ended.stdout + ended.stderr)
+        return ended.returncode, ended.stdout, ended.stderr
+
+    def start(self, *arguments: str, **environment: str) -> Twistd:
+        """Start a service, and wait for its admin socket."""
+        program = self.run_program(*arguments, kind=Run, **environment)
+        self.wait_for("Admin socket: ", program)
+        return program
+
+    def socket_of(self, program: Twistd) -> str:
+        """The path of the admin socket of a service."""
+        [path] = re.findall(r"Admin socket: (.*)$", program.output(), re.MULTILINE)
+        return str(path)
+
+    def overview(self, program: Twistd) -> Any:
+        """The overview of a service."""
+        _, out, err = self.console("status", "--json", "--socket", self.socket_of(program))
+        return json.loads(out or self.fail(err))
+
+
+class CommandTests(ConsoleTestCase):
+    """A service, and each command for it."""
+
+    def test_commands(self) -> None:
+        """What they print is what the service has counted; they end as their help says."""
+        # Root may have other services, which its own user's do not hide.
+        name = f"test {os.getpid()}"
+        program = self.start(*EMBEDDED, "--client_name", name)
+        self.until(lambda: self.overview(program)["consumers"][0]["succeeded"] == 8, program)
+        code, out, _ = self.console("status", "--name", name)
+        self.assertEqual(code, 0)
+        self.assertIn(f"process {program.process.pid}, ", out.splitlines()[0])
+        self.assertEqual(out.splitlines()[1], "ready")
+        self.assertRegex(out, r"\nin:q +10 +8 +1 +0 +1 +0 ")
+        self.assertRegex(out, r"\nconsumer in:q +connected +nats://127\.0\.0\.1:\d+ ")
+        self.assertIn("ValueError: \\x1b[2Jno", out)
+        code, out, _ = self.console("ledger", "--name", name)
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"\nnats:in +10 +8 +1 ")
+        code, out, _ = self.console("ledger", "--json", "--name", name)
+        self.assertEqual(json.loads(out)["publisher"]["confirmed"], 10)
+        code, out, _ = self.console("calls", "--name", name)
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"^Calls in flight: 1\n[^$]*\nnats:in +in +")
+        self.assertEqual(self.console("status", "--pid", str(program.process.pid))[0], 0)
+        self.assertEqual(self.console("status", NATSROUTE_ADMIN_SOCKET=self.socket_of(program))[0], 0)
+        program.process.send_signal(signal.SIGTERM)
+        self.assertIn(program.wait(), ENDED)
+        self.assertFalse(os.path.exists(self.socket_of(program)))
+        self.assertEqual(os.listdir(self.folder / "natsroute"), [])
+        code, out, err = self.console("status", "--socket", self.socket_of(program))
+        self.assertEqual((code, out), (3, ""))
+        self.assertIn("no natsroute service listens at", err)
+        self.assertFalse((self.folder / "twistd.pid").exists())
+
+    def test_not_ready(self) -> None:
+        """Exit code 1, and the reasons."""
+        program = self.start("--nats_url", "nats://127.0.0.1:1", "--subject_queue_group", "in:q")
+        code, out, _ = self.console("status", "--socket", self.socket_of(program))
+        self.assertEqual(code, 1)
+        self.assertIn("\nnot ready:\n", out)
+        self.assertIn("consumer in:q", out)
+
+    def test_blocked_service(self) -> None:
+        """The command does not hang."""
+        program = self.start("--nats_url", "nats://127.0.0.1:1")
+        program.process.send_signal(signal.SIGSTOP)
+        code, _, err = self.console("status", "--socket", self.socket_of(program), "--timeout", "0.5")
+        self.assertEqual(code, 1)
+        self.assertIn("no answer within 0.5 s", err)
+        program.process.send_signal(signal.SIGCONT)
+
+    def test_check(self) -> None:
+        """As ``twistd natsroute --check``."""
+        arguments = ("--subject_queue_group", "in:q", "--event_routes", "routes.py")
+        twistd = self.run_program("natsroute", "--check", *arguments)
+        self.assertEqual(twistd.wait(), 0)
+        self.assertEqual(self.console("check", *arguments), (0, twistd.output(), ""))
+        code, _, err = self.console("check", "--event_routes", "none.py")
+        self.assertEqual(code, 1)
+        self.assertIn("there is no such file", err)
+
+    def test_help(self) -> None:
+        """Each command says how it is used."""
+        for command in ("run", "check", "status", "calls", "ledger", "reload", "log-level"):
+            code, out, err = self.console(command, "--help")
+            self.assertEqual((code, err), (0, ""))
+            self.assertRegex(out, rf"(?i)^usage: natsroute {command} ")
+
+    def test_mistakes_in_settings(self) -> None:
+        """One message and exit code 1, as with twistd."""
+        for arguments in (["--num_publish_workers", "0"], ["--nats_ulr", "x"], ["--event_routes", "none.py"]):
+            twistd = self.run_program("natsroute", *arguments)
+            self.assertEqual(twistd.wait(), 1)
+            program = self.run_program(*arguments, kind=Run)
+            self.assertEqual(program.wait(), 1)
+            self.assertEqual(program.output(), twistd.output())
+
+    def test_broken_pipe(self) -> None:
+        """A reader that has seen enough ends the command, without a traceback."""
+        program = self.start("--nats_url", "nats://127.0.0.1:1")
+        ended = subprocess.run(
+            f"{sys.executable} -m natsroute status --watch --json --interval 0.01 | head -1",
+            shell=True,
+            cwd=self.folder,
+            env=self.environment(NATSROUTE_ADMIN_SOCKET=self.socket_of(program)),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        self.assertEqual((json.loads(ended.stdout)["name"], ended.stderr), ("natsroute", ""))
+
+    def test_watch(self) -> None:
+        """In a terminal, until Ctrl-C, which restores it."""
+        program = self.start("--nats_url", "nats://127.0.0.1:1")
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        watching = subprocess.Popen(
+            [*NATSROUTE, "status", "--watch", "--interval", "0.1", "--socket", self.socket_of(program)],
+            env=self.environment(TERM="xterm"),
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.addCleanup(watching.kill)
+        written = b""
+        while written.count(b"natsroute: natsroute") < 3:
+            written += os.read(ours, 65_536)
+        watching.send_signal(signal.SIGINT)
+        try:
+            while data := os.read(ours, 65_536):
+                written += data
+        except OSError:
+            pass  # the other end is closed
+        self.assertEqual(watching.wait(TIMEOUT), 0, written)
+        self.assertTrue(written.startswith(b"\x1b[?1049h"), written[:100])
+        self.assertTrue(written.rstrip().endswith(b"\x1b[?1049l"), written[-100:])
+        self.assertNotIn(b"Traceback", written)
+        self.assertIn(b"per second", written)
+
+    def test_imports(self) -> None:
+        """``natsroute run`` starts as fast as twistd: it imports a few modules more, and none from elsewhere."""
+
+        def imported(*program: str) -> set[str]:
+            ended = subprocess.run(
+                [sys.executable, "-X", "importtime", *program, "--num_publish_workers", "0"],
+                cwd=self.folder,
+                env=self.environment(),
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+                check=False,
+            )
+            return set(re.findall(r"^import time: .* \| +([\w.]+)$", ended.stderr, re.MULTILINE))
+
+        twistd = imported(*Twistd.program, "natsroute")
+        self.assertIn("natsroute.daemon.options", twistd)
+        more = imported(*Run.program) - twistd
+        self.assertIn("natsroute.console.main", more)
+        self.assertEqual({name for name in more if not name.startswith("natsroute.console")} - {"runpy"}, set())
+        self.assertLess(len(more), 8)
+
+
+class SeveralServicesTests(ConsoleTestCase):
+    """More than one service of this user, or remains of one."""
+
+    def test_two_services(self) -> None:
+        """They are listed; the command asks which."""
+        first = self.start("--nats_url", "nats://127.0.0.1:1", "--client_name", "sbc 1")
+        second = self.start("--nats_url", "nats://127.0.0.1:1", "--client_name", "sbc 2")
+        code, out, err = self.console("status")
+        self.assertEqual((code, out), (2, ""))
+        for program in (first, second):
+            self.assertIn(f", process {program.process.pid}, {self.socket_of(program)}\n", err)
+        for words, name in [
+            (["--name", "sbc 1"], "sbc 1"),
+            (["--pid", str(second.process.pid)], "sbc 2"),
+            (["--socket", self.socket_of(first)], "sbc 1"),
+        ]:
+            code, out, _ = self.console("status", *words)
+            self.assertEqual((code, out.partition(":")[0]), (1, name))
+        self.assertEqual(self.console("status", "--name", "sbc")[0], 3)
+
+    def test_killed(self) -> None:
+        """Its socket is left; nobody is found there, and the next service removes it."""
+        program = self.start("--nats_url", "nats://127.0.0.1:1", "--client_name", "one")
+        left_over = Path(self.socket_of(program))
+        program.kill()
+        self.assertTrue(left_over.is_socket())
+        self.assertEqual(self.console("status", "--name", "one")[0], 3)
+        self.start("--nats_url", "nats://127.0.0.1:1", "--client_name", "one")
+        self.assertFalse(left_over.exists())
+
+    def test_same_path(self) -> None:
+        """The second service does not start, and leaves the first one alone. After a kill, the path is free."""
+        path = str(self.folder / "a.sock")
+        arguments = ("--nats_url", "nats://127.0.0.1:1", "--admin_socket", path)
+        first = self.start(*arguments)
+        second = self.run_program(*arguments, kind=Run)
+        self.assertEqual(second.wait(), 1)
+        self.assertIn(f"admin_socket = '{path}' (from --admin_socket): another process listens there", second.output())
+        self.assertNotIn("Traceback", second.output())
+        self.assertEqual(self.overview(first)["pids"], [first.process.pid])
+        first.kill()
+        self.assertEqual(self.overview(self.start(*arguments))["ready"], False)
+
+    def test_off(self) -> None:
+        program = self.run_program("--nats_url", "nats://127.0.0.1:1", "--admin_socket", "off", kind=Run)
+        self.wait_for("Cannot use", program)
+        self.assertNotIn("socket", program.output())
+        self.assertFalse((self.folder / "natsroute").exists())
+
+    def test_default_path_that_cannot_be_used(self) -> None:
+        """A warning that says what to do; the service runs."""
+        (self.folder / "natsroute").symlink_to("/tmp")
+        program = self.run_program("--nats_url", "nats://127.0.0.1:1", kind=Run)
+        self.wait_for("Cannot use", program)
+        self.assertRegex(program.output(), r"There is no admin socket at .*: it is a link .* or admin_socket=off")
+        program.process.send_signal(signal.SIGTERM)
+        self.assertIn(program.wait(), ENDED)
+
+
+class HostileClientTests(ConsoleTestCase):
+    """Clients of the admin socket that do what they should not. The service goes on, and serves others."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.program = self.start("--nats_url", "nats://127.0.0.1:1")
+        self.path = self.socket_of(self.program)
+
+    def connect(self) -> socket.socket:
+        """A connection to the socket."""
+        client = socket.socket(socket.AF_UNIX)
+        self.addCleanup(client.close)
+        client.connect(self.path)
+        client.settimeout(TIMEOUT)  # not before: connecting would fail while others wait to be accepted
+        return client
+
+    def serves(self) -> None:
+        """Check that a good client is served, and soon."""
+        before = time.monotonic()
+        client = self.connect()
+        client.sendall(b'{"jsonrpc":"2.0","method":"ready","id":1}\n')
+        self.assertIn(b'"ready":false', client.recv(65_536))
+        self.assertLess(time.monotonic() - before, 5.0)
+        client.close()
+
+    def received(self, client: socket.socket) -> Iterator[bytes]:
+        """What comes until the connection ends."""
+        try:
+            while data := client.recv(65_536):
+                yield data
+        except ConnectionError:
+            pass
+
+    def test_half_lines(self) -> None:
+        """More clients than there may be connections."""
+        for _ in range(100):
+            self.connect().sendall(b'{"jsonrpc":"2.0",')
+        self.serves()
+
+    def test_long_line(self) -> None:
+        """10 MB without a line end: an answer, and the end of the connection."""
+        client = self.connect()
+        try:
+            client.sendall(b"x" * 10_000_000)
+        except ConnectionError:
+            pass
+        self.assertIn(b"a request has at most 65536 bytes", b"".join(self.received(client)))
+        self.serves()
+
+    def test_many_requests_that_nobody_reads_the_answers_of(self) -> None:
+        """What the service holds for such clients is bounded."""
+        before = 0 if CANNOT_MEASURE else memory_of(self.program.process.pid)
+        requests = b'{"jsonrpc":"2.0","method":"overview","id":1}\n' * 1000
+        for _ in range(20):
+            client = self.connect()
+            client.settimeout(0.5)
+            try:
+                for _ in range(100):
+                    client.sendall(requests)
+            except (TimeoutError, ConnectionError):
+                pass
+        self.serves()
+        if not CANNOT_MEASURE:
+            self.assertLess(memory_of(self.program.process.pid) - before, 40 * 1024)
+
+    def test_thousand_connections(self) -> None:
+        """Most are closed again; the service does not run out of descriptors."""
+        clients = [self.connect() for _ in range(1000)]
+        self.serves()
+        opened = len(os.listdir(f"/proc/{self.program.process.pid}/fd")) if os.path.exists("/proc/self/fd") else 0
+        self.assertLess(opened, 80)
+        for client in clients:
+            client.close()
+        self.serves()
+
+    def test_garbage(self) -> None:
+        client = self.connect()
+        client.sendall(os.urandom(1000).replace(b"\n", b"") + b"\n" + b"[" * 60_000 + b"\n")
+        client.shutdown(socket.SHUT_WR)
+        answers = b"".join(self.received(client)).splitlines()
+        self.assertEqual([json.loads(answer)["error"]["code"] for answer in answers], [-32700, -32700])
+        self.serves()
+
+    def test_gone_before_the_answer(self) -> None:
+        for _ in range(100):
+            client = self.connect()
+            client.sendall(b'{"jsonrpc":"2.0","method":"overview","id":1}\n' * 100)
+            client.close()
+        self.serves()
+        self.assertNotIn("Traceback", self.program.output())
+
+    def test_other_user(self) -> None:
+        """The folder keeps others out; and if it did not, so would the service."""
+        program = (
+            "import os, socket, sys\n"
+            "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+            "client = socket.socket(socket.AF_UNIX)\n"
+            "try: client.connect(sys.argv[1])\n"
+            "except PermissionError: print('no permission')\n"
+            'else: client.sendall(b\'{"jsonrpc":"2.0","method":"stop","id":1}\\n\'); print(client.recv(1000))\n'
+        )
+
+        def as_nobody() -> str:
+            return subprocess.run(
+                [sys.executable, "-c", program, self.path], capture_output=True, text=True, timeout=TIMEOUT, check=True
+            ).stdout
+
+        self.assertEqual(as_nobody(), "no permission\n")
+        os.chmod(self.folder, 0o755)
+        os.chmod(self.folder / "natsroute", 0o755)
+        self.assertEqual(as_nobody(), "no permission\n")
+        os.chmod(self.path, 0o666)
+        self.assertIn("only the user of the service and root may use this socket", as_nobody())
+        self.assertIn("The admin socket refuses a client of user 65534", self.program.output())
+        self.serves()
+
+    if os.geteuid() != 0:
+        test_other_user.skip = "only root can be another user"  # type: ignore[attr-defined]
