@@ -190,6 +190,23 @@ class HookRunnerTests(SynchronousTestCase):
             [line] = self.log.lines("error")
             self.assertIn("was cancelled: it took too long", line)
 
+    def test_pending(self) -> None:
+        """The hook that runs, and for how long."""
+        hook: Deferred[None] = Deferred()
+        self.first.on_start(self.hook("one"))
+        self.first.on_start(self.hook("two", hook))
+        runner = self.runner()
+        self.assertIsNone(runner.pending)
+        started = runner.start(self.service)
+        self.clock.advance(3)
+        assert runner.pending is not None
+        name, seconds = runner.pending
+        self.assertIn("function (", name)
+        self.assertEqual(seconds, 3.0)
+        hook.callback(None)
+        self.successResultOf(started)
+        self.assertIsNone(runner.pending)
+
     def test_slow(self) -> None:
         """A start that takes long is logged once."""
         slow: Deferred[None] = Deferred()

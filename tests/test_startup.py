@@ -146,6 +146,34 @@ class StartupTests(SynchronousTestCase):
         hooks.callback(None)
         self.assertEqual(self.steps, ["start publisher's", "hooks", "start", "on_connecting"])
 
+    def test_steps(self) -> None:
+        """What the start waits for is known at each moment."""
+        server = MemoryServer()
+        startup = self.startup(server)
+        self.connections.connected = Deferred()
+        hooks: Deferred[None] = Deferred()
+        startup.begin(lambda: hooks)
+        self.assertEqual(startup.step, "the embedded server starts")
+        server.starting[0].callback(Server("127.0.0.1", 1))
+        self.assertIn("publish workers", startup.step)
+        connected, self.connections.connected = self.connections.connected, Deferred()
+        connected.callback(None)
+        self.assertEqual(startup.step, "the on_start hooks run")
+        hooks.callback(None)
+        self.assertIn("connected at the same time", startup.step)
+
+    def test_error(self) -> None:
+        """Why it failed; also why it could not even begin."""
+        startup = self.startup()
+        self.assertIsNone(startup.error)
+        error = ValueError("the port is in use")
+        startup.fail(error)
+        self.assertIs(startup.error, error)
+        self.assertEqual(self.log.lines("error"), ["natsroute does not start: the port is in use"])
+        self.failureResultOf(startup.ready(), ValueError)
+        startup.begin()
+        self.assertIsNone(startup.error)
+
     def test_hooks_that_fail(self) -> None:
         """Nothing else starts, and the owner is told."""
         hooks: Deferred[None] = Deferred()

@@ -103,6 +103,17 @@ class ConfirmTests(WrittenTestCase):
         self.written.clear()
         self.assertIsNone(self.confirm(second))
 
+    def test_oldest(self) -> None:
+        """When the oldest message was published that has no answer, on this connection."""
+        self.assertIsNone(self.written.oldest)
+        for since in (3.0, 4.0):
+            messages = messages_of(*commands(1))
+            messages.since = since
+            self.written.add(messages.to_batch())
+        self.assertEqual(self.written.oldest, 3.0)
+        self.written.unconfirmed[0].take()
+        self.assertEqual(self.written.oldest, 4.0)
+
     def test_refused(self) -> None:
         """A refusal is for the oldest batch alone, and is forgotten with its PONG."""
         self.written.refused(refusal("s1"))  # nothing was written, so it is not for us

@@ -18,6 +18,7 @@ from natsroute.client.auth import Credentials
 from natsroute.client.server_pool import Backoff
 from natsroute.client.servers import Server
 from natsroute.daemon.nats_server import LogLine, ServerLog, ServerProcess, server_command
+from natsroute.daemon.settings import Settings
 from natsroute.log import Logger
 
 HOST = "127.0.0.1"
@@ -73,6 +74,17 @@ class EmbeddedServer(Service):
         self._retry: Any = None
         self._rounds = 0  # starts since it last ran for a while
         self._ready_at = 0.0
+
+    @classmethod
+    def of(cls, settings: Settings, reactor: Any, on_failed: Callable[[Failure], object]) -> EmbeddedServer:
+        """The server that the settings describe; for ``on_failed`` and the errors see the class."""
+        return cls(
+            reactor,
+            port=settings.embedded_server_port,
+            token=settings.token,
+            store_dir=settings.embedded_server_store_dir,
+            on_failed=on_failed,
+        )
 
     def start(self) -> Deferred[Server]:
         """

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from natsroute._version import __version__
-from natsroute.client.connection import Connection
 from natsroute.daemon.connections import Connections
-from natsroute.daemon.lifecycle import Lifecycle, Phase
-from natsroute.daemon.startup import Startup
 from natsroute.ledger import Ledger, PublisherAccount
 from natsroute.monitoring.overview import (
     MAX_CALLS,
@@ -49,8 +47,7 @@ class Observation:
     :param connections: its connections.
     :param workers: its publish workers, in the order of their connections.
     :param in_flight: its calls.
-    :param startup: knows whether it is ready.
-    :param lifecycle: knows whether it stops.
+    :param reasons: returns why it is not ready.
     :param idle: returns the seconds since the last message of each consumer, in the order of the ledger.
     :param errors: returns the latest errors, the latest first.
     :param unix_time: the time, as ``time.time()``.
@@ -64,8 +61,7 @@ class Observation:
         connections: Connections,
         workers: Sequence[Worker],
         in_flight: CallsInFlight,
-        startup: Startup,
-        lifecycle: Lifecycle,
+        reasons: Callable[[], Iterable[Reason]],
         idle: Callable[[], Sequence[float | None]],
         errors: Callable[[], tuple[ErrorRow, ...]] = lambda: (),
         unix_time: Callable[[], float] = time.time,
@@ -76,8 +72,7 @@ class Observation:
         self._connections = connections
         self._workers = workers
         self._in_flight = in_flight
-        self._startup = startup
-        self._lifecycle = lifecycle
+        self._reasons = reasons
         self._errors = errors
         self._idle = idle
         self._unix_time = unix_time
@@ -92,7 +87,7 @@ class Observation:
             pids=(os.getpid(),),
             started=self._started,
             time=self._unix_time(),
-            reasons=tuple(self.reasons()),
+            reasons=tuple(self._reasons()),
             connections=tuple(ConnectionRow.of(name, one.status()) for name, one in self._connections.named),
             consumers=tuple(map(ConsumerRow.of, ledger.consumers, self._idle())),
             routes=tuple(RouteRow.of(counters) for counters in ledger.routes),
@@ -103,30 +98,10 @@ class Observation:
             errors=self._errors(),
         )
 
-    def fatal(self) -> list[Reason]:
-        """Why only a restart can help; none while the service works."""
-        return [reason for reason in self.reasons() if reason.code == "failed"]
-
-    def reasons(self) -> Iterator[Reason]:
-        """Why the service is not ready; none if it is."""
-        if self._lifecycle.phase in (Phase.STOPPING, Phase.RESTARTING):
-            yield Reason("stopping", "", "the service stops")
-        elif self._lifecycle.phase is Phase.STOPPED:
-            yield Reason("stopping", "", "the service has not been started, or has stopped")
-        elif not self._startup.is_ready:
-            yield Reason("starting", "", "the start has not ended")
-        yield from _not_connected(self._connections.named)
-
     def _calls(self) -> Iterator[CallRow]:
         now = self._reactor.seconds()
-        for call in sorted(self._in_flight.running, key=lambda call: call.started)[:MAX_CALLS]:
+        for call in heapq.nsmallest(MAX_CALLS, self._in_flight.running, key=lambda call: call.started):
             yield CallRow(call.event.name, call.event.subject, now - call.started)
-
-
-def _not_connected(named: Iterable[tuple[str, Connection]]) -> Iterator[Reason]:
-    for purpose, connection in named:
-        if not connection.state.is_connected:
-            yield Reason("not_connected", purpose, f"the connection of {purpose} is {connection.state.value}")
 
 
 def _worker_row(number: int, worker: Worker) -> WorkerRow:

@@ -28,6 +28,7 @@ from natsroute.daemon.plan import Plan
 from natsroute.daemon.process_log import ProcessLog
 from natsroute.daemon.program import ConnectionCode, Program
 from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.readiness import Readiness
 from natsroute.daemon.report import account_lines, report_lines
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.settings import Settings
@@ -101,7 +102,7 @@ class NatsrouteService(Service):
         turns = SharedTurns(reactor)
         with settings.origins.in_errors():
             self._connections = Connections(reactor, settings, credentials, self._connection_log, turns)
-            self._embedded = self._embedded_server() if settings.embedded_server else None
+            self._embedded = EmbeddedServer.of(settings, reactor, self._on_failed) if settings.embedded_server else None
             self._route_threads = Threads(
                 reactor, "natsroute routes", settings.route_threads, max_queue=settings.route_thread_queue
             )
@@ -171,6 +172,14 @@ class NatsrouteService(Service):
             self._embedded,
         )
         self._lifecycle = Lifecycle(self._begin, self._end)
+        readiness = Readiness(
+            reactor,
+            self._connections,
+            self.publisher.workers,
+            self._startup,
+            lambda: self.program.hooks.pending,
+            self._lifecycle,
+        )
         observation = Observation(
             reactor,
             lambda: str(self.name),
@@ -178,8 +187,7 @@ class NatsrouteService(Service):
             self._connections,
             self.publisher.workers,
             self.in_flight,
-            self._startup,
-            self._lifecycle,
+            readiness.reasons,
             measurements.idle,
             lambda: self._operations.errors(),
         )
@@ -191,7 +199,7 @@ class NatsrouteService(Service):
                 settings,
                 self.overview,
                 self.ready,
-                observation.fatal,
+                readiness.fatal,
                 measurements,
                 self._watchdog.current_code,
                 name=lambda: str(self.name),
@@ -202,16 +210,6 @@ class NatsrouteService(Service):
         self._tracing.export_with(self._operations)
         self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
         self._other_signals = OtherSignals(reactor, self.log_report) if owns_process else None
-
-    def _embedded_server(self) -> EmbeddedServer:
-        settings = self.settings
-        return EmbeddedServer(
-            self._reactor,
-            port=settings.embedded_server_port,
-            token=settings.token,
-            store_dir=settings.embedded_server_store_dir,
-            on_failed=self._on_failed,
-        )
 
     def _consumer(self, entry: QueueEntry) -> Consumer:
         purpose = f"consumer {entry}"

@@ -29,6 +29,7 @@ class Startup:
     :param on_failed: called with the reason when the service cannot start. It is logged by then.
     :param load_scripts: loads the KEMI scripts, if there are any.
 
+    :ivar step: what the start waits for, as a sentence.
     :ivar is_ready: whether everything has been connected since the last start, and the service has not been stopped.
     """
 
@@ -51,8 +52,14 @@ class Startup:
         self._on_failed = on_failed
         self._running: Deferred[None] = succeed(None)
         self._waiting: list[Deferred[None]] = []
+        self.step = ""
         self.is_ready = False
         self._failure: Failure | None = None
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why the last start has failed; None if it has not."""
+        return None if self._failure is None else self._failure.value
 
     def begin(self, start_hooks: Callable[[], Deferred[None]] | None = None) -> None:
         """
@@ -93,12 +100,14 @@ class Startup:
         return waiting
 
     async def _run(self, start_hooks: Callable[[], Deferred[None]] | None) -> None:
+        self.step = "the KEMI script is being loaded"
         try:
             await self._load_scripts()
         except ScriptError as error:
             self.log.error("The KEMI script cannot be used: {reason}", reason=str(error))
             raise
         if self._embedded is not None:
+            self.step = "the embedded server starts"
             try:
                 server = await self._embedded.start()
             except CancelledError:
@@ -108,9 +117,12 @@ class Startup:
                 raise
             self._connections.use(server)
         if start_hooks is not None:
+            self.step = "the on_start hooks wait until all publish workers are connected"
             self._connections.start(self._publish_connections)
             await self._connections.when_connected(self._publish_connections)
+            self.step = "the on_start hooks run"
             await start_hooks()
+        self.step = "not everything has been connected at the same time yet"
         self._connections.start()
         self._on_connecting()
         await self._connections.when_connected()

@@ -55,6 +55,7 @@ class PublishWorker:
 
     :ivar limits: those of the server, or of the last one without a connection.
     :ivar buffer: counts what it holds.
+    :ivar written: what was written and is not confirmed.
 
     :param unhandled: logs failures that nobody handles.
     :param on_high_water: called when the buffer is more than half full.
@@ -87,15 +88,14 @@ class PublishWorker:
         self._gathered = Messages()  # in this turn of the reactor
         self._queued: deque[Messages] = deque()  # in earlier turns, while the link was down or the pool was busy
         self._serialising = Messages()
-        self._written = WrittenBatches(clock, partial(self._passed, later=True))
+        self.written = self._written = WrittenBatches(clock, partial(self._passed, later=True))
         self._resend_window = ResendWindow(clock, limits.resend_window, limits.bytes // 4)
         self._next_flush: IDelayedCall | None = None
         self._next_expiry: IDelayedCall | None = None
         self._next_resend: IDelayedCall | None = None
         self._is_connected = False  # between connected() and disconnected()
         self._is_sparse = False  # the last batch was of one message
-        self._has_cancelled = False  # a Deferred was cancelled since the last look
-        self._has_cancelled_serialising = False
+        self._has_cancelled = self._has_cancelled_serialising = False  # a Deferred was cancelled since the last look
         self._flushes = Flushes(clock, self._held)
         self._drain_waiters: list[Deferred[None]] = []
 

@@ -58,6 +58,11 @@ class WrittenBatches:
         yield from self._to_resend
 
     @property
+    def oldest(self) -> float | None:
+        """When the oldest message was published that is not confirmed on this connection; None if there is none."""
+        return next((batch.since for batch in self.unconfirmed if batch.confirmations), None)
+
+    @property
     def holds_back(self) -> bool:
         """Whether new messages must wait, because of messages that are sent again."""
         return bool(self._to_resend) or (bool(self.unconfirmed) and _is_alone(self.unconfirmed[-1]))

@@ -73,6 +73,7 @@ class HookRunner:
         self._slow_after = slow_after
         self._started: list[Hooks] = []
         self._cancelled = False
+        self._starting: tuple[HookFunction, float] | None = None  # the on_start hook that runs, and since when
         self._stopping: HookFunction | None = None  # the on_stop hook that runs
         self._running: Deferred[None] = succeed(None)
 
@@ -80,6 +81,14 @@ class HookRunner:
     def has_on_start(self) -> bool:
         """Whether there is an ``on_start`` hook."""
         return any(hooks.on_start for hooks in self._collections)
+
+    @property
+    def pending(self) -> tuple[str, float] | None:
+        """The ``on_start`` hook that has not ended, and for how many seconds it has been running; None if none runs."""
+        if self._starting is None:
+            return None
+        function, since = self._starting
+        return _name(function), self._clock.seconds() - since
 
     def start(self, service: RunningService) -> Deferred[None]:
         """
@@ -136,6 +145,7 @@ class HookRunner:
 
     async def _start_one(self, function: HookFunction, service: RunningService) -> None:
         slow = self._clock.callLater(self._slow_after, self._log_slow, function)
+        self._starting = function, self._clock.seconds()
         try:
             await _call(function, service)
         except GeneratorExit:  # nobody has a reference to the hook any more
@@ -145,6 +155,7 @@ class HookRunner:
                 self.log.failure("on_start hook {hook} failed: the service does not start", hook=_name(function))
             raise
         finally:
+            self._starting = None
             if slow.active():
                 slow.cancel()
 
