@@ -13,6 +13,7 @@ from natsroute.monitoring.http.channel import IDLE_TIMEOUT, MAX_CONNECTIONS, REQ
 from natsroute.monitoring.http.site import Site
 from tests.support.http_requests import Client
 from tests.support.overviews import an_overview
+from tests.support.waiting import run_one_call
 
 GET = b"GET /routes HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 PROBE = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -31,7 +32,8 @@ class ChannelTestCase(SynchronousTestCase):
         return Client(self.site)
 
     def statuses(self, client: Client) -> list[int]:
-        """The statuses of the responses that a client has received."""
+        """The statuses of the responses that a client has received. Each request has a turn."""
+        self.clock.advance(0)
         return [response.status for response in client.received()]
 
 
@@ -221,10 +223,30 @@ class FormTests(ChannelTestCase):
         self.assertTrue(client.transport.aborted)
 
     def test_pipelining(self) -> None:
-        """Requests that come together are answered in order, and without recursion."""
+        """Requests that come together are answered in order, each in a turn of its own."""
         client = self.connect()
-        client.send(GET * 2000)
-        self.assertEqual(self.statuses(client), [200] * 2000)
+        client.send(GET * 500)
+        for _ in range(500):
+            self.assertEqual([response.status for response in client.received()], [200])
+            run_one_call(self.clock)
+        self.assertEqual(client.received(), [])
+
+    def test_pipelining_without_reading(self) -> None:
+        """The next request waits until the client has read."""
+        client = self.connect()
+        client.send(GET * 2)
+        self.assertEqual([response.status for response in client.received()], [200])
+        client.channel.pauseProducing()
+        self.clock.advance(1)
+        self.assertEqual(client.received(), [])
+        client.channel.resumeProducing()
+        self.assertEqual([self.statuses(client), self.statuses(client)], [[200], []])
+
+    def test_pipelining_and_gone(self) -> None:
+        client = self.connect()
+        client.send(GET * 3)
+        client.channel.connectionLost()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_pipelining_behind_a_slow_one(self) -> None:
         """They wait, and the client is read no further when there are many."""

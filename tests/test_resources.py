@@ -13,7 +13,7 @@ class AnswerTests(SynchronousTestCase):
 
     def test_json(self) -> None:
         """It is ASCII, so no encoding can break it."""
-        answer = Answer.json({"a": "ü\u2028\udcff"}, 503)
+        answer = Answer.json({"a": "ü\u2028\udcff"}, 503, indent=1)
         self.assertEqual((answer.status, answer.body), (503, b'{\n "a": "\\u00fc\\u2028\\udcff"\n}\n'))
 
     def test_text(self) -> None:

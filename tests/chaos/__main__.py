@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
-from tests.chaos import blocked_route, lame_duck, mixed, payload_limits, permissions, restarts, subject_mapping
+from tests.chaos import blocked_route, lame_duck, mixed, payload_limits, permissions, readyz, restarts, subject_mapping
 from tests.chaos.comparison import Comparison
 from tests.chaos.markdown import reasons, table
 from tests.chaos.outages import Outage, plan_outages, seconds_of
@@ -62,6 +62,7 @@ def _arguments() -> argparse.Namespace:
         run.add_argument("--seconds", type=float, default=120.0, help="default: 120")
     run = runs.add_parser("lame-duck", help="the node of a queue group's only member shuts down")
     run.add_argument("--rounds", type=int, default=50, help="how often; default: 50")
+    runs.add_parser("readyz", help="what /readyz says when something is wrong, and after how many seconds")
     for run in runs.choices.values():
         run.add_argument("--seed", type=int, default=1, help="default: 1")
     run = runs.add_parser("blocked-route", help="a route blocks while much more arrives than natsroute may hold")
@@ -144,6 +145,11 @@ async def _blocked_route(reactor: Any, folder: Path, arguments: argparse.Namespa
     ]
 
 
+async def _readyz(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
+    print(*readyz.table(await readyz.run(reactor, folder / "readyz")), sep="\n")
+    return []
+
+
 def _lines(figures: dict[str, object]) -> list[str]:
     return [f"- {name}: {figure}" for name, figure in figures.items()]
 
@@ -154,6 +160,7 @@ RUNS = {
     **dict.fromkeys(TIMED, _timed),
     "lame-duck": _lame_duck,
     "blocked-route": _blocked_route,
+    "readyz": _readyz,
 }
 
 

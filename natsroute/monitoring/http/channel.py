@@ -1,13 +1,14 @@
 """
 One HTTP connection, with the limits that twisted.web does not have.
 
-twisted.web limits the header (16 KiB, 500 fields), refuses ``Content-Length`` beside ``Transfer-Encoding`` and
-malformed chunks, and reads no further request while one is answered or a client does not read. But each byte gives a
-client new time, a body is stored in a file, and a connection stays open until the client has read everything. So here:
+twisted.web limits the header (16 KiB, 500 fields), and refuses ``Content-Length`` beside ``Transfer-Encoding`` and
+malformed chunks. But each byte gives a client new time, a body is stored in a file, a connection stays open until the
+client has read everything, and all requests that have been read are answered at once. So here:
 
 - A request has a time limit from its first byte to its end, and so has the wait for it.
 - A request with a body is refused. No path takes one.
-- A client that does not read its response is cut off.
+- A client that does not read its response is cut off, and its next request waits until it has read.
+- Each request has a turn of the reactor of its own. A thousand that come at once would keep the reactor for seconds.
 - The number of connections is limited. A new one takes the place of the one that has been waiting for a request the
   longest, so that idle connections, however many, do not keep out a probe.
 """
@@ -49,7 +50,9 @@ class Channel(HTTPChannel):
         self._refused = False
         self._request_timer: IDelayedCall | None = None
         self._write_timer: IDelayedCall | None = None
+        self._next_timer: IDelayedCall | None = None
         self._idle = False
+        self._answered: Any = None  # the request behind which the next one waits
 
     def connectionMade(self) -> None:
         self.timeOut = None  # twisted.web's own, which each byte starts again
@@ -93,14 +96,24 @@ class Channel(HTTPChannel):
         super().allContentReceived()
 
     def requestDone(self, request: object) -> None:
+        if self.persistent:
+            self._answered = request
+            self._next_timer = self.callLater(0, self._next_request)
+        else:
+            super().requestDone(request)
+
+    def _next_request(self) -> None:
+        """Read the next request, unless the client has not read the last response."""
+        if self._answered is None or self._waitingForTransport:
+            return
+        request, self._answered = self._answered, None
         self.busy = False
         channels = self.site.channels
         if self in channels:  # it becomes the youngest
             del channels[self]
             channels[self] = None
-        if self.persistent:
-            self._wait(IDLE_TIMEOUT)
-            self._idle = True
+        self._wait(IDLE_TIMEOUT)
+        self._idle = True
         super().requestDone(request)
 
     def loseConnection(self) -> None:
@@ -115,10 +128,13 @@ class Channel(HTTPChannel):
     def resumeProducing(self) -> None:
         _stop(self._write_timer)
         super().resumeProducing()
+        if self._answered is not None:
+            _stop(self._next_timer)
+            self._next_timer = self.callLater(0, self._next_request)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        _stop(self._request_timer)
-        _stop(self._write_timer)
+        for timer in (self._request_timer, self._write_timer, self._next_timer):
+            _stop(timer)
         self.site.channels.pop(self, None)
         super().connectionLost(reason)
 

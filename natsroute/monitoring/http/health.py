@@ -35,4 +35,4 @@ def _health(name: str, reasons: Sequence[Reason], *, detail: bool) -> Answer:
         shown: list[object] = [attrs.asdict(reason) for reason in reasons]
     else:
         shown = [{"code": code} for code in dict.fromkeys(reason.code for reason in reasons)]
-    return Answer.json({name: not reasons, "reasons": shown}, 503 if reasons else 200)
+    return Answer.json({name: not reasons, "reasons": shown}, 503 if reasons else 200, indent=1)

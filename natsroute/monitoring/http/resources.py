@@ -37,9 +37,14 @@ class Answer:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
     @classmethod
-    def json(cls, value: Any, status: int = 200) -> Answer:
-        """An answer whose body is a value that ``json.dumps()`` takes."""
-        return cls(status, json.dumps(value, indent=1).encode("ascii") + b"\n", b"application/json; charset=utf-8")
+    def json(cls, value: Any, status: int = 200, *, indent: int | None = None) -> Answer:
+        """
+        An answer whose body is a value that ``json.dumps()`` takes.
+
+        :param indent: for people who read it. It takes five times as long.
+        """
+        body = json.dumps(value, indent=indent).encode("ascii") + b"\n"
+        return cls(status, body, b"application/json; charset=utf-8")
 
     @classmethod
     def text(cls, text: str, status: int = 200, *headers: tuple[bytes, bytes]) -> Answer:

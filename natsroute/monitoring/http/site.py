@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource, Resource, getChildForRequest
@@ -139,8 +141,7 @@ class Site(TwistedSite):
         """Answers with parts of the overview."""
 
         def part(overview: Overview) -> Answer:
-            values = overview.as_json()
-            return Answer.json({name: values[name] for name in ("name", "time", *names)})
+            return Answer.json({name: _plain(getattr(overview, name)) for name in ("name", "time", *names)})
 
         return lambda request: self._with_overview(part)
 
@@ -153,6 +154,13 @@ class Site(TwistedSite):
                 "There are no metrics without prometheus-client: pip install 'natsroute[monitoring]'", 404
             )
         return as_deferred(self._metrics).addCallback(_metrics_answer)
+
+
+def _plain(value: Any) -> Any:
+    """A field of an overview, as ``json.dumps()`` takes it."""
+    if isinstance(value, tuple):
+        return [_plain(row) for row in value]
+    return attrs.asdict(value) if attrs.has(type(value)) else value
 
 
 def _metrics_answer(text: bytes) -> Answer:
