@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +17,12 @@ from natsroute.client.status import Change
 from natsroute.daemon.lifecycle import Phase
 from natsroute.daemon.readiness import UNCONFIRMED_AFTER, LastFailures, Readiness
 from natsroute.errors import AuthorizationError, ConnectionLostError, ServerError, ServerLeftError
+from natsroute.monitoring.http.channel import IDLE_TIMEOUT, MAX_CONNECTIONS, REQUEST_TIMEOUT, WRITE_TIMEOUT
+from natsroute.monitoring.http.health import ready
+from natsroute.monitoring.http.resources import ANSWER_TIMEOUT
+from natsroute.monitoring.http.stand_in import DEAD_AFTER, TAKE_OVER_AFTER
 from natsroute.monitoring.overview import Reason
+from tests.support.documents import documents, snippet
 
 A, B = Server("a"), Server("b")
 
@@ -36,7 +43,7 @@ class Connection:
         self.observer(Change(event, server, reason))
 
 
-class ReadinessTests(SynchronousTestCase):
+class ReadinessTestCase(SynchronousTestCase):
     """A service with one publish worker and one consumer, both connected."""
 
     def setUp(self) -> None:
@@ -51,6 +58,10 @@ class ReadinessTests(SynchronousTestCase):
         self.startup: Any = SimpleNamespace(is_ready=True, error=None, step="everything waits")
         self.lifecycle: Any = SimpleNamespace(phase=Phase.RUNNING)
         self.pending: tuple[str, float] | None = None
+        self.make()
+
+    def make(self) -> None:
+        """Make it with the connections that there are."""
         self.readiness = Readiness(
             self.clock,
             self.connections,
@@ -63,6 +74,10 @@ class ReadinessTests(SynchronousTestCase):
     def reasons(self) -> list[tuple[str, str, str]]:
         """Code, about and text of each."""
         return [(reason.code, reason.about, reason.text) for reason in self.readiness.reasons()]
+
+
+class ReadinessTests(ReadinessTestCase):
+    """What it says of each trouble."""
 
     def test_ready(self) -> None:
         self.assertEqual(self.reasons(), [])
@@ -199,3 +214,41 @@ class LastFailuresTests(SynchronousTestCase):
         self.fail("a", "1")
         self.connection.report(State.CLOSED, ConnectionEvent.CLOSED, None)
         self.assertEqual(str(self.failures), "")
+
+
+class DocumentTests(ReadinessTestCase):
+    """docs/monitoring.md shows what is said."""
+
+    def test_json(self) -> None:
+        """A server that is down."""
+        self.connections.named[1] = ("consumer Kamailio-World:2021", self.consumer)
+        self.make()
+        error = twisted_error.ConnectionRefusedError(111, "Connection refused")
+        self.consumer.report(State.WAITING, ConnectionEvent.CONNECT_FAILED, Server("10.0.0.1"), error)
+        shown = json.loads(snippet("docs/monitoring.md", "Health", "json").text)
+        answer = ready(list(self.readiness.reasons()), detail=True)
+        self.assertEqual((answer.status, json.loads(answer.body)), (503, shown))
+
+    def test_codes(self) -> None:
+        """Each that the overview describes has a row."""
+        (page,) = [document for document in documents() if document.name == "docs/monitoring.md"]
+        described = re.search(r":ivar code: what kind of reason: (.*?)\n\s*:ivar", Reason.__doc__ or "", re.DOTALL)
+        assert described is not None
+        codes = re.findall(r"``(\w+)``", described[1])
+        self.assertEqual(sorted(codes), sorted(re.findall(r"^\| `(\w+)` \|", page.text, re.MULTILINE)))
+
+    def test_numbers(self) -> None:
+        """They are those of the code."""
+        (page,) = [document for document in documents() if document.name == "docs/monitoring.md"]
+        for words in (
+            f"{UNCONFIRMED_AFTER:.0f} seconds after it has published",
+            f"no sign of life for\n{TAKE_OVER_AFTER:.0f} seconds"[:0]
+            + f"\n{TAKE_OVER_AFTER:.0f} seconds, the thread answers",
+            f"once the reactor has been blocked for {DEAD_AFTER:.0f} seconds",
+            f"| connections | {MAX_CONNECTIONS}.",
+            f"| time for a request | {REQUEST_TIMEOUT:.0f} s",
+            f"| time between two requests | {IDLE_TIMEOUT:.0f} s",
+            f"| client that does not read | {WRITE_TIMEOUT:.0f} s",
+            f"| answer | {ANSWER_TIMEOUT:.0f} s",
+        ):
+            self.assertIn(words, page.text)
