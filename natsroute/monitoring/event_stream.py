@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 import attrs
@@ -46,8 +47,11 @@ WRITE_TIMEOUT = 30.0
 RETRY_AFTER = 10
 
 #: What of an overview is sent at most.
-MAX_CALLS_SENT = 50
-MAX_ERRORS_SENT = 50
+MAX_CALLS_SENT = 20
+MAX_ERRORS_SENT = 20
+#: Bytes that the operating system may hold for one stream. It would hold some megabytes otherwise: minutes of overviews
+#: that a browser which reads again would be given first.
+SEND_BUFFER = 32_768
 
 _TOO_MANY = b"Too many status pages are open.\n"
 
@@ -174,6 +178,9 @@ class _Stream:
         self._on_end = on_end
         self._timer: IDelayedCall | None = None
         self._ended = False
+        socket = getattr(request.transport, "socket", None)  # also that below TLS; in memory there is none
+        if socket is not None:
+            socket.setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER)
         request.registerProducer(self, True)
         request.notifyFinish().addBoth(self._end)
 
