@@ -6,7 +6,7 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.monitoring.http.health import live, ready
+from natsroute.monitoring.http.health import MAX_REASONS, live, ready
 from natsroute.monitoring.overview import Reason
 
 REASONS = [Reason("a", "x", "one", 1), Reason("b", "y", "two"), Reason("a", "z", "three")]
@@ -30,3 +30,10 @@ class HealthTests(SynchronousTestCase):
     def test_codes_only(self) -> None:
         """Each code once."""
         self.assertEqual(json.loads(ready(REASONS, detail=False).body)["reasons"], [{"code": "a"}, {"code": "b"}])
+
+    def test_many(self) -> None:
+        """The first of them, and how many more there are."""
+        body = json.loads(ready([REASONS[0]] * (MAX_REASONS + 5), detail=True).body)
+        self.assertEqual((len(body["reasons"]), body["more"]), (MAX_REASONS, 5))
+        body = json.loads(ready([REASONS[0]] * (MAX_REASONS + 5), detail=False).body)
+        self.assertEqual(body, {"ready": False, "reasons": [{"code": "a"}]})

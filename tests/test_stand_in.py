@@ -97,6 +97,9 @@ class AnswerTests(StandInTestCase):
         (reason,) = self.answer(PROBE).json["reasons"]
         self.assertEqual(reason["about"], "")
         self.assertIn("by something that is no event route, which is at hooks.py:3", reason["text"])
+        self.code = ("", "")
+        (reason,) = self.answer(PROBE).json["reasons"]
+        self.assertEqual(reason["text"], "the reactor has been blocked for 3.0 s")
 
     def test_livez(self) -> None:
         """A restart is worse than waiting, for a time."""

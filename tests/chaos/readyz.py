@@ -40,7 +40,7 @@ ROUTES = """
 import os
 import time
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
+from twisted.internet.task import LoopingCall, deferLater
 from natsroute import EventRoutes
 
 event_route = EventRoutes()
@@ -50,6 +50,7 @@ async def open_database(service):
     from twisted.internet import reactor
     while not os.path.exists("database"):
         await deferLater(reactor, 0.02)
+    LoopingCall(lambda: service.publish("heartbeat", b"").addErrback(lambda failure: None)).start(0.5)
 
 @event_route("nats:slow")
 def slow(event):
@@ -245,6 +246,19 @@ async def server_down(bench: Bench) -> Row:
     return await _row(bench, "server down", "not_connected", "Connection was refused", cause, cure)
 
 
+async def server_silent(bench: Bench) -> Row:
+    """The server is stopped like a program under a debugger: its connections stay, and it says nothing."""
+    await bench.start()
+
+    async def cause() -> float:
+        return _now(bench.server.pause())
+
+    async def cure() -> float:
+        return _now(bench.server.resume())
+
+    return await _row(bench, "server silent", "cannot_publish", "has not confirmed a message for 5 s", cause, cure)
+
+
 async def login_refused(bench: Bench) -> Row:
     """The password of the server changes, and changes back."""
     config = 'authorization {{ user: u, password: "{}" }}'.format
@@ -368,6 +382,7 @@ async def blocked_for_long(bench: Bench) -> Row:
 #: Each case, the shorter ones first.
 CASES: tuple[Callable[[Bench], Awaitable[Row]], ...] = (
     server_down,
+    server_silent,
     login_refused,
     subscription_refused,
     certificate_expired,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import TestCase
 
+from natsroute.daemon.readiness import UNCONFIRMED_AFTER
 from tests.chaos import readyz
 from tests.chaos.readyz import Bench, Row
 
@@ -19,18 +20,22 @@ class ReadyzTests(TestCase):
 
     timeout = 120
 
-    async def see(self, case: Callable[[Bench], Awaitable[Row]]) -> Row:
+    async def see(self, case: Callable[[Bench], Awaitable[Row]], soon: float = SOON) -> Row:
         """Run a case; /readyz says the truth soon, and is 200 soon after the cure."""
         from twisted.internet import reactor
 
         row = await readyz.run_case(reactor, Path(self.mktemp()).absolute(), case)
-        self.assertLess(row.said_after, SOON, row)
+        self.assertLess(row.said_after, soon, row)
         self.assertLess(row.ready_after or 0.0, SOON, row)
         return row
 
     async def test_server_down(self) -> None:
         row = await self.see(readyz.server_down)
         self.assertIn(row.about, ("publish worker 1", "consumer slow:q", "consumer block:q"))
+
+    async def test_server_silent(self) -> None:
+        """Nothing tells that it is gone but messages that it does not confirm."""
+        await self.see(readyz.server_silent, UNCONFIRMED_AFTER + SOON)
 
     async def test_login_refused(self) -> None:
         """The text of the server, and no credentials."""

@@ -9,6 +9,9 @@ import attrs
 from natsroute.monitoring.http.resources import Answer
 from natsroute.monitoring.overview import Reason
 
+#: Reasons that an answer has at most. There may be one for each of a thousand connections.
+MAX_REASONS = 100
+
 
 def live(reasons: Sequence[Reason], *, detail: bool) -> Answer:
     """
@@ -32,7 +35,10 @@ def ready(reasons: Sequence[Reason], *, detail: bool) -> Answer:
 
 def _health(name: str, reasons: Sequence[Reason], *, detail: bool) -> Answer:
     if detail:
-        shown: list[object] = [attrs.asdict(reason) for reason in reasons]
+        shown: list[object] = [attrs.asdict(reason) for reason in reasons[:MAX_REASONS]]
     else:
         shown = [{"code": code} for code in dict.fromkeys(reason.code for reason in reasons)]
-    return Answer.json({name: not reasons, "reasons": shown}, 503 if reasons else 200, indent=1)
+    body: dict[str, object] = {name: not reasons, "reasons": shown}
+    if detail and len(reasons) > MAX_REASONS:
+        body["more"] = len(reasons) - MAX_REASONS
+    return Answer.json(body, 503 if reasons else 200, indent=1)

@@ -211,8 +211,10 @@ class StandIn:
         if self._silent < TAKE_OVER_AFTER:
             return Reason("blocked_reactor", "", "the reactor was blocked until a moment ago")
         route, where = self._current_code()
-        by = f"event route {route}" if route else "something that is no event route"
-        text = f"the reactor has been blocked for {self._silent:.1f} s by {by}, which is at {where}"
+        text = f"the reactor has been blocked for {self._silent:.1f} s"
+        if where:
+            by = f"event route {route}" if route else "something that is no event route"
+            text = f"{text} by {by}, which is at {where}"
         return Reason("blocked_reactor", route, text)
 
 
