@@ -9,7 +9,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.monitoring.http.channel import IDLE_TIMEOUT, MAX_CONNECTIONS, REQUEST_TIMEOUT, WRITE_TIMEOUT
+from natsroute.monitoring.http.channel import (
+    IDLE_TIMEOUT,
+    MAX_CONNECTIONS,
+    REQUEST_TIMEOUT,
+    WRITE_TIMEOUT,
+    Channel,
+)
 from natsroute.monitoring.http.site import Site
 from tests.support.http_requests import Client
 from tests.support.overviews import an_overview
@@ -143,6 +149,15 @@ class NumberTests(ChannelTestCase):
         probe = self.connect()
         probe.send(PROBE)
         self.assertEqual(self.statuses(probe), [200])
+
+    def test_all_busy_with_tls(self) -> None:
+        """Then a new one is closed at once: its handshake would have to be waited for."""
+        self.overview = Deferred
+        for _ in range(MAX_CONNECTIONS):
+            self.busy()
+        self.patch(Channel, "isSecure", lambda channel: True)
+        late = self.connect()
+        self.assertEqual((late.received(), late.transport.aborted), ([], True))
 
 
 class FormTests(ChannelTestCase):

@@ -204,6 +204,21 @@ class LimitTests(StandInTestCase):
         self.assertEqual(response.status, 503)
         self.assertLessEqual(len(self.stand_in._connections), MAX_CONNECTIONS)
 
+    def test_one_that_speaks_too_late(self) -> None:
+        """It makes room in the same turn in which it could be read."""
+        self.start()
+        clients = [self.accept(self.connect()) for _ in range(MAX_CONNECTIONS)]
+        late = self.connect()
+        for client in clients:
+            client.sendall(PROBE[:5])
+        self.stand_in._selector.select(1)
+        while late.getsockname() not in [one.socket.getpeername() for one in self.stand_in._connections]:
+            self.stand_in.turn(1)
+        self.assertEqual(self.received(clients[0]), b"")
+        late.sendall(PROBE)
+        (response,) = responses(self.received(late))
+        self.assertEqual(response.status, 503)
+
     def test_no_descriptors(self) -> None:
         """It waits instead of asking again at once."""
         self.start()
@@ -269,6 +284,27 @@ class TlsTests(StandInTestCase):
             incoming.write(received) if received else incoming.write_eof()
         (response,) = responses(data)
         self.assertEqual((response.status, response.json["ready"]), (503, False))
+
+    def test_gone_before_the_handshake(self) -> None:
+        """A client that sends something and is gone at once ends nothing but its own connection."""
+        server, _ = self.contexts()
+        self.start(context=server)
+        client = self.connect()
+        client.sendall(PROBE)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.close()
+        for _ in range(9):
+            self.stand_in.turn(0.01)
+        self.assertEqual(self.stand_in._connections, [])
+
+        class Context:
+            def wrap_socket(self, accepted: socket.socket, **options: bool) -> ssl.SSLSocket:
+                raise ssl.SSLError("Closed before TLS handshake")
+
+        context: Any = Context()
+        self.stand_in._context = context
+        client = self.connect()
+        self.assertEqual(self.received(client), b"")
 
     def test_no_tls(self) -> None:
         """A client that does not speak it is closed."""

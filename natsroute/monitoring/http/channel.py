@@ -61,7 +61,10 @@ class Channel(HTTPChannel):
         if len(channels) >= MAX_CONNECTIONS:
             waiting = next((channel for channel in channels if not channel.busy), None)
             if waiting is None:
-                self._refuse(b"503 Service Unavailable")
+                if self.isSecure():  # the client would first have to finish the handshake
+                    self.cut_off()
+                else:
+                    self._refuse(b"503 Service Unavailable")
                 return
             waiting.cut_off()
         channels[self] = None

@@ -135,7 +135,7 @@ class StandIn:
         for key, _ in self._selector.select(timeout):
             if key.fileobj is self._listening:
                 self._accept()
-            else:
+            elif key.data in self._connections:  # it has not just made room for another one
                 self._advance(key.data)
         for connection in tuple(self._connections):
             if self._seconds() >= connection.ends:
@@ -165,7 +165,11 @@ class StandIn:
             return
         accepted.setblocking(False)
         if self._context is not None:
-            accepted = self._context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
+            try:
+                accepted = self._context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
+            except OSError:  # the client has gone
+                accepted.close()
+                return
         if len(self._connections) >= MAX_CONNECTIONS:
             self._close(self._connections[0])
         connection = _Connection(accepted, self._seconds() + CONNECTION_TIMEOUT, self._answer)
