@@ -189,6 +189,15 @@ class LinkTests(SynchronousTestCase):
                     missing.append(f"{document.name}: {link}")
         self.assertEqual(missing, [])
 
+    def test_pictures(self) -> None:
+        """Each picture of a page is there, and is small."""
+        named = []
+        for document in documents():
+            for picture in re.findall(r'(?:src|srcset)="([^"]+)"', document.text):
+                named.append(picture)
+                self.assertLess(((ROOT / document.name).parent / picture).stat().st_size, 200_000, document.name)
+        self.assertEqual(len(named), 4)
+
     def test_each_page_is_linked_from_the_readme(self) -> None:
         """Those of a folder are linked from the folder's own README."""
         linked = set()

@@ -286,7 +286,7 @@ class StatusPageTests(OneServerTestCase):
         await self.browser.run(self.wait_for, page, "No contact")
 
         def look() -> None:
-            self.assertRegex(page.inner_text("#age"), r"^Since \d\d:\d\d:\d\d, for \d+ s\. The numbers below are from ")
+            self.assertRegex(page.inner_text("#age"), r"^Since \d\d:\d\d:\d\d, for \d+ s\. All numbers are from ")
             self.assertEqual(page.evaluate(READ_TABLE, "consumers")["dialog:q"]["Rate"], NO_RATE)
             self.assertEqual(page.inner_text("#glance-received .number"), NO_RATE)
             self.assertTrue(page.title().startswith("No contact · "))
@@ -381,7 +381,7 @@ class StatusPageTests(OneServerTestCase):
             page.keyboard.press("Space")
             self.wait_for(page, "Paused")
             self.assertEqual(focused(page), "Resume")
-            self.assertRegex(page.inner_text("#age"), r"^Since .* The numbers below are from \d\d:\d\d:\d\d\.$")
+            self.assertRegex(page.inner_text("#age"), r"^Since .* All numbers are from \d\d:\d\d:\d\d\.$")
             self.check_contrast(page)
             before = page.inner_text(".columns")
             self.publish(*[("dialog", b"x")] * 7)

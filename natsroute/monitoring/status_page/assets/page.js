@@ -66,7 +66,7 @@ function explanation(state) {
 
 /** How old what the page shows is. Not in a live region: it changes each second. */
 function age(state) {
-  const numbers = shown === null ? "There are no numbers yet." : `The numbers below are from ${clock(shownAt)}.`;
+  const numbers = shown === null ? "There are no numbers yet." : `All numbers are from ${clock(shownAt)}.`;
   switch (state) {
     case "lost":
       return `Since ${clock(arrived)}, for ${duration(now() - arrived)}. ${numbers}`;
