@@ -32,6 +32,7 @@ Every exception that natsroute raises or fails a Deferred with::
     │   └── DecodeError               a message is not the text, JSON or headers that you asked for
     ├── EvaluationError               a pseudo-variable expression has no value for this event
     ├── ScriptLimitError              a script does too much for one event
+    ├── ReloadError                   the code was not loaded anew; the former code goes on
     ├── ConnectionLostError           the connection ended, or there is none
     │   └── ServerLeftError           we left the server, because it shuts down soon
     ├── RouteTimeoutError             .seconds: a route took longer than its timeout
@@ -65,11 +66,7 @@ class NatsrouteError(Exception):
 
 
 class MisuseError(NatsrouteError):
-    """
-    Your program asked for something that cannot work, and nothing was sent.
-
-    Trying again does not help: fix the call.
-    """
+    """Your program asked for something that cannot work, and nothing was sent. Trying again does not help."""
 
 
 class SettingError(MisuseError, ValueError):
@@ -301,6 +298,10 @@ class EvaluationError(NatsrouteError):
 
 class ScriptLimitError(NatsrouteError):
     """A Kamailio script makes too many turns of loops and calls of routes for one event, and was ended."""
+
+
+class ReloadError(NatsrouteError):
+    """The code was not loaded anew, because something is wrong with it or with the moment. The former code goes on."""
 
 
 class ConnectionLostError(NatsrouteError):

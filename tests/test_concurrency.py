@@ -6,6 +6,7 @@ import asyncio
 from contextvars import ContextVar, copy_context
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -325,3 +326,153 @@ class StopTests(ConcurrencyTestCase):
             if "key" in options:
                 self.end(b"1")
             self.successResultOf(next_may_come)
+
+
+class TakeOverTests(ConcurrencyTestCase):
+    """A new version of a route follows the former one."""
+
+    def key(self, event: Event) -> bytes:
+        return event.data[:1]
+
+    def keyed(self, **options: Any) -> Calls:
+        return self.calls(**{"key": self.key, **options})
+
+    def new_route(self, event: Event) -> Deferred[None]:
+        self.started.append(b"new " + event.data)
+        self.running[event.data] = Deferred()
+        return self.running[event.data]
+
+    def new(self, old: Calls, **options: Any) -> Calls:
+        calls = self.calls_of(Route("nats:a", self.new_route, **{"key": self.key, **options}))
+        self.new_context = attrs.evolve(self.context)
+        calls.take_over(old, self.new_context)
+        return calls
+
+    def test_keys(self) -> None:
+        """A message waits for the call with its key, and what waits runs in the new version, in order."""
+        old = self.keyed()
+        for data in (b"a1", b"a2", b"b1"):
+            self.call(old, data)
+        new = self.new(old)
+        for data in (b"a3", b"b2", b"c1"):
+            self.call(new, data)
+        self.assertEqual(self.started, [b"a1", b"b1", b"new c1"])
+        self.assertEqual((self.counters.waiting, self.counters.in_progress), (3, 3))
+        for data in (b"b1", b"a1", b"a2", b"a3", b"b2", b"c1"):
+            self.end(data)
+        self.assertEqual(self.started[3:], [b"new b2", b"new a2", b"new a3"])
+        self.assertEqual(
+            (self.counters.succeeded, self.counters.waiting, new.is_busy, old.is_busy), (6, 0, False, False)
+        )
+        old.forget()
+        self.assertEqual(self.in_flight.waiting, [])
+
+    def test_contexts(self) -> None:
+        """What waits gets the context of the new version."""
+        old = self.keyed()
+        event = Event.of_message(self.context, Address("a", 1), b"a2")
+        self.call(old, b"a1")
+        self.counters.routed += 1
+        old.call(event)
+        self.new(old)
+        self.assertIs(event.context, self.new_context)
+        self.assertEqual(self.in_flight.waiting, [event])
+
+    def test_another_key_function(self) -> None:
+        """It is called for what runs and for what waits. What it gives no key runs by itself."""
+        old = self.keyed()
+        for data in (b"a1", b"a2", b"ax", b"b1"):
+            self.call(old, data)
+        self.assertEqual(self.started, [b"a1", b"b1"])
+        new = self.new(old, key=lambda event: {b"1": 1, b"2": 1, b"3": 2}[event.data[1:]])
+        self.clock.advance(0)
+        self.assertEqual(self.started[2:], [b"new ax"])
+        self.call(new, b"c3")
+        self.call(new, b"c1")
+        self.end(b"a1")
+        self.assertEqual(self.started[3:], [b"new c3"])
+        self.end(b"b1")
+        self.assertEqual(self.started[4:], [b"new a2"])
+        self.end(b"a2")
+        self.assertEqual(self.started[5:], [b"new c1"])
+        for data in (b"ax", b"c3", b"c1"):
+            self.end(data)
+        self.assertEqual((self.counters.succeeded, self.counters.failed, self.counters.in_progress), (6, 0, 0))
+
+    def test_a_subscription_that_waits(self) -> None:
+        """It goes on when the new version is below its limit, and not when the former one would be."""
+        old = self.keyed(concurrency=2)
+        self.call(old, b"a1")
+        busy = self.call(old, b"b1")
+        assert busy is not None
+        self.new(old, concurrency=1)
+        self.clock.advance(0)
+        self.end(b"a1")
+        self.assertNoResult(busy)
+        self.end(b"b1")
+        self.successResultOf(busy)
+
+    def test_a_higher_limit(self) -> None:
+        """It goes on at once."""
+        old = self.keyed(concurrency=1)
+        busy = self.call(old, b"a1")
+        assert busy is not None
+        self.new(old, concurrency=2)
+        self.assertNoResult(busy)  # the runner is not done yet
+        self.clock.advance(0)
+        self.successResultOf(busy)
+        self.end(b"a1")
+
+    def test_three_versions(self) -> None:
+        """A call of the first holds back its key in the third."""
+        first = self.keyed()
+        self.call(first, b"a1")
+        second = self.new(first)
+        self.call(second, b"a2")
+        third = self.new(second)
+        self.call(third, b"a3")
+        self.end(b"a1")
+        self.assertEqual(self.started, [b"a1", b"new a2"])
+        self.end(b"a2")
+        self.assertEqual(self.started, [b"a1", b"new a2", b"new a3"])
+        self.end(b"a3")
+        self.assertEqual(self.counters.in_progress, 0)
+
+    def test_from_concurrency_to_keys(self) -> None:
+        """What runs has its key."""
+        old = self.calls(concurrency=5)
+        self.call(old, b"a1")
+        self.call(old, b"a2")
+        new = self.new(old)
+        self.call(new, b"a3")
+        self.end(b"a1")
+        self.assertNotIn(b"new a3", self.started)
+        self.end(b"a2")
+        self.assertIn(b"new a3", self.started)
+        self.end(b"a3")
+
+    def test_without_keys(self) -> None:
+        """What waits stays where it is."""
+        old = self.keyed()
+        self.call(old, b"a1")
+        self.call(old, b"a2")
+        self.calls(concurrency=5).take_over(old, self.context)
+        self.end(b"a1")
+        self.assertEqual(self.started, [b"a1", b"a2"])
+        self.assertTrue(old.is_busy)
+        self.end(b"a2")
+        self.assertFalse(old.is_busy)
+
+    def test_what_must_end_first(self) -> None:
+        """Calls of a route that is to handle one message after the other; its own calls hold up the next message."""
+        one, several = Route("nats:a", print), Route("nats:a", print, concurrency=2)
+        keyed = Route("nats:a", print, key=self.key)
+        for options, expected in (({}, False), ({"concurrency": 2}, True), ({"key": self.key, "concurrency": 2}, True)):
+            calls = self.calls(**options)
+            self.assertFalse(calls.must_end_before(one))
+            self.call(calls, b"a1")
+            self.assertEqual(
+                [calls.must_end_before(route) for route in (one, several, keyed)], [expected, False, False]
+            )
+            self.end(b"a1")
+            self.assertFalse(calls.must_end_before(one))

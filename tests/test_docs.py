@@ -112,6 +112,7 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
         "not run: it takes 25 minutes; test_chaos_options looks at its options",
     ],
     ("docs/reliability.md", "The ledger", "python"): [f"{SNIPPETS}.ServiceTests.test_ledger"],
+    ("docs/reload.md", "Reload", "python"): ["tests.integration.test_reload.ReloadTests.test_routes_change"],
     ("docs/routes.md", "Hooks", "python"): [f"{SNIPPETS}.RoutesTests.test_hooks"],
     ("docs/routes.md", "Middleware", "python"): [f"{SNIPPETS}.RoutesTests.test_middleware"],
     ("docs/routes.md", "Testing your routes", "python"): [f"{SNIPPETS}.RoutesTests.test_testing"],

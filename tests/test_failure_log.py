@@ -111,3 +111,12 @@ class FailureLogTests(CallsTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertIn("2 more times in 5 s", self.log.lines("error")[0])
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_the_code_has_changed(self) -> None:
+        """What was counted is summed up, and each error is logged in full again. No class of an error is kept."""
+        self.fail_often(failing, 3)
+        self.in_flight.failures.begin_anew()
+        self.assertEqual(self.in_flight.failures._repeats, {})
+        self.fail_often(failing, 1)
+        self.assertEqual([event["log_level"].name for event in self.log.events], ["critical", "error", "critical"])
+        self.flushLoggedErrors(ValueError)

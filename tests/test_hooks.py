@@ -217,3 +217,35 @@ class HookRunnerTests(SynchronousTestCase):
         self.clock.advance(100)
         [line] = self.log.lines("warn")
         self.assertIn("is still running after 30 s. No message is handled before it has ended", line)
+
+
+class ReloadTests(HookRunnerTests):
+    """A runner of a new version of the code."""
+
+    def test_collections_that_go_on(self) -> None:
+        """Their hooks do not run when the new version starts, nor when the former one stops, but when this one does."""
+        self.add_some()
+        former = self.runner()
+        self.successResultOf(former.start(self.service))
+        third = EventRoutes()
+        third.on_start(self.hook("start 3"))
+        third.on_stop(self.hook("stop 3"))
+        new = HookRunner(EventRoutes.merged([self.first, third]).hooks, self.clock)
+        self.called.clear()
+        common = former.in_common(new)
+        self.successResultOf(new.start(self.service, common))
+        former.leave(common)
+        self.successResultOf(former.stop(self.service))
+        self.successResultOf(new.stop(self.service))
+        self.assertEqual(self.called, ["start 3", "stop 2b", "stop 2a", "stop 3", "stop 1b", "stop 1a"])
+
+    def test_what_the_log_says(self) -> None:
+        self.first.on_start(self.hook("fails", ValueError("no")))
+        self.failureResultOf(self.runner().start(self.service, ()), ValueError)
+        self.assertIn("failed: the former code goes on", self.log.lines("critical")[0])
+        self.flushLoggedErrors(ValueError)
+        self.second.on_start(self.hook("waits", Deferred()))
+        runner = HookRunner(self.second.hooks, self.clock, slow_after=30.0)
+        runner.start(self.service, ())
+        self.clock.advance(30.0)
+        self.assertIn("The new code is not used before it has ended", self.log.lines("warn")[0])

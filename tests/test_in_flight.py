@@ -274,3 +274,12 @@ class StopTests(CallsTestCase):
         self.call(lambda event: Deferred(), an_event())
         self.in_flight.stop()
         self.assertEqual((self.counts(), len(self.flushLoggedErrors(ZeroDivisionError))), ((0, 1, 2), 2))
+
+    def test_some_calls(self) -> None:
+        """Only those end, and others may follow."""
+        ended = [self.call(lambda event: Deferred(), an_event(b"%d" % number)) for number in range(2)]
+        [call] = [call for call in self.in_flight.running if call.event.data == b"0"]
+        for _ in range(2):
+            self.in_flight.cancel([call])
+        self.successResultOf(ended[0])  # type: ignore[arg-type]
+        self.assertEqual((self.counts(), self.in_flight.stopped, self.log.lines()), ((0, 1, 1), False, []))

@@ -171,3 +171,12 @@ class RoutingTests(SynchronousTestCase):
             self.event_route(f"nats:many.{number}")(lambda event: None)
         names = Routing(Settings(), self.event_route, call_deferred).names(QueueEntry("many.>"))
         self.assertEqual((len(names), names[-1]), (11, "and 990 more"))
+
+    def test_by_name(self) -> None:
+        """Those of the program and the callback; nothing that only matches."""
+        routing = Routing(Settings(event_callback="builtins:print"), None, call_deferred)
+        get = routing.by_name(QueueEntry("b.*"))
+        names = [route and route.name for route in map(get, ("nats:b.*", "nats:b.c"))]
+        self.assertEqual(names, ["nats:b.*", None])
+        get = Routing(Settings(), self.event_route, call_deferred).by_name(QueueEntry("b.*"))
+        self.assertEqual([get("nats:b.*"), getattr(get("nats:a"), "name", "")], [None, "nats:a"])

@@ -244,3 +244,125 @@ class ConnectionRunnerTests(RunnerTestCase):
         runner.fire("nats:connected", "3")
         total = self.total(runner)
         self.assertEqual((self.got, total.routed, total.failed, total.waiting), (["1"], 2, 1, 1))
+
+
+class GoOverTests(RunnerTestCase):
+    """Another version of the code."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.new = EventRoutes()
+        self.calls: list[Deferred[None]] = []
+
+    def busy(self, event: Event) -> Deferred[None]:
+        self.got.append(f"old {event.text()}")
+        self.calls.append(Deferred())
+        return self.calls[-1]
+
+    def go_over(self, runner: Runner) -> None:
+        table = RouteTable(self.new)
+        runner.go_over(table.find, table.get, None, "new")
+
+    def test_routes_and_counters(self) -> None:
+        """Of a route that is there in both, one that is gone, and a new one."""
+        for name in ("nats:a.both", "nats:a.gone"):
+            self.event_route(name)(lambda event: self.got.append(f"old {event.text()}"))
+        for name in ("nats:a.both", "nats:a.new"):
+            self.new(name)(lambda event: self.got.append(f"new {event.text()}"))
+        runner = self.runner()
+        for subject in ("a.both", "a.gone", "a.new"):
+            self.send(runner, subject, subject.encode())
+        self.go_over(runner)
+        for subject in ("a.both", "a.gone", "a.new"):
+            self.send(runner, subject, subject.encode())
+        self.assertEqual(self.got, ["old a.both", "old a.gone", "new a.both", "new a.new"])
+        self.assertEqual(
+            {one.route: (one.routed, one.succeeded) for one in runner.route_counters},
+            {"nats:a.both": (2, 2), "nats:a.gone": (1, 1), "nats:a.new": (1, 1)},
+        )
+        self.assertEqual(runner.unrouted, 2)
+        self.assertTrue(runner.has_left(None))
+        self.assertFalse(runner.has_left("new"))
+
+    def test_a_call_that_runs(self) -> None:
+        """It ends in the former version, and is counted with the others of its route."""
+        self.event_route("nats:a.b", concurrency=2)(self.busy)
+        self.new("nats:a.b", concurrency=2)(lambda event: self.got.append(f"new {event.text()}"))
+        runner = self.runner()
+        self.send(runner, "a.b", b"1")
+        [call] = self.context.in_flight.running
+        self.go_over(runner)
+        self.send(runner, "a.b", b"2")
+        self.assertEqual(self.got, ["old 1", "new 2"])
+        self.assertEqual((call.event.context.version, runner.has_left(None)), (None, False))
+        [counters] = runner.route_counters
+        self.assertEqual((counters.routed, counters.succeeded, counters.in_progress), (2, 1, 1))
+        self.calls[0].callback(None)
+        self.assertEqual((counters.succeeded, runner.has_left(None)), (2, True))
+
+    def test_must_wait(self) -> None:
+        """For calls of a route that is to handle one message after the other."""
+        self.event_route("nats:a.b", concurrency=2)(self.busy)
+        runner = self.runner()
+        table = RouteTable(self.new)
+        self.assertFalse(runner.must_wait(table.get))
+        self.send(runner, "a.b")
+        self.assertFalse(runner.must_wait(table.get))
+        self.new("nats:a.b")(print)
+        table = RouteTable(self.new)
+        self.assertTrue(runner.must_wait(table.get))
+        self.calls[0].callback(None)
+        self.assertFalse(runner.must_wait(table.get))
+
+    def test_what_waits_behind_a_key(self) -> None:
+        """It runs in the new version; and in the former one, if the route is gone."""
+        for name in ("nats:a.both", "nats:a.gone"):
+            self.event_route(name, key=lambda event: 1)(self.busy)
+        self.new("nats:a.both", key=lambda event: 1)(lambda event: self.got.append(f"new {event.text()}"))
+        runner = self.runner()
+        for data in (b"1", b"2"):
+            self.send(runner, "a.both", data)
+            self.send(runner, "a.gone", data)
+        self.go_over(runner)
+        for call in self.calls[:]:
+            call.callback(None)
+        self.assertEqual(self.got, ["old 1", "old 1", "new 2", "old 2"])
+        self.assertFalse(runner.has_left(None))
+        self.calls[-1].callback(None)
+        self.assertTrue(runner.has_left(None))
+        self.assertEqual(self.context.in_flight.waiting, [])
+        self.assertEqual(self.total(runner).succeeded, 4)
+
+    def test_warnings_again(self) -> None:
+        log = LogRecorder(self)
+        for _ in range(2):
+            self.context.unrouted.warn("a", "a")
+        self.context.unrouted.begin_anew()
+        self.context.unrouted.warn("a", "a")
+        self.assertEqual(len(log.lines("warn")), 2)
+
+    def test_connection_events(self) -> None:
+        """Those that wait run in the new version, unless their route is gone."""
+        for name in ("nats:connected", "nats:disconnected"):
+            self.event_route(name)(lambda event: self.busy_event("old", event))
+        self.new("nats:connected")(lambda event: self.busy_event("new", event))
+        runner = ConnectionRunner(RouteTable(self.event_route).get, self.context)
+        for name in ("nats:connected", "nats:disconnected", "nats:connected"):
+            runner.fire(name, "nats://a")
+        runner.go_over(RouteTable(self.new).get, None, "new")
+        runner.fire("nats:disconnected", "nats://a")
+        runner.fire("nats:connected", "nats://a")
+        self.assertFalse(runner.has_left(None))
+        for number in range(4):
+            self.calls[number].callback(None)
+        self.assertEqual(
+            self.got,
+            ["old nats:connected", "old nats:disconnected", "new nats:connected", "new nats:connected"],
+        )
+        self.assertTrue(runner.has_left(None))
+        self.assertEqual({one.route: one.succeeded for one in runner.route_counters}["nats:connected"], 3)
+
+    def busy_event(self, version: str, event: Event) -> Deferred[None]:
+        self.got.append(f"{version} {event.name}")
+        self.calls.append(Deferred())
+        return self.calls[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from functools import partial, wraps
 from typing import Any
@@ -55,6 +56,23 @@ class RouteCodeTests(SynchronousTestCase):
             name, where = self.found.pop()
             self.assertEqual(name, f"nats:a.{number}")
             self.assertRegex(where, r"test_running_route\.py:\d+")
+
+    def test_two_versions(self) -> None:
+        """Code that is equal may belong to another route; code that is gone is forgotten."""
+        source = "def function(event): look()"
+        functions: list[Any] = []
+        for name in ("nats:a", "nats:b"):
+            names: dict[str, Any] = {"look": self.look}
+            exec(compile(source, "routes.py", "exec"), names)
+            functions.append(names.pop("function"))
+            self.code.add(Route(name, functions[-1]))
+        self.assertEqual(functions[0].__code__, functions[1].__code__)
+        for function in functions:
+            function(an_event())
+        self.assertEqual([name for name, _ in self.found], ["nats:a", "nats:b"])
+        del functions, function, names
+        gc.collect()
+        self.assertEqual(self.code._names, {})
 
     def test_a_key_function(self) -> None:
         def key(event: Event) -> str:

@@ -459,3 +459,28 @@ class StartAndStopTests(ThreadCase):
         self.worker.work()
         self.check_counters(2, 0, 0)
         self.successResultOf(waiting)
+
+
+class ReloadTests(ThreadCase):
+    """The thread of a script that another version follows."""
+
+    def test_what_is_left(self) -> None:
+        """The messages that no call has begun for; who waits for space goes on. Connection events stay."""
+        self.start()
+        results = self.hand_over(*[b"%d" % number for number in range(script_thread.MAX_HANDED)])
+        self.assertNoResult(results[-1])
+        ended = self.thread.call(new_event(b""))
+        self.thread.stop()
+        self.worker.work()
+        rest = self.thread.take_rest()
+        self.successResultOf(results[-1])
+        self.assertEqual(len(rest), script_thread.MAX_HANDED)
+        self.assertEqual((self.thread.unfinished(), len(self.thread._inbox)), ([], 1))
+        self.assertNoResult(ended)
+
+    def test_forgotten(self) -> None:
+        self.start()
+        self.hand_over(b"1")
+        self.assertEqual(len(self.in_flight.waiting), 1)
+        self.thread.forget()
+        self.assertEqual(self.in_flight.waiting, [])

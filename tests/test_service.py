@@ -112,7 +112,7 @@ class ServiceTests(SynchronousTestCase):
             self.event_route(name)(lambda event: numbers.append((event.name, event.pv("$mi"))))
         service = self.service(subject_queue_group=["b:q"], num_publish_workers=1)
         service.consumers[0].subscription.deliver(Event(Address("b", 1), b"{}"))
-        for events in service._connection_events:
+        for events in service._versions.events:
             events._runner.fire("nats:connected", "nats://a:4222")
         self.assertEqual(numbers, [("nats:b", 1), ("nats:connected", 1), ("nats:connected", 2)])
 

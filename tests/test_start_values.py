@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from natsroute.errors import ScriptError
-from natsroute.kamailio.cfg.start_values import service_variables
+from natsroute.kamailio.cfg.start_values import go_on_from, service_variables
 from natsroute.kamailio.evaluation import ConsumerVariables
 from tests.support.cfg_files import CfgTestCase
 from tests.support.expressions import evaluate
@@ -53,3 +53,16 @@ class ServiceVariablesTests(CfgTestCase):
             cfg = self.read(f'\nmodparam("pv", "shvset", {value})')
             error = self.assertRaises(ScriptError, service_variables, cfg)
             self.assertEqual((error.line, error.column, error.problem), (2, 26, "shvset sets no variable"), value)
+
+    def test_go_on(self) -> None:
+        """Of two versions: values and equal tables stay, what is new begins, what has changed begins anew."""
+        text = 'modparam("htable", "htable", "same=>size=4")\nmodparam("htable", "htable", "other=>initval={0}")\n'
+        text += 'modparam("pv", "shvset", "x=i:{0}")\nmodparam("pv", "shvset", "y{0}=i:{0}")\n'
+        former, new = (service_variables(self.read(text.format(number))) for number in (1, 2))
+        former.tables[b"same"].set(b"a", b"kept")
+        former.shared[b"x"] = 5
+        go_on_from(former, new)
+        self.assertEqual(new.shared, {b"x": 5, b"y1": 1, b"y2": 2})
+        self.assertIs(new.shared, former.shared)
+        self.assertIs(new.locks, former.locks)
+        self.assertEqual((new.tables[b"same"].get(b"a"), new.tables[b"other"].initial), (b"kept", 2))

@@ -169,3 +169,14 @@ class ExpiryTests(SynchronousTestCase):
         clock.advance(PURGE_INTERVAL + 1)
         table.set(b"new", 1)
         self.assertEqual(len(table), 1)
+
+
+class DefinitionTests(SynchronousTestCase):
+    """Whether two tables are the same table of two versions of a file."""
+
+    def test_definitions(self) -> None:
+        table = HashTable(expire=5, initial=1)
+        table.set(b"x", 1)
+        self.assertTrue(table.is_defined_as(HashTable(expire=5, initial=1)))
+        for other in (HashTable(), HashTable(expire=5), HashTable(expire=5, initial=1, update_expire=False), object()):
+            self.assertFalse(table.is_defined_as(other))

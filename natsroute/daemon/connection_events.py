@@ -10,8 +10,9 @@ from natsroute.client.state import ConnectionEvent
 from natsroute.client.status import Change
 from natsroute.errors import NatsrouteError, PendingLimitError, ServerError, SlowConsumerError
 from natsroute.ledger import RouteCounters
+from natsroute.routes.event import Expressions
 from natsroute.routes.route import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER
-from natsroute.routes.runner import ConnectionRunner
+from natsroute.routes.runner import ConnectionRunner, FindRoute
 
 #: Events that are kept while no routes may run: a server may be lost again and again in that time.
 MAX_HELD = 100
@@ -37,6 +38,14 @@ class ConnectionEvents:
     def route_counters(self) -> list[RouteCounters]:
         """One for each route that has had an event."""
         return self._runner.route_counters
+
+    def go_over(self, find: FindRoute, expressions: Expressions | None, version: object) -> None:
+        """See :meth:`ConnectionRunner.go_over() <natsroute.routes.runner.ConnectionRunner.go_over>`."""
+        self._runner.go_over(find, expressions, version)
+
+    def has_left(self, version: object) -> bool:
+        """See :meth:`ConnectionRunner.has_left() <natsroute.routes.runner.ConnectionRunner.has_left>`."""
+        return self._runner.has_left(version)
 
     def hold(self) -> None:
         """Run no routes before :meth:`release`. The last ``MAX_HELD`` events are kept for it."""

@@ -14,6 +14,7 @@ from types import ModuleType
 import attrs
 
 from natsroute.daemon.fields import names_file
+from natsroute.daemon.own_modules import SourceLoader, loading_begins
 from natsroute.errors import RouteError, SettingError
 from natsroute.kamailio.user_functions import ScriptFunction, script_functions_in
 from natsroute.routes.event import RouteFunction
@@ -44,6 +45,7 @@ def load_code(names: Sequence[str], own: Iterable[EventRoutes] = ()) -> Code:
     :param own: event routes of the program, which come first.
     :raises SettingError: a file or module cannot be loaded or has neither, or two routes have the same name.
     """
+    loading_begins()
     found: dict[int, EventRoutes] = {}  # by identity: a module may import the EventRoutes of another
     functions: dict[ScriptFunction, None] = {}
     for name in names:
@@ -78,6 +80,7 @@ def load_callback(name: str) -> RouteFunction:
     if not colon:
         module_name, _, path = name.rpartition(".")
     remedy = "Write PACKAGE.MODULE:FUNCTION"
+    loading_begins()
     if not module_name or not path:
         raise SettingError("event_callback", name, "it names no function in a module", remedy)
     found: object = _guarded("event_callback", name, lambda: _import(module_name))
@@ -114,7 +117,8 @@ def _run_file(path: Path) -> ModuleType:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)  # so that the file can import modules beside it, as a script can
-    spec = importlib.util.spec_from_file_location(f"natsroute_routes_{path.stem}", path)
+    name = f"natsroute_routes_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=SourceLoader(name, str(path)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

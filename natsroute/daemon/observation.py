@@ -50,6 +50,7 @@ class Observation:
     :param reasons: returns why it is not ready.
     :param idle: returns the seconds since the last message of each consumer, in the order of the ledger.
     :param errors: returns the latest errors, the latest first.
+    :param reloads: returns how often the code was loaded anew.
     :param unix_time: the time, as ``time.time()``.
     """
 
@@ -64,6 +65,7 @@ class Observation:
         reasons: Callable[[], Iterable[Reason]],
         idle: Callable[[], Sequence[float | None]],
         errors: Callable[[], tuple[ErrorRow, ...]] = lambda: (),
+        reloads: Callable[[], int] = lambda: 0,
         unix_time: Callable[[], float] = time.time,
     ) -> None:
         self._reactor = reactor
@@ -74,6 +76,7 @@ class Observation:
         self._in_flight = in_flight
         self._reasons = reasons
         self._errors = errors
+        self._reloads = reloads
         self._idle = idle
         self._unix_time = unix_time
         self._started = unix_time()
@@ -96,6 +99,7 @@ class Observation:
             calls=tuple(self._calls()),
             calls_in_flight=len(self._in_flight.running),
             errors=self._errors(),
+            reloads=self._reloads(),
         )
 
     def _calls(self) -> Iterator[CallRow]:

@@ -10,7 +10,7 @@ import attrs
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.settings import Settings
-from natsroute.kamailio.cfg.start_values import service_variables
+from natsroute.kamailio.cfg.start_values import go_on_from, service_variables
 from natsroute.kamailio.evaluation import ConsumerVariables
 from natsroute.kamailio.evaluation_log import EvaluationLog
 from natsroute.kamailio.event_expressions import EventExpressions
@@ -21,7 +21,7 @@ from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import HookRunner
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route import CallInThread
-from natsroute.routes.runner import FindRoute
+from natsroute.routes.runner import ConnectionRunner, FindRoute, Runner, RunnerContext
 
 
 @attrs.frozen
@@ -29,16 +29,41 @@ class ConnectionCode:
     """
     What one connection runs.
 
+    :ivar version: stands for the version of the code.
     :ivar find: finds the route of a message.
+    :ivar get: finds it by its name.
     :ivar find_event: finds the route of a connection event.
     :ivar expressions: evaluates pseudo-variables.
     :ivar script: the instance of the KEMI script, or None.
     """
 
+    version: object
     find: FindRoute
+    get: FindRoute
     find_event: FindRoute
     expressions: Expressions
     script: ScriptThread | None
+
+    def new_runner(self, context: RunnerContext, entry: QueueEntry) -> Runner:
+        """What runs the messages of a consumer, in this version at first."""
+        return Runner(
+            self.find,
+            context,
+            subject=entry.subject,
+            queue_group=entry.queue_group,
+            expressions=self.expressions,
+            version=self.version,
+        )
+
+    def new_event_runner(self, context: RunnerContext, queue_group: str | None = None) -> ConnectionRunner:
+        """What runs the events of a connection, in this version at first."""
+        return ConnectionRunner(
+            self.find_event, context, queue_group=queue_group, expressions=self.expressions, version=self.version
+        )
+
+
+def _none(name: str) -> None:
+    """There is no route of messages."""
 
 
 class Program:
@@ -49,10 +74,12 @@ class Program:
     :param call_in_thread: runs functions that block.
     :param in_flight: the calls that have not ended.
     :param publish_for: gives the ``publish`` of the KEMI script for a connection.
+    :param former: the version before it, whose variables it goes on from; None for the first one.
     :raises SettingError: a routes file or a callback cannot be loaded.
     :raises ScriptError: something in the ``kamailio_cfg`` or the KEMI script is malformed, or one of the event routes
         cannot run.
 
+    :ivar version: stands for this version of the code.
     :ivar settings: the settings that name the code.
     :ivar routing: which function runs for a message or a connection event.
     :ivar hooks: runs the hooks.
@@ -68,7 +95,9 @@ class Program:
         call_in_thread: CallInThread,
         in_flight: CallsInFlight,
         publish_for: Callable[[str], Publish],
+        former: Program | None = None,
     ) -> None:
+        self.version = object()  # not the program: an event that is kept does not keep that
         self.settings = settings
         self._publish_for = publish_for
         slow_after = settings.slow_route_warning
@@ -83,20 +112,24 @@ class Program:
             on_failure=failures.failed,
             on_statement_failure=failures.statement_failed,
         )
+        if former is not None:
+            go_on_from(former.variables, self.variables)
         self._of_publish_workers = self._new_script("publish workers", consumes=False)
 
     def for_publish_worker(self) -> ConnectionCode:
         """What the connection of a publish worker runs. All of them have one instance of the KEMI script together."""
         script = self._of_publish_workers
         expressions = EventExpressions(ConsumerVariables(self.variables))
-        return ConnectionCode(lambda subject: None, self.routing.for_connections(script), expressions, script)
+        return ConnectionCode(self.version, _none, _none, self.routing.for_connections(script), expressions, script)
 
     def for_consumer(self, entry: QueueEntry) -> ConnectionCode:
         """What a consumer runs."""
         variables = ConsumerVariables(self.variables)
         script = self._new_script(str(entry), variables, consumes=True)
         return ConnectionCode(
+            self.version,
             self.routing.for_entry(entry, script),
+            self.routing.by_name(entry, script),
             self.routing.for_connections(script),
             EventExpressions(variables),
             script,

@@ -66,15 +66,20 @@ class Routing:
 
         :param script: the instance of the KEMI script for this consumer, which takes the place of the callback.
         """
-        find = self._table.find
+        find, route = self._table.find, self._otherwise(entry, script)
+        return find if route is None else lambda subject: find(subject) or route
+
+    def by_name(self, entry: QueueEntry, script: ScriptThread | None = None) -> FindRoute:
+        """A function that finds the same routes by their names."""
+        get, route = self._table.get, self._otherwise(entry, script)
+        return get if route is None else lambda name: get(name) or (route if route.name == name else None)
+
+    def _otherwise(self, entry: QueueEntry, script: ScriptThread | None) -> Route | None:
+        """What runs where there is no event route."""
         # Kamailio names the event by the configured subject, whatever the subject of the message.
         if script is not None:
-            route = Route(PREFIX + entry.subject, script.call, new_calls=script.calls)
-        elif self._callback is not None:
-            route = Route(PREFIX + entry.subject, self._callback)
-        else:
-            return find
-        return lambda subject: find(subject) or route
+            return Route(PREFIX + entry.subject, script.call, new_calls=script.calls)
+        return None if self._callback is None else Route(PREFIX + entry.subject, self._callback)
 
     def for_connections(self, script: ScriptThread | None = None) -> FindRoute:
         """

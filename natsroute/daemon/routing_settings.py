@@ -99,6 +99,11 @@ class RoutingSettings(SettingGroup):
     hook_timeout: float = seconds(
         "Seconds that the on_stop hooks may take together. A second signal ends them, too.", 10.0, minimum=0.0
     )
+    reload_timeout: float = seconds(
+        "Seconds that each step of a reload may take: a trial of the new code in another process, loading KEMI "
+        "scripts, and the on_start hooks.",
+        10.0,
+    )
     slow_route_warning: float = seconds("Seconds after which a route that is still running is logged.", 30.0)
     blocked_reactor_warning: float = seconds(
         "Seconds after which a route that keeps the reactor from everything else is logged. 0: never.", 1.0, minimum=0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from functools import partial
 from typing import Any
 
 from twisted.application.service import IServiceCollection, Service
@@ -11,7 +11,6 @@ from twisted.python.failure import Failure
 
 from natsroute.client.auth import CredentialsSource
 from natsroute.client.connection import Connection
-from natsroute.daemon.connection_events import ConnectionEvents
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connection_settings import DEFAULT_NAME
 from natsroute.daemon.connections import Connections
@@ -26,9 +25,10 @@ from natsroute.daemon.observation import Observation
 from natsroute.daemon.operations import Operations
 from natsroute.daemon.plan import Plan
 from natsroute.daemon.process_log import ProcessLog
-from natsroute.daemon.program import ConnectionCode, Program
+from natsroute.daemon.program import Program
 from natsroute.daemon.queue_entry import QueueEntry
 from natsroute.daemon.readiness import Readiness
+from natsroute.daemon.reload import Reloaded, Reloader
 from natsroute.daemon.report import account_lines, report_lines
 from natsroute.daemon.routing import Routing
 from natsroute.daemon.settings import Settings
@@ -38,15 +38,16 @@ from natsroute.daemon.startup import Startup
 from natsroute.daemon.steady_clock import use_steady_clock
 from natsroute.daemon.threads import Threads
 from natsroute.daemon.tracing import ServiceTracing
+from natsroute.daemon.versions import Versions
 from natsroute.daemon.watchdog import Watchdog
-from natsroute.errors import PendingLimitError, SettingError
-from natsroute.ledger import Ledger, RouteCounters
+from natsroute.errors import SettingError
+from natsroute.ledger import Ledger
 from natsroute.log import Logger
 from natsroute.publishing.outlet import unique_ids
 from natsroute.publishing.publisher import Publisher
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.in_flight import CallsInFlight
-from natsroute.routes.runner import ConnectionRunner, Runner, RunnerContext
+from natsroute.routes.runner import RunnerContext
 from natsroute.text import printable
 from natsroute.turns import SharedTurns
 
@@ -70,8 +71,6 @@ class NatsrouteService(Service):
 
     :ivar name: ``client_name``. Several services of one parent with the same name get a number. Unless it is
         ``natsroute``, log lines begin with it.
-    :ivar settings: the settings.
-    :ivar program: the code that was loaded: event routes, scripts and hooks.
     :ivar consumers: one for each ``subject_queue_group``.
     :ivar publisher: publishes for the routes and for the program.
     :ivar publish: publishes a message: :meth:`Outlet.publish <natsroute.publishing.outlet.Outlet.publish>`.
@@ -96,7 +95,6 @@ class NatsrouteService(Service):
             from twisted.internet import reactor
         self._exit_code = ExitCode(reactor) if owns_process else None
         self.name = settings.client_name
-        self.settings = settings
         self._reactor = reactor
         self._connection_log = ConnectionLog(reactor, self._log_prefix)
         turns = SharedTurns(reactor)
@@ -143,12 +141,17 @@ class NatsrouteService(Service):
             reject_for=self.publisher.reject_for,
             thread_space=self._route_threads.space,
         )
-        publish_for = self._tracing.publish_for(self.publisher.publish_for)
-        self.program = Program(reactor, settings, event_routes, self._route_threads.run, self.in_flight, publish_for)
-        self._connection_events: list[ConnectionEvents] = []
+        run, publish_for = self._route_threads.run, self._tracing.publish_for(self.publisher.publish_for)
+
+        def new_program(settings: Settings, former: Program | None = None) -> Program:
+            return Program(reactor, settings, event_routes, run, self.in_flight, publish_for, former)
+
+        unrouted = self._runner_context.unrouted
+        self._versions = Versions(reactor, new_program(settings), self.in_flight, unrouted, settings)
+        self._reloader = Reloader(reactor, self, self._versions, settings, new_program)
         for connection, worker in zip(publish_connections, self.publisher.workers):
             join(connection, worker)
-            self._run_events_of(connection, self.program.for_publish_worker())
+            self._versions.add_publish_worker(connection, self._tracing.for_connections(self._runner_context))
         for entry in settings.subject_queue_group:
             self.consumers.add(self._consumer(entry))
 
@@ -164,11 +167,11 @@ class NatsrouteService(Service):
             reactor,
             self.consumers,
             settings.drain_timeout,
-            lambda: self.program.hooks.stop(self),
+            lambda: self._versions.stop_hooks(self),
             settings.hook_timeout,
             self.publisher.stop,
             publish_connections,
-            [self._publish_threads, self._route_threads, self.program.scripts],
+            [self._publish_threads, self._route_threads, self._versions],
             self._embedded,
         )
         self._lifecycle = Lifecycle(self._begin, self._end)
@@ -190,6 +193,7 @@ class NatsrouteService(Service):
             readiness.reasons,
             measurements.idle,
             lambda: self._operations.errors(),
+            lambda: self._reloader.count,
         )
         #: Everything that is shown of the service at this moment: an Overview.
         self.overview = observation.overview
@@ -209,44 +213,29 @@ class NatsrouteService(Service):
             )
         self._tracing.export_with(self._operations)
         self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
-        self._other_signals = OtherSignals(reactor, self.log_report) if owns_process else None
+        self._other_signals = OtherSignals(reactor, self.log_report, self._reloader.on_signal) if owns_process else None
 
     def _consumer(self, entry: QueueEntry) -> Consumer:
         purpose = f"consumer {entry}"
         connection = self._connections.new(purpose)
-        code = self.program.for_consumer(entry)
-        events = self._run_events_of(connection, code, entry.queue_group)
-        runner = Runner(
-            code.find,
+        return self._versions.new_consumer(
+            entry,
+            connection,
             self._tracing.for_consumer(self._runner_context, connection),
-            subject=entry.subject,
-            queue_group=entry.queue_group,
-            expressions=code.expressions,
+            self._tracing.for_connections(self._runner_context),
+            self.settings.pending_limits,
+            partial(self._connection_log.overflow, purpose),
         )
-
-        def on_overflow(error: PendingLimitError) -> None:
-            self._connection_log.overflow(purpose, error)
-            events.on_overflow(error)
-
-        return Consumer.subscribe(entry, connection, runner, self.settings.pending_limits, on_overflow)
 
     def _hold(self) -> None:
         """A publish worker has no space for more."""
         self.consumers.hold()
-        self.program.scripts.hold()
+        self._versions.hold()
 
     def _release(self) -> None:
         """Undo one :meth:`_hold`."""
         self.consumers.release()
-        self.program.scripts.release()
-
-    def _run_events_of(
-        self, connection: Connection, code: ConnectionCode, queue_group: str | None = None
-    ) -> ConnectionEvents:
-        context = self._tracing.for_connections(self._runner_context)
-        runner = ConnectionRunner(code.find_event, context, queue_group=queue_group, expressions=code.expressions)
-        self._connection_events.append(ConnectionEvents(connection, runner))
-        return self._connection_events[-1]
+        self._versions.release()
 
     def flush(self) -> Deferred[None]:
         """
@@ -255,6 +244,16 @@ class NatsrouteService(Service):
         :return: fires when each message is confirmed or has failed.
         """
         return self.publisher.flush()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings; after a reload, with those that name code as they are then."""
+        return self._reloader.settings
+
+    @property
+    def program(self) -> Program:
+        """The code that was loaded: event routes, scripts and hooks."""
+        return self._versions.current
 
     @property
     def routing(self) -> Routing:
@@ -273,16 +272,8 @@ class NatsrouteService(Service):
 
     def ledger(self) -> Ledger:
         """What became of each message so far. It adds up at any moment."""
-        route_counters: dict[str, list[RouteCounters]] = {}
-        parts = [events.route_counters for events in self._connection_events]
-        parts += [consumer.runner.route_counters for consumer in self.consumers]
-        for counters in chain.from_iterable(parts):
-            route_counters.setdefault(counters.route, []).append(counters)
-        return Ledger(
-            tuple(consumer.account() for consumer in self.consumers),
-            tuple(RouteCounters.total(route, several) for route, several in route_counters.items()),
-            self.publisher.account(),
-        )
+        accounts = tuple(consumer.account() for consumer in self.consumers)
+        return Ledger(accounts, self._versions.route_counters(), self.publisher.account())
 
     def log_report(self) -> None:
         """Log the ledger, the connections and the calls in flight, as SIGUSR2 does under ``twistd natsroute``."""
@@ -301,6 +292,17 @@ class NatsrouteService(Service):
             wait.
         """
         return self._startup.ready()
+
+    def reload(self) -> Deferred[Reloaded]:
+        """
+        Load the code anew: the event routes, the KEMI script, and the ``kamailio_cfg`` and the modules that they
+        import. docs/reload.md describes it. While a reload runs, one more follows it, for all calls meanwhile.
+
+        :return: fires in the reactor's thread with what was loaded when the next message of each consumer runs in it.
+            Fails with :class:`~natsroute.errors.ReloadError` if something is wrong with the code, or the service is not
+            running; then nothing has changed. Cancelling it only ends the wait.
+        """
+        return self._reloader.reload()
 
     def setServiceParent(self, parent: Any) -> None:
         """Join a Twisted application or service; if it has a service of this name, with another name."""
@@ -347,6 +349,7 @@ class NatsrouteService(Service):
         self.publisher.start()
         self._publish_threads.startService()
         self._route_threads.startService()
+        self._versions.startService()
         self._watchdog.startService()
         try:
             with self.settings.origins.in_errors():
@@ -357,7 +360,7 @@ class NatsrouteService(Service):
         self._startup.log_plan(Plan.of(self.settings, self.routing), self._log_prefix())
         hooks = self.program.hooks
         if hooks.has_on_start:
-            for events in self._connection_events:
+            for events in self._versions.events:
                 events.hold()
             self._startup.begin(lambda: hooks.start(self))
         else:
@@ -367,7 +370,8 @@ class NatsrouteService(Service):
     def _on_connecting(self) -> None:
         self.consumers.resume()
         self.program.scripts.resume()
-        for events in self._connection_events:
+        self._reloader.allow()
+        for events in self._versions.events:
             events.release()
 
     def _on_failed(self, _: Failure) -> None:
@@ -381,7 +385,9 @@ class NatsrouteService(Service):
 
     async def _stop(self) -> None:
         self._operations.stopping()
+        trial_exited = self._reloader.refuse("the service stops")
         await self._shutdown.run()
+        await trial_exited
         self._watchdog.stopService()
         await self._operations.stopService()
         for line in account_lines(self.ledger()):

@@ -7,7 +7,7 @@ help come from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -38,6 +38,7 @@ class Settings(ProcessSettings, OperationSettings, RoutingSettings, ConnectionSe
     :param first_process: False for all processes but the first, if there are several: the first one logs the warnings
         for all of them.
     :param parent_measures: whether the parent of this process measures durations; None if it has no parent.
+    :param again: reads the same sources anew; :meth:`load` gives it. None: the program gave the values.
     :raises SettingError: a setting cannot work. The error names the setting, the value without credentials, where the
         value came from, and the remedy.
     """
@@ -46,6 +47,7 @@ class Settings(ProcessSettings, OperationSettings, RoutingSettings, ConnectionSe
     warnings: tuple[str, ...] = attrs.field(default=(), eq=False)
     first_process: bool = attrs.field(default=True, eq=False)
     parent_measures: bool | None = attrs.field(default=None, eq=False)
+    again: Callable[[], Settings] | None = attrs.field(default=None, eq=False)
 
     def __attrs_post_init__(self) -> None:
         for name in ("nats_context", "kamailio_cfg"):
@@ -78,6 +80,7 @@ class Settings(ProcessSettings, OperationSettings, RoutingSettings, ConnectionSe
         :raises SettingError: as the class does, and if a source cannot be read.
         :raises ScriptError: the ``kamailio_cfg`` cannot be read or is malformed.
         """
+        sources = tuple(sources)
         given = merged(sources)
         with Origins.of(given).in_errors():
             from_cfg = with_kamailio_cfg(given, environment, SETTING_FIELDS)
@@ -87,7 +90,13 @@ class Settings(ProcessSettings, OperationSettings, RoutingSettings, ConnectionSe
         values: dict[str, Any] = {name: one.value for name, one in given.items()}
         origins = Origins.of(given)
         with origins.in_errors():
-            return cls(**values, origins=origins, cfg=from_cfg.cfg, warnings=from_cfg.warnings)
+            return cls(
+                **values,
+                origins=origins,
+                cfg=from_cfg.cfg,
+                warnings=from_cfg.warnings,
+                again=lambda: cls.load(sources, environment),
+            )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **settings: Any) -> Settings:

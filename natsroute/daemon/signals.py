@@ -137,18 +137,14 @@ class OtherSignals:
     SIGUSR1.
 
     :param on_report: called in the reactor's thread at SIGUSR2.
-    :param on_reload: called in the reactor's thread at SIGHUP; None: the log says that nothing is reloaded.
+    :param on_reload: called in the reactor's thread at SIGHUP.
     """
 
-    log = Logger()
-
-    def __init__(
-        self, reactor: Any, on_report: Callable[[], object], on_reload: Callable[[], object] | None = None
-    ) -> None:
+    def __init__(self, reactor: Any, on_report: Callable[[], object], on_reload: Callable[[], object]) -> None:
         self._reactor = reactor
         # For SIGUSR1 a function that does nothing, and not SIG_IGN: an embedded nats-server would inherit that.
         self._handlers = {
-            signal.SIGHUP: self._call_in_reactor(on_reload or self._reload),
+            signal.SIGHUP: self._call_in_reactor(on_reload),
             signal.SIGUSR1: lambda number, frame: None,
             signal.SIGUSR2: self._call_in_reactor(on_report),
         }
@@ -170,6 +166,3 @@ class OtherSignals:
 
     def _call_in_reactor(self, function: Callable[[], object]) -> Callable[[int, FrameType | None], None]:
         return lambda number, frame: self._reactor.callFromThread(function)
-
-    def _reload(self) -> None:
-        self.log.warn("SIGHUP: natsroute cannot reload yet. Nothing has changed; restart it to load its settings")

@@ -89,6 +89,14 @@ class HashTable:
     def __len__(self) -> int:
         return len(self._values)
 
+    def is_defined_as(self, other: object) -> bool:
+        """Whether another table was made with the same arguments."""
+        return isinstance(other, HashTable) and (self._expire, self._initial, self._update_expire) == (
+            other._expire,
+            other._initial,
+            other._update_expire,
+        )
+
     @property
     def initial(self) -> int | None:
         """See :attr:`TableStore.initial`."""

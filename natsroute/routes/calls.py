@@ -8,9 +8,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from natsroute.ledger import RouteCounters
-from natsroute.routes.event import Event, RouteFunction
+from natsroute.routes.event import Event, EventContext, RouteFunction
 from natsroute.routes.in_flight import Call, CallsInFlight
 from natsroute.routes.results import PLAIN_TYPES, as_deferred
+from natsroute.routes.route import Route
 from natsroute.routes.route_errors import is_exit
 
 
@@ -71,6 +72,29 @@ class Calls:
         """Call the function for an event that has waited; see :meth:`call`."""
         self.counters.waiting -= 1
         return self.call(event)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether calls that it has begun in its own way have not ended, or it will begin others without a message."""
+        return False
+
+    def must_end_before(self, route: Route) -> bool:
+        """
+        Whether what runs here must end before a new version of the route may begin. What returned a Deferred for its
+        message need not: the next message waits for that anyway.
+        """
+        return False
+
+    def take_over(self, old: Calls, context: EventContext) -> None:
+        """
+        Follow a former version of the same route, whose calls end as they began. Called before the first message.
+
+        :param old: the calls of that version.
+        :param context: is for the messages that wait there and run here.
+        """
+
+    def forget(self) -> None:
+        """These calls are not needed any more, and not busy."""
 
     def _succeeded(self, result: object, call: Call) -> Deferred[None] | None:
         self.counters.succeeded += 1

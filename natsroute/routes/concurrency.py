@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 
 from natsroute.ledger import RouteCounters
 from natsroute.routes.calls import Calls
-from natsroute.routes.event import Event, Middleware, RouteFunction
+from natsroute.routes.event import Event, EventContext, Middleware, RouteFunction
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route import CallInThread, KeyFunction, Route
 from natsroute.turns import MAX_TURN
@@ -72,6 +72,10 @@ class _LimitedCalls(Calls):
         self._below_limit = Deferred()
         return self._below_limit
 
+    def must_end_before(self, route: Route) -> bool:
+        """A route that handles one message after the other does not begin beside calls of its former version."""
+        return self.is_busy and route.key is None and route.concurrency == 1
+
     def _fire_if_below_limit(self) -> None:
         if self._below_limit is not None and not self._at_limit():
             below_limit, self._below_limit = self._below_limit, None
@@ -91,6 +95,11 @@ class ParallelCalls(_LimitedCalls):
         super().__init__(function, counters, in_flight)
         self._concurrency = concurrency
         self._running = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call has not ended."""
+        return self._running > 0
 
     def call(self, event: Event) -> Deferred[None] | None:
         """Call the function now."""
@@ -133,7 +142,65 @@ class KeyedCalls(_LimitedCalls):
         self._concurrency = concurrency
         self._without_key = without_key
         self._queues: dict[Hashable, deque[Event]] = {}  # for each running key, the events that wait behind it
+        self._before: dict[Hashable, int] = {}  # for each key, calls of former versions that have not ended
         in_flight.add_queue(self._queued)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a key is running."""
+        return bool(self._queues)
+
+    def take_over(self, old: Calls, context: EventContext) -> None:
+        """
+        Follow a former version of the route. Messages wait for the calls that run there if those have their key: the
+        new key function is called for these, too. Messages that wait there run here. One that the new key function
+        gives no key runs by itself.
+        """
+        for call in self._in_flight.running:
+            if call.event.context.counters is self.counters:
+                key = self._key_of(call.event)
+                self._before[key] = self._before.get(key, 0) + 1
+                self._queues.setdefault(key, deque())
+                call.ending.addCallback(self._former_ended, key)
+        if isinstance(old, KeyedCalls):
+            for event in old.give_away():
+                event.context = context
+                self._queue(self._key_of(event), event)
+        if isinstance(old, _LimitedCalls) and old._below_limit is not None:
+            self._below_limit, old._below_limit = old._below_limit, None
+            self._in_flight.next_turn().addCallback(lambda _: self._fire_if_below_limit())
+
+    def give_away(self) -> list[Event]:
+        """What waits here, and no longer does."""
+        events = list(self._queued())
+        for queue in self._queues.values():
+            queue.clear()
+        return events
+
+    def forget(self) -> None:
+        """Leave the queues of the calls in flight."""
+        self._in_flight.remove_queue(self._queued)
+
+    def _key_of(self, event: Event) -> Hashable:
+        try:
+            key = self._key(event)
+            hash(key)
+        except BaseException:  # as in call()
+            return object()
+        return key
+
+    def _queue(self, key: Hashable, event: Event) -> None:
+        """Let an event wait that is counted among those that wait; it runs in a later turn."""
+        if key not in self._queues:
+            self._queues[key] = deque()
+            self._in_flight.next_turn().addCallback(self._call_ended, key)
+        self._queues[key].append(event)
+
+    def _former_ended(self, _: object, key: Hashable) -> None:
+        self._before[key] -= 1
+        if not self._before[key]:
+            del self._before[key]
+            self._call_ended(None, key)
 
     def call(self, event: Event) -> Deferred[None] | None:
         """Call the function now, or when the earlier events with the same key have been handled."""

@@ -71,6 +71,7 @@ class EventContext:
     :ivar reject: fails the Deferred of a message that the route cannot publish.
     :ivar expressions: evaluates pseudo-variables; None in tests that need none.
     :ivar span: the span of the call; see :attr:`Event.span`.
+    :ivar version: stands for the version of the code that the event runs in. It differs from that of every other one.
     """
 
     publish: Publish
@@ -82,6 +83,7 @@ class EventContext:
     reject: Reject = fail
     expressions: Expressions | None = None
     span: Any = None
+    version: object = None
 
 
 #: Held while an event gets its variables: after a timeout, two threads may have the same event.

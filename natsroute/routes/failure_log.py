@@ -88,6 +88,11 @@ class FailureLog:
             self._summary.cancel()
             self._sum_up()
 
+    def begin_anew(self) -> None:
+        """Sum up now what has been counted, and log each error in full again: the code has changed."""
+        self.flush()
+        self._repeats.clear()
+
     def _sum_up(self) -> None:
         self._summary = None
         now = self._clock.seconds()

@@ -72,6 +72,7 @@ class HookRunner:
         self._clock = clock
         self._slow_after = slow_after
         self._started: list[Hooks] = []
+        self._reloads = False
         self._cancelled = False
         self._starting: tuple[HookFunction, float] | None = None  # the on_start hook that runs, and since when
         self._stopping: HookFunction | None = None  # the on_stop hook that runs
@@ -90,16 +91,26 @@ class HookRunner:
         function, since = self._starting
         return _name(function), self._clock.seconds() - since
 
-    def start(self, service: RunningService) -> Deferred[None]:
+    def in_common(self, other: HookRunner) -> list[Hooks]:
+        """The collections that were started here, and that another runner has, too."""
+        return [hooks for hooks in self._started if hooks in other._collections]
+
+    def leave(self, collections: Sequence[Hooks]) -> None:
+        """Do not run the ``on_stop`` hooks of some collections: they have not stopped."""
+        self._started = [hooks for hooks in self._started if hooks not in collections]
+
+    def start(self, service: RunningService, running: Sequence[Hooks] | None = None) -> Deferred[None]:
         """
         Run the ``on_start`` hooks, one after the other.
 
         :param service: is given to each hook.
+        :param running: at a reload, the collections that run already: their hooks do not run again. None at a start.
         :return: fires in the reactor's thread when all have succeeded. Fails with the error of the first that fails,
             which is logged. Cancelling it cancels the hook that runs, and does not wait for it.
         """
         self._started = []
-        return self._run(self._start(service))
+        self._reloads = running is not None
+        return self._run(self._start(service, running or ()))
 
     def stop(self, service: RunningService) -> Deferred[None]:
         """
@@ -135,9 +146,9 @@ class HookRunner:
         running.addBoth(report)
         return ended
 
-    async def _start(self, service: RunningService) -> None:
+    async def _start(self, service: RunningService, running: Sequence[Hooks]) -> None:
         for hooks in self._collections:
-            for function in hooks.on_start:
+            for function in hooks.on_start if hooks not in running else ():
                 if self._cancelled:
                     return
                 await self._start_one(function, service)
@@ -152,7 +163,11 @@ class HookRunner:
             raise
         except BaseException:  # SystemExit too: a hook that calls sys.exit() does not want the service to start
             if not self._cancelled:
-                self.log.failure("on_start hook {hook} failed: the service does not start", hook=_name(function))
+                self.log.failure(
+                    "on_start hook {hook} failed: {consequence}",
+                    hook=_name(function),
+                    consequence="the former code goes on" if self._reloads else "the service does not start",
+                )
             raise
         finally:
             self._starting = None
@@ -181,9 +196,10 @@ class HookRunner:
 
     def _log_slow(self, function: HookFunction) -> None:
         self.log.warn(
-            "on_start hook {hook} is still running after {seconds:.0f} s. No message is handled before it has ended",
+            "on_start hook {hook} is still running after {seconds:.0f} s. {consequence} before it has ended",
             hook=_name(function),
             seconds=self._slow_after,
+            consequence="The new code is not used" if self._reloads else "No message is handled",
         )
 
 

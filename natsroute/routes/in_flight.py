@@ -32,7 +32,7 @@ class Call:
     :ivar started: when the call began, in seconds on the reactor's clock.
     :ivar ended: whether it has ended.
     :ivar slow_logged: whether the log has said that it is slow.
-    :ivar cancelled: whether :meth:`CallsInFlight.stop` cancelled it.
+    :ivar cancelled: whether :meth:`CallsInFlight.cancel` cancelled it.
     """
 
     event: Event
@@ -95,6 +95,10 @@ class CallsInFlight:
         :param queued: returns the events that wait in the queue now.
         """
         self._queues.append(queued)
+
+    def remove_queue(self, queued: Callable[[], Iterable[Event]]) -> None:
+        """Undo one :meth:`add_queue`."""
+        self._queues.remove(queued)
 
     @property
     def waiting(self) -> list[Event]:
@@ -191,11 +195,18 @@ class CallsInFlight:
         if self._slow_check is not None:
             self._slow_check.cancel()
             self._slow_check = None
-        for call in tuple(self.running):
+        self.cancel(tuple(self.running))
+        self.failures.flush()
+
+    def cancel(self, calls: Iterable[Call]) -> None:
+        """
+        Cancel some of the running calls; those that were cancelled before are left alone. As with :meth:`stop`, the
+        caller of this method logs what was unfinished.
+        """
+        for call in calls:
             if not call.cancelled:
                 call.cancelled = True
                 self._cancel(call)
-        self.failures.flush()
 
     def _cancel(self, call: Call) -> None:
         try:

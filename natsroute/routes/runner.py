@@ -18,7 +18,7 @@ from natsroute.routes.event import Event, EventContext, Expressions, Middleware,
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route import CallInThread, Route
 
-#: Finds the route for a subject, or for the name of a connection event; returns None if there is none.
+#: Finds the route for a subject, or for a name; returns None if there is none.
 FindRoute = Callable[[str], "Route | None"]
 
 #: Connection events with an error that may wait for a slow route: a server can report errors faster than it handles
@@ -52,6 +52,10 @@ class UnroutedMessages:
                 subject=subject,
                 configured=configured,
             )
+
+    def begin_anew(self) -> None:
+        """Warn again: the code has changed."""
+        self._warned.clear()
 
 
 def _no_limit() -> None:
@@ -103,6 +107,7 @@ class Runner:
     :param subject: the subject of the subscription.
     :param queue_group: its queue group, or None.
     :param expressions: evaluates pseudo-variables for its events.
+    :param version: stands for the version of the code.
 
     :ivar unrouted: how many messages no route matched.
     """
@@ -115,6 +120,7 @@ class Runner:
         subject: str,
         queue_group: str | None,
         expressions: Expressions | None = None,
+        version: object = None,
     ) -> None:
         self.unrouted = 0
         self._find = find
@@ -122,13 +128,17 @@ class Runner:
         self._subject = subject
         self._queue_group = queue_group
         self._expressions = expressions
+        self._version = version
         self._active: dict[str, _ActiveRoute] = {}  # by the route's name
+        self._calls: dict[str, Calls] = {}  # the same, and
+        self._counters: dict[str, RouteCounters] = {}  # those of routes that are no longer there, too
+        self._former: list[tuple[object, str, Calls]] = []  # version, name, and what has not ended there
         self._for_subject: dict[str, _ActiveRoute | None] = {}  # by the message's subject
 
     @property
     def route_counters(self) -> list[RouteCounters]:
         """The counters of each route that has had a message."""
-        return [counters for _, _, counters in self._active.values()]
+        return list(self._counters.values())
 
     def on_msg(self, event: Event) -> Deferred[None] | None:
         """
@@ -149,6 +159,51 @@ class Runner:
         counters.routed += 1  # the counters belong to the calls; a method there would cost each message a call
         return call(event)
 
+    def must_wait(self, get: FindRoute) -> bool:
+        """
+        Whether calls that run must end before the runner may go over to a new version of the code. While this is
+        waited for, the subscription must be held.
+
+        :param get: finds the route with a name in the new version.
+        """
+        for name, calls in (*self._calls.items(), *((name, calls) for _, name, calls in self._former)):
+            route = get(name)
+            if route is not None and calls.must_end_before(route):
+                return True
+        return False
+
+    def go_over(self, find: FindRoute, get: FindRoute, expressions: Expressions | None, version: object) -> None:
+        """
+        Run the next message in a new version of the code. Calls that run end as they began.
+
+        :param find: finds the route for a subject in the new version.
+        :param get: finds the route with a name in it.
+        :param expressions: evaluates pseudo-variables for its events.
+        :param version: stands for it.
+        """
+        former = [*self._former, *((self._version, name, calls) for name, calls in self._calls.items())]
+        self._find, self._expressions, self._version = find, expressions, version
+        self._active, self._calls, self._for_subject, self._former = {}, {}, {}, []
+        for one, name, calls in former:
+            route = get(name) if calls.is_busy else None
+            if route is not None:
+                _, event_context, _ = self._activate(route)
+                self._calls[name].take_over(calls, event_context)
+            self._keep_if_busy(one, name, calls)
+
+    def _keep_if_busy(self, version: object, name: str, calls: Calls) -> None:
+        if calls.is_busy:
+            self._former.append((version, name, calls))
+        else:
+            calls.forget()
+
+    def has_left(self, version: object) -> bool:
+        """Whether nothing that was queued in a former version is left to be called there."""
+        former, self._former = self._former, []
+        for one in former:
+            self._keep_if_busy(*one)
+        return version is not self._version and all(one is not version for one, _, _ in self._former)
+
     def _find_for(self, subject: str) -> _ActiveRoute | None:
         if len(self._for_subject) >= _REMEMBERED_SUBJECTS:
             self._for_subject.clear()
@@ -159,7 +214,7 @@ class Runner:
     def _activate(self, route: Route) -> _ActiveRoute:
         """All messages to a route, whatever their subject, share its concurrency and its counters."""
         if route.name not in self._active:
-            context, counters = self._context, RouteCounters(route.name)
+            context, counters = self._context, self._counters.setdefault(route.name, RouteCounters(route.name))
             calls = calls_of(route, context.call_in_thread, counters, context.in_flight, context.outermost)
             context.in_flight.code.add(route)
             event_context = EventContext(
@@ -169,8 +224,10 @@ class Runner:
                 self._queue_group,
                 reject=context.reject_for(route.name),
                 expressions=self._expressions,
+                version=self._version,
             )
             call = partial(_call_with_room, calls.call, context.thread_space) if route.thread else calls.call
+            self._calls[route.name] = calls
             self._active[route.name] = call, event_context, counters
         return self._active[route.name]
 
@@ -207,18 +264,40 @@ class ConnectionRunner:
         *,
         queue_group: str | None = None,
         expressions: Expressions | None = None,
+        version: object = None,
     ) -> None:
         self._find = find
         self._context = context
         self._queue_group = queue_group
         self._expressions = expressions
+        self._version = version
         self._calls: dict[str, Calls] = {}  # by the route's name
+        self._counters: dict[str, RouteCounters] = {}
+        self._former: list[object] = []  # versions in which an event may still run
         self._last: Deferred[None] = succeed(None)
 
     @property
     def route_counters(self) -> list[RouteCounters]:
         """The counters of each route that has had an event."""
-        return [calls.counters for calls in self._calls.values()]
+        return list(self._counters.values())
+
+    def go_over(self, find: FindRoute, expressions: Expressions | None, version: object) -> None:
+        """
+        Run the next event in a new version of the code; one that waits as well, unless its route is no longer there.
+
+        :param find: finds the route for the name of a connection event in the new version.
+        :param expressions: evaluates pseudo-variables for its events.
+        :param version: stands for it.
+        """
+        former = self._version
+        self._former.append(former)
+        self._last.addCallback(lambda _: self._former.remove(former))
+        self._find, self._expressions, self._version = find, expressions, version
+        self._calls = {}
+
+    def has_left(self, version: object) -> bool:
+        """Whether no event will run in a version any more."""
+        return version is not self._version and all(former is not version for former in self._former)
 
     def fire(self, name: str, server: str, error: NatsrouteError | None = None) -> None:
         """
@@ -244,11 +323,20 @@ class ConnectionRunner:
                 error,
                 context.reject_for(calls.counters.route),
                 self._expressions,
+                self._version,
             )
         )
         calls.enqueue()
         # Not in the context of whatever ended the call before.
-        self._last.addCallback(lambda _: context.in_flight.context.copy().run(calls.call_queued, event))
+        self._last.addCallback(lambda _: context.in_flight.context.copy().run(self._call_queued, name, calls, event))
+
+    def _call_queued(self, name: str, calls: Calls, event: Event) -> Deferred[None] | None:
+        if event.context.version is not self._version:
+            current = self._calls_of(name)
+            if current is not None:
+                calls = current
+                event.context = attrs.evolve(event.context, expressions=self._expressions, version=self._version)
+        return calls.call_queued(event)
 
     def _calls_of(self, name: str) -> Calls | None:
         if name not in self._calls:
@@ -257,5 +345,6 @@ class ConnectionRunner:
                 return None
             function = route.wrapped(self._context.call_in_thread)
             self._context.in_flight.code.add(route)
-            self._calls[name] = Calls(function, RouteCounters(name), self._context.in_flight)
+            counters = self._counters.setdefault(name, RouteCounters(name))
+            self._calls[name] = Calls(function, counters, self._context.in_flight)
         return self._calls[name]

@@ -86,7 +86,7 @@ class OtherSignalTests(TwistdTestCase):
         self.wait_for("BEGUN", program)
         for number in self.NUMBERS:
             self.survives(program, number)
-        self.wait_for("SIGHUP: natsroute cannot reload yet", program)
+        self.wait_for("Reload: loaded 1 file in", program)
         for line in (
             "Consumer in:q: 1 received = 0 succeeded + 0 failed + 0 dropped + 1 in progress + 0 waiting",
             "Publisher: 1 published = 1 confirmed",

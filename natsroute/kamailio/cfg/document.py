@@ -85,6 +85,7 @@ class KamailioCfg:
     :ivar definitions: what ``#!define`` and its kin define, by name; with UTF-8 or the bytes of the file.
     :ivar parameters: the global parameters that natsroute uses, by name: ``max_while_loops``.
     :ivar warnings: what Kamailio ignores in silence, in order.
+    :ivar files: the paths of the file and of those that it includes.
     """
 
     path: str
@@ -94,6 +95,7 @@ class KamailioCfg:
     definitions: Mapping[bytes, bytes] = attrs.field(factory=dict)
     warnings: tuple[CfgWarning, ...] = ()
     parameters: Mapping[str, int] = attrs.field(factory=dict)
+    files: tuple[str, ...] = ()
 
     def modparams_of(self, module: str) -> list[Modparam]:
         """The modparams of one module, in order."""

@@ -72,6 +72,7 @@ class Preprocessor:
 
     :ivar definitions: what is defined so far.
     :ivar start: evaluates variables, and has the rules of ``#!subst``.
+    :ivar files: the paths of the files that were read so far, in order.
     """
 
     def __init__(self, path: str, environment: Mapping[str, str], on_warning: Callable[[Position, str], None]) -> None:
@@ -82,6 +83,7 @@ class Preprocessor:
         self._replaced = 0
         self._after_mode = False
         self._buffer = Buffer(read_file(path))
+        self.files = [path]
         self._including: list[Buffer] = []
         self._directives: dict[str, Callable[[Lexeme], Token]] = {
             "define": self._define,
@@ -349,4 +351,5 @@ class Preprocessor:
             return blank
         self._including.append(buffer)
         self._buffer = Buffer(read_file(path, position))
+        self.files.append(path)
         return blank

@@ -82,6 +82,7 @@ class _Reader:
             dict(self._source.definitions.values),
             tuple(self._warnings),
             self._parameters,
+            tuple(dict.fromkeys(self._source.files)),
         )
 
     def _next(self) -> Token:

@@ -8,6 +8,7 @@ from typing import Any
 from natsroute.kamailio.cfg.document import KamailioCfg
 from natsroute.kamailio.cfg.htables import tables_of
 from natsroute.kamailio.evaluation import ServiceVariables
+from natsroute.kamailio.tables import HashTable, TableStore
 
 _FORM = re.compile(r"([^=]+)=(?:[sS]:(.*)|[iI]:([+-]?[0-9]{1,18}))", re.DOTALL)
 
@@ -29,6 +30,25 @@ def service_variables(cfg: KamailioCfg | None, **more: Any) -> ServiceVariables:
         var=_values(cfg, "varset"),
         **more,
     )
+
+
+def go_on_from(former: ServiceVariables, variables: ServiceVariables) -> None:
+    """
+    Let the variables of a new version of the code go on from those of the former one, which has them too while calls
+    run in it: ``$shv``, locks, and each hash table whose definition has not changed. What is new begins as its modparam
+    says.
+    """
+    for name, value in variables.shared.items():
+        former.shared.setdefault(name, value)
+    variables.shared = former.shared
+    variables.tables = {name: _same(former.tables.get(name), table) for name, table in variables.tables.items()}
+    variables.locks = former.locks
+    variables.probability = former.probability
+    variables.started = former.started
+
+
+def _same(former: TableStore | None, table: TableStore) -> TableStore:
+    return former if isinstance(former, HashTable) and former.is_defined_as(table) else table
 
 
 def _values(cfg: KamailioCfg, parameter: str) -> dict[bytes, int | bytes]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -19,12 +19,12 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from natsroute.errors import ScriptError
+from natsroute.kamailio.kemi.consumer_calls import ConsumerCalls
 from natsroute.kamailio.kemi.instance import Instance
 from natsroute.kamailio.kemi.outbox_reader import OutboxReader
 from natsroute.kamailio.kemi.worker import Job, Worker
 from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
-from natsroute.routes.calls import Calls
 from natsroute.routes.event import Event
 from natsroute.routes.in_flight import CallsInFlight
 
@@ -79,7 +79,7 @@ class ScriptThread:
         self._handed = self._handed_bytes = 0  # in all, to the worker that there is
         self._taken = 0  # of its calls, those that are counted
         self._jobs: set[Job] = set()
-        self._calls: ScriptCalls | None = None
+        self._calls: ConsumerCalls | None = None
         self._waiting: list[Deferred[None]] = []  # subscriptions, for space
         self._may_run = False
         self._next_look: IDelayedCall | None = None
@@ -94,13 +94,13 @@ class ScriptThread:
 
     # -- events -----------------------------------------------------------------------------------------------------
 
-    def calls(self, counters: RouteCounters, in_flight: CallsInFlight) -> Calls:
+    def calls(self, counters: RouteCounters, in_flight: CallsInFlight) -> ConsumerCalls:
         """
         The calls for the messages of the consumer. There is one route, so this is called once.
 
         :param counters: count the messages.
         """
-        self._calls = ScriptCalls(self, counters, in_flight)
+        self._calls = ConsumerCalls(self, counters, in_flight)
         return self._calls
 
     def hand_over(self, event: Event) -> Deferred[None] | None:
@@ -147,7 +147,7 @@ class ScriptThread:
             return  # it runs
         self._handed -= 1
 
-    def unfinished(self) -> Iterable[Event]:
+    def unfinished(self) -> list[Event]:
         """The messages that were handed over and whose call has not ended."""
         self._take()
         return [item for item in [*self._begun(), *self._inbox] if not isinstance(item, Job)]
@@ -156,6 +156,22 @@ class ScriptThread:
         """What the script handles now, without what has ended."""
         count = self._handed - self._taken - len(self._inbox)
         return self._worker.current[-count:] if count > 0 else ()
+
+    def take_rest(self) -> list[Event]:
+        """The messages that no call has begun for. To be called after :meth:`stop`, if the script runs no more."""
+        items = list(self._inbox)
+        self._inbox.clear()
+        self._inbox.extend(item for item in items if isinstance(item, Job))
+        rest = [item for item in items if not isinstance(item, Job)]
+        self._handed -= len(rest)
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.callback(None)
+        return rest
+
+    def forget(self) -> None:
+        """The script runs no more: leave the queues of the calls in flight."""
+        self._in_flight.remove_queue(self.unfinished)
 
     def hold(self) -> None:
         """Publish nothing more until :meth:`release` has been called as often as this. A script that goes on waits."""
@@ -376,20 +392,3 @@ class ScriptThread:
         stopped, self._stopped = self._stopped, None
         if stopped is not None:
             stopped.callback(None)
-
-
-class ScriptCalls(Calls):
-    """
-    The calls of a script for the messages of one consumer.
-
-    :param thread: runs them.
-    """
-
-    def __init__(self, thread: ScriptThread, counters: RouteCounters, in_flight: CallsInFlight) -> None:
-        super().__init__(thread.call, counters, in_flight)
-        #: Takes a message; see :meth:`ScriptThread.hand_over`.
-        self.call = thread.hand_over  # type: ignore[method-assign]
-
-    def failed(self, event: Event, failure: Failure) -> None:
-        """Count and log a failed call."""
-        self._fail(event, failure)

@@ -156,6 +156,10 @@ class Scripts(Service):
         super().stopService()
         return gatherResults([thread.stop() for thread in self._threads]).addCallback(lambda _: None)
 
+    def forget(self) -> None:
+        """All threads have ended, and none starts again."""
+        self._each(ScriptThread.forget)
+
     def _each(self, act: Callable[[ScriptThread], None]) -> None:
         for thread in self._threads:
             act(thread)

@@ -1,0 +1,253 @@
+"""Loading the code anew while the service runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
+from twisted.python.failure import Failure
+
+from natsroute.daemon.own_modules import Reimport, own_files
+from natsroute.daemon.plan import Plan
+from natsroute.daemon.program import Program
+from natsroute.daemon.settings import SETTING_FIELDS, Settings
+from natsroute.daemon.trial import Trial
+from natsroute.daemon.trial_process import CODE_SETTINGS
+from natsroute.daemon.versions import PreparedProgram, Versions
+from natsroute.errors import NatsrouteError, ReloadError
+from natsroute.log import Logger
+from natsroute.routes.hooks import RunningService
+
+
+@attrs.frozen
+class Reloaded:
+    """
+    What was loaded.
+
+    :ivar files: the files with the code, sorted.
+    :ivar added: the names of event routes that were not there before, sorted.
+    :ivar removed: the names of event routes that are no longer there, sorted.
+    :ivar needs_restart: the settings that have changed in a file since the start, sorted. They do not take effect.
+    :ivar seconds: how long it took.
+    """
+
+    files: tuple[str, ...]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    needs_restart: tuple[str, ...]
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as values of JSON."""
+        return attrs.asdict(self)
+
+    def __str__(self) -> str:
+        parts = [f"loaded {len(self.files)} file{'' if len(self.files) == 1 else 's'} in {self.seconds:.1f} s"]
+        for what, names in (("new event routes", self.added), ("event routes that are gone", self.removed)):
+            if names:
+                parts.append(f"{what}: {', '.join(names)}")
+        if self.needs_restart:
+            parts.append(f"settings that have changed and need a restart: {', '.join(self.needs_restart)}")
+        return "; ".join(parts)
+
+
+class Reloader:
+    """
+    Loads the code anew, one time after the other.
+
+    :param service: is given to hooks.
+    :param versions: the versions of the code.
+    :param settings: those of the current version.
+    :param new_program: loads a version of the code in this process, for some settings and the former version.
+    :param on_reloading: called when a reload begins.
+    :param on_reloaded: called when it has ended, well or not.
+    :param new_trial: tries in another process whether the code can be loaded.
+
+    :ivar settings: those of the current version.
+    :ivar count: how often the code was loaded anew.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        service: RunningService,
+        versions: Versions,
+        settings: Settings,
+        new_program: Callable[[Settings, Program], Program],
+        *,
+        on_reloading: Callable[[], object] = lambda: None,
+        on_reloaded: Callable[[], object] = lambda: None,
+        new_trial: Callable[[Any, Settings, float], Trial] = Trial,
+    ) -> None:
+        self.settings = settings
+        self.count = 0
+        self._reactor = reactor
+        self._service = service
+        self._versions = versions
+        self._new_program = new_program
+        self._on_reloading = on_reloading
+        self._on_reloaded = on_reloaded
+        self._new_trial = new_trial
+        self._trial: Trial | None = None
+        self._refusal = "the service has not been started"
+        self._running: Deferred[Reloaded] | None = None
+        self._goes_over = False
+        self._waiting: list[Deferred[Reloaded]] = []  # for the reload that runs
+        self._next: list[Deferred[Reloaded]] = []  # for the one after it
+
+    def allow(self) -> None:
+        """The start is over."""
+        self._refusal = ""
+
+    def refuse(self, reason: str) -> Deferred[None]:
+        """
+        Begin no reload any more, and end the one that runs, unless it lets the connections go over already.
+
+        :param reason: why.
+        :return: fires when the process of the last trial has ended; never fails.
+        """
+        self._refusal = reason
+        waiting, self._next = self._next, []
+        for one in waiting:
+            one.errback(ReloadError(reason))
+        if self._running is not None and not self._goes_over:
+            self._running.cancel()
+        exited: Deferred[None] = Deferred()
+        if self._trial is None:
+            exited.callback(None)
+        else:
+            self._trial.exited.addCallback(exited.callback)
+        return exited
+
+    def reload(self) -> Deferred[Reloaded]:
+        """
+        Load the code anew. While a reload runs, one more follows it, for all calls of this method meanwhile.
+
+        :return: fires in the reactor's thread when all connections run the new code; fails with
+            :class:`~natsroute.errors.ReloadError`, and the former code goes on. Cancelling it only ends the wait.
+        """
+        if self._refusal:
+            return fail(ReloadError(self._refusal))
+        queue = self._waiting if self._running is None else self._next
+        waiting: Deferred[Reloaded] = Deferred()
+        queue.append(waiting)
+        if self._running is None:
+            self._begin()
+        return waiting
+
+    def on_signal(self) -> None:
+        """The same, for a caller that cannot wait. The log says what came of it."""
+        self.reload().addErrback(self._log_refusal)
+
+    def _log_refusal(self, failure: Failure) -> None:
+        if self._refusal:
+            self.log.error("No reload: {reason}", reason=failure.getErrorMessage())
+
+    def _begin(self) -> None:
+        self._on_reloading()
+        running = self._running = Deferred.fromCoroutine(self._reload())
+        running.addBoth(self._ended)
+
+    def _ended(self, result: Reloaded | Failure) -> None:
+        self._running = None
+        self._goes_over = False
+        if isinstance(result, Failure):
+            result = self._reason(result)
+            self.log.error("Reload failed, and the former code goes on: {reason}", reason=str(result.value))
+        else:
+            self.count += 1
+            self.log.info("Reload: {reloaded}", reloaded=str(result))
+        self._on_reloaded()
+        waiting, self._waiting, self._next = self._waiting, self._next, []
+        if self._waiting:
+            self._begin()
+        for one in waiting:
+            if isinstance(result, Failure):
+                one.errback(result)
+            else:
+                one.callback(result)
+
+    def _reason(self, failure: Failure) -> Failure:
+        if failure.check(CancelledError) and self._refusal:
+            return Failure(ReloadError(self._refusal))
+        if failure.check(ReloadError):
+            return failure
+        if failure.check(NatsrouteError) is None:
+            self.log.failure("Reload failed with an unexpected error", failure)
+        return Failure(ReloadError(failure.getErrorMessage()))
+
+    async def _reload(self) -> Reloaded:
+        began = self._reactor.seconds()
+        read = self.settings.again() if self.settings.again is not None else self.settings
+        settings = attrs.evolve(
+            self.settings,
+            **{name: getattr(read, name) for name in CODE_SETTINGS},
+            cfg=read.cfg,
+            origins=read.origins,
+            warnings=read.warnings,
+        )
+        differing = [name for name in SETTING_FIELDS if getattr(read, name) != getattr(settings, name)]
+        self._trial = self._new_trial(self._reactor, settings, settings.reload_timeout)
+        await self._trial.ended
+        former = self._versions.current
+        reimport = Reimport(self.settings, settings)
+        try:
+            prepared = self._versions.prepare(self._new_program(settings, former))
+            try:
+                await self._start(prepared, former)
+            except BaseException:
+                prepared.program.hooks.leave(former.hooks.in_common(prepared.program.hooks))
+                self._versions.discard(prepared, self._service)
+                raise
+        except BaseException:
+            reimport.undo()
+            raise
+        reimport.end()
+        self._log_new_warnings(self.settings, former, settings, prepared.program)
+        self.settings = settings
+        names, former_names = (set(one.routing.all_names) for one in (prepared.program, former))
+        del former
+        self._goes_over = True
+        await self._versions.go_over(prepared, self._service)
+        return Reloaded(
+            tuple(sorted(own_files(settings))),
+            tuple(sorted(names - former_names)),
+            tuple(sorted(former_names - names)),
+            tuple(sorted(differing)),
+            self._reactor.seconds() - began,
+        )
+
+    async def _start(self, prepared: PreparedProgram, former: Program) -> None:
+        """Load the scripts of a version, and run its ``on_start`` hooks."""
+        program, hooks = prepared.program, prepared.program.hooks
+        await self._in_time("the KEMI script was not loaded", program.scripts.load())
+        try:
+            started = hooks.start(self._service, former.hooks.in_common(hooks))
+            await self._in_time("the on_start hooks did not end", started)
+        except (ReloadError, CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # SystemExit too, as at a start; the log has the traceback
+            raise ReloadError(f"an on_start hook failed: {type(error).__name__}: {error}") from None
+
+    async def _in_time(self, otherwise: str, step: Deferred[None]) -> None:
+        """
+        Wait for a step.
+
+        :raises ReloadError: it took too long, and was cancelled.
+        """
+        seconds = self.settings.reload_timeout
+        try:
+            await step.addTimeout(seconds, self._reactor)
+        except DeferredTimeoutError:
+            raise ReloadError(f"{otherwise} within {seconds:g} s (reload_timeout)") from None
+
+    def _log_new_warnings(self, before: Settings, former: Program, settings: Settings, program: Program) -> None:
+        known = Plan.of(before, former.routing).warnings
+        for warning in Plan.of(settings, program.routing).warnings:
+            if warning not in known:
+                self.log.warn("{problem}", problem=warning)

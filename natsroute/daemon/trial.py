@@ -1,0 +1,91 @@
+"""A trial: loads code in a process of its own, to see whether it can be loaded, before this process does."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IProcessTransport
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from natsroute.daemon.child_guard import guarded
+from natsroute.daemon.settings import Settings
+from natsroute.daemon.trial_process import argument_of
+from natsroute.errors import ReloadError
+from natsroute.text import printable
+
+#: Bytes that are kept of what the process writes: of its answer, and of the end of what it says otherwise.
+MAX_ANSWER, MAX_ERRORS = 64 * 1024, 4096
+
+
+class Trial(ProcessProtocol):
+    """
+    One trial. The process runs under a child guard: it does not outlive this one.
+
+    :param settings: name the code.
+    :param seconds: after these, the trial has failed, and the process is ended.
+
+    :ivar ended: fires with None in the reactor's thread if the code can be loaded; fails with
+        :class:`~natsroute.errors.ReloadError` otherwise. Cancelling it ends the process.
+    :ivar exited: fires with None when there is no process any more, or never was one.
+    """
+
+    transport: IProcessTransport
+
+    def __init__(self, reactor: Any, settings: Settings, seconds: float) -> None:
+        self.ended: Deferred[None] = Deferred(lambda _: self._stop())
+        self.exited: Deferred[None] = Deferred()
+        self._seconds = seconds
+        self._answer = self._errors = b""
+        command = guarded([sys.executable, "-m", "natsroute.daemon.trial_process", argument_of(settings)])
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._limit: IDelayedCall | None = reactor.callLater(seconds, self._give_up)
+        try:
+            reactor.spawnProcess(self, command[0], command, env=environment)
+        except OSError as error:
+            self.exited.callback(None)
+            self._fail(f"the new code cannot be tried in another process: {error}")
+
+    def outReceived(self, data: bytes) -> None:
+        self._answer = (self._answer + data)[:MAX_ANSWER]
+
+    def errReceived(self, data: bytes) -> None:
+        self._errors = (self._errors + data)[-MAX_ERRORS:]
+
+    def processEnded(self, reason: Failure) -> None:
+        self._end_limit()
+        self.exited.callback(None)
+        if self.ended.called:
+            return
+        try:
+            problem = json.loads(self._answer)
+        except ValueError:
+            lines = self._errors.decode("utf-8", "replace").strip().splitlines()
+            said = f": {printable(lines[-1])}" if lines else ""
+            problem = f"it ended the process that it was tried in ({reason.value}){said}"
+        if problem is None:
+            self.ended.callback(None)
+        else:
+            self._fail(problem)
+
+    def _give_up(self) -> None:
+        self._limit = None
+        self._stop()
+        self._fail(f"the new code was not loaded within {self._seconds:g} s (reload_timeout): an import may block")
+
+    def _fail(self, problem: str) -> None:
+        self._end_limit()
+        self.ended.errback(ReloadError(problem))
+
+    def _stop(self) -> None:
+        self._end_limit()
+        self.transport.closeStdin()
+
+    def _end_limit(self) -> None:
+        limit, self._limit = self._limit, None
+        if limit is not None:
+            limit.cancel()

@@ -1,0 +1,72 @@
+"""
+Loads the code that settings name, as a start would, and says what is wrong with it. Nothing is started or connected.
+
+``python -m natsroute.daemon.trial_process SETTINGS`` does that in a process of its own, where code may block or end it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from natsroute.daemon.check import INSPECTIONS
+from natsroute.daemon.own_modules import Reimport
+from natsroute.daemon.plan import Plan
+from natsroute.daemon.routing import Routing
+from natsroute.daemon.settings import Settings
+from natsroute.daemon.sources import Origins
+from natsroute.errors import NatsrouteError
+from natsroute.kamailio.cfg.reader import read_cfg
+from natsroute.kamailio.cfg.start_values import service_variables
+from natsroute.kamailio.kemi.scripts import read_script
+
+#: The settings that name code.
+CODE_SETTINGS = ("event_routes", "event_callback", "kemi_script", "kamailio_cfg")
+
+
+def argument_of(settings: Settings) -> str:
+    """The argument of the process. It has the names of code and nothing else; other users of the machine can see it."""
+    return json.dumps({name: [getattr(settings, name), settings.origins[name]] for name in CODE_SETTINGS})
+
+
+def load(argument: str, environment: Mapping[str, str]) -> None:
+    """
+    Load the code that the argument names.
+
+    :raises NatsrouteError: something is wrong with it.
+    """
+    given: dict[str, Any] = json.loads(argument)
+    origins = Origins({name: origin for name, (_, origin) in given.items()})
+    path = given["kamailio_cfg"][0]
+    cfg = read_cfg(path, environment) if path else None
+    with origins.in_errors():
+        settings = Settings(**{name: value for name, (value, _) in given.items()}, origins=origins, cfg=cfg)
+        reimport = Reimport(settings)  # whatever __pycache__ has
+        routing = Routing(settings, None, lambda function, event: Deferred())
+        reimport.end()
+        Plan.of(settings, routing, INSPECTIONS)
+    if settings.kemi_script:
+        read_script(settings.kemi_script, settings.event_callback)
+    service_variables(cfg)
+
+
+def main(argument: str) -> None:
+    """Load the code, and write what came of it as a line of JSON: ``null``, or the text of the error."""
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what the code prints is no answer
+    try:
+        load(argument, os.environ)
+        problem = None
+    except NatsrouteError as error:
+        problem = str(error)
+    print(json.dumps(problem), file=answer, flush=True)
+    os._exit(0)  # without the threads and the handlers that the code may have left
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

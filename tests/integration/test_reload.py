@@ -1,0 +1,222 @@
+"""Reloading the code of a service that runs, against a real nats-server"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from natsroute import EventRoutes, NatsrouteService
+from natsroute.daemon.reload import Reloaded
+from natsroute.errors import ReloadError
+from tests.support.documents import snippet
+from tests.support.log_recorder import LogRecorder
+from tests.support.server_case import OneServerTestCase
+
+ANSWER = """
+from natsroute import EventRoutes
+event_route = EventRoutes()
+@event_route("nats:question")
+def answer(event):
+    event.respond(b"{}")
+"""
+
+HOOKS = """
+from pathlib import Path
+@event_route.on_start
+def begin(service):
+    with Path({log!r}).open("a") as log: log.write("start {name}\\n")
+@event_route.on_stop
+def end(service):
+    with Path({log!r}).open("a") as log: log.write("stop {name}\\n")
+"""
+
+
+class ReloadTestCase(OneServerTestCase):
+    """A service whose routes file changes."""
+
+    def setUp(self) -> Deferred[None]:
+        self.folder = Path(self.mktemp()).resolve()
+        self.folder.mkdir(parents=True)
+        self.routes = self.folder / "changing.py"
+        self.log = LogRecorder(self)
+        return super().setUp()
+
+    async def service(self, routes: EventRoutes | None = None, **settings: Any) -> NatsrouteService:
+        """A service that is ready, and that asks itself."""
+        given = {"event_routes": str(self.routes), "reload_timeout": 30.0, **settings}
+        service = self.start_service(routes, nats_url=self.url, subject_queue_group=["question:q", "answers"], **given)
+        await service.ready()
+        return service
+
+    def watch(self) -> tuple[EventRoutes, list[bytes]]:
+        """Routes of the program that collect the answers."""
+        event_route, answers = EventRoutes(), list[bytes]()
+        event_route("nats:answers")(lambda event: answers.append(event.data))
+        return event_route, answers
+
+    async def ask(self, service: NatsrouteService, answers: list[bytes]) -> bytes:
+        """Ask once."""
+        count = len(answers)
+        service.publish("question", b"?", "answers")
+        await self.until(lambda: len(answers) > count)
+        return answers[-1]
+
+
+class ReloadTests(ReloadTestCase):
+    """What a reload changes."""
+
+    async def test_routes_change(self) -> None:
+        """The next message runs in the new code; counters go on, and the subscriptions stay."""
+        self.routes.write_text(ANSWER.format("old"))
+        own, answers = self.watch()
+        service = await self.service(own)
+        self.assertEqual(await self.ask(service, answers), b"old")
+        self.routes.write_text(ANSWER.format("new") + '\nevent_route("nats:further")(print)\n')
+        names: dict[str, Any] = {}
+        exec(snippet("docs/reload.md", "Reload").source, names)
+        shown = StringIO()
+        with redirect_stdout(shown):
+            await names["reload"](service)
+        self.assertEqual(shown.getvalue(), "new event routes: nats:further\nsettings that need a restart:\n")
+        reloaded = await service.reload()
+        self.assertEqual(await self.ask(service, answers), b"new")
+        self.assertEqual((reloaded.added, reloaded.removed), ((), ()))
+        self.assertEqual(reloaded.files, (str(self.routes),))
+        ledger = service.ledger()
+        self.assertEqual({one.route: one.succeeded for one in ledger.routes}, {"nats:question": 2, "nats:answers": 2})
+        self.assertEqual((ledger.differences(), service.overview().reloads), ([], 2))
+        self.assertEqual([one.status().reconnects for one in service.connections], [0, 0, 0, 0])
+        self.assertEqual(self.log.matching("Reload: loaded 1 file")[0].split(";")[1], " new event routes: nats:further")
+
+    async def test_a_module_beside_the_file(self) -> None:
+        """It is loaded anew too, even if it was changed within a second and has its old length."""
+        (self.folder / "changing_helper.py").write_text("ANSWER = b'old'\n")
+        source = ANSWER.replace('b"{}"', "changing_helper.ANSWER")
+        self.routes.write_text("import changing_helper\n" + source)
+        own, answers = self.watch()
+        service = await self.service(own)
+        self.assertEqual(await self.ask(service, answers), b"old")
+        (self.folder / "changing_helper.py").write_text("ANSWER = b'new'\n")
+        reloaded = await service.reload()
+        self.assertEqual(await self.ask(service, answers), b"new")
+        self.assertEqual(reloaded.files, (str(self.routes), str(self.folder / "changing_helper.py")))
+
+    async def test_nothing_changes_if_it_fails(self) -> None:
+        """A syntax error, a route twice, sys.exit(), an end of the process, a missing file, a block at import."""
+        self.routes.write_text(ANSWER.format("old"))
+        own, answers = self.watch()
+        service = await self.service(own, reload_timeout=5.0)
+        program, modules = service.program, dict(sys.modules)
+        again = '\nevent_route("nats:question")(print)\n'
+        for source, problem in [
+            ("event_route = = 1", "syntax error in line 1"),
+            (ANSWER.format("new") + again, "there are two event routes 'nats:question'"),
+            ("import sys; sys.exit('no')", "SystemExit: no"),
+            ("import os; os._exit(3)", "it ended the process that it was tried in"),
+            ("import time; time.sleep(3600)", "not loaded within 5 s"),
+            ("import changing_absent", "No module named 'changing_absent'"),
+            (None, "there is no such file"),
+        ]:
+            if source is None:
+                self.routes.unlink()
+            else:
+                self.routes.write_text(source)
+            error = await self.assertFailure(service.reload(), ReloadError)
+            self.assertIn(problem, str(error))
+            self.assertEqual(await self.ask(service, answers), b"old")
+            self.assertIs(service.program, program)
+            self.assertEqual(sys.modules, modules)
+            self.assertIn(problem, self.log.lines("error")[-1])
+        self.assertEqual(service.overview().reloads, 0)
+
+    async def test_hooks(self) -> None:
+        """Those of the new code start, then its messages run, and those of the old code stop. The program's stay."""
+        steps = self.folder / "steps"
+        self.routes.write_text(ANSWER.format("old") + HOOKS.format(log=str(steps), name="old"))
+        own, answers = self.watch()
+        hooks: list[str] = []
+        own.on_start(lambda service: hooks.append("start"))
+        own.on_stop(lambda service: hooks.append("stop"))
+        service = await self.service(own)
+        self.routes.write_text(ANSWER.format("new") + HOOKS.format(log=str(steps), name="new"))
+        await service.reload()
+        await self.until(lambda: "stop old" in steps.read_text())
+        self.assertEqual(await self.ask(service, answers), b"new")
+        self.assertEqual(hooks, ["start"])
+        await service.stopService()
+        self.assertEqual(steps.read_text().split("\n"), ["start old", "start new", "stop old", "stop new", ""])
+        self.assertEqual(hooks, ["start", "stop"])
+
+    async def test_on_start_fails(self) -> None:
+        """Nothing changes; the hooks of collections that have started stop."""
+        steps = self.folder / "steps"
+        self.routes.write_text(ANSWER.format("old"))
+        own, answers = self.watch()
+        service = await self.service(own, reload_timeout=3.0)
+        second = "other = EventRoutes()\n@other.on_start\nasync def fails(service):\n    {}\n"
+        for failure, problem in [
+            ("raise ValueError('no database')", "an on_start hook failed: ValueError: no database"),
+            ("import sys; sys.exit(1)", "an on_start hook failed: SystemExit: 1"),
+            ("from twisted.internet.defer import Deferred; await Deferred()", "did not end within 3 s"),
+        ]:
+            new = ANSWER.format("new") + HOOKS.format(log=str(steps), name="new") + second.format(failure)
+            self.routes.write_text(new)
+            error = await self.assertFailure(service.reload(), ReloadError)
+            self.assertIn(problem, str(error))
+            self.assertEqual(await self.ask(service, answers), b"old")
+            await self.until(lambda: steps.read_text() == "start new\nstop new\n")
+            steps.unlink()
+        self.assertEqual(len(self.flushLoggedErrors(ValueError, SystemExit)), 2)
+
+    async def test_several_at_once(self) -> None:
+        """One runs, and one follows it for all others."""
+        self.routes.write_text(ANSWER.format("old"))
+        service = await self.service()
+        first, *others = [service.reload() for _ in range(5)]
+        self.assertEqual((await first).files, (str(self.routes),))
+        results = [await other for other in others]
+        self.assertIsInstance(results[0], Reloaded)
+        self.assertEqual(len(set(map(id, results))), 1)
+        self.assertEqual(service.overview().reloads, 2)
+
+    async def test_not_while_it_starts_or_stops(self) -> None:
+        self.routes.write_text(ANSWER.format("old"))
+        service = self.start_service(None, nats_url=self.url, event_routes=str(self.routes))
+        await service.ready()
+        reload, stop = service.reload(), service.stopService()
+        for one in (reload, service.reload()):
+            error = await self.assertFailure(one, ReloadError)
+            self.assertEqual(str(error), "the service stops")
+        await stop
+
+    async def test_memory(self) -> None:
+        """Nothing keeps a version that is not used any more."""
+        self.routes.write_text(ANSWER.format("old"))
+        own, answers = self.watch()
+        service = await self.service(own)
+        service._reloader._new_trial = NoTrial  # type: ignore[assignment]
+        references = []
+        for number in range(20):
+            await self.ask(service, answers)
+            references.append(weakref.ref(sys.modules["natsroute_routes_changing"]))
+            self.routes.write_text(ANSWER.format(f"new {number}"))
+            await service.reload()
+        await self.ask(service, answers)
+        await self.until(lambda: not service._versions._ending)
+        gc.collect()
+        self.assertEqual([one() for one in references], [None] * 20)
+        self.assertEqual((answers[-1], len(answers)), (b"new 19", 21))
+
+
+class NoTrial:
+    """A trial that succeeds at once."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.ended, self.exited = succeed(None), succeed(None)
