@@ -32,11 +32,10 @@ Every exception that natsroute raises or fails a Deferred with::
     │   └── DecodeError               a message is not the text, JSON or headers that you asked for
     ├── EvaluationError               a pseudo-variable expression has no value for this event
     ├── ScriptLimitError              a script does too much for one event
-    ├── ReloadError                   the code was not loaded anew; the former code goes on
+    ├── ReloadError                   a reload failed; what ran before goes on
     ├── ConnectionLostError           the connection ended, or there is none
     │   └── ServerLeftError           we left the server, because it shuts down soon
     ├── RouteTimeoutError             .seconds: a route took longer than its timeout
-    ├── ReloadError                   a reload failed; what ran before goes on
     ├── PendingLimitError             .subject .queue_group .messages .bytes: routes are too slow
     └── PublishError                  a message was not published
         ├── PublishBufferFullError    .messages .max_messages .bytes .max_bytes
@@ -301,7 +300,7 @@ class ScriptLimitError(NatsrouteError):
 
 
 class ReloadError(NatsrouteError):
-    """The code was not loaded anew, because something is wrong with it or with the moment. The former code goes on."""
+    """A reload failed: something is wrong with the code, or the service is not running. What ran before goes on."""
 
 
 class ConnectionLostError(NatsrouteError):
@@ -325,10 +324,6 @@ class RouteTimeoutError(NatsrouteError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the route took longer than its timeout of {seconds:g} s")
         self.seconds = seconds
-
-
-class ReloadError(NatsrouteError):
-    """A reload failed. What ran before goes on."""
 
 
 class PendingLimitError(NatsrouteError):
