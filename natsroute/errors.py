@@ -65,7 +65,11 @@ class NatsrouteError(Exception):
 
 
 class MisuseError(NatsrouteError):
-    """Your program asked for something that cannot work, and nothing was sent. Trying again does not help."""
+    """
+    Your program asked for something that cannot work, and nothing was sent.
+
+    Trying again does not help: fix the call.
+    """
 
 
 class SettingError(MisuseError, ValueError):

@@ -360,8 +360,7 @@ class NatsrouteService(Service):
         self._startup.log_plan(Plan.of(self.settings, self.routing), self._log_prefix())
         hooks = self.program.hooks
         if hooks.has_on_start:
-            for events in self._versions.events:
-                events.hold()
+            self._versions.hold_events()
             self._startup.begin(lambda: hooks.start(self))
         else:
             hooks.start(self)  # no function runs; the on_stop hooks run at the stop
@@ -369,10 +368,8 @@ class NatsrouteService(Service):
 
     def _on_connecting(self) -> None:
         self.consumers.resume()
-        self.program.scripts.resume()
+        self._versions.resume()
         self._reloader.allow()
-        for events in self._versions.events:
-            events.release()
 
     def _on_failed(self, _: Failure) -> None:
         if self._exit_code is None:

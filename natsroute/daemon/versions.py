@@ -171,6 +171,17 @@ class Versions(Service):
         for program in self._programs:
             program.scripts.release()
 
+    def hold_events(self) -> None:
+        """Run no connection events before :meth:`resume`; the last ones are kept for it."""
+        for events in self.events:
+            events.hold()
+
+    def resume(self) -> None:
+        """The start is over: calls of the script may begin, and connection events run."""
+        self.current.scripts.resume()
+        for events in self.events:
+            events.release()
+
     def startService(self) -> None:
         """A new start of the service."""
         super().startService()
