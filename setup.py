@@ -22,6 +22,7 @@ TRACING = [
     "opentelemetry-exporter-otlp-proto-http>=1.27",
 ]
 CONSOLE = ["rich>=13.0"]
+RELOAD = ["watchfiles>=0.21"]
 KAMAILIO = ["lark>=1.1.9", *RE2]
 # The fuzzer has wheels for these platforms only; elsewhere it would need clang to build.
 FUZZ_MARKER = (
@@ -43,6 +44,7 @@ TEST = [
     *BROWSER,
     *TRACING,
     *CONSOLE,
+    *RELOAD,
     "build>=1.2",
     "hypothesis>=6.100",
     "mypy>=1.11,<3",  # which checks the snippets of the documents
@@ -83,6 +85,7 @@ setup(
         "console": CONSOLE,
         "kamailio": KAMAILIO,
         "monitoring": MONITORING,
+        "reload": RELOAD,
         "test": TEST,
         "dev": DEV,
     },

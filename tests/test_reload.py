@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from twisted.internet.defer import CancelledError, Deferred
 
 from natsroute import NatsrouteService, Settings
@@ -167,17 +170,24 @@ class ReloaderTests(ReloadCase):
         trials[0].exited.callback(None)
         self.successResultOf(exited)
 
-    def test_notices(self) -> None:
-        """Who is to know is told of each begin and each end."""
+    def test_around(self) -> None:
+        """Who is to know of each reload is told, whether it succeeds or not."""
         self.write(ROUTE.format("b"))
         service = self.service()
-        notices: list[str] = []
-        service._reloader._on_reloading = lambda: notices.append("reloading")
-        service._reloader._on_reloaded = lambda: notices.append("reloaded")
+        results: list[bool] = []
+
+        def around(reload: Callable[[], Deferred[Reloaded]]) -> Deferred[Reloaded]:
+            def ended(result: Any) -> Any:
+                results.append(isinstance(result, Reloaded))
+                return result
+
+            return reload().addBoth(ended)
+
+        service._reloader.around = around
         self.reload(service)
         self.write("1 / 0")
         self.failure(service.reload())
-        self.assertEqual(notices, ["reloading", "reloaded"] * 2)
+        self.assertEqual(results, [True, False])
 
     def test_new_warnings(self) -> None:
         """A warning that the former code had is not logged again."""

@@ -13,10 +13,12 @@ from twisted.internet.defer import Deferred
 from natsroute.admin.methods import Methods
 from natsroute.admin.unix_socket import AdminSocket, OptionalAdminSocket, default_path
 from natsroute.daemon.admin_methods import add_log_level, service_methods
+from natsroute.daemon.code_watch import CodeWatch, watch_folders
 from natsroute.daemon.fields import OFF
 from natsroute.daemon.http import http_server
 from natsroute.daemon.measurements import Measurements, metrics_method, metrics_of
 from natsroute.daemon.process_log import ProcessLog
+from natsroute.daemon.reload import Reloaded, Reloader
 from natsroute.daemon.settings import Settings
 from natsroute.daemon.systemd import Notifier
 from natsroute.monitoring.overview import ErrorRow, Overview, Reason
@@ -63,6 +65,7 @@ class Operations(MultiService):
         environment: MutableMapping[str, str] = os.environ,
     ) -> None:
         super().__init__()
+        self._reactor = reactor
         self._ready = ready
         self.methods = service_methods(reactor, overview, stop)
         self._process_log = process_log
@@ -103,6 +106,18 @@ class Operations(MultiService):
         super().startService()
         if self._notifier is not None:
             self._ready().addCallbacks(lambda _: self._when_ready(), lambda failure: None)
+
+    def add_reload(self, reloader: Reloader) -> None:
+        """
+        The service can load its code anew: at the admin method, and when a file changes if the settings ask for it.
+
+        :raises SettingError: ``reload_on_change`` is set, and ``watchfiles`` is not installed.
+        """
+        reloader.around = self.during_reload
+        self.methods.add("reload", lambda _: reloader.reload().addCallback(Reloaded.as_json), changes=True)
+        if reloader.settings.reload_on_change:
+            watch = CodeWatch(self._reactor, reloader.files, reloader.reload, watch_folders())
+            watch.setServiceParent(self)
 
     def stopping(self) -> None:
         """The service begins to stop. The parts go on until :meth:`stopService`."""

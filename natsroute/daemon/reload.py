@@ -62,12 +62,11 @@ class Reloader:
     :param versions: the versions of the code.
     :param settings: those of the current version.
     :param new_program: loads a version of the code in this process, for some settings and the former version.
-    :param on_reloading: called when a reload begins.
-    :param on_reloaded: called when it has ended, well or not.
     :param new_trial: tries in another process whether the code can be loaded.
 
     :ivar settings: those of the current version.
     :ivar count: how often the code was loaded anew.
+    :ivar around: is given what begins a reload, calls it, and returns its Deferred. It may note begin and end.
     """
 
     log = Logger()
@@ -80,8 +79,6 @@ class Reloader:
         settings: Settings,
         new_program: Callable[[Settings, Program], Program],
         *,
-        on_reloading: Callable[[], object] = lambda: None,
-        on_reloaded: Callable[[], object] = lambda: None,
         new_trial: Callable[[Any, Settings, float], Trial] = Trial,
     ) -> None:
         self.settings = settings
@@ -90,8 +87,7 @@ class Reloader:
         self._service = service
         self._versions = versions
         self._new_program = new_program
-        self._on_reloading = on_reloading
-        self._on_reloaded = on_reloaded
+        self.around: Callable[[Callable[[], Deferred[Reloaded]]], Deferred[Reloaded]] = lambda reload: reload()
         self._new_trial = new_trial
         self._trial: Trial | None = None
         self._refusal = "the service has not been started"
@@ -99,6 +95,10 @@ class Reloader:
         self._goes_over = False
         self._waiting: list[Deferred[Reloaded]] = []  # for the reload that runs
         self._next: list[Deferred[Reloaded]] = []  # for the one after it
+
+    def files(self) -> set[str]:
+        """The paths of the files of the current version."""
+        return own_files(self.settings)
 
     def allow(self) -> None:
         """The start is over."""
@@ -149,9 +149,11 @@ class Reloader:
             self.log.error("No reload: {reason}", reason=failure.getErrorMessage())
 
     def _begin(self) -> None:
-        self._on_reloading()
-        running = self._running = Deferred.fromCoroutine(self._reload())
-        running.addBoth(self._ended)
+        self.around(self._run).addBoth(self._ended)
+
+    def _run(self) -> Deferred[Reloaded]:
+        self._running = Deferred.fromCoroutine(self._reload())
+        return self._running
 
     def _ended(self, result: Reloaded | Failure) -> None:
         self._running = None
@@ -162,7 +164,6 @@ class Reloader:
         else:
             self.count += 1
             self.log.info("Reload: {reloaded}", reloaded=str(result))
-        self._on_reloaded()
         waiting, self._waiting, self._next = self._waiting, self._next, []
         if self._waiting:
             self._begin()
@@ -215,7 +216,7 @@ class Reloader:
         self._goes_over = True
         await self._versions.go_over(prepared, self._service)
         return Reloaded(
-            tuple(sorted(own_files(settings))),
+            tuple(sorted(self.files())),
             tuple(sorted(names - former_names)),
             tuple(sorted(former_names - names)),
             tuple(sorted(differing)),

@@ -104,6 +104,7 @@ class RoutingSettings(SettingGroup):
         "scripts, and the on_start hooks.",
         10.0,
     )
+    reload_on_change: bool = flag("Reload when a file of the code changes, for development. It needs watchfiles.")
     slow_route_warning: float = seconds("Seconds after which a route that is still running is logged.", 30.0)
     blocked_reactor_warning: float = seconds(
         "Seconds after which a route that keeps the reactor from everything else is logged. 0: never.", 1.0, minimum=0.0

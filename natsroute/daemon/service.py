@@ -211,6 +211,7 @@ class NatsrouteService(Service):
                 owns_process=owns_process,
                 process_log=process_log,
             )
+            self._operations.add_reload(self._reloader)
         self._tracing.export_with(self._operations)
         self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
         self._other_signals = OtherSignals(reactor, self.log_report, self._reloader.on_signal) if owns_process else None
@@ -295,8 +296,7 @@ class NatsrouteService(Service):
 
     def reload(self) -> Deferred[Reloaded]:
         """
-        Load the code anew: the event routes, the KEMI script, and the ``kamailio_cfg`` and the modules that they
-        import. docs/reload.md describes it. While a reload runs, one more follows it, for all calls meanwhile.
+        Load the code anew, as docs/reload.md describes. While a reload runs, one more follows, for all calls meanwhile.
 
         :return: fires in the reactor's thread with what was loaded when the next message of each consumer runs in it.
             Fails with :class:`~natsroute.errors.ReloadError` if something is wrong with the code, or the service is not

@@ -20,7 +20,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
-from tests.chaos import blocked_route, lame_duck, mixed, payload_limits, permissions, readyz, restarts, subject_mapping
+from tests.chaos import (
+    blocked_route,
+    lame_duck,
+    mixed,
+    payload_limits,
+    permissions,
+    readyz,
+    reloads,
+    restarts,
+    subject_mapping,
+)
 from tests.chaos.comparison import Comparison
 from tests.chaos.markdown import reasons, table
 from tests.chaos.outages import Outage, plan_outages, seconds_of
@@ -63,6 +73,9 @@ def _arguments() -> argparse.Namespace:
     run = runs.add_parser("lame-duck", help="the node of a queue group's only member shuts down")
     run.add_argument("--rounds", type=int, default=50, help="how often; default: 50")
     runs.add_parser("readyz", help="what /readyz says when something is wrong, and after how many seconds")
+    run = runs.add_parser("reloads", help="the code is loaded anew under a steady load")
+    run.add_argument("--reloads", type=int, default=100, help="default: 100")
+    run.add_argument("--rate", type=float, default=20_000.0, help="messages a second; default: 20,000")
     for run in runs.choices.values():
         run.add_argument("--seed", type=int, default=1, help="default: 1")
     run = runs.add_parser("blocked-route", help="a route blocks while much more arrives than natsroute may hold")
@@ -122,6 +135,12 @@ async def _lame_duck(reactor: Any, folder: Path, arguments: argparse.Namespace) 
     return outcome.violations
 
 
+async def _reloads(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
+    outcome = await reloads.run(reactor, folder / "reloads", arguments.seed, arguments.reloads, arguments.rate)
+    print(f"seed {arguments.seed}", *_lines(outcome.figures), sep="\n")
+    return outcome.violations
+
+
 async def _blocked_route(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
     outcome = await blocked_route.run(
         reactor, folder / "blocked-route", arguments.seconds, arguments.mebibytes * 1024 * 1024
@@ -159,6 +178,7 @@ RUNS = {
     "compare": _restarts,
     **dict.fromkeys(TIMED, _timed),
     "lame-duck": _lame_duck,
+    "reloads": _reloads,
     "blocked-route": _blocked_route,
     "readyz": _readyz,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -46,12 +47,22 @@ class Subscriber(Program):
 
     async def sightings(self) -> list[tuple[str, int]]:
         """Subject and number of each message that it has seen so far, in order."""
+        await self.written()
+        return [(subject, int(number)) for subject, number in self.recorded()]
+
+    async def written(self) -> None:
+        """Wait until it has written down each message so far."""
         question = next(self._questions)
         await deferToThread(self._ask, b"%d" % question)
         await until(lambda: json.dumps({"answered": question}) in self.printed, self.reactor)
+
+    def recorded(self) -> Iterator[tuple[str, str]]:
+        """Subject and first word of each message that it has written down, in order."""
         with self._path.open() as file:
-            pairs = [line.split() for line in file if not line.startswith("#")]
-        return [(subject, int(number)) for subject, number in pairs]
+            for line in file:
+                if not line.startswith("#"):
+                    subject, word = line.split()
+                    yield subject, word
 
     def _ask(self, question: bytes) -> None:
         with PlainClient(self._url) as client:
