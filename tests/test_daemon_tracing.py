@@ -98,7 +98,7 @@ class ServiceTracingTests(SynchronousTestCase):
         service.publisher.start()
         [consumer] = service.consumers
         consumer.runner.on_msg(Event(Address("a", 1), b"xyz"))
-        service._connection_events[-1]._runner.fire("nats:connected", "nats://127.0.0.1")
+        service._versions.events[-1]._runner.fire("nats:connected", "nats://127.0.0.1")
         service.publisher.stop(0)
         self.reactor.advance(1)
         self.assertEqual(sorted(spans.names), ["process a", "publish b", "publish c"])
