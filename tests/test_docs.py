@@ -33,7 +33,7 @@ from tests.support.documents import (
     tests_of_the_project,
 )
 
-#: All that a program may import, and all that the documents may name; natsroute.tac is a file.
+#: All that a program may import, and all that the documents may name; natsroute.tac and natsroute.json are files.
 PUBLIC_MODULES = {
     "natsroute",
     "natsroute.errors",
@@ -41,6 +41,7 @@ PUBLIC_MODULES = {
     "natsroute.middleware",
     "natsroute.testing",
     "natsroute.tac",
+    "natsroute.json",
 }
 #: A namespace of the log, before its level: natsroute.client=debug, natsroute.daemon.startup.Startup#info.
 LOG_NAMESPACE = r'\b(natsroute(?:\.[a-z_]\w*)+)(?:\.[A-Z]\w*)?(?=[=#]|", *\n? *"event")'
@@ -56,7 +57,7 @@ OTHER_OPTIONS = {
     "twistd": {"nodaemon", "pidfile", "python", "help", "logfile", "logger", "syslog"},
     "twistd natsroute": {"check", "check-connect"},
     "python -m tests.chaos": {"seed", "restarts"},
-    "python -m benchmarks": {"full", "shared", "update"},
+    "python -m benchmarks": {"full", "shared", "update", "scenarios", "peers"},
 }
 SNIPPETS = "tests.integration.test_snippets"
 

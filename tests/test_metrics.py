@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable
-from unittest import skipUnless
 
 import attrs
 from prometheus_client.exposition import generate_latest
@@ -30,6 +27,7 @@ from natsroute.monitoring.overview import (
     RouteRow,
     WorkerRow,
 )
+from tests.support.promtool import promtool
 from tests.test_merged_metrics import samples
 
 
@@ -277,13 +275,9 @@ class FormatTests(MetricsCase):
         super().setUp()
         self.times = some_times()
 
-    @skipUnless(shutil.which("promtool"), "promtool is not installed")
     def test_promtool(self) -> None:
         """Names, types and help follow Prometheus' conventions."""
-        checked = subprocess.run(
-            ["promtool", "check", "metrics"], input=self.text(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        self.assertEqual((checked.returncode, checked.stdout.decode()), (0, ""))
+        self.assertEqual(promtool("check", "metrics", text=self.text()), "")
 
     def test_all_metrics_are_there(self) -> None:
         """Each one of the table has a sample here, so the other tests see each."""
