@@ -101,10 +101,15 @@ def number(text: str) -> int:
     return int(text.replace(",", ""))
 
 
-class StatusPageTests(OneServerTestCase):
-    """A natsroute in a process of its own, with traffic, and a browser that looks at it."""
+class StatusPageTestCase(OneServerTestCase):
+    """
+    A natsroute in a process of its own, with traffic, and a browser that looks at it.
+
+    :cvar options: more options of natsroute.
+    """
 
     skip = SKIP or None
+    options: tuple[str, ...] = ()
 
     def setUp(self) -> Deferred[None]:
         return super().setUp().addCallback(lambda _: Deferred.fromCoroutine(self._start()))
@@ -127,7 +132,7 @@ class StatusPageTests(OneServerTestCase):
         options = [word for entry in entries for word in ("--subject_queue_group", entry)]
         program = NatsrouteProcess(
             self.reactor, self.folder, ROUTES, "--nats_url", self.url, "--http_listen", f"127.0.0.1:{port}",
-            "--drain_timeout", "0.1", *options,
+            "--drain_timeout", "0.1", *options, *self.options,
         )  # fmt: skip
         self.addCleanup(program.stop)
         found: list[str] = []
@@ -179,31 +184,6 @@ class StatusPageTests(OneServerTestCase):
         """Call a function in the browser's thread."""
         await self.browser.run(function)
 
-    async def test_numbers(self) -> None:
-        """Consumers, routes, publish workers, connections and ledger: as sent, and as in the JSON of the same site."""
-        sent = {"dialog": 1234, "broken": 17, "cdr": 40, "nobody.wants": 5}
-        messages = [(subject, b"x") for subject, count in sent.items() for _ in range(count)]
-        messages += [("cdr", b"bad")] * 3
-
-        def look() -> None:
-            page = self.open()
-            self.publish(*messages)
-            self.wait_until(lambda: self.assertEqual(self.get("ledger")["publisher"]["confirmed"], 1234 + 3))
-            self.wait_until(lambda: self.check_numbers(page))
-            consumers = page.evaluate(READ_TABLE, "consumers")
-            received = {name.partition(":")[0]: number(row["Received"]) for name, row in consumers.items()}
-            self.assertEqual(received, {**sent, "cdr": 43, "hangs.>": 0})
-            self.assertEqual(consumers["nobody.wants"]["Dropped"], "5")
-            routes = page.evaluate(READ_TABLE, "routes")
-            self.assertEqual(routes["nats:broken"]["Failed"], "17")
-            self.assertEqual((routes["nats:cdr"]["Retried"], routes["nats:cdr"]["Dead-lettered"]), ("6", "3"))
-            self.assertEqual(routes["nats:dialog"]["Succeeded"], "1,234")
-            self.assertEqual(page.inner_text("#glance-failed .number"), "20")
-            self.assertIn("no such account", page.inner_text("#errors"))
-            self.browser.close(page)
-
-        await self.look(look)
-
     def check_numbers(self, page: Any) -> None:
         """Compare all that the page shows with the JSON of the site, at rest."""
         ledger = self.get("ledger")
@@ -251,6 +231,62 @@ class StatusPageTests(OneServerTestCase):
         for name, cells in shown.items():
             expected = {label: rows[name][field] for label, field in columns.items()}
             self.assertEqual({label: number(cells[label]) for label in columns}, expected, name)
+
+
+class HostileTests(StatusPageTestCase):
+    """What others send does no harm, and only who has the login sees it."""
+
+    options = ("--http_user", "night", "--http_password", "watch")
+
+    async def test_hostile_subjects(self) -> None:
+        """Markup, ESC and marks that turn the direction of text are shown as what they are."""
+        hostile = "hangs.<script>alert(1)</script>.<img/src=x/onerror=alert(2)>.\x1b[31m.\u202egnp.exe"
+
+        def look() -> None:
+            page = self.open(http_credentials={"username": "night", "password": "watch"})
+            self.publish((hostile, b"x"))
+            page.wait_for_selector("#calls tbody tr")
+            text = page.inner_text("#calls tbody tr .below")
+            self.assertEqual(text, hostile.replace("\x1b", "\\u001b").replace("\u202e", "\\u202e"))
+            self.assertEqual(page.evaluate("document.querySelectorAll('body script, img').length"), 0)
+            self.assertEqual(page.inner_text("#calls-count"), "1")
+            first = page.inner_text("#calls tbody td .number")
+            self.assertRegex(first, r"^\d+ s$")
+            page.wait_for_function(
+                "(age) => document.querySelector('#calls td .number').textContent !== age", arg=first
+            )
+            self.browser.close(page)
+
+        await self.look(look)
+
+
+class StatusPageTests(StatusPageTestCase):
+    """What the page shows, and how."""
+
+    async def test_numbers(self) -> None:
+        """Consumers, routes, publish workers, connections and ledger: as sent, and as in the JSON of the same site."""
+        sent = {"dialog": 1234, "broken": 17, "cdr": 40, "nobody.wants": 5}
+        messages = [(subject, b"x") for subject, count in sent.items() for _ in range(count)]
+        messages += [("cdr", b"bad")] * 3
+
+        def look() -> None:
+            page = self.open()
+            self.publish(*messages)
+            self.wait_until(lambda: self.assertEqual(self.get("ledger")["publisher"]["confirmed"], 1234 + 3))
+            self.wait_until(lambda: self.check_numbers(page))
+            consumers = page.evaluate(READ_TABLE, "consumers")
+            received = {name.partition(":")[0]: number(row["Received"]) for name, row in consumers.items()}
+            self.assertEqual(received, {**sent, "cdr": 43, "hangs.>": 0})
+            self.assertEqual(consumers["nobody.wants"]["Dropped"], "5")
+            routes = page.evaluate(READ_TABLE, "routes")
+            self.assertEqual(routes["nats:broken"]["Failed"], "17")
+            self.assertEqual((routes["nats:cdr"]["Retried"], routes["nats:cdr"]["Dead-lettered"]), ("6", "3"))
+            self.assertEqual(routes["nats:dialog"]["Succeeded"], "1,234")
+            self.assertEqual(page.inner_text("#glance-failed .number"), "20")
+            self.assertIn("no such account", page.inner_text("#errors"))
+            self.browser.close(page)
+
+        await self.look(look)
 
     async def test_server_stops(self) -> None:
         """The page says within seconds that natsroute is not ready, and why; and when it is ready again."""
@@ -300,27 +336,6 @@ class StatusPageTests(OneServerTestCase):
         rates = await self.browser.run(page.inner_text, "#consumers")
         self.assertNotIn("-", re.sub(r"[\w.>]-[\w.>]", "", rates))
         await self.browser.run(self.browser.close, page)
-
-    async def test_hostile_subjects(self) -> None:
-        """Markup, ESC and marks that turn the direction of text are shown as what they are."""
-        hostile = "hangs.<script>alert(1)</script>.<img/src=x/onerror=alert(2)>.\x1b[31m.\u202egnp.exe"
-
-        def look() -> None:
-            page = self.open()
-            self.publish((hostile, b"x"))
-            page.wait_for_selector("#calls tbody tr")
-            text = page.inner_text("#calls tbody tr .below")
-            self.assertEqual(text, hostile.replace("\x1b", "\\u001b").replace("\u202e", "\\u202e"))
-            self.assertEqual(page.evaluate("document.querySelectorAll('body script, img').length"), 0)
-            self.assertEqual(page.inner_text("#calls-count"), "1")
-            first = page.inner_text("#calls tbody td .number")
-            self.assertRegex(first, r"^\d+ s$")
-            page.wait_for_function(
-                "(age) => document.querySelector('#calls td .number').textContent !== age", arg=first
-            )
-            self.browser.close(page)
-
-        await self.look(look)
 
     async def test_looks(self) -> None:
         """Light and dark, wide and narrow: enough contrast, nothing to scroll sideways, and nothing that jumps."""

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 from twisted.web.server import Site
 
+from natsroute.monitoring.event_stream import EventStream
 from natsroute.monitoring.overview import ErrorRow, Overview, Reason
 from natsroute.monitoring.status_page.page import StatusPage
 from tests.support.browser import SKIP, Browser
@@ -46,14 +47,28 @@ class BrowserTestCase(TestCase):
         self.browser = Browser(reactor)
         self.addCleanup(self.browser.stop)
         self.page_resource = StatusPage(self.overview, self.reactor)
-        site = Site(self.page_resource, reactor=self.reactor)
-        port = self.reactor.listenTCP(0, site, interface="127.0.0.1")
-        self.addCleanup(port.stopListening)
-        self.url = f"http://127.0.0.1:{port.getHost().port}/"
+        self.listen(self.page_resource)
         return self.browser.start()
 
     def tearDown(self) -> None:
         self.assertEqual(self.browser.faults, [])
+
+    def listen(self, page: StatusPage) -> None:
+        """Serve a page at :attr:`url`; :attr:`streams` has its connections."""
+        site = Site(page, reactor=self.reactor)
+        self.streams: list[Any] = []
+        build = site.buildProtocol
+
+        def build_protocol(address: Any) -> Any:
+            protocol = build(address)
+            made = protocol.makeConnection
+            protocol.makeConnection = lambda transport: (self.streams.append(transport), made(transport))
+            return protocol
+
+        site.buildProtocol = build_protocol  # type: ignore[method-assign]
+        port = self.reactor.listenTCP(0, site, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        self.url = f"http://127.0.0.1:{port.getHost().port}/"
 
     def overview(self) -> Overview:
         """The overview of the test, a second later each time."""
@@ -209,10 +224,7 @@ class OverviewTests(BrowserTestCase):
             self.assertIn("✓ adds up", page.inner_text("#ledger-received"))
             self.browser.close(page)
 
-        site = Site(self.page_resource, reactor=self.reactor)
-        port = self.reactor.listenTCP(0, site, interface="127.0.0.1")
-        self.addCleanup(port.stopListening)
-        self.url = f"http://127.0.0.1:{port.getHost().port}/"
+        self.listen(self.page_resource)
         return self.browser.run(look)
 
     def test_a_ledger_that_does_not_add_up(self) -> Deferred[None]:
@@ -244,6 +256,29 @@ class OverviewTests(BrowserTestCase):
             self.show(bare)
             page.wait_for_selector("#errors li", state="detached")
             self.assertEqual(page.locator("tbody tr:visible").count(), page.locator(".sum tbody tr").count())
+            self.browser.close(page)
+
+        return self.browser.run(look)
+
+    def test_upgrade(self) -> Deferred[None]:
+        """A page that is connected again to a natsroute with another page loads itself again, once."""
+
+        def upgrade() -> None:
+            self.page_resource.putChild(b"events", EventStream(self.overview, self.reactor, edition="another"))
+            for stream in tuple(self.streams):
+                stream.abortConnection()
+
+        def look() -> None:
+            page = self.browser.open(self.url)
+            self.wait_for(page, "Ready")
+            page.evaluate("() => { window.marker = 1; }")
+            with page.expect_navigation():
+                self.reactor.callFromThread(upgrade)
+            self.wait_for(page, "Ready")
+            self.assertEqual(page.evaluate("() => window.marker ?? 0"), 0)
+            page.evaluate("() => { window.marker = 2; }")
+            page.wait_for_timeout(1500)
+            self.assertEqual(page.evaluate("() => window.marker"), 2)
             self.browser.close(page)
 
         return self.browser.run(look)

@@ -99,8 +99,8 @@ class Browser:
         page.context.close()
 
     def _note(self, fault: str) -> None:
-        # A page that has lost its server tries to connect again, which the browser reports.
-        if "ERR_CONNECTION_REFUSED" not in fault and "ERR_INCOMPLETE_CHUNKED_ENCODING" not in fault:
+        # The browser reports when a page loses its server, and each attempt to connect again: refused or reset.
+        if "ERR_CONNECTION_RE" not in fault and "ERR_INCOMPLETE_CHUNKED_ENCODING" not in fault:
             self.faults.append(fault)
 
     def _start(self) -> None:
