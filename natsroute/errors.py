@@ -11,6 +11,7 @@ Every exception that natsroute raises or fails a Deferred with::
     │   │   └── PayloadTooLargeError  .size .max_payload
     │   ├── ExpressionError           .text .column .problem: a pseudo-variable expression is invalid
     │   ├── ScriptError               .file .line .column .problem .remedy: a kamailio.cfg or KEMI script is invalid
+    │   ├── RecordingError            .file .line .problem .remedy: a recording is malformed
     │   └── NoReplySubjectError       the message asks for no answer
     ├── PeerError                     the other side made a mistake, or refused
     │   ├── ProtocolError             .excerpt: the server sent something other than NATS
@@ -176,6 +177,21 @@ class ScriptError(MisuseError, ValueError):
         self.column = column
         self.problem = problem
         self.remedy = remedy
+
+
+class RecordingError(MisuseError, ValueError):
+    """
+    A recording of messages is malformed.
+
+    :ivar file: the path of the file.
+    :ivar line: the line in that file, from 1.
+    :ivar problem: what is wrong there.
+    :ivar remedy: what to do about it.
+    """
+
+    def __init__(self, file: str, line: int, problem: str, remedy: str) -> None:
+        super().__init__(f"{file}:{line}: {problem}. {remedy}")
+        self.file, self.line, self.problem, self.remedy = file, line, problem, remedy
 
 
 class NoReplySubjectError(MisuseError):

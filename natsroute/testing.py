@@ -16,14 +16,12 @@ Timeouts, retries and other middleware run as in production too, on a clock that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import attrs
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
 from natsroute import payloads
 from natsroute.daemon.loading import load_code
+from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
 from natsroute.daemon.routing import compile_cfg
 from natsroute.daemon.settings import Settings
 from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError, SlowConsumerError
@@ -31,53 +29,17 @@ from natsroute.kamailio.cfg.start_values import service_variables
 from natsroute.kamailio.evaluation import ConsumerVariables
 from natsroute.kamailio.evaluation_log import EvaluationLog
 from natsroute.kamailio.event_expressions import EventExpressions
-from natsroute.ledger import Ledger, PublisherAccount, RouteCounters
-from natsroute.publishing.outlet import check_policy, with_id
-from natsroute.routes.event import Event, EventContext, Publish, RouteFunction
+from natsroute.ledger import RouteCounters
+from natsroute.routes.event import Event, EventContext, RouteFunction
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import HookRunner
 from natsroute.routes.results import call_deferred
 from natsroute.routes.route import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER, Route
 from natsroute.routes.table import RouteTable
-from natsroute.wire.encoder import encode_pub
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import HeaderValues, encode_headers
 
 __all__ = ["Published", "RouteTester"]
-
-
-@attrs.frozen
-class Published:
-    """
-    A message that a route published.
-
-    :ivar data: the payload, as the bytes that would go over the wire.
-    :ivar reply: the reply subject, or None.
-    :ivar headers: the headers that the route gave, or None. A ``msg_id`` is among them, as ``Nats-Msg-Id``.
-    """
-
-    subject: str
-    data: bytes
-    reply: str | None = None
-    headers: HeaderValues | None = None
-
-
-@attrs.frozen
-class _TestedService:
-    """What hooks are given in a test: a :class:`~natsroute.RunningService` without a server."""
-
-    publish: Publish
-    settings: Settings
-    _published: Sequence[Published]
-
-    def flush(self) -> Deferred[None]:
-        """Everything is confirmed at once."""
-        return succeed(None)
-
-    def ledger(self) -> Ledger:
-        """It counts what was published."""
-        count = len(self._published)
-        return Ledger((), (), PublisherAccount(count, confirmed=count, failed=0, dropped=0, resent=0, in_progress=0))
 
 
 class RouteTester:
@@ -104,6 +66,7 @@ class RouteTester:
 
     def __init__(self, routes: EventRoutes, settings: Settings = Settings()) -> None:
         self.published: list[Published] = []
+        self._publisher = MemoryPublisher(self.published.append)
         self.clock = Clock()
         if settings.cfg is not None:
             functions = load_code(settings.event_routes).script_functions
@@ -120,7 +83,7 @@ class RouteTester:
             on_statement_failure=failures.statement_failed,
         )
         self._expressions = EventExpressions(ConsumerVariables(variables))
-        self._service = _TestedService(self._publish, settings, self.published)
+        self._service = MemoryService(self._publisher, settings, lambda: len(self.published))
 
     def start(self) -> Deferred[None]:
         """
@@ -200,30 +163,10 @@ class RouteTester:
     ) -> EventContext:
         counters = RouteCounters(route.name)
         expressions = self._expressions
-        return EventContext(self._publish, self.clock, counters, queue_group, server, error, expressions=expressions)
+        return EventContext(
+            self._publisher.publish, self.clock, counters, queue_group, server, error, expressions=expressions
+        )
 
     def _call_here(self, function: RouteFunction, event: Event) -> Deferred[object]:
         """Call a function that production calls in a thread."""
         return call_deferred(function, event)
-
-    def _publish(
-        self,
-        subject: str,
-        payload: object,
-        reply: str | None = None,
-        headers: HeaderValues | None = None,
-        *,
-        policy: str | None = None,
-        msg_id: str | None = None,
-    ) -> Deferred[None]:
-        try:
-            if policy is not None:
-                check_policy(policy)
-            if msg_id is not None:
-                headers = with_id(headers, msg_id)
-            data = payloads.to_bytes(payload() if callable(payload) else payload)
-            encode_pub(subject, data, reply, encode_headers(headers) if headers else b"")
-        except NatsrouteError as error:
-            return fail(error)
-        self.published.append(Published(subject, data, reply, headers))
-        return succeed(None)

@@ -45,12 +45,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors", "text", "log", "_version", "ledger", "payloads", "wire", "client.status", "client.state",
         "routes.event", "routes.results", "routes.route_errors",
     },
+    "recording": {"errors", "text", "turns", "wire"},
     "daemon": {
         "text", "turns", "log", "nearest", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream",
         "publishing", "routes", "middleware", "services", "kamailio", "monitoring", "admin",
     },
     "natsroute": {"_version", "client.auth", "routes", "daemon", "monitoring.log_observer"},
-    "console": {"text", "nearest", "errors", "admin", "monitoring.overview", "daemon", "natsroute"},
+    "console": {
+        "text", "nearest", "errors", "wire", "admin", "recording", "monitoring.overview", "daemon", "natsroute",
+    },
     "__main__": {"console"},
     "testing": {
         "text", "log", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream", "publishing",

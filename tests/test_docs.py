@@ -56,6 +56,8 @@ OTHER_OPTIONS = {
     "pip": {"quiet", "no-build-isolation"},
     "twistd": {"nodaemon", "pidfile", "python", "help", "logfile", "logger", "syslog"},
     "twistd natsroute": {"check", "check-connect"},
+    "natsroute record": {"count", "seconds", "queue-group"},
+    "natsroute replay": {"publish", "speed"},
     "python -m tests.chaos": {"seed", "restarts"},
     "python -m benchmarks": {"full", "shared", "update", "scenarios", "peers"},
 }
@@ -119,6 +121,9 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
     ("docs/routes.md", "Testing your routes", "python"): [f"{SNIPPETS}.RoutesTests.test_testing"],
     ("docs/security.md", "Logging in", "python"): [f"{SNIPPETS}.LoginTests.test_credentials"],
     ("docs/security.md", "Errors from the server", "python"): [f"{SNIPPETS}.RoutesTests.test_errors"],
+    ("docs/record-and-replay.md", "Record and replay", "console"): [
+        "tests.integration.test_recording.ReplayTests.test_documented"
+    ],
     ("docs/tracing.md", "Tracing", "console"): [f"{SNIPPETS}.CommandTests.test_tracing"],
     ("docs/tracing.md", "In a route", "python"): [f"{SNIPPETS}.ServiceTests.test_tracing"],
     ("docs/tracing.md", "In a program", "python"): [f"{SNIPPETS}.ServiceTests.test_tracing"],

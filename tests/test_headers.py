@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import DecodeError, HeaderError
-from natsroute.wire.headers import MAX_HEADER_LINES, Headers, _line_prefix, encode_headers, parse_headers
+from natsroute.wire.headers import (
+    MAX_HEADER_LINES,
+    Headers,
+    _line_prefix,
+    encode_headers,
+    parse_headers,
+    with_message_id,
+)
 from tests.fuzz.properties import headers_survive
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
@@ -282,3 +289,13 @@ def _is_utf8(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+class MessageIdTests(SynchronousTestCase):
+    """with_message_id()"""
+
+    def test_with_message_id(self) -> None:
+        """The headers of the caller are not changed."""
+        headers = {"N": "v"}
+        self.assertEqual(with_message_id(headers, "1"), {"N": "v", "Nats-Msg-Id": "1"})
+        self.assertEqual((with_message_id(None, "1"), headers), ({"Nats-Msg-Id": "1"}, {"N": "v"}))

@@ -8,9 +8,9 @@ from threading import Thread
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.errors import NoReplySubjectError, SettingError
+from natsroute.errors import NoReplySubjectError
 from natsroute.publishing import outlet as outlet_module
-from natsroute.publishing.outlet import check_policy, unique_ids, with_id
+from natsroute.publishing.outlet import unique_ids
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_publisher import PublisherTestCase
 
@@ -35,21 +35,6 @@ class MessageIdTests(SynchronousTestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(len(set(taken)), 20_000)
-
-    def test_with_id(self) -> None:
-        """The headers of the caller are not changed."""
-        headers = {"N": "v"}
-        self.assertEqual(with_id(headers, "1"), {"N": "v", "Nats-Msg-Id": "1"})
-        self.assertEqual((with_id(None, "1"), headers), ({"Nats-Msg-Id": "1"}, {"N": "v"}))
-
-
-class PolicyTests(SynchronousTestCase):
-    """check_policy()"""
-
-    def test_check_policy(self) -> None:
-        for policy in ("keep", "fail", "drop"):
-            check_policy(policy)
-        self.assertRaises(SettingError, check_policy, "hope")
 
 
 class RejectTests(PublisherTestCase):

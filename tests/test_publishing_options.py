@@ -6,7 +6,8 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
-from natsroute.publishing.options import PUBLISH_POLICIES, PublishLimits
+from natsroute.errors import SettingError
+from natsroute.publishing.options import PUBLISH_POLICIES, PublishLimits, check_policy
 
 
 class OptionsTests(SynchronousTestCase):
@@ -20,6 +21,11 @@ class OptionsTests(SynchronousTestCase):
     def test_policies(self) -> None:
         """The default comes first."""
         self.assertEqual(PUBLISH_POLICIES, ("keep", "fail", "drop"))
+
+    def test_check_policy(self) -> None:
+        for policy in ("keep", "fail", "drop"):
+            check_policy(policy)
+        self.assertRaises(SettingError, check_policy, "hope")
 
     def test_frozen(self) -> None:
         limits = PublishLimits()

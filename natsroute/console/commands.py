@@ -47,5 +47,7 @@ COMMANDS = {
     "calls": Command("natsroute.console.calls", "show the calls of event routes in flight, the oldest first"),
     "ledger": Command("natsroute.console.ledger", "show what became of each message"),
     "reload": Command("natsroute.console.reload", "load the event routes of a running service anew"),
+    "record": Command("natsroute.console.record", "record messages in a file"),
+    "replay": Command("natsroute.console.replay", "run recorded messages through event routes, or publish them"),
     "log-level": Command("natsroute.console.log_level", "show or change what a running service logs"),
 }

@@ -14,7 +14,7 @@ import syslog
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from twisted.logger import ILogObserver
+from twisted.logger import ILogObserver, globalLogBeginner
 from twisted.python.components import Componentized
 from twisted.python.logfile import LogFile
 from twisted.python.usage import UsageError
@@ -24,6 +24,11 @@ from natsroute.daemon.settings import Settings
 from natsroute.log import Logger
 from natsroute.monitoring.log_levels import LogLevels
 from natsroute.monitoring.log_observer import log_observer, syslog_observer
+
+
+def log_warnings(stream: Any) -> None:
+    """Log warnings and errors to a stream, in text, for a command that is no service."""
+    globalLogBeginner.beginLoggingTo([log_observer(stream, "text", LogLevels(("warn",)))], redirectStandardIO=False)
 
 
 class ProcessLog:

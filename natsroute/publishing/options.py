@@ -9,6 +9,7 @@ from typing import Protocol as Interface
 import attrs
 from twisted.internet.defer import Deferred
 
+from natsroute.errors import SettingError
 from natsroute.wire.frames import Info
 
 
@@ -40,6 +41,16 @@ RunInPool = Callable[[Callable[[], None]], "Deferred[None]"]
 #: worker is more than half full; otherwise as ``keep``.
 PublishPolicy = Literal["keep", "fail", "drop"]
 PUBLISH_POLICIES: tuple[PublishPolicy, ...] = get_args(PublishPolicy)
+
+
+def check_policy(policy: str) -> None:
+    """
+    Refuse an unknown policy.
+
+    :raises SettingError: the policy is unknown.
+    """
+    if policy not in PUBLISH_POLICIES:
+        raise SettingError("policy", policy, "there is no such policy", f"Use one of {', '.join(PUBLISH_POLICIES)}")
 
 
 @attrs.frozen

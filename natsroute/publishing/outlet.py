@@ -12,14 +12,14 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from natsroute import payloads
-from natsroute.errors import HeaderError, NatsrouteError, PublisherStoppedError, SettingError, SubjectError
+from natsroute.errors import HeaderError, NatsrouteError, PublisherStoppedError, SubjectError
 from natsroute.publishing.batches import NO_HEADERS, Command, Unserialised
 from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog
-from natsroute.publishing.options import PUBLISH_POLICIES
+from natsroute.publishing.options import check_policy
 from natsroute.publishing.thread_queue import ThreadQueue
 from natsroute.publishing.worker import PublishWorker
 from natsroute.wire.encoder import encode_pub, pub_template
-from natsroute.wire.headers import MESSAGE_ID, HeaderValues, encode_headers
+from natsroute.wire.headers import MESSAGE_ID, HeaderValues, encode_headers, with_message_id
 
 #: Subjects for which an outlet remembers the template and the worker.
 _MAX_TARGETS = 8192
@@ -30,21 +30,6 @@ _NO_SUBJECT = "(no subject)"
 def unique_ids() -> Iterator[str]:
     """Message IDs that are unique among all processes. Several threads may use one iterator."""
     return map(f"{token_hex(8)}{{:x}}".format, count())
-
-
-def with_id(headers: HeaderValues | None, msg_id: str) -> HeaderValues:
-    """A copy of the headers, with this message ID."""
-    return {**(headers or {}), MESSAGE_ID: msg_id}
-
-
-def check_policy(policy: str) -> None:
-    """
-    Refuse an unknown policy.
-
-    :raises SettingError: the policy is unknown.
-    """
-    if policy not in PUBLISH_POLICIES:
-        raise SettingError("policy", policy, "there is no such policy", f"Use one of {', '.join(PUBLISH_POLICIES)}")
 
 
 class Outlet:
@@ -214,7 +199,7 @@ class Outlet:
     ) -> tuple[Command, int]:
         """The command, and the bytes that ``max_payload`` limits; 0 if it is unserialised."""
         if msg_id is not None:
-            headers = with_id(headers, msg_id)
+            headers = with_message_id(headers, msg_id)
         elif self._message_ids is not None:
             headers = {MESSAGE_ID: next(self._message_ids), **(headers or {})}
         block = encode_headers(headers) if headers else b""

@@ -33,6 +33,11 @@ _WHITE_SPACE = " \t"
 _MAX_CACHED_NAME = 256
 
 
+def with_message_id(headers: HeaderValues | None, message_id: str) -> HeaderValues:
+    """A copy of the headers, with this message ID."""
+    return {**(headers or {}), MESSAGE_ID: message_id}
+
+
 class Headers(Mapping[str, str]):
     """
     The headers of a received message: a mapping from each name to its first value.

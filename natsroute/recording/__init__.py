@@ -1,0 +1,1 @@
+"""Recordings of messages: their files, and playing them again"""
