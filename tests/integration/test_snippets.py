@@ -469,12 +469,14 @@ class CommandTests(OneServerTestCase):
         self.assertIn("consumer Kamailio-World:2021", [line.get("connection") for line in lines])
 
     async def test_systemd(self) -> None:
-        """The command of the unit, with its variables."""
-        unit, secrets = (snippet("docs/deployment.md", "systemd", "ini", index).text for index in (0, 1))
-        variables = dict(line.split("=", 1) for line in re.findall(r"^Environment=(.*)$", unit, re.MULTILINE))
+        """The command of the unit, with the variables of the page."""
+        unit = (ROOT / "deploy" / "systemd" / "natsroute.service").read_text("utf-8")
+        shown = snippet("docs/deployment.md", "systemd", "ini").text
+        variables = dict(line.split("=", 1) for line in shown.splitlines())
         variables["NATSROUTE_EVENT_ROUTES"] = Path(variables["NATSROUTE_EVENT_ROUTES"]).name
-        name, url = secrets.strip().split("=", 1)
-        variables[name] = url.replace("10.0.0.1", self.server.url.rpartition("/")[2])
+        address = self.server.url.rpartition("/")[2]
+        variables["NATSROUTE_NATS_URL"] = variables["NATSROUTE_NATS_URL"].replace("10.0.0.1", address)
+        variables["NATSROUTE_HTTP_LISTEN"] = "0"  # a free port
         [command] = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
         await self.relays([*TWISTD, *shlex.split(command)[1:]], {"routes.py": ROUTES.source}, **variables)
 

@@ -96,6 +96,21 @@ class SystemdTests(TwistdTestCase):
         self.assertTrue(statuses[0].startswith("not ready: "), statuses)
         self.assertTrue(statuses[-1].startswith("not ready: the service stops"), statuses)
 
+    def test_reload(self) -> None:
+        """RELOADING with the time of the monotonic clock, and READY after it, also if the code cannot be loaded."""
+        address = str(self.folder / "notify")
+        manager = self.manager(address)
+        program = self.start(address)
+        self.until(lambda: "READY" in manager.kinds(), program)
+        before = time.monotonic_ns() // 1000
+        program.process.send_signal(signal.SIGHUP)
+        self.until(lambda: manager.kinds() == ["READY", "RELOADING", "READY"], program)
+        [reloading] = [variables for variables in manager.receive() if "RELOADING" in variables]
+        self.assertTrue(before < int(reloading["MONOTONIC_USEC"]) < time.monotonic_ns() // 1000)
+        (self.folder / "routes.py").write_text("this is no Python", encoding="utf-8")
+        program.process.send_signal(signal.SIGHUP)
+        self.until(lambda: manager.kinds()[3:] == ["RELOADING", "READY"], program)
+
     def test_abstract_socket(self) -> None:
         """And from natsroute.tac."""
         address = f"@natsroute-{uuid.uuid4()}"
