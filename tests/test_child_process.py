@@ -7,6 +7,7 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from natsroute.daemon.processes import child_process
 from natsroute.daemon.processes.child_process import MAX_LINE, NEWS, ChildProcess
 from natsroute.daemon.processes.log_relay import event_line
 from natsroute.daemon.processes.role import Role
@@ -57,6 +58,22 @@ class ChildProcessTests(SynchronousTestCase):
         self.child.kill()
         self.assertEqual(self.process.written, ROLE.to_line() + b"report\nstop\nskip\n")
         self.assertEqual(self.process.signals, ["KILL"])
+
+    def test_call(self) -> None:
+        """An admin method, at the socket of its role."""
+        called: list[object] = []
+
+        class Client:
+            def __init__(self, reactor: object, path: str) -> None:
+                called.extend([reactor, path])
+
+            def call(self, *arguments: object, timeout: float) -> None:
+                called.extend([*arguments, timeout])
+
+        self.patch(child_process, "AdminClient", Client)
+        self.child.assign(Role(2, "g", socket="/s"), lambda: None, lambda ended: None)
+        self.child.call("overview", {"a": 1}, 2.0)
+        self.assertEqual(called, [self.reactor, "/s", "overview", {"a": 1}, 2.0])
 
     def test_discard(self) -> None:
         """Without a role, it ends when standard input closes."""

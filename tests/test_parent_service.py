@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
+from natsroute.admin.errors import MethodError
+from natsroute.daemon.operations import Operations
+from natsroute.daemon.process_log import ProcessLog
+from natsroute.daemon.processes.aggregation import Aggregation
 from natsroute.daemon.processes.parent_service import ParentService
 from natsroute.daemon.processes.role import Role
-from natsroute.errors import ReloadError
+from natsroute.errors import ReloadError, SettingError
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_process import MemoryProcess, MemoryProcessReactor
 from tests.test_nats_server import LOG
@@ -40,7 +44,7 @@ class ParentServiceTests(SynchronousTestCase):
 
     def parent(self, *, ready: bool = True, **settings: Any) -> ParentService:
         """A parent of two processes."""
-        whole = Settings(**{"processes": 2, "subject_queue_group": ["a:q"], **settings})
+        whole = Settings(**{"processes": 2, "subject_queue_group": ["a:q"], "admin_socket": "off", **settings})
         service = ParentService(whole, ("--a",), os.getcwd(), reactor=self.reactor, environment={})
         service.startService()
         self.addCleanup(self.end_all)
@@ -138,6 +142,55 @@ class ParentServiceTests(SynchronousTestCase):
         self.reactor.processes[-1].end()
         self.failureResultOf(reload, ReloadError)
         self.assertEqual(self.reactor.processes[-1].written, b"")
+
+    def test_methods(self) -> None:
+        """The admin methods are those of a service; a reload replaces the processes."""
+        methods = self.parent()._operations.methods
+        self.assertLessEqual({"overview", "ready", "metrics", "reload", "log_level", "stop"}, set(methods.names))
+        methods.call("reload", {}).addErrback(lambda failure: None)
+        self.assertEqual(len(self.workers), 3)
+
+    def test_log_level(self) -> None:
+        """The rules are those of the parent, of its processes, and of those that start later."""
+        settings = Settings(processes=2, admin_socket="off", log_level=["warn"])
+        log = ProcessLog(settings, {})
+        asked: list[Sequence[str]] = []
+
+        async def log_level(aggregation: Aggregation, rules: Sequence[str]) -> None:
+            asked.append(rules)
+
+        self.patch(Aggregation, "log_level", log_level)
+        service = ParentService(settings, (), os.getcwd(), reactor=self.reactor, environment={}, process_log=log)
+        service.startService()
+        self.addCleanup(self.end_all)
+        self.addCleanup(service.stopService)
+        call = service._operations.methods.call
+        self.assertEqual(self.successResultOf(call("log_level", {})), {"rules": ["warn"]})
+        self.assertEqual(
+            self.successResultOf(call("log_level", {"rules": ["a=debug"]})), {"rules": ["warn", "a=debug"]}
+        )
+        self.assertEqual(asked, [[], ["a=debug"]])
+        self.failureResultOf(call("log_level", {"rules": ["x"]}), MethodError)
+        self.failureResultOf(call("log_level", {"rules": [1]}), MethodError)
+        self.workers[0].exit(None, 9)
+        self.reactor.advance(1)
+        self.assertEqual(Role.from_line(self.workers[-1].written).log_level, ("warn", "a=debug"))
+
+    def test_log_of_a_program(self) -> None:
+        """Its levels are not ours."""
+        called = self.parent()._operations.methods.call("log_level", {})
+        self.assertIn("not natsroute's", str(self.failureResultOf(called, MethodError).value))
+
+    def test_port_in_use(self) -> None:
+        """Nothing starts, and the exit code is 1."""
+
+        def start(operations: Operations) -> None:
+            raise SettingError("http_listen", "1", "it is in use", "Give another one")
+
+        self.patch(Operations, "startService", start)
+        service = self.parent(ready=False)
+        self.assertEqual((self.reactor.processes, service._exit_code._code), ([], 1))
+        self.assertIn("natsroute cannot start: http_listen = '1': it is in use", self.log.lines("error")[0])
 
     def test_setting_that_cannot_work(self) -> None:
         """The process ends with exit code 1, as one without children does."""

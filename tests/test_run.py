@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -41,6 +43,9 @@ class MemoryChild:
 
     def kill(self) -> None:
         self.asked.append("kill")
+
+    def call(self, method: str, params: Mapping[str, Any], timeout: float) -> Deferred[Any]:
+        raise AssertionError
 
 
 class RunTests(SynchronousTestCase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -82,6 +82,20 @@ class StartTests(SupervisorTestCase):
         self.child(0).is_ready()
         self.assertEqual((self.ready, self.supervisor.is_ready), ([0.0], True))
         self.assertEqual([run.pid for run in self.supervisor.current if run], [100, 101])
+
+    def test_ready(self) -> None:
+        """Whoever waits is told, and at once if all are ready."""
+        waiting, cancelled = self.supervisor.ready(), self.supervisor.ready()
+        cancelled.addErrback(lambda failure: None).cancel()
+        self.start()
+        self.successResultOf(waiting)
+        self.successResultOf(self.supervisor.ready())
+
+    def test_stopped_before_they_are_ready(self) -> None:
+        waiting = self.supervisor.ready()
+        self.supervisor.start()
+        self.supervisor.stop()
+        self.failureResultOf(waiting, CancelledError)
 
     def test_a_death(self) -> None:
         """A process that dies is started again at once. The log says how it ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -47,21 +47,26 @@ def service_methods(
     return methods
 
 
-def add_log_level(methods: Methods, log: ProcessLog | None) -> None:
+def add_log_level(
+    methods: Methods, log: ProcessLog | None, pass_on: Callable[[Sequence[str]], Awaitable[None]] | None = None
+) -> None:
     """
     Add the method ``log_level``: it changes the levels of the log by ``rules``, if there are any, and returns the rules
     that there are then.
 
     :param log: the log of the process, or None if it is not the service's.
+    :param pass_on: called with the rules, for the other processes of the service.
     """
 
-    def log_level(params: Mapping[str, Any]) -> dict[str, Any]:
+    async def log_level(params: Mapping[str, Any]) -> dict[str, Any]:
         if log is None or not log.is_used:
             raise MisuseError("the log of this process is not natsroute's: its levels are those of the program")
         rules = params.get("rules", [])
         if not all(isinstance(rule, str) for rule in rules):
             raise ParameterError("rules must be texts, such as natsroute.client=debug")
         log.levels.change(rules)
+        if pass_on is not None:
+            await pass_on(rules)
         return {"rules": list(log.levels.rules)}
 
     methods.add("log_level", log_level, optional={"rules": list}, changes=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
@@ -99,7 +99,14 @@ def metrics_of(reactor: Any, overview: Callable[[], Overview], measurements: Mea
     return Metrics(reactor, overview, measurements.times)
 
 
-def metrics_method(metrics: Callable[[], Metrics | None]) -> Callable[[object], Deferred[str]]:
+class MetricsText(Protocol):
+    """What makes the text of metrics."""
+
+    def text(self) -> Deferred[bytes]:
+        """The text in Prometheus' format."""
+
+
+def metrics_method(metrics: Callable[[], MetricsText | None]) -> Callable[[object], Deferred[str]]:
     """
     The admin method that gives the text of the metrics.
 

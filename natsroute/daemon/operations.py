@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
-from twisted.application.service import MultiService
+from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
 
 from natsroute.admin.methods import Methods
@@ -16,7 +15,7 @@ from natsroute.daemon.admin_methods import add_log_level, service_methods
 from natsroute.daemon.code_watch import CodeWatch, watch_folders
 from natsroute.daemon.fields import OFF
 from natsroute.daemon.http import http_server
-from natsroute.daemon.measurements import Measurements, metrics_method, metrics_of
+from natsroute.daemon.measurements import MetricsText, metrics_method
 from natsroute.daemon.process_log import ProcessLog
 from natsroute.daemon.reload import Reloaded, Reloader
 from natsroute.daemon.settings import Settings
@@ -35,7 +34,8 @@ class Operations(MultiService):
     :param overview: returns the overview of the service.
     :param ready: returns a Deferred that fires when the service is ready, or fails if it cannot start.
     :param fatal: returns why only a restart can help; empty while the service works.
-    :param measurements: measures as long as the parts run.
+    :param measurements: measures as long as the parts run; None: nothing is measured here.
+    :param new_metrics: makes the metrics; None if ``prometheus-client`` is not installed.
     :param name: returns the name of the service.
     :param stop: stops the service, or the process if it belongs to the service.
     :param current_code: returns what runs in the reactor's thread: an event route, or an empty text; and file and line.
@@ -52,10 +52,11 @@ class Operations(MultiService):
         self,
         reactor: Any,
         settings: Settings,
-        overview: Callable[[], Overview],
+        overview: Callable[[], Overview | Deferred[Overview]],
         ready: Callable[[], Deferred[None]],
         fatal: Callable[[], Sequence[Reason]],
-        measurements: Measurements,
+        measurements: Service | None,
+        new_metrics: Callable[[], MetricsText | None],
         current_code: Callable[[], tuple[str, str]],
         *,
         name: Callable[[], str],
@@ -72,8 +73,8 @@ class Operations(MultiService):
         add_log_level(self.methods, process_log)
         self._recent_errors = RecentErrors()
         self._recent_errors.setServiceParent(self)
-        measurements.setServiceParent(self)
-        new_metrics = partial(metrics_of, reactor, overview, measurements)
+        if measurements is not None:
+            measurements.setServiceParent(self)
         metrics = self.metrics = new_metrics() if settings.measures_durations else None
         self.methods.add("metrics", metrics_method(lambda: metrics or new_metrics()))
         self.http = http_server(

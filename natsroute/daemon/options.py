@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,7 +69,7 @@ def makeService(options: Options) -> Service:
 
 
 def service_from_environment(
-    environment: Mapping[str, str] = os.environ, arguments: Sequence[str] = sys.argv
+    environment: MutableMapping[str, str] = os.environ, arguments: Sequence[str] = sys.argv
 ) -> Service:
     """
     The service that ``natsroute.tac`` runs. All settings come from variables such as ``NATSROUTE_NATS_URL``.
@@ -87,7 +87,7 @@ def _service(
     settings: Settings,
     arguments: Sequence[str],
     log: ProcessLog | None,
-    environment: Mapping[str, str] = os.environ,
+    environment: MutableMapping[str, str] = os.environ,
 ) -> Service:
     with _one_message_for_errors():
         if settings.processes == 1:
@@ -104,7 +104,8 @@ def child_service(role: Role, use_levels: Callable[[LogLevels], object]) -> Nats
     """
     options = Options()
     options.parseOptions(role.arguments)
-    log = ProcessLog(options.settings, {"logger": "the parent's"})
+    log = ProcessLog(options.settings, {})
+    log.levels.change(role.log_level)
     use_levels(log.levels)
     with _one_message_for_errors():
         return NatsrouteService(role.applied_to(options.settings), owns_process=True, process_log=log)

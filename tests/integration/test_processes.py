@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.support import ROOT
 from tests.support.plain_client import PlainClient
@@ -198,6 +203,60 @@ class RunTests(ProcessesTestCase):
         self.assertEqual(len(re.findall(r"process \d: REACTOR .*AsyncioSelectorReactor", output)), 2)
         for pid in self.children(program)[:2]:
             self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), str(self.folder.resolve() / "elsewhere"))
+
+
+class OperationTests(ProcessesTestCase):
+    """What operators see: the parent asks all processes."""
+
+    def test_http(self) -> None:
+        """/readyz, /ledger, /metrics and the admin socket are those of all processes; a blocked one is a reason."""
+        program = self.start("--http_listen", "0", "--admin_socket", "admin.sock", "--drain_timeout", "0")
+        self.wait_for("can see natsroute at http://", program)
+        found = re.search(r"can see natsroute at (http://[\d.:]+)/", program.output())
+        assert found is not None
+        self.http = found[1]
+        self.until(lambda: self.get("/readyz")[0] == 200, program)
+        for _ in range(20):
+            self.ask()
+        consumers = {row["name"]: row for row in json.loads(self.get("/ledger")[1])["consumers"]}
+        self.assertEqual((consumers["in:q"]["received"], consumers["in:q"]["succeeded"]), (20, 20))
+        pids = self.children(program)[:2]
+        self.assertEqual(self.admin("overview")["pids"], pids)
+        metrics = self.get("/metrics")[1]
+        received = re.findall(r'messages_received_total{process="(\d)",consumer="in:q"} (\d+)', metrics)
+        self.assertEqual([number for number, _ in received], ["1", "2"])
+        self.assertEqual(sum(int(count) for _, count in received), 20)
+        self.ask(b"block")
+        began = time.monotonic()
+        status, body = self.get("/readyz")
+        self.assertLess(time.monotonic() - began, 4.0)
+        [reason] = json.loads(body)["reasons"]
+        self.assertEqual((status, reason["code"]), (503, "no_answer"))
+        os.kill(pids[reason["process"] - 1], signal.SIGKILL)
+        self.until(lambda: self.get("/readyz")[0] == 200, program)
+        self.write_routes("two")
+        self.assertIs(self.admin("reload"), None)
+        self.assertEqual({self.ask()[0] for _ in range(20)}, {"two"})
+        self.assertEqual(self.admin("overview")["reloads"], 1)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """The status and the body of an answer over HTTP."""
+        try:
+            with urllib.request.urlopen(self.http + path, timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def admin(self, method: str) -> Any:
+        """The result of an admin method."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30)
+            client.connect(str(self.folder / "admin.sock"))
+            client.sendall(json.dumps({"jsonrpc": "2.0", "method": method, "id": 1}).encode() + b"\n")
+            answer = json.loads(client.makefile().readline())
+            self.assertNotIn("error", answer)
+            return answer["result"]
 
 
 class FailureTests(ProcessesTestCase):

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from natsroute.admin.client import AdminClient
 from natsroute.daemon.processes.lifeline import LIFELINE, REPORT, SKIP_DRAIN, STOP
 from natsroute.daemon.processes.log_relay import emit_again
 from natsroute.daemon.processes.role import Role
@@ -55,6 +57,7 @@ class ChildProcess(ProcessProtocol):
         self.number = 0
         self.pid = 0
         self._reactor = reactor
+        self._socket = ""
         self._rest = {1: b"", 2: b"", NEWS: b""}
         self._exit: Exit | None = None
         self._on_ready: Callable[[], object] = lambda: None
@@ -82,7 +85,7 @@ class ChildProcess(ProcessProtocol):
         :param on_ready: called when it is ready.
         :param on_ended: called when it has ended.
         """
-        self.number = role.number
+        self.number, self._socket = role.number, role.socket
         self._on_ready, self._on_ended = on_ready, on_ended
         self._tell(role.to_line())
 
@@ -103,6 +106,10 @@ class ChildProcess(ProcessProtocol):
         if self._listens:
             self._listens = False
             self.transport.closeStdin()
+
+    def call(self, method: str, params: Mapping[str, Any], timeout: float) -> Deferred[Any]:
+        """Call an admin method of it. Fails with an :class:`~natsroute.admin.errors.AdminError`."""
+        return AdminClient(self._reactor, self._socket).call(method, params, timeout=timeout)
 
     def kill(self) -> None:
         """Kill it."""

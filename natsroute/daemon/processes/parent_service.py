@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from natsroute._version import __version__
+from natsroute.daemon.admin_methods import add_log_level
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.exit_code import ExitCode
 from natsroute.daemon.lifecycle import Lifecycle, Phase
+from natsroute.daemon.operations import Operations
 from natsroute.daemon.process_log import ProcessLog
+from natsroute.daemon.processes.aggregation import Aggregation
 from natsroute.daemon.processes.run import Patience
 from natsroute.daemon.processes.spawner import Spawner
 from natsroute.daemon.processes.supervisor import Supervisor
@@ -22,7 +25,9 @@ from natsroute.daemon.settings import Settings
 from natsroute.daemon.shutdown import FLUSH_TIMEOUT
 from natsroute.daemon.signals import OtherSignals, StopSignals
 from natsroute.daemon.steady_clock import use_steady_clock
+from natsroute.errors import SettingError
 from natsroute.log import Logger
+from natsroute.monitoring.overview import Overview
 
 #: Seconds beyond the timeouts of the settings that a process may take to stop. Then it is killed.
 MARGIN = 5.0
@@ -37,7 +42,7 @@ class ParentService(Service):
     :param reactor: the global reactor if left out.
     :param environment: the variables of all processes.
     :param process_log: becomes the log of the application that the service joins.
-    :raises SettingError: ``embedded_server`` is set and there is no nats-server.
+    :raises SettingError: ``embedded_server`` is set and there is no nats-server, or the settings of HTTP cannot work.
     """
 
     log = Logger()
@@ -49,7 +54,7 @@ class ParentService(Service):
         folder: str,
         *,
         reactor: Any = None,
-        environment: Mapping[str, str] = os.environ,
+        environment: MutableMapping[str, str] = os.environ,
         process_log: ProcessLog | None = None,
     ) -> None:
         if reactor is None:
@@ -57,10 +62,16 @@ class ParentService(Service):
         self._reactor = reactor
         self.name = settings.client_name
         self.settings = settings
-        self._process_log = process_log
         self._exit_code = ExitCode(reactor)
         self._embedded = self._embedded_server() if settings.embedded_server else None
-        self._spawner = Spawner(reactor, arguments, folder, cpu_affinity=settings.cpu_affinity, environment=environment)
+        self._spawner = Spawner(
+            reactor,
+            arguments,
+            folder,
+            cpu_affinity=settings.cpu_affinity,
+            log_level=lambda: () if process_log is None else process_log.levels.rules,
+            environment=environment,
+        )
         self.supervisor = Supervisor(
             reactor,
             settings.processes,
@@ -71,8 +82,30 @@ class ParentService(Service):
             on_failed=lambda reason: self._exit_code.fail(),
         )
         self._lifecycle = Lifecycle(self._begin, self._end)
+        self._starting: Deferred[None] = succeed(None)
+        self._aggregation = Aggregation(lambda: str(self.name), self.supervisor, lambda: self._operations.errors())
+        with settings.origins.in_errors():
+            self._operations = Operations(
+                reactor,
+                settings,
+                self.overview,
+                self.supervisor.ready,
+                lambda: (),
+                None,
+                lambda: self._aggregation,
+                lambda: ("", ""),
+                name=lambda: str(self.name),
+                stop=self._exit_code.stop,
+                owns_process=True,
+                process_log=process_log,
+                environment=environment,
+            )
+        self._operations.methods.add("reload", lambda _: self.reload(), changes=True)
+        add_log_level(self._operations.methods, process_log, self._aggregation.log_level)
         self._stop_signals = StopSignals(reactor, self.supervisor.skip_drain)
-        self._other_signals = OtherSignals(reactor, self.supervisor.report, self._reload_and_log)
+        self._other_signals = OtherSignals(
+            reactor, on_report=self.supervisor.report, on_reload=lambda: self.reload().addErrback(lambda logged: None)
+        )
 
     def _embedded_server(self) -> EmbeddedServer:
         settings = self.settings
@@ -87,8 +120,7 @@ class ParentService(Service):
 
     def setServiceParent(self, parent: Any) -> None:
         """Join a Twisted application or service."""
-        if self._process_log is not None:
-            self._process_log.join(parent)
+        self._operations.join(parent)
         super().setServiceParent(parent)
 
     def startService(self) -> None:
@@ -112,15 +144,26 @@ class ParentService(Service):
 
     def reload(self) -> Deferred[None]:
         """Replace each process by one that reads settings and code anew; see :meth:`Supervisor.reload`."""
-        return self.supervisor.reload()
+        return self._operations.during_reload(self.supervisor.reload).addCallback(self._reloaded)
 
-    def _reload_and_log(self) -> None:
-        self.reload().addErrback(lambda logged: None)
+    def overview(self) -> Deferred[Overview]:
+        """The overview of all processes; fires in the reactor's thread, after a second at most."""
+        return self._aggregation.overview()
+
+    def _reloaded(self, _: None) -> None:
+        self._aggregation.reloads += 1
 
     def _begin(self) -> None:
         use_steady_clock(self._reactor)
         self._stop_signals.install()
         self._other_signals.install()
+        try:
+            with self.settings.origins.in_errors():
+                self._operations.startService()
+        except SettingError as error:
+            self.log.error("natsroute cannot start: {reason}", reason=str(error))
+            self._exit_code.fail()
+            return
         count = self.settings.processes
         self.log.info("natsroute {version}: {count} processes", version=__version__.public(), count=count)
         processors = os.cpu_count() or 1
@@ -154,11 +197,13 @@ class ParentService(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        self._operations.stopping()
         self._starting.cancel()
         await self.supervisor.stop()
         self._spawner.close()
         if self._embedded is not None:
             await self._embedded.stopService()
+        await self._operations.stopService()
         if not self._stop_signals.process_ends:
             self._other_signals.restore()
         self._stop_signals.restore()

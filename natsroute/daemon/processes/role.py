@@ -35,6 +35,7 @@ class Role:
     :ivar reactor: the module of the parent's reactor.
     :ivar cpu: the processor that it is bound to; None: any.
     :ivar socket: where it listens for the parent.
+    :ivar log_level: the rules for the levels of the log.
     :ivar server: the URL of the parent's embedded server, or empty.
     :ivar token: the token for it.
     """
@@ -47,6 +48,7 @@ class Role:
     reactor: str = "twisted.internet.default"
     cpu: int | None = None
     socket: str = ""
+    log_level: tuple[str, ...] = attrs.field(default=(), converter=_texts)
     server: str = ""
     token: str = attrs.field(default="", repr=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import attrs
@@ -56,6 +56,13 @@ class Child(Protocol):
 
     def kill(self) -> None:
         """Kill it."""
+
+    def call(self, method: str, params: Mapping[str, Any], timeout: float) -> Deferred[Any]:
+        """
+        Call an admin method of it.
+
+        :return: fires with the result; fails with an :class:`~natsroute.admin.errors.AdminError`.
+        """
 
 
 #: Starts a child process. It is given what to call when the process is ready and when it has ended.

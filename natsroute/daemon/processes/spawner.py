@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class Spawner:
     :param arguments: the command line of this process, without the name of the program.
     :param folder: where this process was started; relative paths on the command line begin there.
     :param cpu_affinity: whether each process is bound to a processor.
+    :param log_level: returns the rules for the levels of the log, as they are when a process starts.
     :param environment: the variables of all processes.
     """
 
@@ -42,12 +43,14 @@ class Spawner:
         folder: str,
         *,
         cpu_affinity: bool = False,
+        log_level: Callable[[], Iterable[str]] = tuple,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._reactor = reactor
         self._arguments = arguments
         self._start_folder = folder
         self._cpus = sorted(os.sched_getaffinity(0)) if cpu_affinity else []
+        self._log_level = log_level
         self._environment = environment
         self._private_group = PRIVATE_GROUP + secrets.token_hex(8)
         self._server: Server | None = None
@@ -109,6 +112,7 @@ class Spawner:
             reactor=type(self._reactor).__module__,
             cpu=self._cpus[(number - 1) % len(self._cpus)] if self._cpus else None,
             socket=str(self._folder() / f"{number}-{next(self._serial)}.sock"),
+            log_level=self._log_level(),
             server="" if server is None else f"nats://{server.host}:{server.port}",
             token="" if credentials is None else credentials.token or "",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults, succeed
 from twisted.python.failure import Failure
 
 from natsroute.client.server_pool import Backoff
@@ -91,6 +91,7 @@ class Supervisor:
         self._was_ready = False
         self._reloading = False
         self._next_reload: list[Deferred[None]] = []
+        self._waiting: list[Deferred[None]] = []
 
     @property
     def is_ready(self) -> bool:
@@ -124,6 +125,18 @@ class Supervisor:
             slot.deaths = 0
             self._launch(slot)
 
+    def ready(self) -> Deferred[None]:
+        """
+        Wait until all processes are ready.
+
+        :return: fires at once if they are. Fails with ``CancelledError`` if they are stopped first.
+        """
+        if self.is_ready:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(waiting)
+        return waiting
+
     def stop(self) -> Deferred[None]:
         """
         Drain and end all processes.
@@ -131,6 +144,7 @@ class Supervisor:
         :return: fires when all have ended.
         """
         self._stopping = True
+        self._tell_waiting(Failure(CancelledError("the service was stopped before it was ready")))
         for slot in self._slots:
             slot.cancel_retry()
         for run in self.runs:
@@ -233,7 +247,12 @@ class Supervisor:
     def _one_is_ready(self) -> None:
         if self.is_ready and not self._stopping:
             self._was_ready = True
+            self._tell_waiting(None)
             self._on_ready()
+
+    def _tell_waiting(self, result: Failure | None) -> None:
+        waiting, self._waiting = self._waiting, []
+        _tell_all(result, waiting)
 
     def _ended(self, exit: Exit, slot: _Slot, run: Run) -> None:
         if slot.current is not run:

@@ -1,0 +1,117 @@
+"""What operators see of several processes together: the parent asks each of them, and joins the answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.python.failure import Failure
+
+from natsroute._version import __version__
+from natsroute.admin.errors import AdminError, MethodError
+from natsroute.daemon.processes.run import Phase, Run
+from natsroute.daemon.processes.supervisor import Supervisor
+from natsroute.monitoring.merged_metrics import merged_text
+from natsroute.monitoring.overview import ErrorRow, Overview, Reason
+
+#: Seconds that a process may take to answer. Then it is left out, and the reasons name it.
+ANSWER_TIMEOUT = 1.0
+
+
+class Aggregation:
+    """
+    Asks all processes, and joins what they answer.
+
+    :param name: returns the name of the service.
+    :param supervisor: has the processes.
+    :param errors: returns the latest errors of the log, in which those of all processes are.
+    :param unix_time: the time, as ``time.time()``.
+
+    :ivar reloads: how often all processes have been replaced.
+    """
+
+    def __init__(
+        self,
+        name: Callable[[], str],
+        supervisor: Supervisor,
+        errors: Callable[[], tuple[ErrorRow, ...]],
+        unix_time: Callable[[], float] = time.time,
+    ) -> None:
+        self.reloads = 0
+        self._name = name
+        self._supervisor = supervisor
+        self._errors = errors
+        self._unix_time = unix_time
+        self._started = unix_time()
+
+    def overview(self) -> Deferred[Overview]:
+        """The overview of all processes. It never fails: a process that does not answer is one of its reasons."""
+        runs = enumerate(self._supervisor.current, 1)
+        return gatherResults([self._overview(number, run) for number, run in runs]).addCallback(self._joined)
+
+    def text(self) -> Deferred[bytes]:
+        """The metrics of all processes in Prometheus' format, with the label ``process``. It never fails."""
+        texts = [self._ask(run, "metrics").addCallbacks(str.encode, lambda _: None) for run in self._supervisor.current]
+        return gatherResults(texts).addCallback(merged_text)
+
+    async def log_level(self, rules: Sequence[str]) -> None:
+        """
+        Change the levels of the log in each process that answers.
+
+        :raises MethodError: a process refuses the rules.
+        """
+        for run in self._supervisor.current:
+            try:
+                await self._ask(run, "log_level", {"rules": list(rules)})
+            except MethodError:
+                raise
+            except AdminError:
+                pass  # when it is started again, it gets the rules of the parent
+
+    def _ask(self, run: Run | None, method: str, params: Mapping[str, Any] | None = None) -> Deferred[Any]:
+        if run is None or run.child is None:
+            return fail(AdminError("the process does not run"))
+        return run.child.call(method, params or {}, ANSWER_TIMEOUT)
+
+    def _overview(self, number: int, run: Run | None) -> Deferred[Overview]:
+        if run is None:
+            return succeed(self._without_answer(number, (), "starting", f"process {number} waits to be started again"))
+        pids = (run.pid,)
+
+        def answered(fields: Any) -> Overview:
+            try:
+                return attrs.evolve(Overview.from_json(fields), errors=())
+            except (KeyError, TypeError):
+                return self._without_answer(
+                    number, pids, "no_answer", f"process {number} gave an answer of another version"
+                )
+
+        def failed(failure: Failure) -> Overview:
+            if run.phase is Phase.STARTING:
+                return self._without_answer(number, pids, "starting", f"process {number} starts")
+            return self._without_answer(number, pids, "no_answer", f"process {number}: {failure.getErrorMessage()}")
+
+        return self._ask(run, "overview").addCallbacks(answered, failed)
+
+    def _without_answer(self, number: int, pids: tuple[int, ...], code: str, text: str) -> Overview:
+        now = self._unix_time()
+        return Overview(self._name(), __version__.public(), pids, now, now, (Reason(code, f"process {number}", text),))
+
+    def _joined(self, overviews: list[Overview]) -> Overview:
+        merged = Overview.merged(overviews)
+        reasons = merged.reasons
+        if self._supervisor.stopping:
+            reasons = (Reason("stopping", "", "the service stops"), *reasons)
+        return attrs.evolve(
+            merged,
+            name=self._name(),
+            version=__version__.public(),
+            started=self._started,
+            time=self._unix_time(),
+            reasons=reasons,
+            errors=self._errors(),
+            reloads=self.reloads,
+        )
