@@ -40,6 +40,7 @@ class Measurements(MultiService):
         self.handling_times: HandlingTimes | None = None
         self.on_confirmed: Callable[[int, float, int], None] | None = None
         self._reactor_times: ReactorTimes | None = None
+        self._shown: Callable[[], Metrics | None] = lambda: None
         deliveries = LastDeliveries(reactor, received)
         deliveries.setServiceParent(self)
         self.idle = deliveries.idle
@@ -48,6 +49,15 @@ class Measurements(MultiService):
             self.on_confirmed = self._confirmed
             self._reactor_times = ReactorTimes(reactor)
             self._reactor_times.setServiceParent(self)
+
+    def shown_by(self, reactor: Any, overview: Callable[[], Overview]) -> Measurements:
+        """Let :meth:`new_metrics` show this overview, too; returns the same object."""
+        self._shown = lambda: metrics_of(reactor, overview, self)
+        return self
+
+    def new_metrics(self) -> Metrics | None:
+        """The metrics of the service; None if the package ``prometheus-client`` is not installed."""
+        return self._shown()
 
     def times(self) -> Times:
         """All durations so far. They do not change any more."""
@@ -104,6 +114,16 @@ class MetricsText(Protocol):
 
     def text(self) -> Deferred[bytes]:
         """The text in Prometheus' format."""
+
+
+class MetricsSource(Protocol):
+    """A service that makes metrics."""
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Run with another service."""
+
+    def new_metrics(self) -> MetricsText | None:
+        """The metrics; None if the package ``prometheus-client`` is not installed."""
 
 
 def metrics_method(metrics: Callable[[], MetricsText | None]) -> Callable[[object], Deferred[str]]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, TypeVar
 
-from twisted.application.service import MultiService, Service
+from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
 from natsroute.admin.methods import Methods
@@ -15,7 +15,7 @@ from natsroute.daemon.admin_methods import add_log_level, service_methods
 from natsroute.daemon.code_watch import CodeWatch, watch_folders
 from natsroute.daemon.fields import OFF
 from natsroute.daemon.http import http_server
-from natsroute.daemon.measurements import MetricsText, metrics_method
+from natsroute.daemon.measurements import MetricsSource, metrics_method
 from natsroute.daemon.process_log import ProcessLog
 from natsroute.daemon.reload import Reloaded, Reloader
 from natsroute.daemon.settings import Settings
@@ -34,8 +34,7 @@ class Operations(MultiService):
     :param overview: returns the overview of the service.
     :param ready: returns a Deferred that fires when the service is ready, or fails if it cannot start.
     :param fatal: returns why only a restart can help; empty while the service works.
-    :param measurements: measures as long as the parts run; None: nothing is measured here.
-    :param new_metrics: makes the metrics; None if ``prometheus-client`` is not installed.
+    :param measurements: measures as long as the parts run, and makes the metrics.
     :param name: returns the name of the service.
     :param stop: stops the service, or the process if it belongs to the service.
     :param current_code: returns what runs in the reactor's thread: an event route, or an empty text; and file and line.
@@ -55,8 +54,7 @@ class Operations(MultiService):
         overview: Callable[[], Overview | Deferred[Overview]],
         ready: Callable[[], Deferred[None]],
         fatal: Callable[[], Sequence[Reason]],
-        measurements: Service | None,
-        new_metrics: Callable[[], MetricsText | None],
+        measurements: MetricsSource,
         current_code: Callable[[], tuple[str, str]],
         *,
         name: Callable[[], str],
@@ -73,10 +71,9 @@ class Operations(MultiService):
         add_log_level(self.methods, process_log)
         self._recent_errors = RecentErrors()
         self._recent_errors.setServiceParent(self)
-        if measurements is not None:
-            measurements.setServiceParent(self)
-        metrics = self.metrics = new_metrics() if settings.measures_durations else None
-        self.methods.add("metrics", metrics_method(lambda: metrics or new_metrics()))
+        measurements.setServiceParent(self)
+        metrics = self.metrics = measurements.new_metrics() if settings.measures_durations else None
+        self.methods.add("metrics", metrics_method(lambda: metrics or measurements.new_metrics()))
         self.http = http_server(
             reactor, settings, overview, fatal, None if metrics is None else metrics.text, current_code
         )

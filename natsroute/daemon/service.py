@@ -19,7 +19,7 @@ from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.exit_code import ExitCode
 from natsroute.daemon.joining import join
 from natsroute.daemon.lifecycle import Lifecycle
-from natsroute.daemon.measurements import Measurements, metrics_of
+from natsroute.daemon.measurements import Measurements
 from natsroute.daemon.names import free_name
 from natsroute.daemon.observation import Observation
 from natsroute.daemon.operations import Operations
@@ -204,8 +204,7 @@ class NatsrouteService(Service):
                 self.overview,
                 self.ready,
                 readiness.fatal,
-                measurements,
-                lambda: metrics_of(reactor, self.overview, measurements),
+                measurements.shown_by(reactor, self.overview),
                 self._watchdog.current_code,
                 name=lambda: str(self.name),
                 stop=self.stopService if self._exit_code is None else self._exit_code.stop,

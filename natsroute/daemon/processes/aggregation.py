@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.python.failure import Failure
 
@@ -21,7 +22,7 @@ from natsroute.monitoring.overview import ErrorRow, Overview, Reason
 ANSWER_TIMEOUT = 1.0
 
 
-class Aggregation:
+class Aggregation(Service):
     """
     Asks all processes, and joins what they answer.
 
@@ -41,11 +42,15 @@ class Aggregation:
         unix_time: Callable[[], float] = time.time,
     ) -> None:
         self.reloads = 0
-        self._name = name
+        self._service_name = name
         self._supervisor = supervisor
         self._errors = errors
         self._unix_time = unix_time
         self._started = unix_time()
+
+    def new_metrics(self) -> Aggregation:
+        """The metrics of all processes: :meth:`text`."""
+        return self
 
     def overview(self) -> Deferred[Overview]:
         """The overview of all processes. It never fails: a process that does not answer is one of its reasons."""
@@ -98,7 +103,9 @@ class Aggregation:
 
     def _without_answer(self, number: int, pids: tuple[int, ...], code: str, text: str) -> Overview:
         now = self._unix_time()
-        return Overview(self._name(), __version__.public(), pids, now, now, (Reason(code, f"process {number}", text),))
+        return Overview(
+            self._service_name(), __version__.public(), pids, now, now, (Reason(code, f"process {number}", text),)
+        )
 
     def _joined(self, overviews: list[Overview]) -> Overview:
         merged = Overview.merged(overviews)
@@ -107,7 +114,7 @@ class Aggregation:
             reasons = (Reason("stopping", "", "the service stops"), *reasons)
         return attrs.evolve(
             merged,
-            name=self._name(),
+            name=self._service_name(),
             version=__version__.public(),
             started=self._started,
             time=self._unix_time(),
