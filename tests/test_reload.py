@@ -170,6 +170,20 @@ class ReloaderTests(ReloadCase):
         trials[0].exited.callback(None)
         self.successResultOf(exited)
 
+    def test_a_signal(self) -> None:
+        """The log says what came of it."""
+        self.write(ROUTE.format("b"))
+        service = self.service()
+        service._reloader.on_signal()
+        self.write("1 / 0")
+        service._reloader.on_signal()
+        service._reloader.refuse("the service stops")
+        service._reloader.on_signal()
+        loaded, failed, refused = self.log.lines()
+        self.assertIn("Reload: loaded 1 file in 0.0 s", loaded)
+        self.assertIn("Reload failed, and the former code goes on: event_routes = ", failed)
+        self.assertEqual(refused, "No reload: the service stops")
+
     def test_around(self) -> None:
         """Who is to know of each reload is told, whether it succeeds or not."""
         self.write(ROUTE.format("b"))

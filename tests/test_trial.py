@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,9 @@ class TrialTests(SynchronousTestCase):
         """It names the code, and has no credentials."""
         _, process = self.trial()
         argument = process.command[-1]
-        self.assertEqual(json.loads(argument)["event_routes"], [[str(Path("a.py").absolute())], ""])
+        given = json.loads(argument)
+        self.assertEqual(given["settings"]["event_routes"], [[str(Path("a.py").absolute())], ""])
+        self.assertEqual(given["path"], sys.path)
         self.assertNotIn("hunter2", " ".join(process.command))
 
     def test_an_error(self) -> None:
@@ -89,17 +90,3 @@ class TrialTests(SynchronousTestCase):
         trial = Trial(self.reactor, Settings(), 10.0)
         self.assertIn("out of processes", str(self.failureResultOf(trial.ended, ReloadError).value))
         self.successResultOf(trial.exited)
-
-    def test_environment(self) -> None:
-        """The process finds what this one finds."""
-        environments: list[Any] = []
-        spawn = self.reactor.spawnProcess
-
-        def recording(*arguments: Any, env: Any, **more: Any) -> Any:
-            environments.append(env)
-            return spawn(*arguments, **more)
-
-        self.patch(self.reactor, "spawnProcess", recording)
-        self.patch(sys, "path", ["", "/own", "/other"])
-        self.trial()
-        self.assertEqual(environments[0]["PYTHONPATH"], f"/own{os.pathsep}/other")

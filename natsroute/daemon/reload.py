@@ -142,11 +142,10 @@ class Reloader:
 
     def on_signal(self) -> None:
         """The same, for a caller that cannot wait. The log says what came of it."""
-        self.reload().addErrback(self._log_refusal)
-
-    def _log_refusal(self, failure: Failure) -> None:
         if self._refusal:
-            self.log.error("No reload: {reason}", reason=failure.getErrorMessage())
+            self.log.error("No reload: {reason}", reason=self._refusal)
+        else:
+            self.reload().addErrback(lambda logged: None)
 
     def _begin(self) -> None:
         self.around(self._run).addBoth(self._ended)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,7 +12,7 @@ from twisted.python.failure import Failure
 
 from natsroute.daemon.child_guard import guarded
 from natsroute.daemon.settings import Settings
-from natsroute.daemon.trial_process import argument_of
+from natsroute.daemon.trial_process import command
 from natsroute.errors import ReloadError
 from natsroute.text import printable
 
@@ -41,11 +39,10 @@ class Trial(ProcessProtocol):
         self.exited: Deferred[None] = Deferred()
         self._seconds = seconds
         self._answer = self._errors = b""
-        command = guarded([sys.executable, "-m", "natsroute.daemon.trial_process", argument_of(settings)])
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        whole = guarded(command(settings))
         self._limit: IDelayedCall | None = reactor.callLater(seconds, self._give_up)
         try:
-            reactor.spawnProcess(self, command[0], command, env=environment)
+            reactor.spawnProcess(self, whole[0], whole, env=None)
         except OSError as error:
             self.exited.callback(None)
             self._fail(f"the new code cannot be tried in another process: {error}")

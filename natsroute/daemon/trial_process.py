@@ -1,7 +1,7 @@
 """
 Loads the code that settings name, as a start would, and says what is wrong with it. Nothing is started or connected.
 
-``python -m natsroute.daemon.trial_process SETTINGS`` does that in a process of its own, where code may block or end it.
+:func:`command` does that in a process of its own, where code may block or end it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,25 @@ from natsroute.kamailio.kemi.scripts import read_script
 CODE_SETTINGS = ("event_routes", "event_callback", "kemi_script", "kamailio_cfg")
 
 
+#: What the process runs. The code of the user is found only when all of natsroute is there: a module of theirs may have
+#: the name of one that natsroute imports.
+_PROGRAM = (
+    "import sys; sys.path[:] = filter(None, sys.path); import json; sys.path += json.loads(sys.argv[1])['path']; "
+    "from natsroute.daemon.trial_process import main; main(sys.argv[1])"
+)
+
+
+def command(settings: Settings) -> list[str]:
+    """
+    The command of the process. It has the names of code and no other setting: other users of the machine can see it.
+    """
+    return [sys.executable, "-c", _PROGRAM, argument_of(settings)]
+
+
 def argument_of(settings: Settings) -> str:
-    """The argument of the process. It has the names of code and nothing else; other users of the machine can see it."""
-    return json.dumps({name: [getattr(settings, name), settings.origins[name]] for name in CODE_SETTINGS})
+    """The settings that name code, and where this process looks for modules."""
+    given = {name: [getattr(settings, name), settings.origins[name]] for name in CODE_SETTINGS}
+    return json.dumps({"path": sys.path, "settings": given})
 
 
 def load(argument: str, environment: Mapping[str, str]) -> None:
@@ -40,7 +56,7 @@ def load(argument: str, environment: Mapping[str, str]) -> None:
 
     :raises NatsrouteError: something is wrong with it.
     """
-    given: dict[str, Any] = json.loads(argument)
+    given: dict[str, Any] = json.loads(argument)["settings"]
     origins = Origins({name: origin for name, (_, origin) in given.items()})
     path = given["kamailio_cfg"][0]
     cfg = read_cfg(path, environment) if path else None
@@ -57,6 +73,7 @@ def load(argument: str, environment: Mapping[str, str]) -> None:
 
 def main(argument: str) -> None:
     """Load the code, and write what came of it as a line of JSON: ``null``, or the text of the error."""
+    sys.path[:] = json.loads(argument)["path"]
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the code prints is no answer
     try:
@@ -66,7 +83,3 @@ def main(argument: str) -> None:
         problem = str(error)
     print(json.dumps(problem), file=answer, flush=True)
     os._exit(0)  # without the threads and the handlers that the code may have left
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

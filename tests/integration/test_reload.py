@@ -107,6 +107,7 @@ class ReloadTests(ReloadTestCase):
         service = await self.service(own)
         self.assertEqual(await self.ask(service, answers), b"old")
         (self.folder / "changing_helper.py").write_text("ANSWER = b'new'\n")
+        (self.folder / "json.py").write_text("1 / 0\n")  # which nobody imports
         reloaded = await service.reload()
         self.assertEqual(await self.ask(service, answers), b"new")
         self.assertEqual(reloaded.files, (str(self.routes), str(self.folder / "changing_helper.py")))
