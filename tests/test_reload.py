@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from natsroute import NatsrouteService, Settings
 from natsroute.daemon.reload import Reloaded
 from natsroute.errors import ReloadError
-from tests.support.reload_case import NoTrial, ReloadCase
+from tests.support.reload_case import HEAD, NoTrial, ReloadCase
 
 ROUTE = "event_route('nats:a.{0}')(lambda event: steps.append('{0}'))\n"
 
@@ -98,6 +99,38 @@ class ReloaderTests(ReloadCase):
         self.assertEqual(self.reload(service).files, (str(cfg),))
         self.send(service, "a.b")
         self.assertEqual(service.program.variables.shared, {b"y": b"kept"})
+
+    def test_a_module(self) -> None:
+        """It is named, not a file, and in a package; the module that it imports has changed too."""
+        sys.path.insert(0, str(self.folder))
+        package = self.folder / "reload_package"
+        package.mkdir()
+        (package / "__init__.py").touch()
+        (package / "names.py").write_text("NAME = 'nats:a.b'\n", encoding="utf-8")
+        source = f"from reload_package.names import NAME\n{HEAD}event_route(NAME)(lambda event: None)\n"
+        (package / "routes.py").write_text(source, encoding="utf-8")
+        service = self.service(event_routes="reload_package.routes")
+        (package / "names.py").write_text("NAME = 'nats:a.c'\n", encoding="utf-8")
+        reloaded = self.reload(service)
+        self.assertEqual((reloaded.added, reloaded.removed), (("nats:a.c",), ("nats:a.b",)))
+        names = ("__init__.py", "names.py", "routes.py")
+        self.assertEqual(reloaded.files, tuple(str(package / name) for name in names))
+
+    def test_an_event_callback(self) -> None:
+        """Its module is loaded anew; a name that is gone is an error."""
+        sys.path.insert(0, str(self.folder))
+        source = "from reload_steps import steps\ndef {}(event):\n    steps.append('{}')\n"
+        module = self.folder / "reload_callback.py"
+        module.write_text(source.format("callback", "old"), encoding="utf-8")
+        service = self.service(event_routes=(), event_callback="reload_callback:callback")
+        self.send(service, "a.b")
+        module.write_text(source.format("callback", "new"), encoding="utf-8")
+        self.assertEqual(self.reload(service).files, (str(module),))
+        self.send(service, "a.b")
+        module.write_text(source.format("another", "newest"), encoding="utf-8")
+        self.assertIn("there is no 'callback' in reload_callback", self.failure(service.reload()))
+        self.send(service, "a.b")
+        self.assertEqual(self.steps, ["old", "new", "new"])
 
     def test_failures(self) -> None:
         """Nothing has changed; the error is logged."""

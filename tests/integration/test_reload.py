@@ -189,11 +189,18 @@ class ReloadTests(ReloadTestCase):
 class KemiTests(ReloadTestCase):
     """KEMI scripts."""
 
-    async def test_a_script(self) -> None:
-        """What it was given is handled by the former version, what comes then by the new one; in order, and once."""
-        script = self.folder / "changing_script.py"
+    async def test_python(self) -> None:
         source = "import KSR\ndef on_event(name):\n    if name == 'nats:question':\n"
-        source += "        KSR.nats.publish('answers', KSR.pv.get('$natsData') + '{}')\n"
+        await self.check(".py", source + "        KSR.nats.publish('answers', KSR.pv.get('$natsData') + '{}')\n")
+
+    async def test_lua(self) -> None:
+        source = "function on_event(name)\n  if name == 'nats:question' then\n"
+        source += "    KSR.nats.publish('answers', KSR.pv.get('$natsData') .. '{}')\n  end\nend\n"
+        await self.check(".lua", source)
+
+    async def check(self, suffix: str, source: str) -> None:
+        """What it was given is handled by the former version, what comes then by the new one; in order, and once."""
+        script = self.folder / f"changing_script{suffix}"
         script.write_text(source.format(" old"))
         own, answers = self.watch()
         service = await self.service(own, event_routes=(), kemi_script=str(script), event_callback="on_event")
