@@ -53,8 +53,13 @@ class ReloadTestCase(OneServerTestCase):
 
     async def service(self, routes: EventRoutes | None = None, **settings: Any) -> NatsrouteService:
         """A service that is ready, and that asks itself."""
-        given = {"event_routes": str(self.routes), "reload_timeout": 30.0, **settings}
-        service = self.start_service(routes, nats_url=self.url, subject_queue_group=["question:q", "answers"], **given)
+        given = {
+            "event_routes": str(self.routes),
+            "subject_queue_group": ["question:q", "answers"],
+            "reload_timeout": 30.0,
+            **settings,
+        }
+        service = self.start_service(routes, nats_url=self.url, **given)
         await service.ready()
         return service
 
@@ -156,6 +161,39 @@ class ReloadTests(ReloadTestCase):
         await service.stopService()
         self.assertEqual(steps.read_text().split("\n"), ["start old", "start new", "stop old", "stop new", ""])
         self.assertEqual(hooks, ["start", "stop"])
+
+    async def test_stop_and_start(self) -> None:
+        """A stop ends the calls of both versions and runs the hooks of both; a start runs the new version."""
+        steps = self.folder / "steps"
+        never = "\nfrom twisted.internet.defer import Deferred\n"
+        never += "event_route('nats:never', concurrency=9)(lambda event: Deferred())\n"
+        own, answers = self.watch()
+
+        def write(name: str) -> None:
+            self.routes.write_text(ANSWER.format(name) + never + HOOKS.format(log=str(steps), name=name))
+
+        write("old")
+        entries = ["question:q", "answers", "never"]
+        service = await self.service(own, subject_queue_group=entries, drain_timeout=1.0)
+        service._reloader._new_trial = NoTrial  # type: ignore[assignment]
+        service.publish("never", b"")
+        await self.until(lambda: len(service.in_flight.running) == 1)
+        write("new")
+        await service.reload()
+        service.publish("never", b"")
+        await self.until(lambda: len(service.in_flight.running) == 2)
+        await service.stopService()
+        self.assertEqual(sorted(steps.read_text().split("\n")[2:-1]), ["stop new", "stop old"])
+        [never_ended] = [one for one in service.ledger().routes if one.route == "nats:never"]
+        self.assertEqual((never_ended.routed, never_ended.failed, never_ended.in_progress), (2, 2, 0))
+        self.assertEqual(service.ledger().differences(), [])
+        steps.unlink()
+        service.startService()
+        await service.ready()
+        self.assertEqual(await self.ask(service, answers), b"new")
+        await service.reload()
+        self.assertEqual(await self.ask(service, answers), b"new")
+        await self.until(lambda: steps.read_text() == "start new\nstart new\nstop new\n")
 
     async def test_not_while_it_starts_or_stops(self) -> None:
         self.routes.write_text(ANSWER.format("old"))
