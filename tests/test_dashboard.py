@@ -17,7 +17,7 @@ from natsroute.monitoring.metrics import Metrics
 from tests.support import ROOT
 from tests.support.metrics_page import DOCUMENT, table, written
 from tests.support.promtool import promtool
-from tests.test_metrics import an_overview, some_times
+from tests.test_metrics import an_overview, some_extras
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "natsroute.json"
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -36,7 +36,7 @@ class Exposed(SynchronousTestCase):
 
     def setUp(self) -> None:
         clock = Clock()
-        asked = Metrics(clock, an_overview, some_times).text()
+        asked = Metrics(clock, an_overview, some_extras).text()
         clock.pump([0.0] * 100)
         self.labels: dict[str, set[str]] = {"up": set()}
         for family in text_string_to_metric_families(merged_text([self.successResultOf(asked)]).decode()):

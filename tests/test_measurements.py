@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute.daemon.measurements import Measurements, metrics_method, metrics_of
 from natsroute.errors import MisuseError
 from natsroute.ledger import RouteCounters
-from natsroute.monitoring.metric_table import Times
+from natsroute.monitoring.metric_table import Extras
 from tests.test_metrics import an_overview
 
 
@@ -78,7 +78,7 @@ class MeasurementsTests(SynchronousTestCase):
         clock = Clock()
         without = Measurements(clock, lambda: self.received, durations=False)
         without.startService()
-        self.assertEqual((without.handling_times, without.on_confirmed, without.times()), (None, None, Times()))
+        self.assertEqual((without.handling_times, without.on_confirmed, without.times()), (None, None, Extras()))
         self.assertEqual((without.idle(), len(clock.getDelayedCalls())), ([None], 1))
         self.successResultOf(without.stopService())
         self.assertEqual(clock.getDelayedCalls(), [])

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.state import State
 from natsroute.monitoring.histogram import Histogram
-from natsroute.monitoring.metric_table import METRICS, Times
+from natsroute.monitoring.metric_table import METRICS, Extras
 from natsroute.monitoring.metrics import MAX_TURN, Metrics
 from natsroute.monitoring.overview import (
     CallRow,
@@ -74,13 +74,13 @@ def an_overview(**fields: object) -> Overview:
     return attrs.evolve(overview, **fields)  # type: ignore[arg-type]
 
 
-def some_times() -> Times:
+def some_extras() -> Extras:
     """One duration in each."""
     histograms = [Histogram((1.0,)) for _ in range(4)]
     for histogram in histograms:
         histogram.add(0.5)
     handling, confirmation, lateness, turns = histograms
-    return Times({"nats:one": handling}, {"publish worker 1": confirmation}, lateness, turns)
+    return Extras({"nats:one": handling}, {"publish worker 1": confirmation}, lateness, turns, {"warn": 3, "error": 0})
 
 
 class MetricsCase(SynchronousTestCase):
@@ -89,8 +89,8 @@ class MetricsCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.overview = an_overview()
-        self.times = Times()
-        self.metrics = Metrics(self.clock, lambda: self.overview, lambda: self.times)
+        self.extras = Extras()
+        self.metrics = Metrics(self.clock, lambda: self.overview, lambda: self.extras)
 
     def text(self) -> bytes:
         asked = self.metrics.text()
@@ -226,7 +226,7 @@ class ValueTests(MetricsCase):
 
     def test_times(self) -> None:
         """The histograms."""
-        self.times = some_times()
+        self.extras = some_extras()
         for name, labels in (
             ("natsroute_route_handling_seconds", {"route": "nats:one"}),
             ("natsroute_publisher_confirmation_seconds", {"worker": "publish worker 1"}),
@@ -237,6 +237,12 @@ class ValueTests(MetricsCase):
             self.assertEqual(self.value(f"{name}_bucket", le="+Inf", **labels), 1, name)
             self.assertEqual(self.value(f"{name}_count", **labels), 1, name)
             self.assertEqual(self.value(f"{name}_sum", **labels), 0.5, name)
+
+    def test_log(self) -> None:
+        """By level."""
+        self.extras = some_extras()
+        self.assertEqual(self.value("natsroute_log_messages_total", level="warn"), 3)
+        self.assertEqual(self.value("natsroute_log_messages_total", level="error"), 0)
 
     def test_process(self) -> None:
         """The package's own metrics of the process are among them."""
@@ -273,7 +279,7 @@ class FormatTests(MetricsCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.times = some_times()
+        self.extras = some_extras()
 
     def test_promtool(self) -> None:
         """Names, types and help follow Prometheus' conventions."""

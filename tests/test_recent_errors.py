@@ -36,6 +36,15 @@ class RecentErrorsTests(SynchronousTestCase):
         )
         self.assertGreater(self.errors.rows()[0].time, 1e9)
 
+    def test_counts(self) -> None:
+        """All are counted by level, also those that are no longer kept."""
+        self.assertEqual(self.errors.counts(), {"warn": 0, "error": 0, "critical": 0})
+        for _ in range(MAX_ERRORS + 10):
+            self.log.warn("x")
+        self.log.error("x")
+        self.log.info("x")
+        self.assertEqual(self.errors.counts(), {"warn": MAX_ERRORS + 10, "error": 1, "critical": 0})
+
     def test_failures(self) -> None:
         """The exception is named, without its traceback."""
         self.log.failure("It failed", Failure(ValueError("one\ntwo\x1b")))

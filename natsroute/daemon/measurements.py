@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import attrs
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
 from natsroute.errors import MisuseError
 from natsroute.monitoring.histogram import Histogram
 from natsroute.monitoring.last_deliveries import LastDeliveries
-from natsroute.monitoring.metric_table import Times
+from natsroute.monitoring.metric_table import Extras
 from natsroute.monitoring.overview import Overview
 from natsroute.monitoring.reactor_times import ReactorTimes
 from natsroute.routes.handling_times import HandlingTimes
@@ -50,21 +51,27 @@ class Measurements(MultiService):
             self._reactor_times = ReactorTimes(reactor)
             self._reactor_times.setServiceParent(self)
 
-    def shown_by(self, reactor: Any, overview: Callable[[], Overview]) -> Measurements:
-        """Let :meth:`new_metrics` show this overview, too; returns the same object."""
-        self._shown = lambda: metrics_of(reactor, overview, self)
+    def shown_by(
+        self, reactor: Any, overview: Callable[[], Overview], logged: Callable[[], Mapping[str, int]] = dict
+    ) -> Measurements:
+        """
+        Let :meth:`new_metrics` show this overview, too; returns the same object.
+
+        :param logged: returns how many warnings and errors the log had, by level.
+        """
+        self._shown = lambda: metrics_of(reactor, overview, self, logged)
         return self
 
     def new_metrics(self) -> Metrics | None:
         """The metrics of the service; None if the package ``prometheus-client`` is not installed."""
         return self._shown()
 
-    def times(self) -> Times:
+    def times(self) -> Extras:
         """All durations so far. They do not change any more."""
         if self.handling_times is None or self._reactor_times is None:
-            return Times()
+            return Extras()
         self.handling_times.settle()
-        return Times(
+        return Extras(
             {route: histogram.copy() for route, histogram in self._handling.items()},
             {worker: histogram.copy() for worker, histogram in self._confirmation.items()},
             self._reactor_times.lateness.copy(),
@@ -92,11 +99,17 @@ class Measurements(MultiService):
         histogram.add(seconds, count)
 
 
-def metrics_of(reactor: Any, overview: Callable[[], Overview], measurements: Measurements) -> Metrics | None:
+def metrics_of(
+    reactor: Any,
+    overview: Callable[[], Overview],
+    measurements: Measurements,
+    logged: Callable[[], Mapping[str, int]] = dict,
+) -> Metrics | None:
     """
     The metrics of a service.
 
     :param overview: returns its overview.
+    :param logged: returns how many warnings and errors the log had, by level.
     :return: None if the package ``prometheus-client`` is not installed.
     """
     try:
@@ -106,7 +119,7 @@ def metrics_of(reactor: Any, overview: Callable[[], Overview], measurements: Mea
         if error.name is None or error.name.partition(".")[0] != "prometheus_client":
             raise
         return None
-    return Metrics(reactor, overview, measurements.times)
+    return Metrics(reactor, overview, lambda: attrs.evolve(measurements.times(), logged=logged()))
 
 
 class MetricsText(Protocol):

@@ -95,6 +95,10 @@ class Operations(MultiService):
         """The latest warnings and errors of the log, the latest first."""
         return self._recent_errors.rows()
 
+    def logged(self) -> dict[str, int]:
+        """How many warnings and errors the log had, by level."""
+        return self._recent_errors.counts()
+
     def startService(self) -> None:
         """
         Start all parts.

@@ -204,7 +204,7 @@ class NatsrouteService(Service):
                 self.overview,
                 self.ready,
                 readiness.fatal,
-                measurements.shown_by(reactor, self.overview),
+                measurements.shown_by(reactor, self.overview, lambda: self._operations.logged()),
                 self._watchdog.current_code,
                 name=lambda: str(self.name),
                 stop=self.stopService if self._exit_code is None else self._exit_code.stop,

@@ -34,20 +34,22 @@ _UP = {state.value for state in State if state.is_connected}
 
 
 @attrs.frozen
-class Times:
+class Extras:
     """
-    Durations that the overview does not have.
+    What the overview does not have: durations, and the number of log lines.
 
     :ivar handling: how long event routes take for a message, by route.
     :ivar confirmation: how long messages take from their publishing to their confirmation, by publish worker.
     :ivar lateness: how late the reactor is.
     :ivar turns: how long a turn of the reactor takes.
+    :ivar logged: how many warnings and errors the log had, by level.
     """
 
     handling: Mapping[str, Histogram] = attrs.Factory(dict)
     confirmation: Mapping[str, Histogram] = attrs.Factory(dict)
     lateness: Histogram | None = None
     turns: Histogram | None = None
+    logged: Mapping[str, int] = attrs.Factory(dict)
 
 
 @attrs.frozen
@@ -55,7 +57,7 @@ class Snapshot:
     """What the values of all metrics are taken from, at one moment."""
 
     overview: Overview
-    times: Times = Times()
+    extras: Extras = Extras()
 
 
 #: The values of the labels, and the value of a sample: a number, or a histogram.
@@ -172,12 +174,17 @@ def _oldest(overview: Overview) -> float:
 
 
 def _by_name(histograms: str) -> Callable[[Snapshot], Iterable[Value]]:
-    return lambda snapshot: (((name,), histogram) for name, histogram in getattr(snapshot.times, histograms).items())
+    return lambda snapshot: (((name,), histogram) for name, histogram in getattr(snapshot.extras, histograms).items())
+
+
+def _logged(snapshot: Snapshot) -> Iterator[Value]:
+    for level, count in snapshot.extras.logged.items():
+        yield (level,), count
 
 
 def _only(histogram: str) -> Callable[[Snapshot], Iterable[Value]]:
     def values(snapshot: Snapshot) -> Iterator[Value]:
-        found = getattr(snapshot.times, histogram)
+        found = getattr(snapshot.extras, histogram)
         if found is not None:
             yield (), found
 
@@ -212,6 +219,7 @@ METRICS: tuple[Metric, ...] = (
         (),
         _one(_oldest),
     ),
+    Metric("natsroute_log_messages_total", "counter", "Warnings and errors in the log", ("level",), _logged),
     _consumer("messages_received_total", "counter", "Messages received", "received"),
     _consumer("messages_succeeded_total", "counter", "Messages whose call ended well", "succeeded"),
     _consumer("messages_failed_total", "counter", "Messages whose call failed, after all retries", "failed"),

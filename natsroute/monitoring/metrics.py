@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from natsroute.monitoring.histogram import Histogram
-from natsroute.monitoring.metric_table import METRICS, Metric, Snapshot, Times, Value
+from natsroute.monitoring.metric_table import METRICS, Extras, Metric, Snapshot, Value
 from natsroute.monitoring.overview import Overview
 
 #: Seconds of a turn of the reactor after which the rest of a text is made in the next one. Prometheus' package takes
@@ -40,15 +40,15 @@ class Metrics(Collector):
 
     :param clock: the reactor.
     :param overview: returns the overview of the service.
-    :param times: returns the durations that the overview does not have.
+    :param extras: returns what the overview does not have.
     """
 
     def __init__(
-        self, clock: IReactorTime, overview: Callable[[], Overview], times: Callable[[], Times] = Times
+        self, clock: IReactorTime, overview: Callable[[], Overview], extras: Callable[[], Extras] = Extras
     ) -> None:
         self._clock = clock
         self._overview = overview
-        self._times = times
+        self._extras = extras
         self._process = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._process)
@@ -76,7 +76,7 @@ class Metrics(Collector):
         yield from self._process.collect()
 
     def _snapshot(self) -> Snapshot:
-        return Snapshot(self._overview(), self._times())
+        return Snapshot(self._overview(), self._extras())
 
     def _begin(self) -> None:
         waiting, self._waiting = self._waiting, []

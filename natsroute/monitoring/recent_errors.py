@@ -26,6 +26,7 @@ class RecentErrors(Service):
 
     def __init__(self) -> None:
         self._rows: deque[ErrorRow] = deque(maxlen=MAX_ERRORS)
+        self._counts = {level.name: 0 for level in _LEVELS}
         self._lock = threading.Lock()
 
     def startService(self) -> None:
@@ -52,8 +53,14 @@ class RecentErrors(Service):
         row = ErrorRow(event.get("log_time", 0.0), level.name, printable(namespace, 200), printable(text, 500))
         with self._lock:
             self._rows.append(row)
+            self._counts[row.level] += 1
 
     def rows(self) -> tuple[ErrorRow, ...]:
         """Those that were logged last, the latest first."""
         with self._lock:
             return tuple(reversed(self._rows))
+
+    def counts(self) -> dict[str, int]:
+        """How many there were in all, by level."""
+        with self._lock:
+            return self._counts.copy()
