@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from socket import SO_RCVBUF, SOL_SOCKET
 from typing import Any
 
 import attrs
@@ -70,6 +71,8 @@ class SlowBrowserTests(TestCase):
         slow, quick = Reader(), Reader()
         for reader in (slow, quick):
             await connectProtocol(endpoint, reader)
+            # What its own system holds for it is not natsroute's.
+            reader.transport.socket.setsockopt(SOL_SOCKET, SO_RCVBUF, 32_768)
             self.addCleanup(reader.transport.abortConnection)
         await until(lambda: slow.times and quick.times, reactor)
         slow.transport.pauseProducing()
@@ -79,5 +82,5 @@ class SlowBrowserTests(TestCase):
         await until(lambda: slow.times[-1] > newest and quick.times[-1] > newest, reactor)
         self.assertEqual(quick.times, [float(number) for number in range(1, len(quick.times) + 1)])
         old = [time for time in slow.times if time <= newest]
-        self.assertLessEqual(len(old), 4)
+        self.assertLessEqual(len(old), 4, slow.times)
         self.assertGreaterEqual(newest, 8)
