@@ -37,6 +37,13 @@ class EventTests(SynchronousTestCase):
             ("nats:a.*", "a.b", b"hi", "r", "q", None),
         )
 
+    def test_publishing_with(self) -> None:
+        """Everything else of the context is kept, whatever fields it has."""
+        fields = {field.name: object() for field in attrs.fields(EventContext)}
+        context: Any = EventContext(**fields)  # type: ignore[arg-type]
+        other = context.publishing_with(publish := object(), span := object())
+        self.assertEqual({name: getattr(other, name) for name in fields}, {**fields, "publish": publish, "span": span})
+
     def test_binary_payload(self) -> None:
         """It is complete, NUL bytes included."""
         self.assertEqual(self.event(b"a\0b\r\n\xff").data, b"a\0b\r\n\xff")

@@ -7,13 +7,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import SettingError
 from natsroute.monitoring.sampling import RateLimit, Sampler, Sampling
-from natsroute.monitoring.trace_context import RemoteParent
 from tests.support.log_recorder import LogRecorder
 
 
-def parent(low_bits: int = 1, flags: int = 0) -> RemoteParent:
-    """A parent whose trace id has these 64 low bits."""
-    return RemoteParent(f"{1:016x}{low_bits:016x}", f"{1:016x}", flags, "")
+def trace(low_bits: int = 1) -> bytes:
+    """A trace id with these 64 low bits."""
+    return b"%016x%016x" % (1, low_bits)
 
 
 class VariablesTests(SynchronousTestCase):
@@ -51,16 +50,17 @@ class DecisionTests(SynchronousTestCase):
         """The parent decides, whatever the ratio."""
         for ratio in (0.0, 1.0):
             sampling = Sampling(ratio)
-            self.assertEqual([sampling.follows(parent(flags=flags)) for flags in (0, 1)], [False, True])
+            followed = [sampling.follows(trace(), flags) for flags in (b"00", b"01", b"02", b"ff")]
+            self.assertEqual(followed, [False, True, False, True])
 
     def test_by_trace_id(self) -> None:
         """The same messages as OpenTelemetry's own sampler takes, whatever the parent says."""
         quarter = Sampling(0.25, parent_based=False)
         for low_bits, expected in [(0, True), ((1 << 62) - 1, True), (1 << 62, False), ((1 << 64) - 1, False)]:
-            self.assertEqual(quarter.follows(parent(low_bits, flags=1)), expected, hex(low_bits))
-        highest = parent((1 << 64) - 1)
-        self.assertTrue(Sampling(1.0, parent_based=False).follows(highest))
-        self.assertFalse(Sampling(0.0, parent_based=False).follows(parent(0)))
+            self.assertEqual(quarter.follows(trace(low_bits), b"01"), expected, hex(low_bits))
+        highest = trace((1 << 64) - 1)
+        self.assertTrue(Sampling(1.0, parent_based=False).follows(highest, b"00"))
+        self.assertFalse(Sampling(0.0, parent_based=False).follows(trace(0), b"01"))
 
     def test_begins(self) -> None:
         """In the ratio, within the limit."""

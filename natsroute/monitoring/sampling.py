@@ -13,7 +13,6 @@ import attrs
 
 from natsroute.errors import SettingError
 from natsroute.log import Logger
-from natsroute.monitoring.trace_context import RemoteParent
 
 _SAMPLER, _ARGUMENT = "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"
 _PARENT_BASED = "parentbased_"
@@ -22,6 +21,7 @@ _KINDS = ("always_on", "always_off", "traceidratio")
 _DEFAULT = "parentbased_always_on"
 
 _IDS = 1 << 64
+_ODD = b"13579bdf"
 
 
 @attrs.frozen
@@ -38,11 +38,16 @@ class Sampling:
     ratio: float = 1.0
     parent_based: bool = True
 
-    def follows(self, parent: RemoteParent) -> bool:
-        """Whether a message with this parent is traced."""
+    def follows(self, trace: bytes, flags: bytes) -> bool:
+        """
+        Whether a message with a parent is traced.
+
+        :param trace: its trace id: 32 hexadecimal digits.
+        :param flags: its trace flags: two of them. The lowest bit says that the parent is sampled.
+        """
         if self.parent_based:
-            return parent.sampled
-        return int(parent.trace_id[16:], 16) < round(self.ratio * _IDS)
+            return flags[1] in _ODD
+        return int(trace[16:], 16) < round(self.ratio * _IDS)
 
     @classmethod
     def of(cls, environment: Mapping[str, str], ratio: float | None = None) -> Sampling:

@@ -21,9 +21,10 @@ MAX_TRACESTATE = 512
 
 # In a header block in lower case. Go's clients write the name as Traceparent, and names are case-sensitive in NATS.
 _MARK = b"\r\ntraceparent:"
+# Version ff and ids of zeros are invalid, and version 00 has nothing after the flags.
 _VALUE = re.compile(
-    rb"[ \t]*(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
-    rb"(?P<more>-[!-~]{0,400})?[ \t]*\r\n"
+    rb"[ \t]*(?:(?P<first>00)|(?!00|ff)[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<span>(?!0{16})[0-9a-f]{16})-"
+    rb"(?P<flags>[0-9a-f]{2})(?(first)|(?:-[!-~]{0,400})?)[ \t]*\r\n"
 )
 _STATE = re.compile(rb"\r\ntracestate:[ \t]*([ -~\t]*?)[ \t]*(?=\r\n)")
 
@@ -58,25 +59,28 @@ class RemoteParent:
         return {TRACEPARENT: self.traceparent, **state}
 
 
-def read_parent(block: bytes) -> RemoteParent | None:
+def find_parent(block: bytes) -> re.Match[bytes] | None:
     """
-    The parent that a header block names.
+    Find the parent that a header block names. This is all that happens for a message that is not traced.
 
     :param block: the header block of a message, not parsed; it may be malformed.
-    :return: None if there is no ``traceparent``, or a malformed one, which counts as absent.
+    :return: it has the groups ``trace`` and ``flags``; None if there is no ``traceparent``, or a malformed one, which
+        counts as absent.
     """
     lower = block.lower()  # keeps the offsets
     at = lower.find(_MARK)
-    if at < 0:
-        return None
-    found = _VALUE.match(lower, at + len(_MARK))
+    return None if at < 0 else _VALUE.match(lower, at + len(_MARK))
+
+
+def read_parent(block: bytes) -> RemoteParent | None:
+    """The parent that a header block names; None as for :func:`find_parent`."""
+    found = find_parent(block)
     if found is None:
         return None
-    version, trace, span, flags, more = found.groups()
-    if version == b"ff" or (version == b"00" and more) or not trace.strip(b"0") or not span.strip(b"0"):
-        return None
+    trace, span, flags = found.group("trace", "span", "flags")
     value = found[0].strip().decode("ascii")
-    return RemoteParent(trace.decode("ascii"), span.decode("ascii"), int(flags, 16), value, _read_state(block, lower))
+    state = _read_state(block, found.string)
+    return RemoteParent(trace.decode("ascii"), span.decode("ascii"), int(flags, 16), value, state)
 
 
 def _read_state(block: bytes, lower: bytes) -> str:

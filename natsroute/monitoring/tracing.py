@@ -30,7 +30,7 @@ from natsroute._version import __version__
 from natsroute.errors import PayloadError
 from natsroute.log import PrintableFailure
 from natsroute.monitoring.sampling import RateLimit, Sampler, Sampling
-from natsroute.monitoring.trace_context import RemoteParent, read_parent, replaces, with_parent
+from natsroute.monitoring.trace_context import RemoteParent, find_parent, read_parent, replaces, with_parent
 from natsroute.routes.event import Event, Middleware, Publish, RouteFunction
 from natsroute.routes.results import PLAIN_TYPES, as_deferred
 from natsroute.routes.route_errors import describe, is_exit
@@ -122,40 +122,35 @@ class Tracing:
         ratio, follows, allows = sampler.ratio, sampler.follows, sampler.allows
 
         def traced(event: Event) -> object:
-            parent = None
-            if event.header_block and (parent := read_parent(event.header_block)) is not None:
-                if not follows(parent):
-                    pass_on(event, parent)
+            block = event.header_block
+            if block and (found := find_parent(block)) is not None:
+                if not follows(found["trace"], found["flags"]):
+                    pass_on(event)
                     return function(event)
             elif random() >= ratio or not allows():
                 return function(event)
-            return call(function, event, parent, server)
+            return call(function, event, server)
 
         return traced
 
-    def _pass_on(self, event: Event, parent: RemoteParent) -> None:
+    def _pass_on(self, event: Event) -> None:
         """Let what an untraced event publishes carry the parent that its message had."""
-        publish = partial(self._publish_with, event.context.publish, parent.headers)
-        event.context = attrs.evolve(event.context, publish=publish)
+        context = event.context
+        event.context = context.publishing_with(partial(self._publish_untraced, context.publish, event.header_block))
 
-    def _call(
-        self,
-        function: RouteFunction,
-        event: Event,
-        parent: RemoteParent | None,
-        server: Callable[[], Address | None],
-    ) -> object:
+    def _call(self, function: RouteFunction, event: Event, server: Callable[[], Address | None]) -> object:
         if event.context.server is not None:  # a connection event
             return function(event)
+        parent = read_parent(event.header_block)
         context = Context() if parent is None else _remote(parent)
         span = self._tracer.start_span(*_about_event(event, server(), context))
         if not span.is_recording():  # the sampler of the provider does not want it
             if parent is not None:
-                self._pass_on(event, parent)
+                self._pass_on(event)
             return function(event)
         context = trace.set_span_in_context(span, context)
         publish = partial(self._publish_in, event.context.publish, context, parent)
-        event.context = attrs.evolve(event.context, publish=publish, span=span)
+        event.context = event.context.publishing_with(publish, span)
         token = attach(context)
         try:
             result = function(event)
@@ -257,6 +252,11 @@ class Tracing:
             _failed(Failure(), span)
             raise
         return confirmed.addCallbacks(_succeeded, _failed, callbackArgs=(span,), errbackArgs=(span,))
+
+    def _publish_untraced(self, publish: Publish, block: bytes, *message: Any, **options: Any) -> Deferred[None]:
+        """Publish for an untraced event, with the parent of its message."""
+        parent = read_parent(block)
+        return self._publish_with(publish, {} if parent is None else parent.headers, *message, **options)
 
     def _publish_with(
         self,

@@ -85,6 +85,21 @@ class EventContext:
     span: Any = None
     version: object = None
 
+    def publishing_with(self, publish: Publish, span: Any = None) -> EventContext:
+        """The same, with another publish and span. (``attrs.evolve()`` costs three times as much, for each message.)"""
+        return EventContext(
+            publish,
+            self.clock,
+            self.counters,
+            self.queue_group,
+            self.server,
+            self.error,
+            self.reject,
+            self.expressions,
+            span,
+            self.version,
+        )
+
 
 #: Held while an event gets its variables: after a timeout, two threads may have the same event.
 _new_variables = Lock()
