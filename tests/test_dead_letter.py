@@ -87,7 +87,7 @@ class DeadLetterTests(MiddlewareTestCase):
         self.results = [ValueError("mine")]
         tester = self.make(dead_letter="dead")
         full = PublishBufferFullError(messages=1, max_messages=1, bytes=1, max_bytes=1)
-        self.patch(tester, "_publish", lambda *message, **how: fail(full))
+        self.patch(tester._publisher, "publish", lambda *message, **how: fail(full))
         self.failureResultOf(tester.deliver("a"), ValueError)
         self.assertEqual(self.counters.dead_lettered, 0)
         [line] = log.lines("error")
@@ -117,7 +117,7 @@ class DeadLetterTests(MiddlewareTestCase):
 
         self.results = [ValueError()]
         tester = self.make(dead_letter="dead")
-        self.patch(tester, "_publish", publish)
+        self.patch(tester._publisher, "publish", publish)
         self.failureResultOf(tester.deliver("a", headers={"A": "b"}), ValueError)
         self.assertEqual([sorted(headers) for headers in sent][1], sorted(DEAD_LETTER_HEADERS))
         self.assertEqual(self.counters.dead_lettered, 1)
@@ -132,7 +132,7 @@ class DeadLetterTests(MiddlewareTestCase):
 
         self.results = [ValueError()]
         tester = self.make(dead_letter="dead")
-        self.patch(tester, "_publish", publish)
+        self.patch(tester._publisher, "publish", publish)
         self.failureResultOf(tester.deliver("a", headers={"A": "b"}), ValueError)
         self.assertEqual(
             sent,
@@ -158,7 +158,7 @@ class DeadLetterTests(MiddlewareTestCase):
         log = LogRecorder(self)
         self.results = [ValueError()]
         tester = self.make(dead_letter="dead")
-        self.patch(tester, "_publish", lambda *message, **how: fail(PayloadTooLargeError(2, 1)))
+        self.patch(tester._publisher, "publish", lambda *message, **how: fail(PayloadTooLargeError(2, 1)))
         self.failureResultOf(tester.deliver("a"), ValueError)
         self.assertEqual((self.counters.dead_lettered, self.counters.not_dead_lettered), (0, 1))
         [line] = log.lines("error")

@@ -143,6 +143,20 @@ class SystemdTests(TwistdTestCase):
             self.assertNotIn(b"NOTIFY_SOCKET", environment)
             self.assertNotIn(b"WATCHDOG", environment)
 
+    def test_processes(self) -> None:
+        """Their parent notifies, when all of them are ready; they inherit nothing."""
+        address = str(self.folder / "notify")
+        manager = self.manager(address)
+        program = self.start(address, "--processes=2", WATCHDOG_USEC="400000")
+        self.until(lambda: "READY" in manager.kinds(), program)
+        self.until(lambda: program.output().count("VARIABLES []") >= 6, program)
+        self.assertNotIn("VARIABLES ['", program.output())
+        self.until(lambda: "6 connected" in str(manager.receive()), program)
+        program.process.send_signal(signal.SIGTERM)
+        program.wait()
+        self.assertEqual(manager.kinds(), ["READY", "STOPPING"])
+        self.assertGreater(len(manager.watchdog_gaps()), 2)
+
     def test_watchdog(self) -> None:
         """It is reset twice in its interval, and not while a route blocks the reactor."""
         address = str(self.folder / "notify")
