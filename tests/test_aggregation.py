@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.admin.errors import AnswerTimeoutError, MethodError, NoServiceError
+from natsroute.daemon.processes import aggregation
 from natsroute.daemon.processes.aggregation import ANSWER_TIMEOUT, Aggregation
 from natsroute.daemon.processes.run import Exit, Patience, Spawn
 from natsroute.daemon.processes.supervisor import Supervisor
@@ -122,6 +123,12 @@ class AggregationTests(SynchronousTestCase):
         self.assertIn('natsroute_process_up{process="1"} 0', lines)
         self.assertIn('natsroute_process_up{process="2"} 1', lines)
         self.assertIn('a{process="2"} 1', lines)
+
+    def test_metrics_without_their_package(self) -> None:
+        """Then there are none; otherwise it would look as if no process answered."""
+        self.assertIs(self.aggregation.new_metrics(), self.aggregation)
+        self.patch(aggregation, "find_spec", lambda name: None)
+        self.assertIsNone(self.aggregation.new_metrics())
 
     def test_log_level(self) -> None:
         """Each process gets the rules; one that does not answer gets them at its next start."""

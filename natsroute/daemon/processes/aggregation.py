@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import attrs
@@ -48,9 +49,9 @@ class Aggregation(Service):
         self._unix_time = unix_time
         self._started = unix_time()
 
-    def new_metrics(self) -> Aggregation:
-        """The metrics of all processes: :meth:`text`."""
-        return self
+    def new_metrics(self) -> Aggregation | None:
+        """The metrics of all processes: :meth:`text`; None if the package ``prometheus-client`` is not installed."""
+        return None if find_spec("prometheus_client") is None else self
 
     def overview(self) -> Deferred[Overview]:
         """The overview of all processes. It never fails: a process that does not answer is one of its reasons."""
