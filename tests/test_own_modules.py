@@ -9,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -114,6 +115,15 @@ class ReimportTests(OwnModulesTestCase):
         self.assertEqual(self.value("own_a", "VALUE"), 2)
         reimport.end()
         self.assertEqual(self.value("own_a", "VALUE"), 2)
+
+    def test_the_name_of_a_builtin_module(self) -> None:
+        """A file of that name is not found, as elsewhere."""
+        self.write("time.py", "1 / 0\n")
+        reimport = Reimport(self.settings())
+        with mock.patch.dict(sys.modules):
+            del sys.modules["time"]
+            self.assertFalse(hasattr(importlib.import_module("time"), "__file__"))
+        reimport.end()
 
     def test_undo(self) -> None:
         """Everything is as it was, whatever was imported meanwhile."""

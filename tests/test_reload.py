@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 
 from natsroute import NatsrouteService, Settings
-from natsroute.daemon.reload import Reloaded
+from natsroute.daemon.reload import NOT_RUNNING, Reloaded
 from natsroute.errors import ReloadError
 from tests.support.reload_case import HEAD, NoTrial, ReloadCase
 
@@ -193,12 +193,12 @@ class ReloaderTests(ReloadCase):
         """Before the one has ended, and when the other begins."""
         self.write(ROUTE.format("b"))
         service = NatsrouteService(Settings(event_routes=str(self.routes)), reactor=self.reactor)
-        self.assertEqual(self.failure(service.reload()), "the service has not been started")
+        self.assertEqual(self.failure(service.reload()), NOT_RUNNING)
         service = self.service()
         trials = self.slow_trials(service)
         reloads = [service.reload(), service.reload()]
-        exited = service._reloader.refuse("the service stops")
-        self.assertEqual([self.failure(one) for one in [*reloads, service.reload()]], ["the service stops"] * 3)
+        exited = service._reloader.refuse()
+        self.assertEqual([self.failure(one) for one in [*reloads, service.reload()]], [NOT_RUNNING] * 3)
         self.assertNoResult(exited)
         trials[0].exited.callback(None)
         self.successResultOf(exited)
@@ -210,12 +210,12 @@ class ReloaderTests(ReloadCase):
         service._reloader.on_signal()
         self.write("1 / 0")
         service._reloader.on_signal()
-        service._reloader.refuse("the service stops")
+        service._reloader.refuse()
         service._reloader.on_signal()
         loaded, failed, refused = self.log.lines()
         self.assertIn("Reload: loaded 1 file in 0.0 s", loaded)
         self.assertIn("Reload failed, and the former code goes on: event_routes = ", failed)
-        self.assertEqual(refused, "No reload: the service stops")
+        self.assertEqual(refused, f"No reload: {NOT_RUNNING}")
 
     def test_around(self) -> None:
         """Who is to know of each reload is told, whether it succeeds or not."""

@@ -57,6 +57,8 @@ class _Finder(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """See :meth:`importlib.abc.MetaPathFinder.find_spec`."""
+        if fullname in sys.builtin_module_names:
+            return None
         found = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if found is None or type(found.loader) is not importlib.machinery.SourceFileLoader:
             return None

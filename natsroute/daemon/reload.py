@@ -21,6 +21,9 @@ from natsroute.errors import NatsrouteError, ReloadError
 from natsroute.log import Logger
 from natsroute.routes.hooks import RunningService
 
+#: Why a reload is refused.
+NOT_RUNNING = "the service is not running: its start has not ended, or it stops"
+
 
 @attrs.frozen
 class Reloaded:
@@ -90,7 +93,7 @@ class Reloader:
         self.around: Callable[[Callable[[], Deferred[Reloaded]]], Deferred[Reloaded]] = lambda reload: reload()
         self._new_trial = new_trial
         self._trial: Trial | None = None
-        self._refusal = "the service has not been started"
+        self._is_allowed = False
         self._running: Deferred[Reloaded] | None = None
         self._goes_over = False
         self._waiting: list[Deferred[Reloaded]] = []  # for the reload that runs
@@ -102,19 +105,19 @@ class Reloader:
 
     def allow(self) -> None:
         """The start is over."""
-        self._refusal = ""
+        self._is_allowed = True
 
-    def refuse(self, reason: str) -> Deferred[None]:
+    def refuse(self) -> Deferred[None]:
         """
-        Begin no reload any more, and end the one that runs, unless it lets the connections go over already.
+        Begin no reload before the next :meth:`allow`, and end the one that runs, unless it lets the connections go over
+        already.
 
-        :param reason: why.
         :return: fires when the process of the last trial has ended; never fails.
         """
-        self._refusal = reason
+        self._is_allowed = False
         waiting, self._next = self._next, []
         for one in waiting:
-            one.errback(ReloadError(reason))
+            one.errback(ReloadError(NOT_RUNNING))
         if self._running is not None and not self._goes_over:
             self._running.cancel()
         exited: Deferred[None] = Deferred()
@@ -131,8 +134,9 @@ class Reloader:
         :return: fires in the reactor's thread when all connections run the new code; fails with
             :class:`~natsroute.errors.ReloadError`, and the former code goes on. Cancelling it only ends the wait.
         """
-        if self._refusal:
-            return fail(ReloadError(self._refusal))
+        if not self._is_allowed:
+            self.log.error("No reload: {reason}", reason=NOT_RUNNING)
+            return fail(ReloadError(NOT_RUNNING))
         queue = self._waiting if self._running is None else self._next
         waiting: Deferred[Reloaded] = Deferred()
         queue.append(waiting)
@@ -142,10 +146,7 @@ class Reloader:
 
     def on_signal(self) -> None:
         """The same, for a caller that cannot wait. The log says what came of it."""
-        if self._refusal:
-            self.log.error("No reload: {reason}", reason=self._refusal)
-        else:
-            self.reload().addErrback(lambda logged: None)
+        self.reload().addErrback(lambda logged: None)
 
     def _begin(self) -> None:
         self.around(self._run).addBoth(self._ended)
@@ -173,8 +174,8 @@ class Reloader:
                 one.callback(result)
 
     def _reason(self, failure: Failure) -> Failure:
-        if failure.check(CancelledError) and self._refusal:
-            return Failure(ReloadError(self._refusal))
+        if failure.check(CancelledError) and not self._is_allowed:
+            return Failure(ReloadError(NOT_RUNNING))
         if failure.check(ReloadError):
             return failure
         if failure.check(NatsrouteError) is None:

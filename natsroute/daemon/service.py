@@ -382,7 +382,7 @@ class NatsrouteService(Service):
 
     async def _stop(self) -> None:
         self._operations.stopping()
-        trial_exited = self._reloader.refuse("the service stops")
+        trial_exited = self._reloader.refuse()
         await self._shutdown.run()
         await trial_exited
         self._watchdog.stopService()

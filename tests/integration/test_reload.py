@@ -15,6 +15,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from natsroute import EventRoutes, NatsrouteService
+from natsroute.daemon.reload import NOT_RUNNING
 from natsroute.errors import ReloadError
 from tests.support.documents import snippet
 from tests.support.log_recorder import LogRecorder
@@ -202,7 +203,7 @@ class ReloadTests(ReloadTestCase):
         reload, stop = service.reload(), service.stopService()
         for one in (reload, service.reload()):
             error = await self.assertFailure(one, ReloadError)
-            self.assertEqual(str(error), "the service stops")
+            self.assertEqual(str(error), NOT_RUNNING)
         await stop
 
     async def test_memory(self) -> None:
@@ -258,7 +259,7 @@ class KemiTests(ReloadTestCase):
         self.assertGreater(len(set(seen)), 2)
         await self.until(lambda: not service._versions._ending)
         threads = [one.name for one in threading.enumerate() if one.name.startswith("natsroute script")]
-        self.assertEqual(len(threads), 3)
+        self.assertEqual((len(threads), len(service.in_flight._queues)), (3, 3))
         self.assertEqual(service.ledger().differences(), [])
 
     async def test_a_script_that_cannot_be_loaded(self) -> None:
