@@ -51,6 +51,17 @@ class ConnectionsTests(SynchronousTestCase):
         built = self.connections(credentials, **settings)
         return built, [built.new("publish worker 1"), built.new("consumer a:q")]
 
+    def test_new_spare(self) -> None:
+        """It starts with the others, and nothing waits for it."""
+        built, both = self.memory_connections()
+        spare: Any = built.new_spare("admin subject")
+        self.assertEqual((built.all, built.spare), (both, [spare]))
+        self.assertEqual(spare.options["client_name"], "natsroute admin subject")
+        built.start()
+        self.assertEqual([one.running for one in (*both, spare)], [True] * 3)
+        built.use(Server("127.0.0.1", 4333))
+        self.assertEqual(spare.servers.next(0.0)[0].port, 4333)
+
     def test_new(self) -> None:
         """Each has its purpose in its name, a pool of servers of its own, and the log watches it."""
         built, both = self.memory_connections(

@@ -61,10 +61,12 @@ OTHER_OPTIONS = {
     "twistd natsroute": {"check", "check-connect"},
     "natsroute record": {"count", "seconds", "queue-group"},
     "natsroute replay": {"publish", "speed"},
+    "natsroute": {"json", "watch", "name", "pid", "socket", "help"},
     "python -m tests.chaos": {"seed", "restarts"},
     "python -m benchmarks": {"full", "shared", "update", "scenarios", "peers"},
 }
 SNIPPETS = "tests.integration.test_snippets"
+CONSOLE = "tests.integration.test_console.DocumentTests"
 
 #: The tests that run the snippets of a language under a heading, one for each; or why a snippet does not run.
 RUN_BY: dict[tuple[str, str, str], list[str]] = {
@@ -83,6 +85,9 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
         "not run: it installs into /opt; tests.packaging.test_deploy_tools runs the same commands of the Dockerfile",
     ],
     ("docs/deployment.md", "systemd", "ini"): [f"{SNIPPETS}.CommandTests.test_systemd"],
+    ("docs/command.md", "The command natsroute", "console"): [f"{CONSOLE}.test_commands"],
+    ("docs/command.md", "The admin socket", "console"): [f"{CONSOLE}.test_socket"],
+    ("docs/command.md", "Over NATS", "console"): [f"{CONSOLE}.test_nats"],
     ("docs/kamailio/README.md", "natsroute for Kamailio users", "console"): [
         f"{SNIPPETS}.CommandTests.test_kamailio_cfg",
     ],

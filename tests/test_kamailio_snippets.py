@@ -47,6 +47,7 @@ AROUND: dict[tuple[str, str], tuple[str, str]] = {
         _HTTP + 'modparam("natsroute", "http_tls_cert_file", "http.crt")\n',
         "",
     ),
+    (_REFERENCE, "admin_subject_methods (str)"): ('modparam("natsroute", "admin_subject", "admin")\n', ""),
     (_REFERENCE, "cpu_affinity (int)"): ('modparam("natsroute", "processes", 2)\n', ""),
     (_REFERENCE, "embedded_server_port (int)"): (_EMBEDDED, ""),
     (_REFERENCE, "embedded_server_store_dir (str)"): (_EMBEDDED, ""),

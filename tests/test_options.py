@@ -38,6 +38,7 @@ VALUES = {
 }
 #: Other settings that a setting requires.
 NEEDED = {
+    "admin_subject_methods": ("--admin_subject", "a"),
     "cpu_affinity": ("--processes", "2"),
     "embedded_server_port": ("--embedded_server",),
     "embedded_server_store_dir": ("--embedded_server",),
@@ -95,7 +96,10 @@ class OptionsTests(_WithoutVariables):
         self.assertEqual([server.host for server in settings.servers], ["e", "f"])
         self.assertEqual(settings.log_level, ("warn", "a=info"))
         repeatable = [name for name, field in SETTING_FIELDS.items() if field.metadata["repeatable"]]
-        self.assertEqual(sorted(repeatable), ["event_routes", "log_level", "nats_url", "subject_queue_group"])
+        self.assertEqual(
+            sorted(repeatable),
+            ["admin_subject_methods", "event_routes", "log_level", "nats_url", "subject_queue_group"],
+        )
 
     def test_dashes(self) -> None:
         settings = self.parse("--nats-url", "nats://a", "--subject-queue-group=a:q", "--keep-url-order")

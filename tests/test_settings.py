@@ -247,6 +247,7 @@ class EnvironmentTests(SynchronousTestCase):
             "pending_policy",
             "publish_policy",
             "log_format",
+            "admin_subject",
             "pua_json_subject",
             "nats_context",
             "kamailio_cfg",
@@ -274,6 +275,7 @@ class EnvironmentTests(SynchronousTestCase):
                 chosen[name] = os.path.abspath(chosen[name])
         chosen["tls"] = True
         chosen["pua_json_subject"] = data.draw(st.from_regex(r"[\w$-]+(\.[\w$-]+)?", fullmatch=True))
+        chosen["admin_subject"] = chosen["pua_json_subject"]
         chosen["pending_policy"] = data.draw(st.sampled_from(PENDING_POLICIES))
         chosen["publish_policy"] = data.draw(st.sampled_from(PUBLISH_POLICIES))
         chosen["http_listen"] = data.draw(st.from_regex(r"(127\.0\.0\.1|\[::1\]|):[0-9]{1,4}", fullmatch=True))

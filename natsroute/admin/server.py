@@ -199,6 +199,7 @@ class AdminFactory(Factory):
         self.methods = methods
         self.connections: dict[AdminProtocol, None] = {}
         self._peer_uid = peer_uid
+        self._refused_users: set[int | None] = set()  # that were logged, each once
 
     def buildProtocol(self, addr: IAddress | None) -> AdminProtocol:
         return AdminProtocol(self)
@@ -207,7 +208,9 @@ class AdminFactory(Factory):
         """Why this client cannot be served; None if it can."""
         uid = self._peer_uid(transport)
         if uid not in (None, 0, os.geteuid()):
-            self.log.warn("The admin socket refuses a client of user {uid}", uid=uid)
+            if uid not in self._refused_users:
+                self._refused_users.add(uid)
+                self.log.warn("The admin socket refuses clients of user {uid}", uid=uid)
             return MethodError(Code.FAILED, "only the user of the service and root may use this socket")
         if len(self.connections) >= MAX_CONNECTIONS:
             waiting = next((one for one in self.connections if one.waits_for_request), None)

@@ -31,6 +31,7 @@ class Connections:
     :raises SettingError: a file of credentials or certificates cannot be used, or a package is not installed.
 
     :ivar all: the connections, in the order in which they were built.
+    :ivar spare: connections that the service does not need to be ready. They start with the others.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Connections:
         turns: SharedTurns | None = None,
     ) -> None:
         self.all: list[Connection] = []
+        self.spare: list[Connection] = []
         self._reactor = reactor
         self._settings = settings
         self._credentials = credentials or credentials_source(settings)
@@ -63,6 +65,18 @@ class Connections:
 
         :param purpose: what it is for; part of its name in the server's monitoring and in the log.
         """
+        connection = self._build(purpose)
+        connection.observe(lambda change: self._tell_waiting())
+        self._purposes.append(purpose)
+        self.all.append(connection)
+        return connection
+
+    def new_spare(self, purpose: str) -> Connection:
+        """Build a connection that nothing waits for, and that is not among :attr:`all`. Whoever builds it stops it."""
+        self.spare.append(self._build(purpose))
+        return self.spare[-1]
+
+    def _build(self, purpose: str) -> Connection:
         settings = self._settings
         servers = ServerPool(
             () if settings.embedded_server else settings.servers,  # the embedded server's address is not known yet
@@ -87,9 +101,6 @@ class Connections:
         )
         self._log.watch(purpose, connection)
         self._pools.append(servers)
-        connection.observe(lambda change: self._tell_waiting())
-        self._purposes.append(purpose)
-        self.all.append(connection)
         return connection
 
     @property
@@ -111,9 +122,9 @@ class Connections:
         """
         Start connections that do not run.
 
-        :param connections: which; None for all.
+        :param connections: which; None for all, and those that nothing waits for.
         """
-        for connection in self.all if connections is None else connections:
+        for connection in [*self.all, *self.spare] if connections is None else connections:
             if not connection.running:
                 connection.startService()
 

@@ -47,6 +47,16 @@ def subject(help: str, default: str) -> Any:
     return attrs.field(default=default, validator=_is_subject, metadata=described(help))
 
 
+def optional_subject(help: str) -> Any:
+    """A setting that is a subject without wildcards, or empty."""
+
+    def check(instance: object, attribute: _Attribute, value: object) -> None:
+        if value != "":
+            _is_subject(instance, attribute, value)
+
+    return attrs.field(default="", validator=check, metadata=described(help))
+
+
 def count(help: str, default: int, minimum: int = 1) -> Any:
     """A setting that is a whole number."""
     return attrs.field(default=default, converter=_number(int, minimum), metadata=described(help))
@@ -190,6 +200,15 @@ def log_rules(value: str | Iterable[str]) -> tuple[str, ...]:
     for rule in rules:
         parse_rule(rule)
     return tuple(rules)
+
+
+def method_names(value: str | Iterable[str]) -> tuple[str, ...]:
+    """
+    A converter: the name of one admin method or several. A text may hold several with commas between them.
+
+    :raises SettingError: one is not a text.
+    """
+    return tuple(name for one in _several(value) for name in _split(check_text("admin_subject_methods", one)))
 
 
 def flag_value(value: object) -> bool | None:

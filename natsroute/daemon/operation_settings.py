@@ -15,6 +15,8 @@ from natsroute.daemon.fields import (
     fraction,
     is_text,
     log_rules,
+    method_names,
+    optional_subject,
     socket_path,
     text,
 )
@@ -60,6 +62,19 @@ class OperationSettings(SettingGroup):
         ),
     )
 
+    admin_subject: str = optional_subject(
+        "A subject at which the methods of the admin socket that change nothing are answered, too, as JSON-RPC in "
+        "requests of NATS. Whoever may publish to it sees what they show."
+    )
+    admin_subject_methods: tuple[str, ...] = attrs.field(
+        default=(),
+        converter=method_names,
+        metadata=described(
+            "A method that changes something and is answered at admin_subject nevertheless: reload, log_level or stop.",
+            repeatable=True,
+        ),
+    )
+
     log_format: LogFormat = choice("How twistd writes its log: text, or json (one object a line).", LOG_FORMATS)
     log_level: tuple[str, ...] = attrs.field(
         default=(),
@@ -97,6 +112,9 @@ class OperationSettings(SettingGroup):
         """Check these settings together."""
         super().check()
         self._check_http()
+        if self.admin_subject_methods and not self.admin_subject:
+            name, methods = "admin_subject_methods", ", ".join(self.admin_subject_methods)
+            raise SettingError(name, methods, "there is no admin_subject", "Set admin_subject too, or leave it out")
 
     def _check_http(self) -> None:
         for pair in (("http_user", "http_password"), ("http_tls_cert_file", "http_tls_key_file")):

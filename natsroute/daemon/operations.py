@@ -12,7 +12,9 @@ from twisted.internet.defer import Deferred
 from natsroute.admin.methods import Methods
 from natsroute.admin.unix_socket import AdminSocket, OptionalAdminSocket, default_path
 from natsroute.daemon.admin_methods import add_log_level, service_methods
+from natsroute.daemon.admin_subject import AdminSubject
 from natsroute.daemon.code_watch import CodeWatch, watch_folders
+from natsroute.daemon.connections import Connections
 from natsroute.daemon.fields import OFF
 from natsroute.daemon.http import http_server
 from natsroute.daemon.measurements import MetricsSource, metrics_method
@@ -40,6 +42,7 @@ class Operations(MultiService):
     :param current_code: returns what runs in the reactor's thread: an event route, or an empty text; and file and line.
     :param owns_process: whether the process has no other purpose than the service.
     :param process_log: the log of the process, if it is the service's.
+    :param connections: makes the connection of the admin subject; None: there is no admin subject.
     :param environment: the variables of the process. Those that are meant for this process alone are removed.
 
     :ivar methods: the admin methods. A part that has something to offer adds a method.
@@ -61,6 +64,7 @@ class Operations(MultiService):
         stop: Callable[[], object],
         owns_process: bool,
         process_log: ProcessLog | None = None,
+        connections: Connections | None = None,
         environment: MutableMapping[str, str] = os.environ,
     ) -> None:
         super().__init__()
@@ -82,6 +86,9 @@ class Operations(MultiService):
         admin_socket = _admin_socket(reactor, settings, self.methods, name, environment, owns_process=owns_process)
         if admin_socket is not None:
             admin_socket.setServiceParent(self)
+        self._admin_subject: AdminSubject | None = None
+        if settings.admin_subject and connections is not None:
+            self._admin_subject = self._answering_at(settings, connections)
         self._notifier = Notifier.from_environment(reactor, overview, environment) if owns_process else None
         if self._notifier is not None:
             self._notifier.setServiceParent(self)
@@ -122,7 +129,9 @@ class Operations(MultiService):
             watch.setServiceParent(self)
 
     def stopping(self) -> None:
-        """The service begins to stop. The parts go on until :meth:`stopService`."""
+        """The service begins to stop. The parts go on until :meth:`stopService`, except what needs a NATS server."""
+        if self._admin_subject is not None:
+            self._admin_subject.stopService()
         if self._notifier is not None:
             self._notifier.stopping()
 
@@ -134,6 +143,12 @@ class Operations(MultiService):
         """Stop all parts; fires in the reactor's thread when they have stopped."""
         stopped: Deferred[None] = super().stopService()
         return stopped
+
+    def _answering_at(self, settings: Settings, connections: Connections) -> AdminSubject:
+        connection = connections.new_spare("admin subject")
+        answering = AdminSubject(connection, settings.admin_subject, self.methods, settings.admin_subject_methods)
+        answering.setServiceParent(self)
+        return answering
 
     def _when_ready(self) -> None:
         if self._notifier is not None:

@@ -210,6 +210,7 @@ class NatsrouteService(Service):
                 stop=self.stopService if self._exit_code is None else self._exit_code.stop,
                 owns_process=owns_process,
                 process_log=process_log,
+                connections=self._connections,
             )
             self._operations.add_reload(self._reloader)
         self._tracing.export_with(self._operations)

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import ROOT
+from tests.support.documents import snippet
 from tests.support.processes import CANNOT_MEASURE, memory_of
 from tests.support.twistd import Twistd, TwistdTestCase
 from tests.support.waiting import TIMEOUT
@@ -119,6 +121,12 @@ class CommandTests(ConsoleTestCase):
         self.assertRegex(out, r"^Calls in flight: 1\n[^$]*\nnats:in +in +")
         self.assertEqual(self.console("status", "--pid", str(program.process.pid))[0], 0)
         self.assertEqual(self.console("status", NATSROUTE_ADMIN_SOCKET=self.socket_of(program))[0], 0)
+        self.assertEqual(self.console("log-level", "--name", name), (0, "info\n", ""))
+        code, out, _ = self.console("log-level", "--name", name, "natsroute.client=debug")
+        self.assertEqual((code, out), (0, "info\nnatsroute.client=debug\n"))
+        code, out, err = self.console("log-level", "--name", name, "loud")
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("neither LEVEL nor NAMESPACE=LEVEL", err)
         program.process.send_signal(signal.SIGTERM)
         self.assertIn(program.wait(), ENDED)
         self.assertFalse(os.path.exists(self.socket_of(program)))
@@ -411,8 +419,67 @@ class HostileClientTests(ConsoleTestCase):
         self.assertEqual(as_nobody(), "no permission\n")
         os.chmod(self.path, 0o666)
         self.assertIn("only the user of the service and root may use this socket", as_nobody())
-        self.assertIn("The admin socket refuses a client of user 65534", self.program.output())
+        self.assertIn("The admin socket refuses clients of user 65534", self.program.output())
         self.serves()
 
     if os.geteuid() != 0:
         test_other_user.skip = "only root can be another user"  # type: ignore[attr-defined]
+
+
+class DocumentTests(ConsoleTestCase):
+    """The snippets of docs/command.md."""
+
+    SETTINGS = {"NATSROUTE_EMBEDDED_SERVER": "1", "NATSROUTE_TOKEN": "t0ken", "NATSROUTE_DRAIN_TIMEOUT": "0"}
+
+    def commands(self, heading: str) -> list[list[str]]:
+        """The words of each command below a heading, without the name of the program."""
+        lines = snippet("docs/command.md", heading, "console").text.splitlines()
+        words = [shlex.split(line) for line in lines]
+        return [words[1:] if words[0] == "natsroute" else words for words in words]
+
+    def test_commands(self) -> None:
+        check, run, status, watch = self.commands("The command natsroute")
+        code, out, _ = self.console(*check, **self.SETTINGS)
+        self.assertEqual(code, 0)
+        self.assertIn("Kamailio-World  2021 ", out)
+        program = self.start(*run[1:], **self.SETTINGS)
+        self.until(lambda: self.overview(program)["ready"], program)
+        which = ("--pid", str(program.process.pid))
+        self.assertEqual(self.console(*status, *which)[0], 0)
+        watching = subprocess.Popen(
+            [*NATSROUTE, *watch, *which], env=self.environment(), stdout=subprocess.PIPE, text=True
+        )
+        self.addCleanup(watching.kill)
+        assert watching.stdout is not None
+        self.assertIn("natsroute: natsroute", watching.stdout.readline())
+        watching.send_signal(signal.SIGINT)
+        watching.communicate(timeout=TIMEOUT)
+        self.assertEqual(watching.returncode, 0)
+
+    def test_socket(self) -> None:
+        """The request; ``socat`` sends it and closes its side."""
+        [words] = self.commands("The admin socket")
+        self.assertEqual(words[2:5], ["|", "socat", "-"])
+        program = self.start(**self.SETTINGS)
+        self.assertRegex(words[5], r"^UNIX-CONNECT:/run/natsroute/natsroute-\d+\.sock$")
+        self.assertRegex(self.socket_of(program), r"/natsroute/natsroute-\d+\.sock$")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(self.socket_of(program))
+            client.sendall(f"{words[1]}\n".encode())
+            client.shutdown(socket.SHUT_WR)
+            self.assertIn("reasons", json.loads(client.makefile().read())["result"])
+
+    def test_nats(self) -> None:
+        """The request, as ``nats request`` sends it."""
+        run, (program_name, command, subject, request) = self.commands("Over NATS")
+        self.assertEqual([program_name, command], ["nats", "request"])
+        program = self.start(*run[1:], **self.SETTINGS)
+        self.wait_for("admin subject: connected to", program)
+        [port] = re.findall(r"admin subject: connected to nats://127\.0\.0\.1:(\d+)", program.output())
+        with socket.create_connection(("127.0.0.1", int(port)), TIMEOUT) as client:
+            client.sendall(b'CONNECT {"auth_token":"t0ken","verbose":false,"headers":true,"no_responders":true}\r\n')
+            client.sendall(b"SUB _INBOX.1 1\r\n")
+            client.sendall(f"PUB {subject} _INBOX.1 {len(request)}\r\n{request}\r\n".encode())
+            lines = iter(client.makefile().readline, "")
+            self.assertTrue(any(line.startswith("MSG _INBOX.1 1 ") for line in lines))
+            self.assertIn("reasons", json.loads(next(lines))["result"])

@@ -148,6 +148,8 @@ class InstallTests(SynchronousTestCase):
         self.assertIn("web", self.plugins())
         self.assertEqual(self.in_environment("twistd", "natsroute", "--version").strip(), f"natsroute {VERSION}")
         self.assertIn("--subject_queue_group", self.in_environment("twistd", "natsroute", "--help"))
+        for command in (["natsroute"], ["natsroute", "run"], ["python", "-m", "natsroute"]):
+            self.assertEqual(self.in_environment(*command, "--version").strip(), f"natsroute {VERSION}")
         self.in_environment("pip", "check")
         removed = self.in_environment("pip", "uninstall", "-y", "natsroute")
         self.assertIn(f"Successfully uninstalled natsroute-{VERSION}", removed)

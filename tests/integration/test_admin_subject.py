@@ -1,0 +1,85 @@
+"""The admin methods over NATS, with a real nats-server"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from natsroute import EventRoutes, NatsrouteService
+from tests.support.log_recorder import LogRecorder
+from tests.support.server_case import OneServerTestCase, ServerTestCase
+
+
+class AdminSubjectTests(OneServerTestCase):
+    """Requests of another client."""
+
+    async def connect(self, **settings: Any) -> NatsrouteService:
+        """A service that answers at ``admin.sbc``; and the client, another service, which collects the answers."""
+        self.received: list[Any] = []
+        event_route = EventRoutes()
+        event_route("nats:answers")(lambda event: self.received.append(event.json()))
+        self.client = await self.connect_service(event_route, subject_queue_group=["answers"])
+        return await self.connect_service(subject_queue_group=["a:q"], admin_subject="admin.sbc", **settings)
+
+    async def ask(self, method: str) -> Any:
+        """The answer to a request."""
+        self.received.clear()
+        request = {"jsonrpc": "2.0", "method": method, "id": 1}
+
+        def asked() -> bool:
+            if not self.received:  # nothing waits for the subscription of the admin subject
+                self.client.publish("admin.sbc", request, reply="answers")
+            return bool(self.received)
+
+        await self.until(asked)
+        return self.received[0]
+
+    async def test_ready(self) -> None:
+        """What the service says of itself."""
+        await self.connect(client_name="sbc")
+        self.assertEqual((await self.ask("ready"))["result"], {"ready": True, "reasons": []})
+        overview = (await self.ask("overview"))["result"]
+        self.assertEqual(overview["name"], "sbc")
+        # Its connection is none of those that the service needs.
+        self.assertEqual(len(overview["connections"]), 3)
+
+    async def test_stop(self) -> None:
+        """It is not offered, unless it is named."""
+        service = await self.connect()
+        self.assertIn("there is no method 'stop'", (await self.ask("stop"))["error"]["message"])
+        await service.stopService()
+        service = await self.connect(admin_subject_methods=["stop"])
+        self.assertIsNone((await self.ask("stop"))["result"])
+        await self.until(lambda: not service.running)
+        self.assertEqual(service.overview().reasons[0].code, "stopping")
+
+    async def test_restart(self) -> None:
+        """After a stop, it answers again."""
+        service = await self.connect()
+        await self.ask("ready")
+        await service.stopService()
+        service.startService()
+        await self.until(lambda: service.connected)
+        self.assertIs((await self.ask("ready"))["result"]["ready"], True)
+
+    async def test_unknown_method_in_the_settings(self) -> None:
+        """The service does not start, and the error names what was meant."""
+        log = LogRecorder(self)
+        service = self.start_service(nats_url=self.url, admin_subject="a", admin_subject_methods=["stpo"])
+        await self.until(lambda: not service.running)
+        self.assertIn("'stpo': there is no such admin method. Did you mean stop?", log.lines("error")[0])
+
+
+class RefusedTests(ServerTestCase):
+    """A server that does not permit the subscription."""
+
+    async def test_refused(self) -> None:
+        """The service is ready nevertheless, and the log says what is refused."""
+        log = LogRecorder(self)
+        server = await self.start_server(
+            'authorization { user: u, password: p, permissions: { subscribe: { deny: "admin.>" } } }'
+        )
+        service = self.start_service(nats_url=server.url.replace("//", "//u:p@"), admin_subject="admin.sbc")
+        await self.until(lambda: service.connected and log.matching("admin subject: "))
+        self.assertTrue(service.overview().ready)
+        self.assertEqual(json.loads(json.dumps(service.overview().as_json()))["reasons"], [])
