@@ -348,10 +348,8 @@ class NatsrouteService(Service):
         if self._other_signals is not None:
             self._other_signals.install()
         self.publisher.start()
-        self._publish_threads.startService()
-        self._route_threads.startService()
-        self._versions.startService()
-        self._watchdog.startService()
+        for part in (self._publish_threads, self._route_threads, self._versions, self._watchdog):
+            part.startService()
         try:
             with self.settings.origins.in_errors():
                 self._operations.startService()
