@@ -12,7 +12,7 @@ from tests.support.console_case import HOSTILE, ConsoleTestCase
 class ReloadTests(ConsoleTestCase):
     """What it prints."""
 
-    LOADED = {"files": ["a.py", HOSTILE], "needs_restart": [], "seconds": 0.5}
+    LOADED = {"files": ["a.py", HOSTILE], "needs_restart": [], "seconds": 0.5123}
 
     def test_reload(self) -> None:
         code, printed = self.run_command(reload, reload=self.LOADED)

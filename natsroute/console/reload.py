@@ -28,7 +28,13 @@ async def run(reactor: Any, arguments: Namespace) -> int:
         return ExitCode.OK
     print("reloaded")
     for name, value in loaded.items() if isinstance(loaded, dict) else ():
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        if shown not in ("", None):
-            print(f"  {printable(name.replace('_', ' '))}: {printable(str(shown))}")
+        shown = _shown(value)
+        if shown:
+            print(f"  {printable(name.replace('_', ' '))}: {printable(shown)}")
     return ExitCode.OK
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:.1f}" if isinstance(value, float) else str(value)

@@ -136,6 +136,23 @@ class CommandTests(ConsoleTestCase):
         self.assertIn("no natsroute service listens at", err)
         self.assertFalse((self.folder / "twistd.pid").exists())
 
+    def test_reload(self) -> None:
+        """What was loaded; or why nothing has changed."""
+        program = self.start(*EMBEDDED)
+        which = ("--socket", self.socket_of(program))
+        self.until(lambda: self.overview(program)["ready"], program)
+        self.until(lambda: "cannot reload while" not in self.console("reload", *which)[2], program)
+        (self.folder / "routes.py").write_text(ROUTES.replace("nats:in", "nats:other"), "utf-8")
+        code, out, err = self.console("reload", *which)
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(
+            out, r"^reloaded\n  files: \S+/routes.py\n  added: nats:other\n  removed: nats:in\n  seconds: "
+        )
+        (self.folder / "routes.py").write_text("def work(:\n", "utf-8")
+        code, out, err = self.console("reload", *which)
+        self.assertEqual((code, out), (1, ""))
+        self.assertRegex(err, r"^natsroute: event_routes = .*: syntax error in line 1 ")
+
     def test_not_ready(self) -> None:
         """Exit code 1, and the reasons."""
         program = self.start("--nats_url", "nats://127.0.0.1:1", "--subject_queue_group", "in:q")
