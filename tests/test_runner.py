@@ -333,6 +333,29 @@ class GoOverTests(RunnerTestCase):
         self.assertEqual(self.context.in_flight.waiting, [])
         self.assertEqual(self.total(runner).succeeded, 4)
 
+    def test_middleware_that_raises(self) -> None:
+        """The new version goes on without what waited for the former one, which runs there."""
+        self.event_route("nats:a.b", key=lambda event: 1)(self.busy)
+        runner = self.runner()
+        for data in (b"1", b"2"):
+            self.send(runner, "a.b", data)
+        fails = [False]
+
+        def around(function: Any) -> Any:
+            if fails[0]:
+                raise ValueError("no")
+            return function
+
+        self.new("nats:a.b", key=lambda event: 1, middleware=[around])(print)
+        self.new("nats:a.c")(lambda event: self.got.append("new c"))
+        fails[0] = True
+        self.go_over(runner)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.send(runner, "a.c")
+        self.calls[0].callback(None)
+        self.assertEqual(self.got, ["old 1", "new c", "old 2"])
+        self.assertFalse(runner.has_left(None))
+
     def test_warnings_again(self) -> None:
         log = LogRecorder(self)
         for _ in range(2):

@@ -88,6 +88,18 @@ class GoOverTests(VersionsTestCase):
         self.assertEqual(service.ledger().routes[0].failed, 1)
         self.assertIn("1; subjects: a.b", self.log.lines("error")[0])
 
+    def test_an_error_of_natsroute(self) -> None:
+        """It is logged, and the reload ends: the next one may follow."""
+        self.version("old")
+        service = self.service()
+
+        def fails(*arguments: object) -> None:
+            raise LookupError("a bug")
+
+        self.patch(service.consumers[0].runner, "go_over", fails)
+        self.reload(service)
+        self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
+
     def test_warnings_are_logged_again(self) -> None:
         self.version("old")
         service = self.service()

@@ -8,8 +8,9 @@ from typing import Any
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from natsroute.client.connection import Connection
 from natsroute.client.subscription import PendingLimits
@@ -242,7 +243,7 @@ class Versions(Service):
         since = self._reactor.seconds()
         gone_over = gatherResults(
             [
-                Deferred.fromCoroutine(self._let_go_over(one, code, since))
+                Deferred.fromCoroutine(self._let_go_over(one, code, since)).addErrback(self._log_unless_cancelled)
                 for one, code in zip(self._connections, prepared._codes)
             ]
         ).addCallback(lambda _: None)
@@ -311,9 +312,13 @@ class Versions(Service):
     def _keep(self, ending: Any) -> None:
         """Let a coroutine run, and a stop of the service wait for it."""
         ended: Deferred[None] = Deferred.fromCoroutine(ending)
-        ended.addErrback(lambda cancelled: None)
+        ended.addErrback(self._log_unless_cancelled)
         self._ending.append(ended)
         ended.addBoth(lambda _: self._ending.remove(ended))
+
+    def _log_unless_cancelled(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is None:
+            self.log.failure("A version of the code was not ended in order", failure)
 
     def _has_ended(self, program: Program) -> bool:
         version = program.version

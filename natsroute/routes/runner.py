@@ -112,6 +112,8 @@ class Runner:
     :ivar unrouted: how many messages no route matched.
     """
 
+    log = Logger()
+
     def __init__(
         self,
         find: FindRoute,
@@ -185,10 +187,13 @@ class Runner:
         self._find, self._expressions, self._version = find, expressions, version
         self._active, self._calls, self._for_subject, self._former = {}, {}, {}, []
         for one, name, calls in former:
-            route = get(name) if calls.is_busy else None
-            if route is not None:
-                _, event_context, _ = self._activate(route)
-                self._calls[name].take_over(calls, event_context)
+            try:
+                route = get(name) if calls.is_busy else None
+                if route is not None:
+                    _, event_context, _ = self._activate(route)
+                    self._calls[name].take_over(calls, event_context)
+            except Exception:  # middleware of the program may raise; what waits then runs in the former version
+                self.log.failure("The new version of event route {route} cannot follow the former one", route=name)
             self._keep_if_busy(one, name, calls)
 
     def _keep_if_busy(self, version: object, name: str, calls: Calls) -> None:
