@@ -8,9 +8,9 @@ from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
+from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from natsroute.admin.errors import AnswerTimeoutError, NoAccessError, NoAnswerError, NoServiceError
@@ -60,7 +60,7 @@ class AdminClient:
         # Longer than our own timeout, which covers this, too.
         endpoint = UNIXClientEndpoint(self._reactor, self.path, timeout=24 * 3600)
         try:
-            await connectProtocol(endpoint, answer)
+            await endpoint.connect(_AnswerFactory(answer))
         except ConnectingCancelledError as cancelled:  # which is no CancelledError
             raise CancelledError() from cancelled
         try:
@@ -78,6 +78,18 @@ class AdminClient:
         if error.osError in (errno.EACCES, errno.EPERM):
             return Failure(NoAccessError(self.path))
         return Failure(NoServiceError(self.path))
+
+
+class _AnswerFactory(Factory):
+    """Makes one protocol, and logs nothing of it."""
+
+    noisy = False
+
+    def __init__(self, answer: _Answer) -> None:
+        self._answer = answer
+
+    def buildProtocol(self, addr: object) -> _Answer:
+        return self._answer
 
 
 class _Answer(Protocol):

@@ -26,6 +26,7 @@ from tests.chaos import (
     mixed,
     payload_limits,
     permissions,
+    processes,
     readyz,
     reloads,
     restarts,
@@ -76,6 +77,13 @@ def _arguments() -> argparse.Namespace:
     run = runs.add_parser("reloads", help="the code is loaded anew under a steady load")
     run.add_argument("--reloads", type=int, default=100, help="default: 100")
     run.add_argument("--rate", type=float, default=20_000.0, help="messages a second; default: 20,000")
+    run = runs.add_parser("processes", help="the processes of a service are replaced by new versions, and killed")
+    run.add_argument("--reloads", type=int, default=100, help="default: 100")
+    run.add_argument(
+        "--rate", type=float, default=20_000.0, help="messages a second during the reloads; default: 20,000"
+    )
+    run.add_argument("--kills", type=int, default=50, help="default: 50")
+    run.add_argument("--kill-rate", type=float, default=5_000.0, help="the same during the kills; default: 5,000")
     for run in runs.choices.values():
         run.add_argument("--seed", type=int, default=1, help="default: 1")
     run = runs.add_parser("blocked-route", help="a route blocks while much more arrives than natsroute may hold")
@@ -169,6 +177,19 @@ async def _readyz(reactor: Any, folder: Path, arguments: argparse.Namespace) -> 
     return []
 
 
+async def _processes(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
+    violations: list[str] = []
+    for name, function, times, rate in (
+        ("reloads", processes.reload_again_and_again, arguments.reloads, arguments.rate),
+        ("kills", processes.kill_again_and_again, arguments.kills, arguments.kill_rate),
+    ):
+        if times:
+            outcome = await function(reactor, folder / name, arguments.seed, times, rate)
+            print(f"seed {arguments.seed}, {processes.PROCESSES} processes", *_lines(outcome.figures), "", sep="\n")
+            violations += outcome.violations
+    return violations
+
+
 def _lines(figures: dict[str, object]) -> list[str]:
     return [f"- {name}: {figure}" for name, figure in figures.items()]
 
@@ -181,6 +202,7 @@ RUNS = {
     "reloads": _reloads,
     "blocked-route": _blocked_route,
     "readyz": _readyz,
+    "processes": _processes,
 }
 
 

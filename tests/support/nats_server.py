@@ -41,6 +41,7 @@ class NatsServer:
     :ivar port: where it listens for clients.
     :ivar websocket_port: where it listens for WebSocket clients, if it does.
     :ivar cluster_port: where it listens for the other members of its cluster, if it is in one.
+    :ivar http_port: where it listens for its monitoring, if it does.
     :ivar log: the lines of its log, from all its starts.
     :ivar routes: URLs of the other members of its cluster. A change has an effect at the next start.
     :ivar config: its configuration, without addresses and ports. A change has an effect at the next start.
@@ -66,7 +67,7 @@ class NatsServer:
         self.pid = 0
         # For -1 nats-server itself takes a free port, so that no other program can take it first.
         self.port = port
-        self.websocket_port = self.cluster_port = -1
+        self.websocket_port = self.cluster_port = self.http_port = -1
         self.log: list[str] = []
         self.routes: list[str] = []
         self.config = config
@@ -117,6 +118,7 @@ class NatsServer:
         self.port = process.log.ports["client"]
         self.websocket_port = process.log.ports.get("websocket", -1)
         self.cluster_port = process.log.ports.get("route", -1)
+        self.http_port = process.log.ports.get("http", -1)
 
     async def reload(self, config: str) -> None:
         """
