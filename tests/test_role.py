@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -80,6 +82,15 @@ class SettingsTests(SynchronousTestCase):
     def test_measures(self) -> None:
         """The admin socket of a process is for the parent, which may not ask for durations."""
         self.assertFalse(Role(1, "g", socket="/s").applied_to(self.settings).measures_durations)
+
+    def test_read_again(self) -> None:
+        """A process that reads its settings again keeps its role."""
+        with mock.patch.dict("os.environ", {"NATSROUTE_PROCESSES": "3", "NATSROUTE_SUBJECT_QUEUE_GROUP": "a:q,b"}):
+            applied = Role(2, "g", socket="/s").applied_to(Settings.from_environment(os.environ))
+            assert applied.again is not None
+            again = applied.again()
+        self.assertEqual(again.subject_queue_group, (QueueEntry("a", "q"),))
+        self.assertEqual((again.processes, again.admin_socket), (1, "/s"))
 
     def test_embedded_server(self) -> None:
         """The parent runs it, and the processes connect to it with its token."""

@@ -235,7 +235,7 @@ class OperationTests(ProcessesTestCase):
         os.kill(pids[reason["process"] - 1], signal.SIGKILL)
         self.until(lambda: self.get("/readyz")[0] == 200, program)
         self.write_routes("two")
-        self.assertIs(self.admin("reload"), None)
+        self.assertEqual(self.admin("reload"), {"processes": 2})
         self.assertEqual({self.ask()[0] for _ in range(20)}, {"two"})
         self.assertEqual(self.admin("overview")["reloads"], 1)
 

@@ -99,7 +99,7 @@ class ParentService(Service):
                 process_log=process_log,
                 environment=environment,
             )
-        self._operations.methods.add("reload", lambda _: self.reload(), changes=True)
+        self._operations.methods.add("reload", self._reload_method, changes=True)
         add_log_level(self._operations.methods, process_log, self._aggregation.log_level)
         self._stop_signals = StopSignals(reactor, self.supervisor.skip_drain)
         self._other_signals = OtherSignals(
@@ -144,6 +144,9 @@ class ParentService(Service):
     def reload(self) -> Deferred[None]:
         """Replace each process by one that reads settings and code anew; see :meth:`Supervisor.reload`."""
         return self._operations.during_reload(self.supervisor.reload).addCallback(self._reloaded)
+
+    def _reload_method(self, _: object) -> Deferred[dict[str, int]]:
+        return self.reload().addCallback(lambda _: {"processes": self.settings.processes})
 
     def overview(self) -> Deferred[Overview]:
         """The overview of all processes; fires in the reactor's thread, after a second at most."""

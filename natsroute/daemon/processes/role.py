@@ -87,6 +87,9 @@ class Role:
             "admin_socket": self.socket,
             **dict.fromkeys(OF_THE_PARENT, ""),
         }
+        again = settings.again
+        if again is not None:
+            changes["again"] = lambda: self.applied_to(again())
         if settings.embedded_server:
             changes |= {"embedded_server": False, "embedded_server_port": 0, "embedded_server_store_dir": ""}
             changes |= {"nats_url": self.server, "token": self.token}
