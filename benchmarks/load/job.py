@@ -35,6 +35,7 @@ class Job:
     :ivar fixed_reply: the subject of all replies, for a peer that does not see reply subjects.
     :ivar ca_file: the CA to trust; empty: no TLS.
     :ivar monitor: URL of the server's monitoring port.
+    :ivar processes: number of processes, for a peer that starts them itself.
     :ivar timeout: seconds after which a process reports what it has.
     """
 
@@ -51,6 +52,7 @@ class Job:
     fixed_reply: str = ""
     ca_file: str = ""
     monitor: str = ""
+    processes: int = 1
     timeout: float = 60.0
 
     @classmethod

@@ -33,6 +33,7 @@ class Peer:
     :ivar refuses_mixed: why it cannot take mixed traffic; empty if it can.
     :ivar fraction: the part of a run's messages that it gets; below 1 for a peer with which a run would take too long.
     :ivar fixed_reply: the subject of all its replies, if it does not see reply subjects.
+    :ivar supervises: whether its program starts several processes itself, and reports of all together.
     :ivar module: the name of its module, which the catalogue sets.
     """
 
@@ -42,4 +43,5 @@ class Peer:
     refuses_mixed: str = ""
     fraction: float = 1.0
     fixed_reply: str = ""
+    supervises: bool = False
     module: str = ""

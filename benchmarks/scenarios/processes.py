@@ -1,6 +1,7 @@
 """
-One and two processes of a peer consume in the same queue group. All processes of this scenario share all processors:
-where the peer's half is one processor, two processes could not run at the same time.
+One and two processes of a peer consume in the same queue group. natsroute-processes starts them with ``--processes``,
+the other peers are started once or twice. All processes of this scenario share all processors: where the peer's half is
+one processor, two processes could not run at the same time.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ def run(testbed: Testbed, peer: str) -> Outcome:
 
 def _run(testbed: Testbed, peer: str, processes: int) -> tuple[float, int, int]:
     """Run a number of processes once; return the seconds, the messages received and the messages sent."""
-    job = testbed.job("share", testbed.count_for(peer))
+    supervises = testbed.peers[peer].supervises
+    job = testbed.job("share", testbed.count_for(peer), processes=processes if supervises else 1)
     with ExitStack() as stack:
-        children = [stack.enter_context(testbed.peer(peer, job)) for _ in range(processes)]
+        children = [stack.enter_context(testbed.peer(peer, job)) for _ in range(1 if supervises else processes)]
         started = testbed.feed(job)["started"]
         client = PlainClient(testbed.server.url)
         received, last, deadline = 0, started, monotonic() + TIMEOUT

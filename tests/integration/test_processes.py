@@ -17,9 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from natsroute.daemon.queue_entry import QueueEntry
 from tests.support import ROOT
+from tests.support.log_recorder import LogRecorder
 from tests.support.plain_client import PlainClient
 from tests.support.processes import alive
+from tests.support.server_case import ServerTestCase
 from tests.support.twistd import Twistd, TwistdTestCase
 
 ROUTES = """
@@ -257,6 +260,32 @@ class OperationTests(ProcessesTestCase):
             answer = json.loads(client.makefile().readline())
             self.assertNotIn("error", answer)
             return answer["result"]
+
+
+class PermissionTests(ServerTestCase):
+    """A server that does not let everybody subscribe in every queue group."""
+
+    async def ready(self, *allowed: str) -> bool:
+        """Whether the first process can subscribe to ``plain`` if that is allowed."""
+        permissions = json.dumps({"subscribe": [*allowed]})
+        server = await self.start_server(
+            f"authorization {{ users: [{{user: u, password: p, permissions: {permissions}}}] }}"
+        )
+        entry = QueueEntry("plain", None, "natsroute.0123456789abcdef")
+        service = self.start_service(
+            subject_queue_group=[entry], nats_url=server.url.replace("://", "://u:p@"), drain_timeout=0.0
+        )
+        await self.until(lambda: service.connected or self.log.matching("refuses the subscription"))
+        return service.connected
+
+    async def test_private_group(self) -> None:
+        """The subject alone is enough, unless certain queue groups are named: then the private one must be, too."""
+        self.log = LogRecorder(self)
+        self.assertTrue(await self.ready("plain"))
+        self.assertFalse(await self.ready("plain", "plain workers"))
+        self.assertIn("natsroute.0123456789abcdef", "".join(self.log.lines()), self.log.lines())
+        self.log.events.clear()
+        self.assertTrue(await self.ready("plain", "plain workers", "plain natsroute.*"))
 
 
 class FailureTests(ProcessesTestCase):
