@@ -74,9 +74,17 @@ class SettingsTests(SynchronousTestCase):
 
     def test_http(self) -> None:
         """The parent alone listens, and the process measures what the parent shows."""
-        settings = Settings(processes=2, http_listen="8080", http_user="u", http_password="p")
+        settings = Settings(
+            processes=2,
+            http_listen="8080",
+            http_user="u",
+            http_password="p",
+            admin_subject="a",
+            admin_subject_methods=["reload"],
+        )
         applied = Role(1, "g", socket="/s").applied_to(settings)
         self.assertEqual((applied.http_listen, applied.http_address, applied.admin_socket), ("", None, "/s"))
+        self.assertEqual((applied.admin_subject, applied.admin_subject_methods), ("", ()))
         self.assertTrue(applied.measures_durations)
 
     def test_measures(self) -> None:

@@ -213,7 +213,8 @@ class OperationTests(ProcessesTestCase):
 
     def test_http(self) -> None:
         """/readyz, /ledger, /metrics and the admin socket are those of all processes; a blocked one is a reason."""
-        program = self.start("--http_listen", "0", "--admin_socket", "admin.sock", "--drain_timeout", "0")
+        program = self.start("--http_listen", "0", "--admin_socket", "admin.sock", "--admin_subject", "admin",
+            "--drain_timeout", "0")  # fmt: skip
         self.wait_for("can see natsroute at http://", program)
         found = re.search(r"can see natsroute at (http://[\d.:]+)/", program.output())
         assert found is not None
@@ -224,6 +225,8 @@ class OperationTests(ProcessesTestCase):
         consumers = {row["name"]: row for row in json.loads(self.get("/ledger")[1])["consumers"]}
         self.assertEqual((consumers["in:q"]["received"], consumers["in:q"]["succeeded"]), (20, 20))
         pids = self.children(program)[:2]
+        self.client.write(b'PUB admin answers 46\r\n{"jsonrpc":"2.0","method":"overview","id":123}\r\n')
+        self.assertEqual(json.loads(self.client.next_message()[2])["result"]["pids"], pids)
         self.assertEqual(self.admin("overview")["pids"], pids)
         metrics = self.get("/metrics")[1]
         received = re.findall(r'messages_received_total{process="(\d)",consumer="in:q"} (\d+)', metrics)

@@ -12,6 +12,8 @@ from twisted.python.failure import Failure
 
 from natsroute._version import __version__
 from natsroute.daemon.admin_methods import add_log_level
+from natsroute.daemon.connection_log import ConnectionLog
+from natsroute.daemon.connections import Connections
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.exit_code import ExitCode
 from natsroute.daemon.lifecycle import Lifecycle, Phase
@@ -42,7 +44,8 @@ class ParentService(Service):
     :param reactor: the global reactor if left out.
     :param environment: the variables of all processes.
     :param process_log: becomes the log of the application that the service joins.
-    :raises SettingError: ``embedded_server`` is set and there is no nats-server, or the settings of HTTP cannot work.
+    :raises SettingError: ``embedded_server`` is set and there is no nats-server, or a file of credentials or
+        certificates cannot be used.
     """
 
     log = Logger()
@@ -85,6 +88,8 @@ class ParentService(Service):
         self._starting: Deferred[None] = succeed(None)
         self._aggregation = Aggregation(lambda: str(self.name), self.supervisor, lambda: self._operations.errors())
         with settings.origins.in_errors():
+            # Only for the admin subject: event routes run in the processes.
+            self._connections = Connections(reactor, settings, None, ConnectionLog(reactor))
             self._operations = Operations(
                 reactor,
                 settings,
@@ -97,6 +102,7 @@ class ParentService(Service):
                 stop=self._exit_code.stop,
                 owns_process=True,
                 process_log=process_log,
+                connections=self._connections,
                 environment=environment,
             )
         self._operations.methods.add("reload", self._reload_method, changes=True)
@@ -180,7 +186,10 @@ class ParentService(Service):
 
     async def _start(self) -> None:
         if self._embedded is not None:
-            self._spawner.use(await self._embedded.start())
+            server = await self._embedded.start()
+            self._spawner.use(server)
+            self._connections.use(server)
+        self._connections.start()
         self.supervisor.start()
 
     def _start_failed(self, failure: Failure) -> None:

@@ -14,7 +14,14 @@ from natsroute.daemon.settings import Settings
 PRIVATE_GROUP = "natsroute."
 
 #: Settings of the parent alone.
-OF_THE_PARENT = ("http_listen", "http_user", "http_password", "http_tls_cert_file", "http_tls_key_file")
+OF_THE_PARENT = (
+    "http_listen",
+    "http_user",
+    "http_password",
+    "http_tls_cert_file",
+    "http_tls_key_file",
+    "admin_subject",
+)
 
 
 def _texts(values: Iterable[str]) -> tuple[str, ...]:
@@ -85,6 +92,7 @@ class Role:
             "first_process": self.number == 1,
             "parent_measures": settings.measures_durations,
             "admin_socket": self.socket,
+            "admin_subject_methods": (),
             **dict.fromkeys(OF_THE_PARENT, ""),
         }
         again = settings.again
