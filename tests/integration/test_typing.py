@@ -76,9 +76,9 @@ REFUSED = {
     "Settings('nats://a')": 'Too many positional arguments for "Settings"',
     "Settings().user = 'u'": 'Property "user" defined in "Settings" is read-only',
     "NatsrouteService()": 'Missing positional argument "settings"',
-    "service.publish('a')": "Too few arguments",
+    "service.publish('a')": 'Missing positional argument "payload"',
     "service.publish(b'a', 'b')": 'has incompatible type "bytes"; expected "str"',
-    "service.publish('a', 'b', headers=['c'])": 'Argument "headers" has incompatible type "list[str]"',
+    "service.publish('a', 'b', headers=['c'])": 'has incompatible type "list[str]"',
     "service.published": '"NatsrouteService" has no attribute "published"',
 }
 
