@@ -64,9 +64,12 @@ class MainTests(SynchronousTestCase):
         code, _, err = self.end("status", "--pid", "x")
         self.assertEqual(code, 2)
         self.assertIn("natsroute status: error: argument --pid", err)
-        code, out, _ = self.end("status", "--help")
-        self.assertEqual(code, 0)
-        self.assertIn("Exit codes: 0", out)
+        for name, command in COMMANDS.items():
+            if not command.raw:
+                code, out, _ = self.end(name, "--help")
+                self.assertEqual(code, 0)
+                self.assertTrue(out.startswith(f"usage: natsroute {name} "), out)
+                self.assertIn("Exit codes: 0", out)
 
     def test_modules(self) -> None:
         """Each command has its module."""

@@ -57,13 +57,18 @@ class ServicesTests(SynchronousTestCase):
     def test_systemd(self) -> None:
         """Root sees the services that systemd runs as other users, each of which may have a folder."""
         self.patch(services, "SYSTEM_FOLDER", self.folder)
-        self.listen("natsroute-1.sock")
-        (self.folder / "sbc").mkdir()
-        self.listen("sbc/sbc-2.sock")
-        self.folder.chmod(0o755)
-        self.assertEqual(folders({}, 0)[-2:], [self.folder, self.folder / "sbc"])
-        found = running_services({}, 0, [self.folder, self.folder / "sbc"])
-        self.assertEqual([service.pid for service in found], [1, 2])
+        names = ["natsroute", "natsroute-sbc", "natsroute/fra"]
+        for name in names:
+            (self.folder / name).mkdir(mode=0o755)
+        (self.folder / "other").mkdir()
+        for number, name in enumerate(names):
+            self.listen(f"{name}/sbc-{number}.sock")
+        expected = sorted(self.folder / name for name in names)
+        self.assertEqual([folder for folder in folders({}, 0) if folder.is_relative_to(self.folder)], expected)
+        self.assertEqual({service.pid for service in running_services({}, 0, expected)}, {0, 1, 2})
+        # The user of the services sees them, too; another one does not.
+        self.assertEqual(len(running_services({}, self.uid, expected)), 3)
+        self.assertEqual(running_services({}, self.uid + 1, expected), [])
 
     def test_wanted(self) -> None:
         service = RunningService("/a", "sbc_1", 7)

@@ -10,8 +10,9 @@ import attrs
 
 from natsroute.admin.paths import check_folder, runtime_folders, service_name, sockets_in, somebody_listens
 
-#: The folder of services that systemd runs; each may have a folder of its own in it.
-SYSTEM_FOLDER = Path("/run/natsroute")
+#: Where systemd makes the folders of services, each of which may have its own: ``natsroute``, ``natsroute-…`` and
+#: ``natsroute/…``.
+SYSTEM_FOLDER = Path("/run")
 
 
 @attrs.frozen
@@ -52,12 +53,12 @@ class Wanted:
 
 def folders(environment: Mapping[str, str], uid: int) -> list[Path]:
     """The folders in which sockets are looked for."""
-    found = [*runtime_folders(environment, uid), SYSTEM_FOLDER]
-    try:
-        found += sorted(path for path in SYSTEM_FOLDER.iterdir() if path.is_dir())
-    except OSError:
-        pass
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*runtime_folders(environment, uid), *_system_folders()]))
+
+
+def _system_folders() -> list[Path]:
+    patterns = ("natsroute", "natsroute-*", "natsroute/*")
+    return sorted(path for pattern in patterns for path in SYSTEM_FOLDER.glob(pattern) if path.is_dir())
 
 
 def running_services(
@@ -72,8 +73,10 @@ def running_services(
 
 
 def _running(environment: Mapping[str, str], uid: int, in_folders: Sequence[Path]) -> Iterator[RunningService]:
+    system = _system_folders()
     for folder in in_folders:
-        if not _is_trusted(folder, environment, uid):
+        by_systemd = folder in system  # in /run, only root makes folders
+        if not ((by_systemd and uid == 0) or _is_trusted(folder, environment, uid, by_systemd)):
             continue
         for path in sockets_in(folder):
             parts = re.fullmatch(r"(.+)-(\d+)", path.stem)
@@ -81,10 +84,10 @@ def _running(environment: Mapping[str, str], uid: int, in_folders: Sequence[Path
                 yield RunningService(str(path), parts[1], int(parts[2]))
 
 
-def _is_trusted(folder: Path, environment: Mapping[str, str], uid: int) -> bool:
-    """Whether no other user can have put a socket there. In /run, only root makes folders."""
-    if uid == 0 and SYSTEM_FOLDER in (folder, folder.parent):
-        return True
+def _is_trusted(folder: Path, environment: Mapping[str, str], uid: int, by_systemd: bool) -> bool:
+    """Whether no other user can have put a socket there."""
+    if by_systemd:
+        environment = {"RUNTIME_DIRECTORY": str(folder)}
     try:
         check_folder(folder, environment, uid)
     except OSError:
