@@ -51,6 +51,11 @@ class PlanLinesTests(SynchronousTestCase):
             ["kamailio.cfg: /dev/null", "NATS servers: nats://a:4222", "publish workers: 2, each with a connection"],
         )
 
+    def test_processes(self) -> None:
+        """Each process has all connections."""
+        lines = list(plan_lines(Settings(processes=3), Plan("nats://a:4222", 2, (), ())))
+        self.assertIn("processes: 3, each with what follows; what has no queue group is in the first only", lines)
+
     def test_passed_over(self) -> None:
         """What does not run here comes before the warnings."""
         plan = Plan("nats://a:4222", 2, (), ("x is wrong",), "natsroute does not run this")

@@ -43,6 +43,8 @@ def plan_lines(settings: Settings, plan: Plan) -> Iterator[str]:
     if settings.kamailio_cfg:
         yield f"kamailio.cfg: {printable(settings.kamailio_cfg)}"
     yield f"NATS servers: {plan.servers}"
+    if settings.processes > 1:
+        yield f"processes: {settings.processes}, each with what follows; what has no queue group is in the first only"
     yield f"publish workers: {plan.workers}, each with a connection"
     if plan.consumers:
         rows = Counter(

@@ -192,18 +192,21 @@ class RunTests(ProcessesTestCase):
         self.assertEqual(os.sched_getaffinity(program.process.pid), set(allowed))
 
     def test_tac(self) -> None:
-        """All settings from the environment; the processes have the folder and the reactor of the parent."""
+        """All settings from the environment; the processes have the folder, the reactor and the log of the parent."""
         (self.folder / "elsewhere").mkdir()
         self.write_routes("one", ROUTES + "\nfrom twisted.internet import reactor\nprint('REACTOR', type(reactor))\n")
         program = self.run_program(
             "--reactor", "asyncio", "--rundir", "elsewhere", "--python", str(ROOT / "natsroute.tac"),
             NATSROUTE_PROCESSES="2", NATSROUTE_EMBEDDED_SERVER="1", NATSROUTE_SUBJECT_QUEUE_GROUP="in:q",
-            NATSROUTE_EVENT_ROUTES="routes.py",
+            NATSROUTE_EVENT_ROUTES="routes.py", NATSROUTE_LOG_FORMAT="json",
         )  # fmt: skip
         self.until(lambda: len(self.children(program)) == 3, program)
-        output = program.output()
-        self.assertIn("process 2: Consumer in:q -> nats:in", output)
-        self.assertEqual(len(re.findall(r"process \d: REACTOR .*AsyncioSelectorReactor", output)), 2)
+        lines = [json.loads(line) for line in program.output().splitlines()]
+        self.assertIn("process 2: Consumer in:q -> nats:in", [line["event"] for line in lines])
+        printed = {line["process"]: line["event"] for line in lines if "REACTOR" in line["event"]}
+        self.assertEqual(printed.keys(), {1, 2})
+        for number, text in printed.items():
+            self.assertRegex(text, rf"^process {number}: REACTOR .*AsyncioSelectorReactor")
         for pid in self.children(program)[:2]:
             self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), str(self.folder.resolve() / "elsewhere"))
 
