@@ -24,6 +24,7 @@ import attrs
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
+from natsroute.daemon.processes.supervisor import STABLE
 from tests.chaos.outcome import Outcome
 from tests.chaos.testbed import Subscriber, module_command
 from tests.support import ROOT
@@ -249,11 +250,15 @@ async def reload_again_and_again(reactor: Any, folder: Path, seed: int, reloads:
     return Outcome(violations, figures)
 
 
-async def kill_again_and_again(reactor: Any, folder: Path, seed: int, kills: int, rate: float) -> Outcome:
+async def kill_again_and_again(
+    reactor: Any, folder: Path, seed: int, kills: int, rate: float, *, settle: float = STABLE
+) -> Outcome:
     """
     Kill one of the processes, wait until all are ready again, and so on.
 
     :param rate: messages a second, to a queue group.
+    :param settle: seconds from one kill to the next at least. A process that dies sooner after its start counts as one
+        that dies again and again, and is not started again at once.
     """
     setup, chance = Setup(reactor, folder), random.Random(seed)
     waits: list[float] = []
@@ -262,7 +267,7 @@ async def kill_again_and_again(reactor: Any, folder: Path, seed: int, kills: int
         await setup.start(rate, SHARED)
         for _ in range(kills):
             found = await setup.ready()
-            await deferLater(reactor, chance.uniform(0.0, 1.0))
+            await deferLater(reactor, settle + chance.uniform(0.0, 1.0))
             victim = chance.choice(found["pids"])
             killed.add(victim)
             began = time.monotonic()

@@ -17,7 +17,7 @@ from natsroute.log import Logger
 BACKOFF = Backoff(wait=1.0, max_wait=30.0, jitter=0.0)
 
 #: Seconds after which a process that was started counts as stable: its next death is the first one again.
-STABLE = 10.0
+STABLE = 5.0
 
 #: The exit code of a process whose settings cannot work, or whose hooks have failed.
 FAILED_START = 1
