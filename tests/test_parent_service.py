@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
 from natsroute.admin.errors import MethodError
+from natsroute.daemon.exit_code import ExitCode
 from natsroute.daemon.operations import Operations
 from natsroute.daemon.process_log import ProcessLog
 from natsroute.daemon.processes.aggregation import Aggregation
@@ -45,13 +46,25 @@ class ParentServiceTests(SynchronousTestCase):
     def parent(self, *, ready: bool = True, **settings: Any) -> ParentService:
         """A parent of two processes."""
         whole = Settings(**{"processes": 2, "subject_queue_group": ["a:q"], "admin_socket": "off", **settings})
-        service = ParentService(whole, ("--a",), os.getcwd(), reactor=self.reactor, environment={})
+        service = self.new_parent(whole, "--a")
         service.startService()
         self.addCleanup(self.end_all)
         self.addCleanup(service.stopService)
         if ready:
             self.make_ready()
         return service
+
+    def new_parent(self, settings: Settings, *arguments: str, process_log: ProcessLog | None = None) -> ParentService:
+        """A parent that does not end the process of the tests."""
+        return ParentService(
+            settings,
+            arguments,
+            os.getcwd(),
+            reactor=self.reactor,
+            environment={},
+            process_log=process_log,
+            exit_code=ExitCode(self.reactor, register=lambda function: None),
+        )
 
     def make_ready(self) -> None:
         for process in self.workers:
@@ -160,7 +173,7 @@ class ParentServiceTests(SynchronousTestCase):
             asked.append(rules)
 
         self.patch(Aggregation, "log_level", log_level)
-        service = ParentService(settings, (), os.getcwd(), reactor=self.reactor, environment={}, process_log=log)
+        service = self.new_parent(settings, process_log=log)
         service.startService()
         self.addCleanup(self.end_all)
         self.addCleanup(service.stopService)

@@ -44,6 +44,7 @@ class ParentService(Service):
     :param reactor: the global reactor if left out.
     :param environment: the variables of all processes.
     :param process_log: becomes the log of the application that the service joins.
+    :param exit_code: ends this process if the others cannot be started; a new one if left out.
     :raises SettingError: ``embedded_server`` is set and there is no nats-server, or a file of credentials or
         certificates cannot be used.
     """
@@ -59,13 +60,14 @@ class ParentService(Service):
         reactor: Any = None,
         environment: MutableMapping[str, str] = os.environ,
         process_log: ProcessLog | None = None,
+        exit_code: ExitCode | None = None,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
         self._reactor = reactor
         self.name = settings.client_name
         self.settings = settings
-        self._exit_code = ExitCode(reactor)
+        self._exit_code = ExitCode(reactor) if exit_code is None else exit_code
         self._embedded = self._embedded_server() if settings.embedded_server else None
         self._spawner = Spawner(
             reactor,
