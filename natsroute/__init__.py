@@ -19,7 +19,7 @@ Errors are in :mod:`natsroute.errors`, middleware in :mod:`natsroute.middleware`
 from natsroute._version import __version__ as _incremental
 from natsroute.client.auth import Credentials
 from natsroute.daemon.service import NatsrouteService
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.settings import Settings
 from natsroute.monitoring.log_observer import log_observer
 from natsroute.routes.event import Event
 from natsroute.routes.event_routes import EventRoutes

@@ -20,10 +20,10 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
 from natsroute import payloads
-from natsroute.daemon.loading import load_code
+from natsroute.daemon.code.loading import load_code
+from natsroute.daemon.code.routing import compile_cfg
 from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
-from natsroute.daemon.routing import compile_cfg
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError, SlowConsumerError
 from natsroute.kamailio.cfg.start_values import service_variables
 from natsroute.kamailio.evaluation import ConsumerVariables

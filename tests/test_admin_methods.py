@@ -1,4 +1,4 @@
-"""natsroute.daemon.admin_methods"""
+"""natsroute.daemon.operations.admin_methods"""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Settings
 from natsroute.admin.errors import MethodError
 from natsroute.admin.methods import Methods
-from natsroute.daemon.admin_methods import add_log_level, service_methods
-from natsroute.daemon.process_log import ProcessLog
+from natsroute.daemon.operations.admin_methods import add_log_level, service_methods
+from natsroute.daemon.operations.process_log import ProcessLog
 from natsroute.monitoring.overview import Overview, Reason
 
 

@@ -1,4 +1,4 @@
-"""natsroute.daemon.admin_subject"""
+"""natsroute.daemon.operations.admin_subject"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute.admin.methods import Methods
 from natsroute.admin.rpc import Code, Request
 from natsroute.admin.server import MAX_REQUEST
-from natsroute.daemon.admin_subject import AdminSubject
+from natsroute.daemon.operations.admin_subject import AdminSubject
 from natsroute.errors import ConnectionLostError, SettingError
 from natsroute.wire.frames import Address, Msg
 

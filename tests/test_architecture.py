@@ -68,23 +68,7 @@ TO_COME = {"jetstream", "services"}
 COMPOSITION_ROOT = "natsroute.daemon.service"
 
 #: The modules that make the settings. They import nothing else of ``daemon``.
-SETTINGS_MODULES = {
-    f"natsroute.daemon.{name}"
-    for name in (
-        "settings",
-        "setting_group",
-        "connection_settings",
-        "routing_settings",
-        "operation_settings",
-        "process_settings",
-        "fields",
-        "sources",
-        "contexts",
-        "kamailio_settings",
-        "queue_entry",
-        "listen_address",
-    )
-}
+SETTINGS_MODULES = {module for module in modules("natsroute") if module.startswith("natsroute.daemon.settings")}
 #: What they take from the packages above ``wire``: values that a setting becomes, and the readers of two of them.
 #: Nothing that connects, publishes or runs.
 SETTINGS_TAKE = {
@@ -109,7 +93,7 @@ WITHOUT_TWISTED = {"text", "errors", "_version", "ledger", "payloads", "wire"}
 #: What observes the log.
 OBSERVERS = {
     "natsroute.daemon.processes.log_relay",
-    "natsroute.daemon.process_log",
+    "natsroute.daemon.operations.process_log",
     "natsroute.monitoring.log_levels",
     "natsroute.monitoring.log_lines",
     "natsroute.monitoring.log_observer",
@@ -139,11 +123,11 @@ TESTED_ELSEWHERE = {
     "natsroute.console.run": "it starts twistd: tests.integration.test_console",
     "natsroute.console.check": "it reads the options of twistd natsroute: tests.integration.test_console",
     "natsroute.console.settings_help": "it prints a help: tests.integration.test_console",
-    "natsroute.daemon.setting_group": "the base of the groups of settings: tests.test_settings",
-    "natsroute.daemon.connection_settings": "a group of settings: tests.test_settings",
-    "natsroute.daemon.routing_settings": "a group of settings: tests.test_settings",
-    "natsroute.daemon.operation_settings": "a group of settings: tests.test_settings",
-    "natsroute.daemon.operations": "it joins parts that have tests of their own: tests.test_service",
+    "natsroute.daemon.settings.setting_group": "the base of the groups of settings: tests.test_settings",
+    "natsroute.daemon.settings.connection_settings": "a group of settings: tests.test_settings",
+    "natsroute.daemon.settings.routing_settings": "a group of settings: tests.test_settings",
+    "natsroute.daemon.settings.operation_settings": "a group of settings: tests.test_settings",
+    "natsroute.daemon.operations.operations": "it joins parts that have tests of their own: tests.test_service",
     "natsroute.monitoring.metric_table": "the list of all metrics: tests.test_metrics",
     "natsroute.daemon.child_guard": "it watches processes: tests.integration.test_child_guard",
 }

@@ -17,7 +17,7 @@ from natsroute.client.status import Change
 from natsroute.daemon import connections
 from natsroute.daemon.check import INSPECTIONS, Reached, connect_once, plan_lines
 from natsroute.daemon.plan import Plan, PlannedConsumer
-from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import HandshakeError, ScriptError
 from natsroute.wire.frames import Info
 

@@ -1,4 +1,4 @@
-"""natsroute.daemon.code_watch"""
+"""natsroute.daemon.code.code_watch"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.code_watch import CodeWatch, watch_folders
+from natsroute.daemon.code.code_watch import CodeWatch, watch_folders
 from natsroute.errors import SettingError
 from tests.support.log_recorder import LogRecorder
 

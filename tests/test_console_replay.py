@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute.console import replay
 from natsroute.console.commands import ExitCode
 from natsroute.console.session import ConsoleError
+from natsroute.daemon.code.rehearsal import Outcome
 from natsroute.daemon.memory_publisher import Published
-from natsroute.daemon.rehearsal import Outcome
 
 
 class ArgumentTests(SynchronousTestCase):

@@ -13,7 +13,7 @@ from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import Server
 from natsroute.client.subscription import PendingLimits
 from natsroute.daemon.consumer import Consumer, Consumers
-from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import PendingLimitError
 from natsroute.routes.calls import CallsInFlight
 from natsroute.routes.runner import Runner, RunnerContext

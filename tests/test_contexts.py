@@ -1,4 +1,4 @@
-"""natsroute.daemon.contexts"""
+"""natsroute.daemon.settings.contexts"""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.contexts import NatsContext, with_context
-from natsroute.daemon.settings import SETTING_FIELDS
-from natsroute.daemon.sources import Given
+from natsroute.daemon.settings.contexts import NatsContext, with_context
+from natsroute.daemon.settings.settings import SETTING_FIELDS
+from natsroute.daemon.settings.sources import Given
 from natsroute.errors import SettingError
 
 quick = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])

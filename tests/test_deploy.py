@@ -18,9 +18,9 @@ from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
-from natsroute.daemon.settings import SETTING_FIELDS
+from natsroute.daemon.settings.settings import SETTING_FIELDS
+from natsroute.daemon.settings.sources import ENVIRONMENT_PREFIX
 from natsroute.daemon.shutdown import FLUSH_TIMEOUT
-from natsroute.daemon.sources import ENVIRONMENT_PREFIX
 from natsroute.daemon.threads import Threads
 from natsroute.monitoring.http.site import PATHS
 from natsroute.monitoring.metric_table import METRICS

@@ -18,9 +18,9 @@ from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, Settings, errors, middleware
-from natsroute.daemon.connection_settings import DEFAULT_URL
-from natsroute.daemon.settings import SETTING_FIELDS
-from natsroute.daemon.sources import ENVIRONMENT_PREFIX
+from natsroute.daemon.settings.connection_settings import DEFAULT_URL
+from natsroute.daemon.settings.settings import SETTING_FIELDS
+from natsroute.daemon.settings.sources import ENVIRONMENT_PREFIX
 from tests.support import ROOT
 from tests.support.documents import (
     PRELUDE,

@@ -1,4 +1,4 @@
-"""natsroute.daemon.fields"""
+"""natsroute.daemon.settings.fields"""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon import fields
-from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.settings import fields
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import SettingError
 
 

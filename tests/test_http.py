@@ -1,4 +1,4 @@
-"""natsroute.daemon.http"""
+"""natsroute.daemon.operations.http"""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import NatsrouteService, Settings
-from natsroute.daemon.http import http_server, http_warnings
-from natsroute.daemon.sources import Given
+from natsroute.daemon.operations.http import http_server, http_warnings
+from natsroute.daemon.settings.sources import Given
 from natsroute.errors import SettingError
 from tests.support.http_requests import get
 from tests.support.log_recorder import LogRecorder

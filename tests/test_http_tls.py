@@ -1,4 +1,4 @@
-"""natsroute.daemon.http_tls"""
+"""natsroute.daemon.operations.http_tls"""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import NatsrouteService, Settings
-from natsroute.daemon import http_tls
-from natsroute.daemon.http_tls import HttpTls
+from natsroute.daemon.operations import http_tls
+from natsroute.daemon.operations.http_tls import HttpTls
 from natsroute.daemon.options import CommandLine
 from natsroute.errors import SettingError
 from natsroute.monitoring.http.site import Site

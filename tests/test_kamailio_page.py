@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
-from natsroute.daemon.settings import SETTING_FIELDS
+from natsroute.daemon.settings.settings import SETTING_FIELDS
 from natsroute.errors import SettingError
 from natsroute.kamailio.script.functions import FUNCTIONS
 from natsroute.kamailio.transformations import CLASSES

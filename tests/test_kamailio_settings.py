@@ -1,12 +1,12 @@
-"""natsroute.daemon.kamailio_settings"""
+"""natsroute.daemon.settings.kamailio_settings"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from natsroute.daemon.kamailio_settings import KamailioSettings, with_kamailio_cfg
-from natsroute.daemon.settings import SETTING_FIELDS, Settings
-from natsroute.daemon.sources import Given
+from natsroute.daemon.settings.kamailio_settings import KamailioSettings, with_kamailio_cfg
+from natsroute.daemon.settings.settings import SETTING_FIELDS, Settings
+from natsroute.daemon.settings.sources import Given
 from natsroute.errors import ScriptError, SettingError
 from tests.support.cfg_files import CfgTestCase
 

@@ -1,4 +1,4 @@
-"""natsroute.daemon.listen_address"""
+"""natsroute.daemon.settings.listen_address"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.listen_address import ListenAddress
+from natsroute.daemon.settings.listen_address import ListenAddress
 from natsroute.errors import SettingError
 
 

@@ -1,4 +1,4 @@
-"""natsroute.daemon.loading"""
+"""natsroute.daemon.code.loading"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.loading import load_callback, load_code
+from natsroute.daemon.code.loading import load_callback, load_code
 from natsroute.errors import SettingError
 
 ROUTES = """

@@ -1,4 +1,4 @@
-"""natsroute.daemon.measurements"""
+"""natsroute.daemon.operations.measurements"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from unittest.mock import patch
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.measurements import Measurements, metrics_method, metrics_of
+from natsroute.daemon.operations.measurements import Measurements, metrics_method, metrics_of
 from natsroute.errors import MisuseError
 from natsroute.ledger import RouteCounters
 from natsroute.monitoring.metric_table import Extras

@@ -1,4 +1,4 @@
-"""natsroute.daemon.observation: the overview of a service."""
+"""natsroute.daemon.operations.observation: the overview of a service."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import NatsrouteService, __version__
 from natsroute.daemon import options as options_module
 from natsroute.daemon.options import CommandLine, Options, makeService, service_from_environment
-from natsroute.daemon.queue_entry import QueueEntry
-from natsroute.daemon.settings import SETTING_FIELDS, Settings
-from natsroute.daemon.sources import Given
+from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.settings import SETTING_FIELDS, Settings
+from natsroute.daemon.settings.sources import Given
 
 
 class _WithoutVariables(SynchronousTestCase):

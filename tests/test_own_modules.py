@@ -1,4 +1,4 @@
-"""natsroute.daemon.own_modules"""
+"""natsroute.daemon.code.own_modules"""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import natsroute
 from natsroute import Settings
-from natsroute.daemon import own_modules
-from natsroute.daemon.own_modules import OwnFiles, Reimport, named_modules, own_files
+from natsroute.daemon.code import own_modules
+from natsroute.daemon.code.own_modules import OwnFiles, Reimport, named_modules, own_files
 
 
 class OwnModulesTestCase(SynchronousTestCase):

@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Settings
 from natsroute.admin.errors import MethodError
 from natsroute.daemon.exit_code import ExitCode
-from natsroute.daemon.operations import Operations
-from natsroute.daemon.process_log import ProcessLog
+from natsroute.daemon.operations.operations import Operations
+from natsroute.daemon.operations.process_log import ProcessLog
 from natsroute.daemon.processes.aggregation import Aggregation
 from natsroute.daemon.processes.parent_service import ParentService
 from natsroute.daemon.processes.role import Role

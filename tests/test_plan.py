@@ -8,9 +8,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, Settings
+from natsroute.daemon.code.routing import Routing
 from natsroute.daemon.plan import Inspection, Plan, PlannedConsumer
-from natsroute.daemon.queue_entry import QueueEntry
-from natsroute.daemon.routing import Routing
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.routes.results import call_deferred
 
 

@@ -1,4 +1,4 @@
-"""natsroute.daemon.process_log; tests.integration.test_logs starts twistd."""
+"""natsroute.daemon.operations.process_log; tests.integration.test_logs starts twistd."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from twisted.logger import ILogObserver, Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, NatsrouteService, Settings
-from natsroute.daemon.process_log import ProcessLog, ProcessLogFile, twistd_options
+from natsroute.daemon.operations.process_log import ProcessLog, ProcessLogFile, twistd_options
 from natsroute.monitoring.log_observer import LogObserver
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_reactor import Reactor

@@ -1,4 +1,4 @@
-"""natsroute.daemon.process_settings"""
+"""natsroute.daemon.settings.process_settings"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
-from natsroute.daemon.process_settings import MAX_PROCESSES
+from natsroute.daemon.settings.process_settings import MAX_PROCESSES
 from natsroute.errors import SettingError
 
 

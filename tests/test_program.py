@@ -1,4 +1,4 @@
-"""natsroute.daemon.program"""
+"""natsroute.daemon.code.program"""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes, Settings
-from natsroute.daemon.program import Program
-from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.code.program import Program
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import ScriptError, SettingError
 from natsroute.ledger import RouteCounters
 from natsroute.routes.event import EventContext

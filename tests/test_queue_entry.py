@@ -1,10 +1,10 @@
-"""natsroute.daemon.queue_entry"""
+"""natsroute.daemon.settings.queue_entry"""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import SettingError
 
 

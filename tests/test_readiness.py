@@ -1,4 +1,4 @@
-"""natsroute.daemon.readiness: tests.integration.test_readyz has it with a real server"""
+"""natsroute.daemon.operations.readiness: tests.integration.test_readyz has it with a real server"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from natsroute.client.servers import Server
 from natsroute.client.state import ConnectionEvent, State
 from natsroute.client.status import Change
 from natsroute.daemon.lifecycle import Phase
-from natsroute.daemon.readiness import UNCONFIRMED_AFTER, LastFailures, Readiness
+from natsroute.daemon.operations.readiness import UNCONFIRMED_AFTER, LastFailures, Readiness
 from natsroute.errors import AuthorizationError, ConnectionLostError, ServerError, ServerLeftError
 from natsroute.monitoring.http.channel import IDLE_TIMEOUT, MAX_CONNECTIONS, REQUEST_TIMEOUT, WRITE_TIMEOUT
 from natsroute.monitoring.http.health import ready

@@ -1,4 +1,4 @@
-"""natsroute.daemon.rehearsal"""
+"""natsroute.daemon.code.rehearsal"""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from natsroute import Settings
+from natsroute.daemon.code.rehearsal import Outcome, Rehearsal
 from natsroute.daemon.memory_publisher import Published
-from natsroute.daemon.rehearsal import Outcome, Rehearsal
 from natsroute.errors import RouteError, SettingError
 
 ROUTES = """

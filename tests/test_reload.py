@@ -1,4 +1,4 @@
-"""natsroute.daemon.reload"""
+"""natsroute.daemon.code.reload"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 
 from natsroute import NatsrouteService, Settings
-from natsroute.daemon.reload import NOT_RUNNING, Reloaded
+from natsroute.daemon.code.reload import NOT_RUNNING, Reloaded
 from natsroute.errors import ReloadError
 from tests.support.reload_case import HEAD, NoTrial, ReloadCase
 

@@ -1,4 +1,4 @@
-"""natsroute.daemon.report"""
+"""natsroute.daemon.operations.report"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from natsroute import Event
 from natsroute.client.servers import Server
 from natsroute.client.state import State
 from natsroute.client.status import Status
-from natsroute.daemon.report import MAX_CALLS, account_lines, report_lines
+from natsroute.daemon.operations.report import MAX_CALLS, account_lines, report_lines
 from natsroute.errors import ServerError
 from natsroute.ledger import ConsumerAccount, Ledger, PublisherAccount, RouteCounters
 from natsroute.routes.event import EventContext

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Settings
 from natsroute.client.auth import Credentials
 from natsroute.daemon.processes.role import Role
-from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.settings.queue_entry import QueueEntry
 
 ROLE = Role(
     2,

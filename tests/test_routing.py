@@ -1,4 +1,4 @@
-"""natsroute.daemon.routing"""
+"""natsroute.daemon.code.routing"""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, Settings
-from natsroute.daemon.queue_entry import QueueEntry
-from natsroute.daemon.routing import Routing
+from natsroute.daemon.code.routing import Routing
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import ScriptError, SettingError
 from natsroute.routes.results import call_deferred
 

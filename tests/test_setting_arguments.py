@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute.console.commands import ExitCode
 from natsroute.console.session import ConsoleError
 from natsroute.console.setting_arguments import CONNECTION, ROUTING, add_setting_arguments, settings_of
-from natsroute.daemon.settings import SETTING_FIELDS
+from natsroute.daemon.settings.settings import SETTING_FIELDS
 
 
 class SettingArgumentsTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-"""natsroute.daemon.settings"""
+"""natsroute.daemon.settings.settings"""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from natsroute.client.servers import Server
 from natsroute.client.subscription import PENDING_POLICIES
 from natsroute.client.transport.tls import Tls
 from natsroute.daemon.options import CommandLine
-from natsroute.daemon.queue_entry import QueueEntry
-from natsroute.daemon.settings import SETTING_FIELDS
-from natsroute.daemon.sources import ENVIRONMENT_PREFIX, Environment
+from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.settings import SETTING_FIELDS
+from natsroute.daemon.settings.sources import ENVIRONMENT_PREFIX, Environment
 from natsroute.errors import SettingError
 from natsroute.monitoring.log_observer import LOG_FORMATS
 from natsroute.publishing.options import PUBLISH_POLICIES

@@ -1,10 +1,10 @@
-"""natsroute.daemon.sources"""
+"""natsroute.daemon.settings.sources"""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.sources import Arguments, Environment, Given, Origins, merged
+from natsroute.daemon.settings.sources import Arguments, Environment, Given, Origins, merged
 from natsroute.errors import SettingError
 
 

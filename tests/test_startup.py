@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, Settings
 from natsroute.client.servers import Server
+from natsroute.daemon.code.routing import Routing
 from natsroute.daemon.plan import Plan
-from natsroute.daemon.routing import Routing
 from natsroute.daemon.startup import Startup
 from natsroute.errors import ConnectionLostError, ScriptError
 from natsroute.routes.results import call_deferred

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.daemon.subject_warnings import subject_warnings
 
 

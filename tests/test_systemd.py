@@ -1,4 +1,4 @@
-"""natsroute.daemon.systemd; tests.integration.test_systemd has real sockets and processes."""
+"""natsroute.daemon.operations.systemd; tests.integration.test_systemd has real sockets and processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, NatsrouteService, Settings
-from natsroute.daemon.systemd import MAX_STATUS, RETRY_INTERVAL, STATUS_INTERVAL, Notifier, Rates, status_line
+from natsroute.daemon.operations.systemd import (
+    MAX_STATUS,
+    RETRY_INTERVAL,
+    STATUS_INTERVAL,
+    Notifier,
+    Rates,
+    status_line,
+)
 from natsroute.monitoring.overview import ConnectionRow, ConsumerRow, Overview, PublisherRow, Reason
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_reactor import Reactor

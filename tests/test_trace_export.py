@@ -1,4 +1,4 @@
-"""natsroute.daemon.trace_export; tests.integration.test_tracing exports to a collector"""
+"""natsroute.daemon.operations.trace_export; tests.integration.test_tracing exports to a collector"""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon import trace_export
-from natsroute.daemon.trace_export import TraceExport
+from natsroute.daemon.operations import trace_export
+from natsroute.daemon.operations.trace_export import TraceExport
 from natsroute.errors import SettingError
 from tests.support.log_recorder import LogRecorder
 

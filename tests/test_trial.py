@@ -1,4 +1,4 @@
-"""natsroute.daemon.trial"""
+"""natsroute.daemon.code.trial"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
-from natsroute.daemon.trial import Trial
+from natsroute.daemon.code.trial import Trial
 from natsroute.errors import ReloadError
 from tests.support.memory_process import MemoryProcessReactor
 

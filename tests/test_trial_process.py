@@ -1,4 +1,4 @@
-"""natsroute.daemon.trial_process; tests.integration.test_reload runs it"""
+"""natsroute.daemon.code.trial_process; tests.integration.test_reload runs it"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
-from natsroute.daemon.trial_process import argument_of, load
+from natsroute.daemon.code.trial_process import argument_of, load
 from natsroute.errors import NatsrouteError
 
 ROUTES = "from natsroute import EventRoutes\nevent_route = EventRoutes()\nevent_route('nats:a')(print)\n"

@@ -1,4 +1,4 @@
-"""natsroute.daemon.versions"""
+"""natsroute.daemon.code.versions"""
 
 from __future__ import annotations
 

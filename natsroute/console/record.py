@@ -18,7 +18,7 @@ from natsroute.console.session import ConsoleError
 from natsroute.console.setting_arguments import CONNECTION, add_setting_arguments, settings_of
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connections import Connections
-from natsroute.daemon.process_log import log_warnings
+from natsroute.daemon.operations.process_log import log_warnings
 from natsroute.errors import NatsrouteError
 from natsroute.recording.recorder import Recorder
 from natsroute.wire.subjects import check_pattern, check_queue_group, overlaps

@@ -16,11 +16,11 @@ from natsroute.console.commands import ExitCode
 from natsroute.console.interruption import finishing, tell
 from natsroute.console.session import ConsoleError
 from natsroute.console.setting_arguments import CONNECTION, ROUTING, add_setting_arguments, settings_of
+from natsroute.daemon.code.rehearsal import Outcome, Rehearsal
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connections import Connections
-from natsroute.daemon.process_log import log_warnings
-from natsroute.daemon.rehearsal import Outcome, Rehearsal
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.operations.process_log import log_warnings
+from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import NatsrouteError, RecordingError, ScriptError, SettingError
 from natsroute.recording.format import Recorded, message_fields, read_recording
 from natsroute.recording.player import Player

@@ -10,11 +10,11 @@ import attrs
 
 from natsroute.console.commands import ExitCode
 from natsroute.console.session import ConsoleError
-from natsroute.daemon.connection_settings import ConnectionSettings
 from natsroute.daemon.options import CommandLine
-from natsroute.daemon.routing_settings import RoutingSettings
-from natsroute.daemon.settings import SETTING_FIELDS, Settings
-from natsroute.daemon.sources import Environment
+from natsroute.daemon.settings.connection_settings import ConnectionSettings
+from natsroute.daemon.settings.routing_settings import RoutingSettings
+from natsroute.daemon.settings.settings import SETTING_FIELDS, Settings
+from natsroute.daemon.settings.sources import Environment
 from natsroute.errors import ScriptError, SettingError
 
 

@@ -13,10 +13,10 @@ from natsroute.client.servers import Server
 from natsroute.client.state import ConnectionEvent
 from natsroute.client.status import Change
 from natsroute.daemon.connection_log import ConnectionLog
-from natsroute.daemon.connection_settings import DEFAULT_URL
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.plan import Inspection, Plan
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.connection_settings import DEFAULT_URL
+from natsroute.daemon.settings.settings import Settings
 from natsroute.kamailio.kemi.callback import check_callback
 from natsroute.kamailio.kemi.missing import missing_functions
 from natsroute.text import aligned, printable

@@ -16,7 +16,7 @@ from natsroute.client.transport.resolver import Resolver
 from natsroute.client.transport.websocket import with_autobahn
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.credentials import checked_tls, credentials_source
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.settings import Settings
 from natsroute.routes.event import Event
 from natsroute.turns import SharedTurns
 

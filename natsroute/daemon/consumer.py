@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from natsroute.client.connection import Connection
 from natsroute.client.subscription import PendingLimits, Subscription
-from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import PendingLimitError
 from natsroute.ledger import ConsumerAccount, RouteCounters
 from natsroute.routes.in_flight import CallsInFlight

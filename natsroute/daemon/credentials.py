@@ -5,7 +5,7 @@ from __future__ import annotations
 from natsroute.client.auth import Credentials, CredentialsSource
 from natsroute.client.credential_files import from_creds_file, from_nkey_file, warn_of_readers
 from natsroute.client.transport.tls import Tls
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.settings import Settings
 
 
 def credentials_source(settings: Settings) -> CredentialsSource:

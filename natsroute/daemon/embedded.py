@@ -18,7 +18,7 @@ from natsroute.client.auth import Credentials
 from natsroute.client.server_pool import Backoff
 from natsroute.client.servers import Server
 from natsroute.daemon.nats_server import LogLine, ServerLog, ServerProcess, server_command
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.settings import Settings
 from natsroute.log import Logger
 
 HOST = "127.0.0.1"

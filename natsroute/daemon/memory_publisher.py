@@ -8,7 +8,7 @@ import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 
 from natsroute import payloads
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import NatsrouteError
 from natsroute.ledger import Ledger, PublisherAccount
 from natsroute.publishing.options import check_policy

@@ -17,13 +17,13 @@ from twisted.python.usage import UsageError
 
 from natsroute._version import __version__
 from natsroute.daemon.check import INSPECTIONS, connect_once, plan_lines
+from natsroute.daemon.operations.process_log import ProcessLog, twistd_options
 from natsroute.daemon.plan import Plan
-from natsroute.daemon.process_log import ProcessLog, twistd_options
 from natsroute.daemon.processes.parent_service import ParentService
 from natsroute.daemon.processes.role import Role
 from natsroute.daemon.service import NatsrouteService
-from natsroute.daemon.settings import SETTING_FIELDS, Settings
-from natsroute.daemon.sources import ENVIRONMENT_PREFIX, Environment, Given
+from natsroute.daemon.settings.settings import SETTING_FIELDS, Settings
+from natsroute.daemon.settings.sources import ENVIRONMENT_PREFIX, Environment, Given
 from natsroute.errors import ScriptError, SettingError
 from natsroute.monitoring.log_levels import LogLevels
 from natsroute.nearest import did_you_mean

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import attrs
 
-from natsroute.daemon.http import http_warnings
-from natsroute.daemon.queue_entry import QueueEntry
-from natsroute.daemon.routing import Routing
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.code.routing import Routing
+from natsroute.daemon.operations.http import http_warnings
+from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.settings import Settings
 from natsroute.daemon.subject_warnings import subject_warnings
 from natsroute.routes.route import PREFIX
 

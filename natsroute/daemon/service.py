@@ -11,34 +11,34 @@ from twisted.python.failure import Failure
 
 from natsroute.client.auth import CredentialsSource
 from natsroute.client.connection import Connection
+from natsroute.daemon.code.program import Program
+from natsroute.daemon.code.reload import Reloaded, Reloader
+from natsroute.daemon.code.routing import Routing
+from natsroute.daemon.code.versions import Versions
 from natsroute.daemon.connection_log import ConnectionLog
-from natsroute.daemon.connection_settings import DEFAULT_NAME
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.consumer import Consumer, Consumers
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.exit_code import ExitCode
 from natsroute.daemon.joining import join
 from natsroute.daemon.lifecycle import Lifecycle
-from natsroute.daemon.measurements import Measurements
 from natsroute.daemon.names import free_name
-from natsroute.daemon.observation import Observation
-from natsroute.daemon.operations import Operations
+from natsroute.daemon.operations.measurements import Measurements
+from natsroute.daemon.operations.observation import Observation
+from natsroute.daemon.operations.operations import Operations
+from natsroute.daemon.operations.process_log import ProcessLog
+from natsroute.daemon.operations.readiness import Readiness
+from natsroute.daemon.operations.report import account_lines, report_lines
+from natsroute.daemon.operations.tracing import ServiceTracing
 from natsroute.daemon.plan import Plan
-from natsroute.daemon.process_log import ProcessLog
-from natsroute.daemon.program import Program
-from natsroute.daemon.queue_entry import QueueEntry
-from natsroute.daemon.readiness import Readiness
-from natsroute.daemon.reload import Reloaded, Reloader
-from natsroute.daemon.report import account_lines, report_lines
-from natsroute.daemon.routing import Routing
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.connection_settings import DEFAULT_NAME
+from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.settings import Settings
 from natsroute.daemon.shutdown import Shutdown
 from natsroute.daemon.signals import OtherSignals, StopSignals
 from natsroute.daemon.startup import Startup
 from natsroute.daemon.steady_clock import use_steady_clock
 from natsroute.daemon.threads import Threads
-from natsroute.daemon.tracing import ServiceTracing
-from natsroute.daemon.versions import Versions
 from natsroute.daemon.watchdog import Watchdog
 from natsroute.errors import SettingError
 from natsroute.ledger import Ledger

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, islice, product
 
-from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.routes.route import CONNECTED, DISCONNECTED, ERROR, PREFIX, SLOW_CONSUMER
 from natsroute.wire.subjects import is_wildcard, overlaps
 

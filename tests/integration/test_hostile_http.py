@@ -15,7 +15,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from natsroute.daemon.http_tls import HttpTls
+from natsroute.daemon.operations.http_tls import HttpTls
 from natsroute.monitoring.http import channel
 from natsroute.monitoring.http.server import HttpServer
 from natsroute.monitoring.http.site import Site

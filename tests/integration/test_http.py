@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 from twisted.trial.unittest import TestCase
 
-from natsroute.daemon.http_tls import HttpTls
+from natsroute.daemon.operations.http_tls import HttpTls
 from natsroute.monitoring.http.security import Access
 from natsroute.monitoring.http.server import HttpServer
 from natsroute.monitoring.http.site import Site

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from tests.support import ROOT
 from tests.support.log_recorder import LogRecorder
 from tests.support.plain_client import PlainClient

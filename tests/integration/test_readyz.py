@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import TestCase
 
-from natsroute.daemon.readiness import UNCONFIRMED_AFTER
+from natsroute.daemon.operations.readiness import UNCONFIRMED_AFTER
 from tests.chaos import readyz
 from tests.chaos.readyz import Bench, Row
 

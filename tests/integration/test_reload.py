@@ -15,7 +15,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from natsroute import EventRoutes, NatsrouteService
-from natsroute.daemon.reload import NOT_RUNNING
+from natsroute.daemon.code.reload import NOT_RUNNING
 from natsroute.errors import ReloadError
 from tests.support.documents import snippet
 from tests.support.log_recorder import LogRecorder

@@ -1,4 +1,4 @@
-"""natsroute.daemon.systemd with real sockets: what a service manager receives from ``twistd natsroute``"""
+"""natsroute.daemon.operations.systemd with real sockets: what a service manager receives from ``twistd natsroute``"""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 
-from natsroute.daemon.connection_settings import DEFAULT_URL
-from natsroute.daemon.settings import SETTING_FIELDS
+from natsroute.daemon.settings.connection_settings import DEFAULT_URL
+from natsroute.daemon.settings.settings import SETTING_FIELDS
 
 #: The parameters of Kamailio's own module. All others are natsroute's.
 OF_NATS = (

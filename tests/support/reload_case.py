@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
-from natsroute.daemon import own_modules
+from natsroute.daemon.code import own_modules
 from natsroute.wire.frames import Address
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_reactor import Reactor

@@ -11,19 +11,19 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from natsroute._version import __version__
-from natsroute.daemon.admin_methods import add_log_level
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.exit_code import ExitCode
 from natsroute.daemon.lifecycle import Lifecycle, Phase
-from natsroute.daemon.operations import Operations
-from natsroute.daemon.process_log import ProcessLog
+from natsroute.daemon.operations.admin_methods import add_log_level
+from natsroute.daemon.operations.operations import Operations
+from natsroute.daemon.operations.process_log import ProcessLog
 from natsroute.daemon.processes.aggregation import Aggregation
 from natsroute.daemon.processes.run import Patience
 from natsroute.daemon.processes.spawner import Spawner
 from natsroute.daemon.processes.supervisor import Supervisor
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.settings import Settings
 from natsroute.daemon.shutdown import FLUSH_TIMEOUT
 from natsroute.daemon.signals import OtherSignals, StopSignals
 from natsroute.daemon.steady_clock import use_steady_clock

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.settings import Settings
 
 #: How the queue groups begin under which subscriptions without a queue group are made.
 PRIVATE_GROUP = "natsroute."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from natsroute.daemon.fields import (
+from natsroute.daemon.settings.fields import (
     OFF,
     check_text,
     choice,
@@ -20,8 +20,8 @@ from natsroute.daemon.fields import (
     socket_path,
     text,
 )
-from natsroute.daemon.listen_address import ListenAddress
-from natsroute.daemon.setting_group import SettingGroup
+from natsroute.daemon.settings.listen_address import ListenAddress
+from natsroute.daemon.settings.setting_group import SettingGroup
 from natsroute.errors import SettingError
 from natsroute.monitoring.log_observer import LOG_FORMATS, LogFormat
 

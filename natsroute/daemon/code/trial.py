@@ -11,8 +11,8 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from natsroute.daemon.child_guard import guarded
-from natsroute.daemon.settings import Settings
-from natsroute.daemon.trial_process import command
+from natsroute.daemon.code.trial_process import command
+from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import ReloadError
 from natsroute.text import printable
 

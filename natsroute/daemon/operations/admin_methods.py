@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from natsroute.admin.methods import Methods, ParameterError
-from natsroute.daemon.process_log import ProcessLog
+from natsroute.daemon.operations.process_log import ProcessLog
 from natsroute.errors import MisuseError
 from natsroute.monitoring.overview import Overview
 

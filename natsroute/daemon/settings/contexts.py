@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from natsroute.client.servers import parse_url
-from natsroute.daemon.fields import check_text, flag_value, nats_urls
-from natsroute.daemon.sources import LOGIN, TLS, Given, Origins
+from natsroute.daemon.settings.fields import check_text, flag_value, nats_urls
+from natsroute.daemon.settings.sources import LOGIN, TLS, Given, Origins
 from natsroute.errors import SettingError
 
 _SETTING = "nats_context"

@@ -1,4 +1,4 @@
-"""natsroute.daemon.tracing"""
+"""natsroute.daemon.operations.tracing"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, NatsrouteService, Settings
-from natsroute.daemon.tracing import ServiceTracing
+from natsroute.daemon.operations.tracing import ServiceTracing
 from natsroute.errors import SettingError
 from natsroute.routes.concurrency import unchanged
 from natsroute.routes.event import Event
@@ -76,16 +76,18 @@ class ServiceTracingTests(SynchronousTestCase):
 
     def test_not_installed(self) -> None:
         """The error says what to install."""
-        modules = dict.fromkeys(["opentelemetry", "natsroute.monitoring.tracing", "natsroute.daemon.trace_export"])
+        modules = dict.fromkeys(
+            ["opentelemetry", "natsroute.monitoring.tracing", "natsroute.daemon.operations.trace_export"]
+        )
         with mock.patch.dict(sys.modules, modules):
-            for name in ("monitoring.tracing", "daemon.trace_export"):
+            for name in ("monitoring.tracing", "daemon.operations.trace_export"):
                 del sys.modules[f"natsroute.{name}"]
             # The packages still have the modules as attributes, which the import would find.
-            import natsroute.daemon
+            import natsroute.daemon.operations
             import natsroute.monitoring
 
-            with mock.patch.dict(vars(natsroute.daemon)), mock.patch.dict(vars(natsroute.monitoring)):
-                vars(natsroute.daemon).pop("trace_export", None)
+            with mock.patch.dict(vars(natsroute.daemon.operations)), mock.patch.dict(vars(natsroute.monitoring)):
+                vars(natsroute.daemon.operations).pop("trace_export", None)
                 vars(natsroute.monitoring).pop("tracing", None)
                 error = self.assertRaises(SettingError, self.service, tracing=True)
         self.assertIn("tracing = 1: OpenTelemetry is not installed", str(error))

@@ -7,9 +7,9 @@ from typing import Any
 
 import attrs
 
-from natsroute.daemon.queue_entry import QueueEntry
-from natsroute.daemon.routing import Routing
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.code.routing import Routing
+from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.settings import Settings
 from natsroute.kamailio.cfg.start_values import go_on_from, service_variables
 from natsroute.kamailio.evaluation import ConsumerVariables
 from natsroute.kamailio.evaluation_log import EvaluationLog

@@ -10,10 +10,10 @@ import attrs
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.python.failure import Failure
 
+from natsroute.daemon.code.program import ConnectionCode, Program
 from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
-from natsroute.daemon.program import ConnectionCode, Program
-from natsroute.daemon.queue_entry import QueueEntry
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.settings import Settings
 from natsroute.daemon.threads import Threads
 from natsroute.routes.event import Event, RouteFunction
 from natsroute.routes.in_flight import CallsInFlight

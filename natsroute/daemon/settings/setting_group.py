@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import attrs
 
-from natsroute.daemon.sources import Origins
+from natsroute.daemon.settings.sources import Origins
 from natsroute.errors import SettingError
 
 
 @attrs.frozen(kw_only=True, slots=False)
 class SettingGroup:
     """
-    Settings that belong together. :class:`~natsroute.daemon.settings.Settings` is made of several groups; they have no
-    slots, because a class can have only one base with slots.
+    Settings that belong together. :class:`~natsroute.daemon.settings.settings.Settings` is made of several groups. They
+    have no slots, because a class can have only one base with slots.
 
     :param origins: where each value came from.
     """

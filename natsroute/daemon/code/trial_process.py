@@ -15,11 +15,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from natsroute.daemon.check import INSPECTIONS
-from natsroute.daemon.own_modules import Reimport
+from natsroute.daemon.code.own_modules import Reimport
+from natsroute.daemon.code.routing import Routing
 from natsroute.daemon.plan import Plan
-from natsroute.daemon.routing import Routing
-from natsroute.daemon.settings import Settings
-from natsroute.daemon.sources import Origins
+from natsroute.daemon.settings.settings import Settings
+from natsroute.daemon.settings.sources import Origins
 from natsroute.errors import NatsrouteError
 from natsroute.kamailio.cfg.reader import read_cfg
 from natsroute.kamailio.cfg.start_values import service_variables
@@ -33,7 +33,7 @@ CODE_SETTINGS = ("event_routes", "event_callback", "kemi_script", "kamailio_cfg"
 #: the name of one that natsroute imports.
 _PROGRAM = (
     "import sys; sys.path[:] = filter(None, sys.path); import json; sys.path += json.loads(sys.argv[1])['path']; "
-    "from natsroute.daemon.trial_process import main; main(sys.argv[1])"
+    "from natsroute.daemon.code.trial_process import main; main(sys.argv[1])"
 )
 
 

@@ -20,10 +20,10 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
 
-from natsroute.daemon.fields import names_file
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.fields import names_file
+from natsroute.daemon.settings.settings import Settings
 
-_NATSROUTE = Path(__file__).parent.parent
+_NATSROUTE = Path(__file__).parents[2]
 
 #: What was imported before natsroute loaded code for the first time in this process; None before.
 _of_program: frozenset[str] | None = None

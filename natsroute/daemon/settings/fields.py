@@ -1,6 +1,6 @@
 """
 How one setting is read and checked: each kind of setting is a function that makes a field of
-:class:`~natsroute.daemon.settings.Settings`.
+:class:`~natsroute.daemon.settings.settings.Settings`.
 
 A setting comes as text (from the command line, the environment or a file) or as a Python value. A type checker must
 know which values it accepts. For most it is the type of the field itself. Where more is accepted, the field names its
@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from natsroute.daemon.queue_entry import QueueEntry
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import SettingError, SubjectError
 from natsroute.monitoring.log_levels import parse_rule
 from natsroute.wire.subjects import check_subject

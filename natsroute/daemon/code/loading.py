@@ -13,15 +13,15 @@ from types import ModuleType
 
 import attrs
 
-from natsroute.daemon.fields import names_file
-from natsroute.daemon.own_modules import SourceLoader, loading_begins
+from natsroute.daemon.code.own_modules import SourceLoader, loading_begins
+from natsroute.daemon.settings.fields import names_file
 from natsroute.errors import RouteError, SettingError
 from natsroute.kamailio.user_functions import ScriptFunction, script_functions_in
 from natsroute.routes.event import RouteFunction
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.signatures import check_function
 
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+_PACKAGE = str(Path(__file__).parents[2]) + os.sep
 
 
 @attrs.frozen

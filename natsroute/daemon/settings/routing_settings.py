@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from natsroute.client.subscription import PENDING_POLICIES, PendingLimits, PendingPolicy
-from natsroute.daemon.fields import (
+from natsroute.daemon.settings.fields import (
     choice,
     count,
     described,
@@ -18,8 +18,8 @@ from natsroute.daemon.fields import (
     subject,
     text,
 )
-from natsroute.daemon.queue_entry import QueueEntry
-from natsroute.daemon.setting_group import SettingGroup
+from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.setting_group import SettingGroup
 from natsroute.errors import SettingError
 from natsroute.kamailio.evaluation import DEFAULT_PUA_JSON_SUBJECT
 from natsroute.publishing.options import PUBLISH_POLICIES, PublishLimits, PublishPolicy

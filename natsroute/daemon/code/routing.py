@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from natsroute.daemon.loading import load_callback, load_code
-from natsroute.daemon.queue_entry import QueueEntry
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.code.loading import load_callback, load_code
+from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import RouteError, SettingError
 from natsroute.kamailio.cfg.document import KamailioCfg
 from natsroute.kamailio.kemi.script_thread import ScriptThread

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import attrs
 
 from natsroute.client.servers import parse_url
-from natsroute.daemon.fields import check_text, file_path, nats_urls
-from natsroute.daemon.queue_entry import QueueEntry
-from natsroute.daemon.sources import TLS, Given
+from natsroute.daemon.settings.fields import check_text, file_path, nats_urls
+from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.sources import TLS, Given
 from natsroute.errors import SettingError
 from natsroute.kamailio.cfg.document import KamailioCfg, Modparam
 from natsroute.kamailio.cfg.files import find_included

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from natsroute.client.credential_files import warn_of_readers
-from natsroute.daemon.http_tls import HttpTls
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.operations.http_tls import HttpTls
+from natsroute.daemon.settings.settings import Settings
 from natsroute.monitoring.overview import Overview, Reason
 
 if TYPE_CHECKING:

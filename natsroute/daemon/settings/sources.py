@@ -2,10 +2,11 @@
 Where settings come from. A source is a class with one method, :meth:`Source.values`. Where two sources have the same
 setting, the first one wins.
 
-:meth:`Settings.load <natsroute.daemon.settings.Settings.load>` takes them in this order: the command line
+:meth:`Settings.load <natsroute.daemon.settings.settings.Settings.load>` takes them in this order: the command line
 (:mod:`~natsroute.daemon.options`), the environment, a ``kamailio.cfg``
-(:mod:`~natsroute.daemon.kamailio_settings`), and a context of the ``nats`` tool
-(:mod:`~natsroute.daemon.contexts`). Defaults are those of :class:`~natsroute.daemon.settings.Settings` itself.
+(:mod:`~natsroute.daemon.settings.kamailio_settings`), and a context of the ``nats`` tool
+(:mod:`~natsroute.daemon.settings.contexts`). Defaults are those of
+:class:`~natsroute.daemon.settings.settings.Settings` itself.
 """
 
 from __future__ import annotations

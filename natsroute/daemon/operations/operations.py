@@ -11,17 +11,17 @@ from twisted.internet.defer import Deferred
 
 from natsroute.admin.methods import Methods
 from natsroute.admin.unix_socket import AdminSocket, OptionalAdminSocket, default_path
-from natsroute.daemon.admin_methods import add_log_level, service_methods
-from natsroute.daemon.admin_subject import AdminSubject
-from natsroute.daemon.code_watch import CodeWatch, watch_folders
+from natsroute.daemon.code.code_watch import CodeWatch, watch_folders
+from natsroute.daemon.code.reload import Reloaded, Reloader
 from natsroute.daemon.connections import Connections
-from natsroute.daemon.fields import OFF
-from natsroute.daemon.http import http_server
-from natsroute.daemon.measurements import MetricsSource, metrics_method
-from natsroute.daemon.process_log import ProcessLog
-from natsroute.daemon.reload import Reloaded, Reloader
-from natsroute.daemon.settings import Settings
-from natsroute.daemon.systemd import Notifier
+from natsroute.daemon.operations.admin_methods import add_log_level, service_methods
+from natsroute.daemon.operations.admin_subject import AdminSubject
+from natsroute.daemon.operations.http import http_server
+from natsroute.daemon.operations.measurements import MetricsSource, metrics_method
+from natsroute.daemon.operations.process_log import ProcessLog
+from natsroute.daemon.operations.systemd import Notifier
+from natsroute.daemon.settings.fields import OFF
+from natsroute.daemon.settings.settings import Settings
 from natsroute.monitoring.overview import ErrorRow, Overview, Reason
 from natsroute.monitoring.recent_errors import RecentErrors
 

@@ -14,11 +14,11 @@ from twisted.python.failure import Failure
 
 from natsroute.client.connection import Connection
 from natsroute.client.subscription import PendingLimits
+from natsroute.daemon.code.program import ConnectionCode, Program
 from natsroute.daemon.connection_events import ConnectionEvents
 from natsroute.daemon.consumer import Consumer
-from natsroute.daemon.program import ConnectionCode, Program
-from natsroute.daemon.queue_entry import QueueEntry
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import PendingLimitError
 from natsroute.ledger import RouteCounters
 from natsroute.log import Logger

@@ -8,9 +8,19 @@ from natsroute.client.options import InboundLimits, Timing
 from natsroute.client.server_pool import Backoff
 from natsroute.client.servers import Server, parse_url
 from natsroute.client.transport.tls import Tls
-from natsroute.daemon.fields import count, described, file_path, flag, is_text, nats_urls, seconds, switch, text
-from natsroute.daemon.setting_group import SettingGroup
-from natsroute.daemon.sources import TLS
+from natsroute.daemon.settings.fields import (
+    count,
+    described,
+    file_path,
+    flag,
+    is_text,
+    nats_urls,
+    seconds,
+    switch,
+    text,
+)
+from natsroute.daemon.settings.setting_group import SettingGroup
+from natsroute.daemon.settings.sources import TLS
 from natsroute.errors import SettingError
 from natsroute.wire.parser import DEFAULT_MAX_INBOUND_PAYLOAD
 

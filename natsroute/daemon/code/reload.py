@@ -10,13 +10,13 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.python.failure import Failure
 
-from natsroute.daemon.own_modules import Reimport, own_files
+from natsroute.daemon.code.own_modules import Reimport, own_files
+from natsroute.daemon.code.program import Program
+from natsroute.daemon.code.trial import Trial
+from natsroute.daemon.code.trial_process import CODE_SETTINGS
+from natsroute.daemon.code.versions import PreparedProgram, Versions
 from natsroute.daemon.plan import Plan
-from natsroute.daemon.program import Program
-from natsroute.daemon.settings import SETTING_FIELDS, Settings
-from natsroute.daemon.trial import Trial
-from natsroute.daemon.trial_process import CODE_SETTINGS
-from natsroute.daemon.versions import PreparedProgram, Versions
+from natsroute.daemon.settings.settings import SETTING_FIELDS, Settings
 from natsroute.errors import NatsrouteError, ReloadError
 from natsroute.log import Logger
 from natsroute.routes.hooks import RunningService

@@ -20,7 +20,7 @@ from twisted.python.logfile import LogFile
 from twisted.python.usage import UsageError
 from twisted.scripts._twistd_unix import ServerOptions
 
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.settings import Settings
 from natsroute.log import Logger
 from natsroute.monitoring.log_levels import LogLevels
 from natsroute.monitoring.log_observer import log_observer, syslog_observer

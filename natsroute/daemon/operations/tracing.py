@@ -10,7 +10,7 @@ import attrs
 from twisted.application.service import IService, IServiceCollection
 
 from natsroute.client.connection import Connection
-from natsroute.daemon.settings import Settings
+from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import SettingError
 from natsroute.monitoring.sampling import Sampling
 from natsroute.routes.event import Publish
@@ -118,7 +118,7 @@ def _server_of(connection: Connection) -> tuple[str, int] | None:
 def _modules() -> tuple[Any, Any]:
     """The modules that need OpenTelemetry: those of spans, and of their export."""
     try:
-        from natsroute.daemon import trace_export
+        from natsroute.daemon.operations import trace_export
         from natsroute.monitoring import tracing
     except ImportError as error:
         if not (error.name or "").startswith("opentelemetry"):

@@ -12,13 +12,13 @@ from typing import Any
 
 import attrs
 
-from natsroute.daemon.connection_settings import ConnectionSettings
-from natsroute.daemon.contexts import with_context
-from natsroute.daemon.kamailio_settings import with_kamailio_cfg
-from natsroute.daemon.operation_settings import OperationSettings
-from natsroute.daemon.process_settings import ProcessSettings
-from natsroute.daemon.routing_settings import RoutingSettings
-from natsroute.daemon.sources import Arguments, Environment, Origins, Source, merged
+from natsroute.daemon.settings.connection_settings import ConnectionSettings
+from natsroute.daemon.settings.contexts import with_context
+from natsroute.daemon.settings.kamailio_settings import with_kamailio_cfg
+from natsroute.daemon.settings.operation_settings import OperationSettings
+from natsroute.daemon.settings.process_settings import ProcessSettings
+from natsroute.daemon.settings.routing_settings import RoutingSettings
+from natsroute.daemon.settings.sources import Arguments, Environment, Origins, Source, merged
 from natsroute.errors import SettingError
 from natsroute.kamailio.cfg.document import KamailioCfg
 

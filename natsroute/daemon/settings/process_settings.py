@@ -6,8 +6,8 @@ import os
 
 import attrs
 
-from natsroute.daemon.fields import count, flag, seconds
-from natsroute.daemon.setting_group import SettingGroup
+from natsroute.daemon.settings.fields import count, flag, seconds
+from natsroute.daemon.settings.setting_group import SettingGroup
 from natsroute.errors import SettingError
 
 #: Processes that a service may have. Each needs memory and connections of its own.

@@ -1,0 +1,1 @@
+"""What operators have of a running service: HTTP, admin methods, metrics, logs, tracing and systemd."""
