@@ -112,7 +112,7 @@ class AggregationTests(SynchronousTestCase):
         self.assertEqual(self.overview().reasons[0], Reason("stopping", "", "the service stops"))
 
     def test_reloads(self) -> None:
-        self.aggregation.reloads = 3
+        self.supervisor.reloads = 3
         self.assertEqual(self.overview().reloads, 3)
         self.assertEqual(attrs.evolve(self.overview(), errors=()).errors, ())
 

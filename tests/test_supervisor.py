@@ -335,6 +335,40 @@ class ReloadTests(SupervisorTestCase):
             self.successResultOf(one)
         self.assertEqual(self.numbers(), [1, 2, 1, 2, 1, 2])
 
+    def test_count(self) -> None:
+        """What counts is how often the processes were replaced, not how often that was asked for."""
+        self.assertEqual(self.supervisor.reloads, 0)
+        for _ in range(10):
+            self.supervisor.reload()
+        for old in range(4):
+            self.newest.is_ready()
+            self.child(old).end()
+        self.assertEqual(self.supervisor.reloads, 2)
+        self.supervisor.reload().addErrback(lambda failure: None)
+        self.newest.end(1)
+        self.assertEqual(self.supervisor.reloads, 2)
+
+    def test_around(self) -> None:
+        """Each reload that runs is announced: one ends before the next one begins."""
+        noted: list[str] = []
+
+        def around(reload: Callable[[], Deferred[None]]) -> Deferred[None]:
+            noted.append("begin")
+            return reload().addBoth(lambda result: [noted.append("end"), result][1])
+
+        self.supervisor.around = around
+        for _ in range(3):
+            self.supervisor.reload()
+        for old in range(4):
+            self.newest.is_ready()
+            self.child(old).end()
+        self.assertEqual(noted, ["begin", "end"])
+        for _ in range(3):
+            self.supervisor.reload().addErrback(lambda failure: None)
+        self.newest.end(1)
+        self.newest.end(1)
+        self.assertEqual(noted, ["begin", "end"] * 3)
+
     def test_reload_after_one_that_fails(self) -> None:
         """The next one is tried nevertheless, and its callers get its own error."""
         more = self.supervisor.reload()

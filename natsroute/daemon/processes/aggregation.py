@@ -31,8 +31,6 @@ class Aggregation(Service):
     :param supervisor: has the processes.
     :param errors: returns the latest errors of the log, in which those of all processes are.
     :param unix_time: the time, as ``time.time()``.
-
-    :ivar reloads: how often all processes have been replaced.
     """
 
     def __init__(
@@ -42,7 +40,6 @@ class Aggregation(Service):
         errors: Callable[[], tuple[ErrorRow, ...]],
         unix_time: Callable[[], float] = time.time,
     ) -> None:
-        self.reloads = 0
         self._service_name = name
         self._supervisor = supervisor
         self._errors = errors
@@ -121,5 +118,5 @@ class Aggregation(Service):
             time=self._unix_time(),
             reasons=reasons,
             errors=self._errors(),
-            reloads=self.reloads,
+            reloads=self._supervisor.reloads,
         )

@@ -107,6 +107,7 @@ class ParentService(Service):
                 connections=self._connections,
                 environment=environment,
             )
+        self.supervisor.around = self._operations.during_reload
         self._operations.methods.add("reload", self._reload_method, changes=True)
         add_log_level(self._operations.methods, process_log, self._aggregation.log_level)
         self._stop_signals = StopSignals(reactor, self.supervisor.skip_drain)
@@ -151,7 +152,7 @@ class ParentService(Service):
 
     def reload(self) -> Deferred[None]:
         """Replace each process by one that reads settings and code anew; see :meth:`Supervisor.reload`."""
-        return self._operations.during_reload(self.supervisor.reload).addCallback(self._reloaded)
+        return self.supervisor.reload()
 
     def _reload_method(self, _: object) -> Deferred[dict[str, int]]:
         return self.reload().addCallback(lambda _: {"processes": self.settings.processes})
@@ -159,9 +160,6 @@ class ParentService(Service):
     def overview(self) -> Deferred[Overview]:
         """The overview of all processes; fires in the reactor's thread, after a second at most."""
         return self._aggregation.overview()
-
-    def _reloaded(self, _: None) -> None:
-        self._aggregation.reloads += 1
 
     def _begin(self) -> None:
         use_steady_clock(self._reactor)

@@ -64,6 +64,9 @@ class Supervisor:
     :param on_ready: called when all processes are ready, each time.
     :param on_failed: called with the reason when a process cannot be started because of its settings. It is logged by
         then.
+
+    :ivar reloads: how often all processes have been replaced.
+    :ivar around: is given what begins a reload, calls it, and returns its Deferred. It may note begin and end.
     """
 
     log = Logger()
@@ -79,6 +82,8 @@ class Supervisor:
         on_ready: Callable[[], object],
         on_failed: Callable[[str], object],
     ) -> None:
+        self.reloads = 0
+        self.around: Callable[[Callable[[], Deferred[None]]], Deferred[None]] = lambda reload: reload()
         self._clock = clock
         self._spawn = spawn
         self._patience = patience
@@ -180,7 +185,7 @@ class Supervisor:
             self._next_reload.append(waiting)
             return waiting
         self._reloading = True
-        return Deferred.fromCoroutine(self._reload()).addBoth(self._reloaded)
+        return self.around(lambda: Deferred.fromCoroutine(self._reload())).addBoth(self._reloaded)
 
     async def _reload(self) -> None:
         self.log.info("Reload: the processes are replaced one after another")
@@ -190,6 +195,7 @@ class Supervisor:
         except ReloadError as error:
             self.log.error("The reload has failed: {reason}", reason=str(error))
             raise
+        self.reloads += 1
         self.log.info("Reload: all processes have been replaced")
 
     def _reloaded(self, result: Failure | None) -> Failure | None:
