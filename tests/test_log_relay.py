@@ -181,6 +181,23 @@ class SenderTests(SynchronousTestCase):
         os.close(writer)
         self.assertEqual(sorted(received), sorted(lines * 50))
 
+    def test_signal_handler(self) -> None:
+        """A signal handler may log while its thread sends a line: that does not block, and the lines are not mixed."""
+        written: list[bytes] = []
+
+        def write(descriptor: int, data: memoryview) -> int:
+            if len(written) in (1, 2):
+                sender.send(b"signal\n")
+            written.append(bytes(data[:5]))
+            return len(written[-1])
+
+        sender = LogSender(3, write)
+        sending = threading.Thread(target=sender.send, args=(b"twelve bytes\n",), daemon=True)
+        sending.start()
+        sending.join(10)
+        self.assertFalse(sending.is_alive(), "it waits for itself")
+        self.assertEqual(b"".join(written), b"twelve bytes\nsignal\nsignal\n")
+
     def test_begin(self) -> None:
         """Everything that is logged or printed is sent."""
         publisher, sent = LogPublisher(), []

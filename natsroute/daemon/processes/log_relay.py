@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -110,7 +111,9 @@ class LogSender:
         self._descriptor = descriptor
         self._write = write
         self._levels = LogLevels()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler that logs may interrupt its thread while that holds it
+        self._lines: deque[bytes] = deque()
+        self._sending = False
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Send an event of the log, if its level is high enough."""
@@ -122,9 +125,19 @@ class LogSender:
         self._levels = levels
 
     def send(self, line: bytes) -> None:
-        """Send a line."""
-        rest = memoryview(line)
+        """Send a line. If a signal handler calls this while its thread sends one, the line follows that one."""
         with self._lock:
+            self._lines.append(line)
+            while self._lines and not self._sending:
+                self._sending = True
+                try:
+                    self._write_lines()
+                finally:
+                    self._sending = False
+
+    def _write_lines(self) -> None:
+        while self._lines:
+            rest = memoryview(self._lines.popleft())
             try:
                 while rest:
                     rest = rest[self._write(self._descriptor, rest) :]
