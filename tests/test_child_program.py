@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -58,6 +59,8 @@ class News:
 class Lifeline:
     """What the lifeline is given."""
 
+    parent_is_gone = False
+
     def __init__(self, reactor: object, on_skip_drain: Any, on_report: Any, timeout: float, lines: Any) -> None:
         self.timeout = timeout
         on_skip_drain()
@@ -109,6 +112,21 @@ class RunTests(SynchronousTestCase):
         self.run_()
         self.service.is_ready.errback(ValueError("the start failed, which is logged by then"))
         self.assertEqual(self.news.sent, [b"begin", b"ready\n", b"begin"])
+
+    def test_folder(self) -> None:
+        """When the parent has died, the last process removes the folder of the sockets."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        self.run_(socket=str(folder / "1-1.sock"))
+        self.assertTrue(folder.exists())
+        self.patch(Lifeline, "parent_is_gone", True)
+        other = folder / "2-2.sock"
+        other.touch()
+        self.run_(socket=str(folder / "1-1.sock"))
+        self.assertTrue(folder.exists())
+        other.unlink()
+        self.run_(socket=str(folder / "1-1.sock"))
+        self.assertFalse(folder.exists())
 
     def test_cpu(self) -> None:
         bound: list[object] = []

@@ -45,7 +45,7 @@ class LifelineTests(SynchronousTestCase):
     def read(self, *lines: bytes) -> None:
         """Read these lines, and the end."""
         given = [*lines, b""]
-        Lifeline(
+        lifeline = Lifeline(
             self.reactor,
             lambda: self.calls.append("skip"),
             lambda: self.calls.append("report"),
@@ -53,7 +53,10 @@ class LifelineTests(SynchronousTestCase):
             lambda: given.pop(0),
             kill=lambda: self.calls.append("kill"),
             sleep=self.calls.append,
-        ).read()
+        )
+        self.assertFalse(lifeline.parent_is_gone)
+        lifeline.read()
+        self.assertTrue(lifeline.parent_is_gone)
 
     def test_parent_dies(self) -> None:
         """The process drains and ends, and is killed if that takes too long."""

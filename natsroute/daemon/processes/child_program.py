@@ -58,8 +58,19 @@ def run(role: Role, news: LogSender, lines: Callable[[], bytes]) -> None:
     service.ready().addCallbacks(lambda _: news.send(READY + b"\n"), lambda _: None)
     settings = service.settings
     timeout = settings.drain_timeout + settings.hook_timeout + MARGIN
-    Lifeline(reactor, service.skip_drain, service.log_report, timeout, lines).start()
+    lifeline = Lifeline(reactor, service.skip_drain, service.log_report, timeout, lines)
+    lifeline.start()
     reactor.run()
+    if lifeline.parent_is_gone:
+        _remove_folder(role.socket)
+
+
+def _remove_folder(socket: str) -> None:
+    """Remove the folder of the sockets, which the parent cannot do any more, if this is the last process."""
+    try:
+        os.rmdir(os.path.dirname(socket))
+    except OSError:
+        pass
 
 
 def _reactor(module: str) -> Any:

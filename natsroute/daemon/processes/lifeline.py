@@ -38,6 +38,8 @@ class Lifeline:
     :param on_report: called to log a report.
     :param timeout: seconds that the process may take to end when the parent is gone. Then it is killed.
     :param lines: returns the next line, as ``readline()`` of a file does: empty at the end.
+
+    :ivar parent_is_gone: whether the pipe has ended.
     """
 
     log = Logger()
@@ -53,6 +55,7 @@ class Lifeline:
         kill: Callable[[], object] = _kill_self,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
+        self.parent_is_gone = False
         self._reactor = reactor
         self._on_skip_drain = on_skip_drain
         self._on_report = on_report
@@ -77,6 +80,7 @@ class Lifeline:
                 self._reactor.callFromThread(self._on_skip_drain)
             elif line == REPORT:
                 self._reactor.callFromThread(self._on_report)
+        self.parent_is_gone = True
         if drain_skipped:  # the third signal has ended the parent
             self._kill()
         else:
