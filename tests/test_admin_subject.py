@@ -12,7 +12,7 @@ from natsroute.admin.methods import Methods
 from natsroute.admin.rpc import Code, Request
 from natsroute.admin.server import MAX_REQUEST
 from natsroute.daemon.operations.admin_subject import AdminSubject
-from natsroute.errors import ConnectionLostError, SettingError
+from natsroute.errors import ConnectionLostError
 from natsroute.wire.frames import Address, Msg
 
 
@@ -101,10 +101,6 @@ class AdminSubjectTests(SynchronousTestCase):
         self.start("stop")
         self.request(Request("stop", {}, 1).line())
         self.assertEqual(self.answers(), [Code.UNKNOWN_METHOD, "stopped"])
-
-    def test_unknown_name(self) -> None:
-        error = self.assertRaises(SettingError, self.start, "stpo")
-        self.assertEqual((error.setting, error.remedy), ("admin_subject_methods", "Did you mean stop?"))
 
     def test_no_reply_subject(self) -> None:
         """Nothing is called, and nothing is sent, for a message that is no request."""

@@ -31,6 +31,12 @@ class ArgumentTests(SynchronousTestCase):
         self.assertIs(taken.keep_url_order, True)
         self.assertNotIn("embedded_server", vars(self.parse("a")))
 
+    def test_usage(self) -> None:
+        """It is short: below all settings, nobody would see the error that follows it."""
+        parser = ArgumentParser(prog="natsroute record")
+        record.add_arguments(parser)
+        self.assertEqual(parser.format_usage(), "usage: natsroute record [OPTIONS] SUBJECT [SUBJECT ...]\n")
+
     def test_positive(self) -> None:
         for words in (["--count", "0"], ["--count", "1.5"], ["--seconds", "-1"], ["--seconds", "inf"]):
             self.assertRaises(ArgumentError, self.parse, "a", *words)

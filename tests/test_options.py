@@ -31,6 +31,7 @@ VALUES = {
     "kamailio_cfg": os.devnull,
     "log_format": "json",
     "log_level": "warn",
+    "admin_subject_methods": "reload",
     "nats_url": "nats://a",
     "pending_policy": "drop_newest",
     "publish_policy": "fail",

@@ -203,6 +203,21 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(repr(settings), "<Settings for nats://host:4222; a:q>")
 
 
+class AdminSubjectMethodsTests(SynchronousTestCase):
+    """The admin methods that are offered over NATS although they change something."""
+
+    def test_unknown(self) -> None:
+        """It is an error of the settings, so that ``--check`` finds it before a start does."""
+        for name in ("stpo", "ready"):
+            error = self.assertRaises(SettingError, Settings, admin_subject="a", admin_subject_methods=["stop", name])
+            self.assertEqual((error.setting, error.value), ("admin_subject_methods", name))
+            self.assertEqual(error.remedy, "Give some of reload, log_level, stop")
+
+    def test_known(self) -> None:
+        taken = Settings(admin_subject="a", admin_subject_methods="reload,log_level,stop")
+        self.assertEqual(taken.admin_subject_methods, ("reload", "log_level", "stop"))
+
+
 class EnvironmentTests(SynchronousTestCase):
     """Settings from variables."""
 

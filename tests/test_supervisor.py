@@ -257,7 +257,8 @@ class ReloadTests(SupervisorTestCase):
         self.newest.end(1)
         self.assertEqual(
             self.failure(self.reload),
-            "process 1 was not replaced: its replacement ended before it was ready: exit code 1",
+            "process 1 was not replaced: its replacement ended before it was ready: exit code 1. "
+            "See its lines in the log",
         )
         self.assertIn("The reload has failed: process 1 was not replaced", self.log.lines("error")[0])
         self.clock.advance(100)
@@ -269,7 +270,8 @@ class ReloadTests(SupervisorTestCase):
         """It is stopped, and killed if it does not stop."""
         self.clock.advance(30)
         self.assertEqual(
-            self.failure(self.reload), "process 1 was not replaced: its replacement was not ready within 30 s"
+            self.failure(self.reload),
+            "process 1 was not replaced: its replacement was not ready within 30 s. See its lines in the log",
         )
         self.assertEqual((self.newest.asked, self.child(0).asked), (["stop"], []))
         self.clock.advance(40)

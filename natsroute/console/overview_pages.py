@@ -23,10 +23,10 @@ def status_page(now: Overview, before: Overview | None = None) -> Page:
     return Page(
         (*_heading(now), *map(_reason, now.reasons)),
         (
-            _connections(now),
             _consumers(now, before),
             _routes(now, before),
             _workers(now, before),
+            _connections(now),
             _calls(now, MAX_CALLS),
             _errors(now.errors[:MAX_ERRORS]),
         ),

@@ -26,10 +26,13 @@ from natsroute.wire.subjects import check_pattern, check_queue_group, overlaps
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
+    parser.usage = "%(prog)s [OPTIONS] SUBJECT [SUBJECT ...]"  # with all settings, an error would be below 20 lines
     parser.add_argument("subjects", nargs="+", metavar="SUBJECT", help="what to record; it may have wildcards")
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write [default: standard output]")
-    parser.add_argument("--count", type=positive(int), metavar="N", help="end after so many messages")
-    parser.add_argument("--seconds", type=positive(float), metavar="S", help="end after so many seconds")
+    parser.add_argument("--count", type=positive(int), metavar="N", help="end after N messages")
+    parser.add_argument(
+        "--seconds", type=positive(float), metavar="S", help="end S seconds after the server is connected"
+    )
     parser.add_argument(
         "--queue-group", metavar="GROUP", help="share the messages with other members; without it, copies are recorded"
     )

@@ -20,8 +20,7 @@ from natsroute.admin.rpc import Code, error_line
 from natsroute.admin.server import MAX_REQUEST
 from natsroute.client.connection import Connection
 from natsroute.client.subscription import PendingLimits
-from natsroute.errors import SettingError, SubjectError
-from natsroute.nearest import did_you_mean
+from natsroute.errors import SubjectError
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.frames import Msg
 
@@ -48,16 +47,8 @@ class AdminSubject(Service):
         connection.subscribe(subject, self._on_msg, limits=_PENDING)
 
     def startService(self) -> None:
-        """
-        Choose the methods.
-
-        :raises SettingError: one of those that are named does not exist.
-        """
+        """Choose the methods."""
         super().startService()
-        for name in self._also:
-            if name not in self._methods.names:
-                remedy = did_you_mean(name, self._methods.names, "Leave it out", prefix="")
-                raise SettingError("admin_subject_methods", name, "there is no such admin method", remedy)
         self._offered = self._methods.only([*self._methods.reading, *self._also])
 
     def stopService(self) -> Deferred[None]:

@@ -223,7 +223,7 @@ class Supervisor:
             new.stop()
             if slot.current is None and not self._stopping:  # it has died meanwhile
                 self._launch_later(slot)
-            raise ReloadError(f"process {slot.number} was not replaced: {problem}")
+            raise ReloadError(f"process {slot.number} was not replaced: {problem}. See its lines in the log")
         old, slot.current = slot.current, new
         slot.deaths = 0
         new.ended().addCallback(self._ended, slot, new)

@@ -25,6 +25,9 @@ from natsroute.daemon.settings.setting_group import SettingGroup
 from natsroute.errors import SettingError
 from natsroute.monitoring.log_observer import LOG_FORMATS, LogFormat
 
+#: The admin methods that change something: those that admin_subject_methods may name.
+CHANGING_METHODS = ("reload", "log_level", "stop")
+
 
 @attrs.frozen(kw_only=True, slots=False)
 class OperationSettings(SettingGroup):
@@ -115,6 +118,10 @@ class OperationSettings(SettingGroup):
         if self.admin_subject_methods and not self.admin_subject:
             name, methods = "admin_subject_methods", ", ".join(self.admin_subject_methods)
             raise SettingError(name, methods, "there is no admin_subject", "Set admin_subject too, or leave it out")
+        for method in self.admin_subject_methods:
+            if method not in CHANGING_METHODS:
+                remedy = f"Give some of {', '.join(CHANGING_METHODS)}"
+                raise SettingError("admin_subject_methods", method, "it is not a method that changes something", remedy)
 
     def _check_http(self) -> None:
         for pair in (("http_user", "http_password"), ("http_tls_cert_file", "http_tls_key_file")):
