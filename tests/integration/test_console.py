@@ -420,7 +420,7 @@ class HostileClientTests(ConsoleTestCase):
             "import os, socket, sys\n"
             "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
             "client = socket.socket(socket.AF_UNIX)\n"
-            "try: client.connect(sys.argv[1])\n"
+            "try: client.connect('natsroute/' + sys.argv[1])\n"
             "except PermissionError: print('no permission'); sys.exit()\n"
             'try: client.sendall(b\'{"jsonrpc":"2.0","method":"stop","id":1}\\n\')\n'
             "except ConnectionError: pass\n"  # it has been refused already
@@ -429,7 +429,12 @@ class HostileClientTests(ConsoleTestCase):
 
         def as_nobody() -> str:
             return subprocess.run(
-                [sys.executable, "-c", program, self.path], capture_output=True, text=True, timeout=TIMEOUT, check=True
+                [sys.executable, "-c", program, Path(self.path).name],
+                cwd=self.folder,  # that user may not search the folders above it
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+                check=True,
             ).stdout
 
         self.assertEqual(as_nobody(), "no permission\n")
