@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, NatsrouteService, Settings
 from natsroute.daemon.operations.tracing import ServiceTracing
+from natsroute.daemon.settings.sources import Origins
 from natsroute.errors import SettingError
 from natsroute.routes.concurrency import unchanged
 from natsroute.routes.event import Event
@@ -89,8 +90,9 @@ class ServiceTracingTests(SynchronousTestCase):
             with mock.patch.dict(vars(natsroute.daemon.operations)), mock.patch.dict(vars(natsroute.monitoring)):
                 vars(natsroute.daemon.operations).pop("trace_export", None)
                 vars(natsroute.monitoring).pop("tracing", None)
-                error = self.assertRaises(SettingError, self.service, tracing=True)
-        self.assertIn("tracing = 1: OpenTelemetry is not installed", str(error))
+                origins = Origins({"tracing": "--tracing"})
+                error = self.assertRaises(SettingError, self.service, tracing=True, origins=origins)
+        self.assertIn("tracing = 1 (from --tracing): OpenTelemetry is not installed", str(error))
         self.assertIn("pip install 'natsroute[tracing]'", str(error))
 
     def test_provider(self) -> None:

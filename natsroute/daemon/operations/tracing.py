@@ -65,7 +65,8 @@ class ServiceTracing:
         is_disabled = environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
         if provider is None and (not settings.tracing or is_disabled):
             return
-        tracing, trace_export = _modules()
+        with settings.origins.in_errors():
+            tracing, trace_export = _modules()
         ratio = float(settings.tracing_sample_ratio) if settings.tracing_sample_ratio else None
         if provider is None:
             sampling = Sampling.of(environment, ratio)
