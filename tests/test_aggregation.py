@@ -112,8 +112,12 @@ class AggregationTests(SynchronousTestCase):
         self.assertEqual(self.overview().reasons[0], Reason("stopping", "", "the service stops"))
 
     def test_reloads(self) -> None:
+        """Replaced processes count, and code that each process has loaded anew by itself."""
         self.supervisor.reloads = 3
         self.assertEqual(self.overview().reloads, 3)
+        for child in self.children:
+            child.answers["overview"]["reloads"] = 4
+        self.assertEqual(self.overview().reloads, 7)
         self.assertEqual(attrs.evolve(self.overview(), errors=()).errors, ())
 
     def test_metrics(self) -> None:
@@ -136,6 +140,27 @@ class AggregationTests(SynchronousTestCase):
         self.successResultOf(Deferred.fromCoroutine(self.aggregation.log_level(["debug"])))
         for child in self.children:
             self.assertEqual(child.calls, [("log_level", {"rules": ["debug"]})])
+
+    def test_log_level_of_a_replacement(self) -> None:
+        """A process that starts has the former rules, also if it replaces another one: it gets those that are newest."""
+        self.supervisor.reload().addErrback(lambda failure: None)
+        replacement = self.children[2]
+        replacement.answers["log_level"] = NoServiceError("/x")
+        for rules in (["debug"], ["warn"]):
+            self.successResultOf(Deferred.fromCoroutine(self.aggregation.log_level(rules)))
+        replacement.calls.clear()
+        replacement.is_ready()
+        self.assertEqual(replacement.calls, [("log_level", {"rules": ["warn"]})] * 2)
+
+    def test_log_level_of_one_that_does_not_start(self) -> None:
+        """Nothing is told, and no timer is left."""
+        self.supervisor.reload().addErrback(lambda failure: None)
+        replacement = self.children[2]
+        replacement.answers["log_level"] = NoServiceError("/x")
+        self.successResultOf(Deferred.fromCoroutine(self.aggregation.log_level(["debug"])))
+        replacement.calls.clear()
+        replacement.end(1)
+        self.assertEqual((replacement.calls, self.clock.getDelayedCalls()), ([], []))
 
     def test_log_level_is_refused(self) -> None:
         self.children[1].answers["log_level"] = MethodError(-32000, "no")

@@ -22,6 +22,9 @@ from natsroute.monitoring.overview import ErrorRow, Overview, Reason
 #: Seconds that a process may take to answer. Then it is left out, and the reasons name it.
 ANSWER_TIMEOUT = 1.0
 
+#: Seconds that a process may take to start. Then it does not learn that the levels of the log have changed meanwhile.
+_START_TIMEOUT = 600.0
+
 
 class Aggregation(Service):
     """
@@ -45,6 +48,7 @@ class Aggregation(Service):
         self._errors = errors
         self._unix_time = unix_time
         self._started = unix_time()
+        self._log_level: list[str] = []
 
     def new_metrics(self) -> Aggregation | None:
         """The metrics of all processes: :meth:`text`; None if the package ``prometheus-client`` is not installed."""
@@ -62,17 +66,25 @@ class Aggregation(Service):
 
     async def log_level(self, rules: Sequence[str]) -> None:
         """
-        Change the levels of the log in each process that answers.
+        Change the levels of the log in each process. One that cannot answer yet is told when it is ready.
 
         :raises MethodError: a process refuses the rules.
         """
-        for run in self._supervisor.current:
-            try:
-                await self._ask(run, "log_level", {"rules": list(rules)})
-            except MethodError:
-                raise
-            except AdminError:
-                pass  # when it is started again, it gets the rules of the parent
+        self._log_level = list(rules)
+        for run in self._supervisor.runs:
+            if run.phase is Phase.STARTING:  # it has the former rules, and may listen already or not
+                run.started(_START_TIMEOUT).addCallback(self._tell_log_level, run)
+            if run.phase is not Phase.STOPPING:
+                try:
+                    await self._ask(run, "log_level", {"rules": self._log_level})
+                except MethodError:
+                    raise
+                except AdminError:
+                    pass  # when it is started again, it gets the rules of the parent
+
+    def _tell_log_level(self, is_ready: bool, run: Run) -> None:
+        if is_ready:
+            self._ask(run, "log_level", {"rules": self._log_level}).addErrback(lambda _: None)
 
     def _ask(self, run: Run | None, method: str, params: Mapping[str, Any] | None = None) -> Deferred[Any]:
         if run is None or run.child is None:
@@ -118,5 +130,5 @@ class Aggregation(Service):
             time=self._unix_time(),
             reasons=reasons,
             errors=self._errors(),
-            reloads=self._supervisor.reloads,
+            reloads=self._supervisor.reloads + merged.reloads,
         )
