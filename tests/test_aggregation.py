@@ -142,7 +142,7 @@ class AggregationTests(SynchronousTestCase):
             self.assertEqual(child.calls, [("log_level", {"rules": ["debug"]})])
 
     def test_log_level_of_a_replacement(self) -> None:
-        """A process that starts has the former rules, also if it replaces another one: it gets those that are newest."""
+        """A process that starts has the former rules, also if it replaces another one: it gets the newest ones."""
         self.supervisor.reload().addErrback(lambda failure: None)
         replacement = self.children[2]
         replacement.answers["log_level"] = NoServiceError("/x")

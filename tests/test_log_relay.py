@@ -26,6 +26,7 @@ from natsroute.daemon.processes import log_relay
 from natsroute.daemon.processes.log_relay import LogSender, emit_again, event_line, event_of_line
 from natsroute.log import Logger
 from natsroute.monitoring.log_levels import LogLevels
+from natsroute.monitoring.log_lines import json_lines, text_lines
 from tests.support.log_recorder import LogRecorder
 
 
@@ -89,6 +90,23 @@ class EventTests(RelayTestCase):
         self.assertIn("process 3: It failed: x", text)
         self.assertIn('in test_failure\n\t    raise KeyError(f"no', text)
         self.flushLoggedErrors()
+
+    def test_traceback_in_the_log(self) -> None:
+        """The parent's log shows the traceback that one process would show, as text and as JSON."""
+        try:
+            raise ValueError("no\x1b")
+        except ValueError:
+            self.log.failure("It failed", Failure())
+        event, relayed = self.recorder.events[-1], self.relayed(3)
+        alone, joined = (json.loads(json_lines(one)[0])["error"] for one in (event, relayed))
+        self.assertIn('    raise ValueError("no\\x1b")', alone["traceback"])
+        self.assertEqual((joined["traceback"], joined["text"]), (alone["traceback"], alone["text"]))
+        self.assertEqual(text_lines(relayed, with_time=False)[1:], text_lines(event, with_time=False)[1:])
+        self.flushLoggedErrors()
+
+    def test_format_of_a_number(self) -> None:
+        self.log.info("{count:,} in {seconds:.1f} s {{}} {what!r}", count=12345, seconds=3.14159, what="a{b}")
+        self.assertEqual(formatEvent(self.relayed()), "process 2: 12,345 in 3.1 s {} 'a{b}'")
 
     def test_twisted_s_older_log(self) -> None:
         """``log.msg()`` and ``log.err()`` arrive once, with the number."""

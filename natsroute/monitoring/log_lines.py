@@ -147,7 +147,7 @@ def _error(failure: object) -> Mapping[str, object]:
     if not isinstance(failure, Failure):
         return {}
     kind = failure.type
-    traceback = PrintableFailure(failure).getTraceback()
+    traceback = (failure if isinstance(failure, PrintableFailure) else PrintableFailure(failure)).getTraceback()
     return {
         "error": {
             "type": printable(f"{kind.__module__}.{kind.__qualname__}" if kind is not None else "", 200),

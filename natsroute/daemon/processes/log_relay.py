@@ -25,6 +25,7 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from natsroute.log import PrintableFailure
 from natsroute.monitoring.log_levels import LogLevels
 from natsroute.text import MAX_TEXT, printable, safe_str
 
@@ -32,9 +33,9 @@ from natsroute.text import MAX_TEXT, printable, safe_str
 _OWN = ("log_logger", "log_source", "log_trace", "message", "format", "isError", "why", "failure", "time", "system")
 
 
-class RelayedFailure(Failure):
+class RelayedFailure(PrintableFailure):
     """
-    A failure of another process: its traceback is a text.
+    A failure of another process: its traceback is a text, which that process has made safe to show.
 
     :param name: the name of the exception's class.
     :param module: the module of that class.
@@ -44,7 +45,7 @@ class RelayedFailure(Failure):
 
     def __init__(self, name: str, module: str, message: str, traceback: str) -> None:
         kind = type(name, (Exception,), {"__module__": module})
-        super().__init__(kind(message), kind)
+        super().__init__(Failure(kind(message), kind))
         self._traceback = traceback
 
     def getTraceback(self, elideFrameworkCode: int = 0, detail: str = "default") -> str:  # noqa: N803 - Twisted's
@@ -55,6 +56,10 @@ class RelayedFailure(Failure):
 def event_line(event: dict[str, Any]) -> bytes:
     """An event of the log as a line. It never fails: what is not JSON is shown as text."""
     sent = {name: value for name, value in event.items() if name not in _OWN and name != "log_failure"}
+    text = safe_str(formatEvent(event))
+    if not text.startswith("Unable to format event"):  # then eventAsJSON() may be able to
+        # The text, and not its format: Twisted's JSON forgets how numbers are to be formatted.
+        sent["log_format"] = text.replace("{", "{{").replace("}", "}}")
     failed: dict[str, Any] = {}
     failure = event.get("log_failure")
     if isinstance(failure, Failure):
@@ -62,7 +67,7 @@ def event_line(event: dict[str, Any]) -> bytes:
             "name": getattr(failure.type, "__name__", "Exception"),
             "module": getattr(failure.type, "__module__", ""),
             "message": failure.getErrorMessage(),
-            "traceback": failure.getTraceback(),
+            "traceback": PrintableFailure(failure).getTraceback(),
         }
     try:
         return eventAsJSON({**sent, **failed}).encode("ascii") + b"\n"
