@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,26 @@ class Lifeline:
         raise AssertionError
 
 
+class Orders:
+    """What the parent sends."""
+
+    def __init__(self, lines: Callable[[], bytes]) -> None:
+        self.next = lines
+
+    def start(self) -> None:
+        """Nobody reads."""
+
+    def loaded(self) -> None:
+        """Nothing."""
+
+
 class RunTests(SynchronousTestCase):
     """A process that has its role."""
 
     def setUp(self) -> None:
         self.service, self.news, self.reactor = Service(), News(), MemoryReactorClock()
         self.timeouts: list[float] = []
-        self.patch(child_program, "child_service", lambda role, use_levels: self.service)
+        self.patch(child_program, "child_service", self.load)
         self.patch(child_program, "_reactor", lambda module: self.reactor)
         self.patch(sys, "path", ["/own"])
         self.patch(os, "chdir", lambda folder: self.service.calls.append(f"chdir {folder}"))
@@ -88,13 +102,26 @@ class RunTests(SynchronousTestCase):
 
         self.patch(child_program, "Lifeline", Recorded)
 
+        class RecordedOrders(Orders):
+            def start(self) -> None:
+                tests.service.calls.append("read orders")
+
+            def loaded(self) -> None:
+                tests.service.calls.append("loaded")
+
+        self.patch(child_program, "Orders", RecordedOrders)
+
+    def load(self, role: Role, use_levels: object) -> Service:
+        self.service.calls.append("load")
+        return self.service
+
     def run_(self, **role: Any) -> None:
         run(Role(1, "g", folder="/f", python_path=["/p"], **role), self.news, lambda: b"")  # type: ignore[arg-type]
 
     def test_run(self) -> None:
         """The service runs in the parent's folder, and stops with the reactor."""
         self.run_()
-        self.assertEqual(self.service.calls, ["chdir /f", "start", "skip", "report"])
+        self.assertEqual(self.service.calls, ["read orders", "load", "chdir /f", "loaded", "start", "skip", "report"])
         self.assertEqual(self.timeouts, [3.0 + 4.0 + MARGIN])
         self.assertEqual(sys.path, ["/p", "/own"])
         self.assertTrue(self.reactor.hasRun)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.daemon.processes import lifeline
-from natsroute.daemon.processes.lifeline import REPORT, SKIP_DRAIN, STOP, Lifeline
+from natsroute.daemon.processes.lifeline import REPORT, SKIP_DRAIN, STOP, Lifeline, Orders
 from tests.support.log_recorder import LogRecorder
+from tests.support.waiting import TIMEOUT
 
 
 class MemoryReactor:
@@ -32,6 +34,46 @@ class MemoryReactor:
     def stop(self) -> None:
         self.stops += 1
         self.running = False
+
+
+class OrdersTests(SynchronousTestCase):
+    """What a process reads while it loads its code, and after that."""
+
+    def setUp(self) -> None:
+        self.kills = 0
+
+    def orders(self, *lines: bytes) -> Orders:
+        given = [*lines, b""]
+        return Orders(lambda: given.pop(0), kill=self.kill)
+
+    def kill(self) -> None:
+        self.kills += 1
+
+    def test_while_it_loads(self) -> None:
+        """An order to stop ends the process, and so does the end of the parent."""
+        for lines, kills in (((), 1), ((STOP,), 2), ((REPORT,), 1), ((SKIP_DRAIN,), 2)):
+            self.kills = 0
+            self.orders(*lines).read()
+            self.assertEqual(self.kills, kills, lines)
+
+    def test_loaded(self) -> None:
+        """Then the orders are passed on, those before it too."""
+        orders = self.orders(REPORT, STOP)
+        orders.loaded()
+        orders.read()
+        self.assertEqual([orders.next() for _ in range(3)], [REPORT, STOP, b""])
+        self.assertEqual(self.kills, 0)
+
+    def test_thread(self) -> None:
+        """It reads while the process does something else."""
+        reader, writer = os.pipe()
+        killed = threading.Event()
+        with os.fdopen(reader, "rb") as file:
+            orders = Orders(file.readline, kill=killed.set)
+            orders.start()
+            os.close(writer)
+            self.assertTrue(killed.wait(TIMEOUT))
+            self.assertEqual(orders.next(), b"")
 
 
 class LifelineTests(SynchronousTestCase):

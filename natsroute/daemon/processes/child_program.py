@@ -16,7 +16,7 @@ from twisted.python.reflect import namedAny
 
 from natsroute.daemon.options import child_service
 from natsroute.daemon.processes.child_process import NEWS, READY
-from natsroute.daemon.processes.lifeline import LIFELINE, Lifeline
+from natsroute.daemon.processes.lifeline import LIFELINE, Lifeline, Orders
 from natsroute.daemon.processes.log_relay import LogSender
 from natsroute.daemon.processes.role import Role
 
@@ -47,18 +47,21 @@ def run(role: Role, news: LogSender, lines: Callable[[], bytes]) -> None:
     :raises SystemExit: a setting cannot work; the exit code is 1.
     """
     news.begin()
+    orders = Orders(lines)
+    orders.start()
     if role.cpu is not None:
         os.sched_setaffinity(0, {role.cpu})
     sys.path[:] = [*role.python_path, *(path for path in sys.path if path not in role.python_path)]
     reactor = _reactor(role.reactor)
     service = child_service(role, news.use)
     os.chdir(role.folder)
+    orders.loaded()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     service.startService()
     service.ready().addCallbacks(lambda _: news.send(READY + b"\n"), lambda _: None)
     settings = service.settings
     timeout = settings.drain_timeout + settings.hook_timeout + MARGIN
-    lifeline = Lifeline(reactor, service.skip_drain, service.log_report, timeout, lines)
+    lifeline = Lifeline(reactor, service.skip_drain, service.log_report, timeout, orders.next)
     lifeline.start()
     reactor.run()
     if lifeline.parent_is_gone:

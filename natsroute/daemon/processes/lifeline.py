@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 from natsroute.log import Logger
@@ -27,6 +28,47 @@ REPORT = b"report\n"
 
 def _kill_self() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Orders:
+    """
+    What the parent sends. A thread reads it from the beginning: code that is imported may block for a long time.
+
+    A process that still loads its code has received nothing. So when the parent asks it to stop, or dies, it ends at
+    once.
+
+    :param lines: returns the next line, as ``readline()`` of a file does: empty at the end.
+    """
+
+    def __init__(self, lines: Callable[[], bytes], *, kill: Callable[[], object] = _kill_self) -> None:
+        self._lines = lines
+        self._kill = kill
+        self._lock = threading.Lock()
+        self._loading = True
+        self._read: SimpleQueue[bytes] = SimpleQueue()
+
+    def start(self) -> None:
+        """Read from now on, in a thread that does not keep the process from ending."""
+        threading.Thread(target=self.read, name="natsroute orders", daemon=True).start()
+
+    def read(self) -> None:
+        """Read all lines."""
+        line = REPORT
+        while line:
+            line = self._lines()
+            with self._lock:
+                if self._loading and line != REPORT:
+                    self._kill()
+            self._read.put(line)
+
+    def loaded(self) -> None:
+        """The code is loaded: from now on, the process drains before it ends."""
+        with self._lock:
+            self._loading = False
+
+    def next(self) -> bytes:
+        """Wait for the next line, and return it; empty at the end."""
+        return self._read.get()
 
 
 class Lifeline:
