@@ -41,6 +41,8 @@ class Child(MemoryChild):
         assert timeout == ANSWER_TIMEOUT
         self.calls.append((method, params))
         answer = self.answers[method]
+        if isinstance(answer, Deferred):
+            return answer
         return fail(answer) if isinstance(answer, Exception) else succeed(answer)
 
 
@@ -106,6 +108,38 @@ class AggregationTests(SynchronousTestCase):
         self.children[2].answers["overview"] = NoServiceError("/x")
         [reason] = [reason for reason in self.overview().reasons if reason.process == 2]
         self.assertEqual((reason.code, reason.text), ("starting", "process 2 starts"))
+
+    def test_replaced_meanwhile(self) -> None:
+        """The answer is that of the new process: the old one drains, or has ended already."""
+        for answer in (NoServiceError("/x"), overview(10, 1)):
+            asked: Deferred[Any] = Deferred()
+            self.children[0].answers["overview"] = asked
+            found = self.aggregation.overview()
+            self.supervisor.reload().addErrback(lambda failure: None)
+            replacement = self.children[-1]
+            replacement.answers["overview"] = overview(99, 7)
+            replacement.is_ready()
+            self.assertNoResult(found)
+            if isinstance(answer, Exception):
+                asked.errback(answer)
+            else:
+                asked.callback(answer)
+            result = self.successResultOf(found)
+            self.assertEqual(result.pids, (99, 11))
+            self.assertNotIn("no_answer", [reason.code for reason in result.reasons])
+            self.setUp()
+
+    def test_metrics_of_one_that_is_replaced_meanwhile(self) -> None:
+        """A scrape during a reload finds no process down."""
+        asked: Deferred[Any] = Deferred()
+        self.children[0].answers["metrics"] = asked
+        self.children[1].answers["metrics"] = ""
+        text = self.aggregation.text()
+        self.supervisor.reload().addErrback(lambda failure: None)
+        self.children[-1].answers["metrics"] = ""
+        self.children[-1].is_ready()
+        asked.errback(NoServiceError("/x"))
+        self.assertIn(b'natsroute_process_up{process="1"} 1', self.successResultOf(text))
 
     def test_stopping(self) -> None:
         self.supervisor.stop()

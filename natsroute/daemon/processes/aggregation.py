@@ -61,8 +61,8 @@ class Aggregation(Service):
 
     def text(self) -> Deferred[bytes]:
         """The metrics of all processes in Prometheus' format, with the label ``process``. It never fails."""
-        texts = [self._ask(run, "metrics").addCallbacks(str.encode, lambda _: None) for run in self._supervisor.current]
-        return gatherResults(texts).addCallback(merged_text)
+        runs = enumerate(self._supervisor.current, 1)
+        return gatherResults([self._text(number, run) for number, run in runs]).addCallback(merged_text)
 
     async def log_level(self, rules: Sequence[str]) -> None:
         """
@@ -91,12 +91,21 @@ class Aggregation(Service):
             return fail(AdminError("the process does not run"))
         return run.child.call(method, params or {}, ANSWER_TIMEOUT)
 
+    def _text(self, number: int, run: Run | None) -> Deferred[bytes | None]:
+        def failed(_: Failure) -> Deferred[bytes | None] | None:
+            current = self._supervisor.current[number - 1]
+            return None if current is run else self._text(number, current)  # it was replaced meanwhile
+
+        return self._ask(run, "metrics").addCallbacks(str.encode, failed)
+
     def _overview(self, number: int, run: Run | None) -> Deferred[Overview]:
         if run is None:
             return succeed(self._without_answer(number, (), "starting", f"process {number} waits to be started again"))
         pids = (run.pid,)
 
-        def answered(fields: Any) -> Overview:
+        def answered(fields: Any) -> Overview | Deferred[Overview]:
+            if self._supervisor.current[number - 1] is not run:
+                return self._overview(number, self._supervisor.current[number - 1])  # it was replaced meanwhile
             try:
                 return attrs.evolve(Overview.from_json(fields), errors=())
             except (KeyError, TypeError):
@@ -104,7 +113,9 @@ class Aggregation(Service):
                     number, pids, "no_answer", f"process {number} gave an answer of another version"
                 )
 
-        def failed(failure: Failure) -> Overview:
+        def failed(failure: Failure) -> Overview | Deferred[Overview]:
+            if self._supervisor.current[number - 1] is not run:
+                return self._overview(number, self._supervisor.current[number - 1])
             if run.phase is Phase.STARTING:
                 return self._without_answer(number, pids, "starting", f"process {number} starts")
             return self._without_answer(number, pids, "no_answer", f"process {number}: {failure.getErrorMessage()}")
