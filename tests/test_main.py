@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -12,6 +14,8 @@ from natsroute import __version__
 from natsroute.console import main as main_module
 from natsroute.console.commands import COMMANDS
 from natsroute.console.main import main
+from tests.support import ROOT
+from tests.support.waiting import TIMEOUT
 
 
 class MainTests(SynchronousTestCase):
@@ -70,6 +74,23 @@ class MainTests(SynchronousTestCase):
                 self.assertEqual(code, 0)
                 self.assertTrue(out.startswith(f"usage: natsroute {name} "), out)
                 self.assertIn("Exit codes: 0", out)
+
+    def test_help_that_nobody_reads(self) -> None:
+        """``natsroute run --help | head -1`` ends without a traceback."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            ended = subprocess.run(
+                [sys.executable, "-m", "natsroute", "run", "--help"],
+                stdout=writer,
+                stderr=subprocess.PIPE,
+                cwd=ROOT,
+                timeout=TIMEOUT,
+                check=False,
+            )
+        finally:
+            os.close(writer)
+        self.assertEqual((ended.returncode, ended.stderr), (0, b""))
 
     def test_modules(self) -> None:
         """Each command has its module."""
