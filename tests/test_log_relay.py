@@ -136,7 +136,7 @@ class EventTests(RelayTestCase):
         self.assertEqual(event["log_failure"].getErrorMessage(), "no")
 
     def test_no_event(self) -> None:
-        for line in (b"", b"x", b"[]", b"1", b"\xff", b'"x"', b"{"):
+        for line in (b"", b"x", b"[]", b"1", b"\xff", b'"x"', b"{", b'{"failed": {"new": 1}}', b'{"failed": 1}'):
             self.assertRaises(ValueError, event_of_line, line, 1)
 
     def test_without_a_format(self) -> None:

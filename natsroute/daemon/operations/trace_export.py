@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
+from natsroute.daemon.operations.exporter_log import ExporterLog
 from natsroute.errors import SettingError
 from natsroute.log import Logger
 
@@ -51,6 +52,7 @@ class TraceExport(Service):
         self._patience = patience
         self._exporters = list(_new_exporters(environment))  # to know of an error now
         self._processor = _Processor()
+        self._exporter_log = ExporterLog()
         self.provider = TracerProvider(
             sampler=ALWAYS_ON,  # whether a message is traced was decided before
             resource=_resource(environment, name),
@@ -62,6 +64,7 @@ class TraceExport(Service):
     def startService(self) -> None:
         """Start the thread of each exporter."""
         super().startService()
+        self._exporter_log.install()
         exporters, self._exporters = self._exporters or list(_new_exporters(self._environment)), []
         try:
             self._processor.begin([BatchSpanProcessor(exporter) for exporter in exporters])
@@ -90,6 +93,7 @@ class TraceExport(Service):
                 give_up.cancel()
             else:
                 self.log.error("The last spans were not exported within {seconds:.3g} s", seconds=self._patience)
+            self._exporter_log.remove()
             stopped.callback(None)
 
         give_up = self._reactor.callLater(self._patience, finish, False)

@@ -95,7 +95,10 @@ def event_of_line(line: bytes, number: int) -> dict[str, Any]:
         raise ValueError("it is no event")
     failed = event.pop("failed", None)
     if failed is not None:
-        event["log_failure"] = RelayedFailure(**failed)
+        try:
+            event["log_failure"] = RelayedFailure(**failed)
+        except TypeError as error:  # other fields, of another version of natsroute
+            raise ValueError("it has a failure that cannot be read") from error
     event["log_format"] = f"process {number}: {event.get('log_format') or ''}"
     event.setdefault("log_level", LogLevel.info)
     event["process"] = number
