@@ -21,6 +21,7 @@ from natsroute.monitoring.tracing import MAX_SUBJECT, MAX_TRACEBACK, Target, Tra
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import ConnectionRunner, Runner, RunnerContext
 from natsroute.routes.table import RouteTable
+from natsroute.routes.traced_runner import TracedRunner
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import HeaderValues, encode_headers
 from tests.support.log_recorder import LogRecorder
@@ -55,16 +56,14 @@ class TracingTestCase(SynchronousTestCase):
         return self.confirmations[-1]
 
     def context(self, **others: Any) -> RunnerContext:
-        middleware = self.tracing.middleware(lambda: ("127.0.0.1", 4223))
-        return RunnerContext(
-            self.publish, self.clock, self.call_in_thread, self.in_flight, outermost=middleware, **others
-        )
+        messages = self.tracing.for_messages(lambda: ("127.0.0.1", 4223))
+        return RunnerContext(self.publish, self.clock, self.call_in_thread, self.in_flight, tracing=messages, **others)
 
     def call_in_thread(self, function: RouteFunction, event: Event) -> Deferred[object]:
         return succeed(function(event))
 
     def runner(self, queue_group: str | None = "g") -> Runner:
-        return Runner(RouteTable(self.event_route).find, self.context(), subject=">", queue_group=queue_group)
+        return TracedRunner(RouteTable(self.event_route).find, self.context(), subject=">", queue_group=queue_group)
 
     def send(self, subject: str = "a.b", data: bytes = b"xyz", headers: HeaderValues | None = None) -> Any:
         block = b"" if headers is None else encode_headers(headers)

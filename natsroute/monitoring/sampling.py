@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from math import inf, log, log1p
 from random import random
 
 import attrs
@@ -120,13 +121,27 @@ class Sampler:
 
     :param sampling: what is wanted.
     :param limit: how much of it is possible.
+
+    :ivar follows: whether a message with a parent is traced: :meth:`Sampling.follows`.
+    :ivar allows: whether a trace that is wanted may begin: :meth:`RateLimit.allows`.
     """
 
     def __init__(self, sampling: Sampling, limit: RateLimit) -> None:
-        self.ratio = sampling.ratio
         self.follows = sampling.follows
         self.allows = limit.allows
+        self._ratio = sampling.ratio
 
     def begins(self) -> bool:
-        """Whether a trace begins. (Where each message asks, this is written out.)"""
-        return random() < self.ratio and self.allows()
+        """Whether a trace begins."""
+        return random() < self._ratio and self.allows()
+
+    def gap(self) -> float:
+        """
+        With which message from now on the sampling wants a trace, counted from 1; infinity if with none. To ask for
+        each message, whose answer is mostly no, costs more than to count.
+        """
+        if self._ratio >= 1.0:
+            return 1
+        if self._ratio <= 0.0:
+            return inf
+        return int(log(1.0 - random()) / log1p(-self._ratio)) + 1

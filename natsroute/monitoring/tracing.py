@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
-from random import random
 from typing import Any, TypeVar
 
 import attrs
@@ -30,7 +29,8 @@ from natsroute._version import __version__
 from natsroute.errors import PayloadError
 from natsroute.log import PrintableFailure
 from natsroute.monitoring.sampling import RateLimit, Sampler, Sampling
-from natsroute.monitoring.trace_context import RemoteParent, find_parent, read_parent, replaces, with_parent
+from natsroute.monitoring.trace_context import RemoteParent, read_parent, replaces, with_parent
+from natsroute.monitoring.traced_messages import TracedMessages
 from natsroute.routes.event import Event, Middleware, Publish, RouteFunction
 from natsroute.routes.results import PLAIN_TYPES, as_deferred
 from natsroute.routes.route_errors import describe, is_exit
@@ -115,30 +115,26 @@ class Tracing:
 
         :param server: returns the address of the server that messages come from.
         """
-        return partial(self._around, server)
+        return partial(self._around, self.for_messages(server))
 
-    def _around(self, server: Callable[[], Address | None], function: RouteFunction) -> RouteFunction:
-        sampler, call, pass_on = self._sampler, self._call, self._pass_on
-        ratio, follows, allows = sampler.ratio, sampler.follows, sampler.allows
+    def for_messages(self, server: Callable[[], Address | None] = _unknown_server) -> TracedMessages:
+        """
+        What traces the messages of a :class:`~natsroute.routes.traced_runner.TracedRunner`. It costs less than
+        middleware.
 
-        def traced(event: Event) -> object:
-            block = event.header_block
-            if block and (found := find_parent(block)) is not None:
-                if not follows(found["trace"], found["flags"]):
-                    pass_on(event)
-                    return function(event)
-            elif random() >= ratio or not allows():
-                return function(event)
-            return call(function, event, server)
+        :param server: as for :meth:`middleware`.
+        """
+        return TracedMessages(self._sampler, partial(self._call, server), self._pass_on)
 
-        return traced
+    def _around(self, messages: TracedMessages, function: RouteFunction) -> RouteFunction:
+        return lambda event: messages.call(function, event) if messages.wants(event) else function(event)
 
     def _pass_on(self, event: Event) -> None:
         """Let what an untraced event publishes carry the parent that its message had."""
         context = event.context
         event.context = context.publishing_with(partial(self._publish_untraced, context.publish, event.header_block))
 
-    def _call(self, function: RouteFunction, event: Event, server: Callable[[], Address | None]) -> object:
+    def _call(self, server: Callable[[], Address | None], function: RouteFunction, event: Event) -> object:
         if event.context.server is not None:  # a connection event
             return function(event)
         parent = read_parent(event.header_block)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
@@ -14,7 +15,7 @@ from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
 from natsroute.routes.calls import Calls
 from natsroute.routes.concurrency import calls_of, unchanged
-from natsroute.routes.event import Event, EventContext, Expressions, Middleware, Publish, Reject
+from natsroute.routes.event import Event, EventContext, Expressions, Middleware, Publish, Reject, RouteFunction
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route import CallInThread, Route
 
@@ -62,6 +63,23 @@ def _no_limit() -> None:
     """There is always space for another call."""
 
 
+class MessageTracing(Protocol):
+    """Traces messages: see :class:`~natsroute.routes.traced_runner.TracedRunner`."""
+
+    def wants(self, event: Event) -> bool:
+        """Whether a message is traced."""
+
+    def gap(self) -> float:
+        """With which message without headers a trace should begin, counted from 1."""
+
+    def may_begin(self) -> bool:
+        """Whether it may begin then."""
+
+    @property
+    def call(self) -> Callable[[RouteFunction, Event], object]:
+        """Calls the function of a route with an event, in a span."""
+
+
 @attrs.frozen
 class RunnerContext:
     """
@@ -76,6 +94,7 @@ class RunnerContext:
     :ivar publish_for: gives the ``publish`` of the route with this name, for all routes; instead of ``publish``.
     :ivar reject_for: gives what fails the Deferreds of messages that the route with this name cannot publish.
     :ivar outermost: goes around all middleware of each route for messages.
+    :ivar tracing: traces messages, for a TracedRunner.
     """
 
     publish: Publish
@@ -87,6 +106,7 @@ class RunnerContext:
     publish_for: Callable[[str], Publish] | None = None
     reject_for: Callable[[str], Reject] = lambda route: fail
     outermost: Middleware = unchanged
+    tracing: MessageTracing | None = None
 
     def publish_of(self, route: str) -> Publish:
         """What publishes for one route."""
@@ -216,11 +236,15 @@ class Runner:
         active = self._for_subject[subject] = None if route is None else self._activate(route)
         return active
 
+    def _outermost(self, route: Route) -> Middleware:
+        """What goes around all middleware of a route."""
+        return self._context.outermost
+
     def _activate(self, route: Route) -> _ActiveRoute:
         """All messages to a route, whatever their subject, share its concurrency and its counters."""
         if route.name not in self._active:
             context, counters = self._context, self._counters.setdefault(route.name, RouteCounters(route.name))
-            calls = calls_of(route, context.call_in_thread, counters, context.in_flight, context.outermost)
+            calls = calls_of(route, context.call_in_thread, counters, context.in_flight, self._outermost(route))
             context.in_flight.code.add(route)
             event_context = EventContext(
                 context.publish_of(route.name),

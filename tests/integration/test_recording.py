@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -285,7 +286,7 @@ class ReplayTests(RecordingTestCase):
     async def test_documented(self) -> None:
         """The commands of docs/record-and-replay.md."""
         text = snippet("docs/record-and-replay.md", "Record and replay", "console").text
-        record, *replays = [line.split() for line in text.splitlines()]
+        record, *replays = [shlex.split(line) for line in text.splitlines()]
         self.assertEqual(record[:2], ["natsroute", "record"])
         recorder = self.command(*record[1:], NATSROUTE_NATS_URL=self.url)
         await self.until(lambda: "recording" in recorder.errors or recorder.status is not None)

@@ -22,6 +22,7 @@ from natsroute.routes.hooks import HookRunner
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route import CallInThread
 from natsroute.routes.runner import ConnectionRunner, FindRoute, Runner, RunnerContext
+from natsroute.routes.traced_runner import TracedRunner
 
 
 @attrs.frozen
@@ -46,7 +47,8 @@ class ConnectionCode:
 
     def new_runner(self, context: RunnerContext, entry: QueueEntry) -> Runner:
         """What runs the messages of a consumer, in this version at first."""
-        return Runner(
+        kind = Runner if context.tracing is None else TracedRunner
+        return kind(
             self.find,
             context,
             subject=entry.subject,

@@ -108,7 +108,7 @@ class ServiceTracing:
         """The context of a runner of messages that come over a connection."""
         if self._tracing is None:
             return context
-        return attrs.evolve(context, outermost=self._tracing.middleware(lambda: _server_of(connection)))
+        return attrs.evolve(context, tracing=self._tracing.for_messages(lambda: _server_of(connection)))
 
 
 def _server_of(connection: Connection) -> tuple[str, int] | None:
