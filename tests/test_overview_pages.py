@@ -39,7 +39,8 @@ class StatusPageTests(SynchronousTestCase):
         page = status_page(sample_overview())
         self.assertEqual([line.style for line in page.lines], [Style.PLAIN, Style.BAD, Style.BAD])
         self.assertEqual(status_page(sample_overview(reasons=())).lines[1].style, Style.GOOD)
-        self.assertEqual([row[1].style for row in page.tables[0].rows], [Style.BAD, Style.GOOD])
+        [connections] = [table for table in page.tables if table.title == "Connections"]
+        self.assertEqual([row[1].style for row in connections.rows], [Style.BAD, Style.GOOD])
 
     def test_rates(self) -> None:
         """By the times of the overviews. A process that was replaced has no negative rate."""
