@@ -8,6 +8,7 @@ limit gets the large messages that came through the other node.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from twisted.internet.task import deferLater
 from tests.chaos.comparison import compare
 from tests.chaos.outcome import Outcome
 from tests.chaos.publishers import NatsroutePublisher
-from tests.chaos.recording_consumer import RecordingConsumer
+from tests.chaos.recording_consumer import LAST_TIMEOUT, RecordingConsumer
 from tests.chaos.testbed import Testbed
 from tests.support.nats_cluster import start_cluster
 from tests.support.nats_server import NatsServer
@@ -58,7 +59,7 @@ async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
             for connection in list(testbed.proxy.connections):
                 connection.cut()
         await publisher.finish()
-        sightings = await testbed.sightings()
+        sightings = await _sightings(reactor, testbed, consumer)
         comparison = compare(publisher.published, publisher.outcomes, sightings)
         large = sum(SIZES[number % len(SIZES)] > LOW for _, number in consumer.seen)
         return Outcome(
@@ -87,3 +88,12 @@ async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
             await testbed.stop()
         for server in servers:
             await server.stop()
+
+
+async def _sightings(reactor: Any, testbed: Testbed, consumer: RecordingConsumer) -> list[tuple[str, int]]:
+    """What the witness has seen, once that is all that the consumer has. It is at the other node, and may be later."""
+    give_up = reactor.seconds() + LAST_TIMEOUT
+    while True:
+        sightings = await testbed.sightings()
+        if not Counter(consumer.seen) - Counter(sightings) or reactor.seconds() >= give_up:
+            return sightings

@@ -120,8 +120,14 @@ class ProcessTests(TwistdTestCase):
             *("--http_tls_cert_file", str(certificate), "--http_tls_key_file", str(key)),
         )
         self.wait_until_ready(url, program, context)
-        self.until(lambda: ask(f"{url}/readyz", context)[0] == 503, program)
-        status, body = ask(f"{url}/readyz", context)
+        answers = [(200, {})]
+
+        def is_blocked() -> bool:
+            answers.append(ask(f"{url}/readyz", context))
+            return answers[-1][0] == 503
+
+        self.until(is_blocked, program)
+        status, body = answers[-1]
         (reason,) = body["reasons"]
         self.assertEqual((status, reason["code"], reason["about"]), (503, "blocked_reactor", ""))
         self.assertRegex(reason["text"], r"at \S+routes.py:13$")
