@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.signals import OtherSignals, StopSignals
+from natsroute.daemon.signals import OtherSignals, StopSignals, overlook_next_signal
 from tests.support.log_recorder import LogRecorder
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -119,6 +119,36 @@ class StopSignalTests(SignalTestCase):
         signal.raise_signal(signal.SIGTERM)
         self.reactor.run()
         self.assertEqual((self.reactor.received, self.skipped), ([], ["x"]))
+
+    def test_asked_in_another_way_too(self) -> None:
+        """Who asked may send the signal as well, before the reactor stops or after that. The one after it counts."""
+        for sent_first in (False, True):
+            signals, self.skipped[:] = self.stop_signals(), []
+            signals.install()
+            self.reactor.run()
+            overlook_next_signal()
+            if sent_first:
+                signal.raise_signal(signal.SIGTERM)
+            self.reactor.shut_down()
+            if not sent_first:
+                signal.raise_signal(signal.SIGTERM)
+            self.reactor.run()
+            self.assertEqual((self.reactor.received, self.skipped), ([], []))
+            signal.raise_signal(signal.SIGTERM)
+            self.reactor.run()
+            self.assertEqual((self.reactor.received, self.skipped), ([], ["x"]))
+
+    def test_asked_after_the_signal(self) -> None:
+        """Then the signal was the first request, and the next one counts."""
+        signals = self.stop_signals()
+        signals.install()
+        self.reactor.run()
+        signal.raise_signal(signal.SIGTERM)
+        overlook_next_signal()
+        self.reactor.shut_down()
+        signal.raise_signal(signal.SIGTERM)
+        self.reactor.run()
+        self.assertEqual((self.reactor.received, self.skipped), ([signal.SIGTERM], ["x"]))
 
     def test_two_services(self) -> None:
         """One signal concerns both. The handlers are Twisted's again when both have stopped, in whatever order."""

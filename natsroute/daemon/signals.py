@@ -90,13 +90,14 @@ class _StopHandler:
 
     :ivar before: the handlers that it stands in for.
     :ivar stopping: whether the process ends, because of a signal or otherwise.
+    :ivar overlooks_next: whether the next signal does not count: see :func:`overlook_next_signal`.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any) -> None:
         self.before: dict[int, Any] = {}
-        self.stopping = False
+        self.stopping = self.overlooks_next = False
         self._reactor = reactor
         self._on_skip_drain: list[Callable[[], object]] = []
 
@@ -114,6 +115,9 @@ class _StopHandler:
                     signal.signal(number, before)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.overlooks_next:
+            self.overlooks_next = False
+            return
         if not self.stopping:
             self.stopping = True  # now, not when the reactor stops: to stop it twice would be an error
             self.before[number](number, frame)
@@ -127,6 +131,16 @@ class _StopHandler:
         self.log.info("Received {name} again: skipping the drain. One more ends the process at once", name=name)
         for on_skip_drain in self._on_skip_drain:
             on_skip_drain()
+
+
+def overlook_next_signal() -> None:
+    """
+    The process is asked to stop in another way, by somebody who may send SIGTERM or SIGINT as well: the next of these
+    signals does not count. Call this in the reactor's thread, before the reactor stops.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if isinstance(handler, _StopHandler):
+        handler.overlooks_next = not handler.stopping
 
 
 class OtherSignals:

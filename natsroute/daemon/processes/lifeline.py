@@ -16,6 +16,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+from natsroute.daemon.signals import overlook_next_signal
 from natsroute.log import Logger
 
 #: The descriptor from which a child process reads.
@@ -142,4 +143,5 @@ class Lifeline:
 
     def _stop_reactor(self) -> None:
         if self._reactor.running:  # False: it stops already, because of a signal
+            overlook_next_signal()  # a service manager sends it to all processes, and it may come after the order
             self._reactor.stop()
