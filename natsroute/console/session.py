@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -14,7 +15,9 @@ from twisted.internet.task import react
 from natsroute.admin.client import AdminClient
 from natsroute.admin.errors import AdminError, NoServiceError
 from natsroute.console.commands import EXIT_CODES, ExitCode
+from natsroute.console.pages import Page
 from natsroute.console.services import Wanted, folders, running_services
+from natsroute.console.terminal import discard_output, new_screen
 from natsroute.monitoring.overview import Overview
 from natsroute.text import printable
 
@@ -98,6 +101,27 @@ async def get_overview(client: AdminClient, arguments: Namespace) -> Overview:
         raise ConsoleError(ExitCode.FAILED, text) from None
 
 
+def add_page_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of a command that shows a part of the overview."""
+    add_service_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+async def show_page(reactor: Any, arguments: Namespace, method: str, page: Callable[[Overview], Page]) -> int:
+    """
+    Show a part of the overview; returns 0.
+
+    :param method: the admin method that gives the part as JSON.
+    :param page: makes the page of it.
+    """
+    client = client_of(reactor, arguments)
+    if arguments.json:
+        print(json.dumps(await client.call(method, timeout=arguments.timeout), indent=2))
+    else:
+        new_screen().show(page(await get_overview(client, arguments)))
+    return ExitCode.OK
+
+
 def _lines(heading: str, rows: Sequence[object]) -> str:
     return "\n".join([heading, *(f"  {printable(str(row))}" for row in rows)])
 
@@ -134,7 +158,7 @@ async def _run(reactor: Any, module: CommandModule, arguments: Namespace) -> Non
     except CancelledError:
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:  # such as of "natsroute status | head -1"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        discard_output()
         code = ExitCode.FAILED
     raise SystemExit(int(code))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
+from natsroute.console.terminal import discard_output
 from natsroute.daemon.options import Options
 
 
@@ -17,5 +17,5 @@ def help_if_wanted(command: str, words: Sequence[str]) -> None:
             print(Options().getUsage())
             sys.stdout.flush()
         except BrokenPipeError:  # "natsroute run --help | head" has read enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+            discard_output()
         sys.exit(0)

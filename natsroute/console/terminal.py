@@ -44,6 +44,11 @@ def new_screen(file: IO[str] | None = None, environment: Mapping[str, str] = os.
     return PlainScreen(file, lambda: shutil.get_terminal_size())
 
 
+def discard_output() -> None:
+    """Nobody reads standard output any more. What Python flushes at its end goes nowhere, and is no error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class PlainScreen:
     """
     Plain text.

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from natsroute.console import session
 from natsroute.monitoring.overview import (
     CallRow,
     ConnectionRow,
@@ -87,7 +88,8 @@ class ConsoleTestCase(SynchronousTestCase):
         parser = ArgumentParser()
         module.add_arguments(parser)
         self.client = FakeClient(answers)
-        self.patch(module, "client_of", lambda reactor, arguments: self.client)
+        asking = module if hasattr(module, "client_of") else session  # which shows pages for commands
+        self.patch(asking, "client_of", lambda reactor, arguments: self.client)
         return Deferred.fromCoroutine(module.run(self.clock, parser.parse_args(words)))
 
     def run_command(self, module: ModuleType, *words: str, **answers: Any) -> tuple[int, str]:
