@@ -38,11 +38,16 @@ Every exception that natsroute raises or fails a Deferred with::
     │   └── ServerLeftError           we left the server, because it shuts down soon
     ├── RouteTimeoutError             .seconds: a route took longer than its timeout
     ├── PendingLimitError             .subject .queue_group .messages .bytes: routes are too slow
+    ├── RequestError                  .subject: a request has no answer
+    │   ├── NoRespondersError         nobody is subscribed to its subject
+    │   └── RequestTimeoutError       .seconds: there was no answer in time
     └── PublishError                  a message was not published
         ├── PublishBufferFullError    .messages .max_messages .bytes .max_bytes
         ├── PublishDroppedError       it was dropped, as its policy says
         ├── PublishExpiredError       .max_age: it was not confirmed in time
         └── PublisherStoppedError     the publisher stopped
+
+Those of JetStream are in :mod:`natsroute.jetstream.errors`.
 """
 
 from __future__ import annotations
@@ -366,6 +371,38 @@ class PendingLimitError(NatsrouteError):
         self.queue_group = queue_group
         self.messages = messages
         self.bytes = bytes
+
+
+class RequestError(NatsrouteError):
+    """
+    A request has no answer.
+
+    :ivar subject: its subject.
+    """
+
+    def __init__(self, subject: str, problem: str) -> None:
+        super().__init__(f"the request to {subject!r} has no answer: {problem}")
+        self.subject = subject
+
+
+class NoRespondersError(RequestError):
+    """Nobody is subscribed to the subject of a request; the server says so at once. Start what answers it."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(subject, "nobody is subscribed to the subject")
+
+
+class RequestTimeoutError(RequestError):
+    """
+    There was no answer in time. Whoever got the request may have handled it.
+
+    :ivar seconds: the timeout.
+    """
+
+    def __init__(self, subject: str, seconds: float, *, was_sent: bool = True) -> None:
+        problem = f"none came within {seconds:g} s" if was_sent else f"there was no connection for {seconds:g} s"
+        super().__init__(subject, problem)
+        self.seconds = seconds
 
 
 class PublishError(NatsrouteError):

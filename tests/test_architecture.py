@@ -33,22 +33,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ledger": set(),
     "payloads": {"errors"},
     "wire": {"errors", "text"},
+    "message": {"payloads", "wire"},
     "client": {"errors", "text", "turns", "log", "wire", "_version"},
-    "jetstream": {"errors", "wire", "client"},
+    "jetstream": {"errors", "text", "turns", "log", "wire", "payloads", "message", "ledger", "client"},
     "publishing": {"errors", "text", "turns", "log", "wire", "payloads", "ledger"},
-    "routes": {"errors", "text", "turns", "log", "wire", "payloads", "ledger"},
+    "routes": {"errors", "text", "turns", "log", "wire", "payloads", "ledger", "message"},
     "middleware": {"routes"},
-    "services": {"errors", "wire", "payloads", "ledger", "routes"},
+    "services": {"errors", "text", "log", "wire", "payloads", "ledger", "message", "routes"},
     "kamailio": {"errors", "log", "ledger", "nearest", "payloads", "routes"},
     "admin": {"errors", "text", "log", "nearest"},
     "monitoring": {
-        "errors", "text", "log", "_version", "ledger", "payloads", "wire", "client.status", "client.state",
+        "errors", "text", "log", "_version", "ledger", "payloads", "wire", "message", "client.status", "client.state",
         "routes.event", "routes.results", "routes.route_errors",
     },
     "recording": {"errors", "text", "turns", "wire"},
     "daemon": {
-        "text", "turns", "log", "nearest", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream",
-        "publishing", "routes", "middleware", "services", "kamailio", "monitoring", "admin",
+        "text", "turns", "log", "nearest", "errors", "_version", "ledger", "payloads", "wire", "message", "client",
+        "jetstream", "publishing", "routes", "middleware", "services", "kamailio", "monitoring", "admin",
     },
     "natsroute": {"_version", "client.auth", "routes", "daemon", "monitoring.log_observer"},
     "console": {
@@ -56,16 +57,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "__main__": {"console"},
     "testing": {
-        "text", "log", "errors", "_version", "ledger", "payloads", "wire", "client", "jetstream", "publishing",
-        "routes", "middleware", "services", "kamailio", "monitoring", "admin", "daemon", "natsroute",
+        "text", "log", "errors", "_version", "ledger", "payloads", "wire", "message", "client", "jetstream",
+        "publishing", "routes", "middleware", "services", "kamailio", "monitoring", "admin", "daemon", "natsroute",
     },
 }  # fmt: skip
 
 #: What is in the table and does not exist yet. Remove a name here when you add the package.
-TO_COME = {"jetstream", "services"}
+TO_COME = {"services"}
 
-#: Only the composition root knows both the routes and the publisher.
+#: The only module that joins all parts.
 COMPOSITION_ROOT = "natsroute.daemon.service"
+#: The only one that builds the publisher.
+PUBLISHER_BUILDER = "natsroute.daemon.publish_workers"
 
 #: The modules that make the settings. They import nothing else of ``daemon``.
 SETTINGS_MODULES = {module for module in modules("natsroute") if module.startswith("natsroute.daemon.settings")}
@@ -88,7 +91,7 @@ SETTINGS_TAKE = {
 }
 
 #: What does not use Twisted: values and bytes.
-WITHOUT_TWISTED = {"text", "errors", "_version", "ledger", "payloads", "wire"}
+WITHOUT_TWISTED = {"text", "errors", "_version", "ledger", "payloads", "wire", "message"}
 
 #: What observes the log.
 OBSERVERS = {
@@ -127,6 +130,9 @@ TESTED_ELSEWHERE = {
     "natsroute.daemon.settings.connection_settings": "a group of settings: tests.test_settings",
     "natsroute.daemon.settings.routing_settings": "a group of settings: tests.test_settings",
     "natsroute.daemon.settings.operation_settings": "a group of settings: tests.test_settings",
+    "natsroute.daemon.sending": "it builds parts that have tests of their own: tests.test_service",
+    "natsroute.daemon.publish_workers": "it builds parts that have tests of their own: tests.test_service",
+    "natsroute.daemon.requesting": "tests.integration.test_requests",
     "natsroute.daemon.operations.operations": "it joins parts that have tests of their own: tests.test_service",
     "natsroute.monitoring.metric_table": "the list of all metrics: tests.test_metrics",
     "natsroute.daemon.child_guard": "it watches processes: tests.integration.test_child_guard",
@@ -188,16 +194,16 @@ class PackageTests(SynchronousTestCase):
             forbidden = {imported for imported in ours if not may_import(module, imported)}
             self.assertEqual(forbidden, set(), f"{module} must not import these")
 
-    def test_only_the_composition_root_joins_routes_and_publisher(self) -> None:
-        """``settings`` knows the publisher's limits, ``loading`` the route table; ``service`` alone knows both."""
+    def test_nobody_knows_both_routes_and_publisher(self) -> None:
+        """The composition root hands the publisher's functions to the routes, as arguments."""
         both = [
             module
             for module, path in modules("natsroute").items()
             if {"routes", "publishing"} <= packages_imported(path)
         ]
-        self.assertEqual([module for module in both if package(module) != "testing"], [COMPOSITION_ROOT])
+        self.assertEqual([module for module in both if package(module) != "testing"], [])
 
-    def test_only_the_composition_root_publishes(self) -> None:
+    def test_one_module_builds_the_publisher(self) -> None:
         """In ``daemon``, only it takes more from the publisher than a value for the settings."""
         takers = {
             module
@@ -209,7 +215,7 @@ class PackageTests(SynchronousTestCase):
                 if found.module.startswith("natsroute.")
             )
         }
-        self.assertEqual(takers, {COMPOSITION_ROOT})
+        self.assertEqual(takers, {PUBLISHER_BUILDER})
 
     def test_settings_take_values_only(self) -> None:
         """From ``client`` and ``publishing`` come the values that the settings hold, from ``routes`` nothing."""
@@ -489,6 +495,6 @@ class ReadingTests(SynchronousTestCase):
         """The modules are found, and imports in them."""
         self.assertIn("natsroute.wire.parser", modules())
         self.assertIn("wire", packages_imported(modules()["natsroute.client.protocol"]))
-        self.assertTrue({"routes", "publishing", "client"} <= packages_imported(modules()[COMPOSITION_ROOT]))
+        self.assertTrue({"routes", "daemon", "client"} <= packages_imported(modules()[COMPOSITION_ROOT]))
         self.assertIn("tests.support.imports", modules())
         self.assertIn("benchmarks.run.testbed", modules())

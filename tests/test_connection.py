@@ -336,6 +336,15 @@ class WriteTests(ConnectionTestCase):
         self.assertEqual(self.network.link.answer_pings(), b"PUB a 0\r\n\r\nPING\r\n")
         self.successResultOf(written)
 
+    def test_unconfirmed(self) -> None:
+        """write() sends no PING, and counts the messages."""
+        connection = self.connection()
+        self.assertFalse(connection.write(b"PUB a 0\r\n\r\n", 1))
+        self.connected(connection)
+        self.assertTrue(connection.write(b"PUB a 0\r\n\r\n", 1))
+        self.assertEqual(self.network.link.transport.sent(), b"PUB a 0\r\n\r\n")
+        self.assertEqual(connection.status().messages_out, 1)
+
     def test_without_a_connection(self) -> None:
         connection = self.connection()
         self.assertIs(connection.max_payload, None)

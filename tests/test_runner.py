@@ -128,6 +128,15 @@ class RunnerTests(RunnerTestCase):
         ConnectionRunner(find, self.context, expressions=StandInExpressions()).fire("nats:connected", "nats://a:4222")
         self.assertEqual(self.got, ["format x of : 1"])
 
+    def test_connection_events_have_no_span(self) -> None:
+        """They belong to their version of the code."""
+        events: list[Event] = []
+        self.event_route("nats:connected")(events.append)
+        ConnectionRunner(RouteTable(self.event_route).get, self.context, version="v1").fire(
+            "nats:connected", "nats://a"
+        )
+        self.assertEqual([(event.span, event.context.version) for event in events], [(None, "v1")])
+
     def test_unrouted_messages(self) -> None:
         """They are counted. There is one warning for each configured subject, however many consumers and subjects."""
         log = LogRecorder(self)

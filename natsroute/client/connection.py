@@ -235,6 +235,20 @@ class Connection(Service):
             return fail(ConnectionLostError("there is no connection"))
         return protocol.write_and_ping(data, messages)
 
+    def write(self, data: bytes, messages: int = 0) -> bool:
+        """
+        Write commands, and let the server not confirm them.
+
+        :param data: complete commands, made by :mod:`natsroute.wire.encoder`.
+        :param messages: the number of messages in them, for :meth:`status`.
+        :return: whether there is a connection. If not, nothing was written.
+        """
+        protocol = self._connected
+        if protocol is None:
+            return False
+        protocol.write(data, messages)
+        return True
+
     # -- its life -----------------------------------------------------------------------------------------------------
 
     def startService(self) -> None:

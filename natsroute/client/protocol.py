@@ -73,7 +73,7 @@ class NatsProtocol(Protocol):
         both wait behind other data.
     :ivar bytes_in: bytes received.
     :ivar bytes_out: bytes written.
-    :ivar messages_out: messages written by :meth:`write_and_ping`.
+    :ivar messages_out: messages written by :meth:`write_and_ping` and :meth:`write`.
     :ivar unknown_sids: messages received for subscriptions that have ended.
     """
 
@@ -187,9 +187,14 @@ class NatsProtocol(Protocol):
         self.transport.write(data + encoder.PING)
         return self._pings.sent()
 
-    def write(self, data: bytes) -> None:
-        """Write complete commands; nothing happens if the connection is closed."""
+    def write(self, data: bytes, messages: int = 0) -> None:
+        """
+        Write complete commands; nothing happens if the connection is closed.
+
+        :param messages: the number of messages in them, for :attr:`messages_out`.
+        """
         if self.state.is_open:
+            self.messages_out += messages
             self.bytes_out += len(data)
             self.transport.write(data)
 

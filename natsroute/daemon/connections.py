@@ -19,6 +19,7 @@ from natsroute.daemon.credentials import checked_tls, credentials_source
 from natsroute.daemon.settings.settings import Settings
 from natsroute.routes.event import Event
 from natsroute.turns import SharedTurns
+from natsroute.wire.frames import Msg
 
 
 class Connections:
@@ -32,6 +33,7 @@ class Connections:
 
     :ivar all: the connections, in the order in which they were built.
     :ivar spare: connections that the service does not need to be ready. They start with the others.
+    :ivar idle: connections that start when they are needed: :meth:`start_when_possible`.
     """
 
     def __init__(
@@ -44,6 +46,9 @@ class Connections:
     ) -> None:
         self.all: list[Connection] = []
         self.spare: list[Connection] = []
+        self.idle: list[Connection] = []
+        self._has_started = False
+        self._start_then: list[Connection] = []  # with the others
         self._reactor = reactor
         self._settings = settings
         self._credentials = credentials or credentials_source(settings)
@@ -59,13 +64,14 @@ class Connections:
         self._purposes: list[str] = []
         self._waiting: list[tuple[Sequence[Connection], Deferred[None]]] = []
 
-    def new(self, purpose: str) -> Connection:
+    def new(self, purpose: str, message_type: type[Msg] = Event) -> Connection:
         """
         Build a connection.
 
         :param purpose: what it is for; part of its name in the server's monitoring and in the log.
+        :param message_type: the class of its messages.
         """
-        connection = self._build(purpose)
+        connection = self._build(purpose, message_type)
         connection.observe(lambda change: self._tell_waiting())
         self._purposes.append(purpose)
         self.all.append(connection)
@@ -76,7 +82,21 @@ class Connections:
         self.spare.append(self._build(purpose))
         return self.spare[-1]
 
-    def _build(self, purpose: str) -> Connection:
+    def new_idle(self, purpose: str, message_type: type[Msg] = Event) -> Connection:
+        """Build a connection that may never be needed, not among :attr:`all`. Whoever builds it stops it."""
+        self.idle.append(self._build(purpose, message_type))
+        return self.idle[-1]
+
+    def start_when_possible(self, connection: Connection) -> None:
+        """Start a connection that is needed now: at once, unless the service has not started its first one yet."""
+        if connection.running:
+            return
+        if self._has_started:
+            connection.startService()
+        elif connection not in self._start_then:
+            self._start_then.append(connection)
+
+    def _build(self, purpose: str, message_type: type[Msg] = Event) -> Connection:
         settings = self._settings
         servers = ServerPool(
             () if settings.embedded_server else settings.servers,  # the embedded server's address is not known yet
@@ -96,7 +116,7 @@ class Connections:
             resolve=self._resolver.resolve,
             timing=settings.timing,
             inbound_limits=settings.inbound_limits,
-            message_type=Event,
+            message_type=message_type,
             turns=self._turns,
         )
         self._log.watch(purpose, connection)
@@ -124,9 +144,15 @@ class Connections:
 
         :param connections: which; None for all, and those that nothing waits for.
         """
-        for connection in [*self.all, *self.spare] if connections is None else connections:
+        self._has_started = True
+        wanted, self._start_then = self._start_then, []
+        for connection in (*([*self.all, *self.spare] if connections is None else connections), *wanted):
             if not connection.running:
                 connection.startService()
+
+    def stopped(self) -> None:
+        """The service has stopped: a connection that is needed now waits for the next start."""
+        self._has_started = False
 
     def when_connected(self, connections: Sequence[Connection] | None = None) -> Deferred[None]:
         """

@@ -20,7 +20,6 @@ from natsroute.daemon.connections import Connections
 from natsroute.daemon.consumer import Consumer, Consumers
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.exit_code import ExitCode
-from natsroute.daemon.joining import join
 from natsroute.daemon.lifecycle import Lifecycle
 from natsroute.daemon.names import free_name
 from natsroute.daemon.operations.measurements import Measurements
@@ -31,6 +30,7 @@ from natsroute.daemon.operations.readiness import Readiness
 from natsroute.daemon.operations.report import account_lines, report_lines
 from natsroute.daemon.operations.tracing import ServiceTracing
 from natsroute.daemon.plan import Plan
+from natsroute.daemon.sending import Sending
 from natsroute.daemon.settings.connection_settings import DEFAULT_NAME
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.daemon.settings.settings import Settings
@@ -43,8 +43,6 @@ from natsroute.daemon.watchdog import Watchdog
 from natsroute.errors import SettingError
 from natsroute.ledger import Ledger
 from natsroute.log import Logger
-from natsroute.publishing.outlet import unique_ids
-from natsroute.publishing.publisher import Publisher
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import RunnerContext
@@ -75,6 +73,7 @@ class NatsrouteService(Service):
     :ivar publisher: publishes for the routes and for the program.
     :ivar publish: publishes a message: :meth:`Outlet.publish <natsroute.publishing.outlet.Outlet.publish>`.
     :ivar nats_publish: the same, under the name of Kamailio's function.
+    :ivar request: sends a request: :meth:`Requesting.request <natsroute.daemon.requesting.Requesting.request>`.
     :ivar in_flight: the calls of event routes that have not ended.
     """
 
@@ -104,7 +103,6 @@ class NatsrouteService(Service):
             self._route_threads = Threads(
                 reactor, "natsroute routes", settings.route_threads, max_queue=settings.route_thread_queue
             )
-        self._publish_threads = Threads(reactor, "natsroute publish", settings.num_publish_workers)
         measurements = Measurements(
             reactor,
             lambda: [consumer.subscription.received for consumer in self.consumers],
@@ -116,19 +114,17 @@ class NatsrouteService(Service):
         self.consumers = Consumers(self.in_flight, turns)
         self._watchdog = Watchdog(reactor, self.in_flight.code, settings.blocked_reactor_warning)
 
-        numbers = range(1, settings.num_publish_workers + 1)
-        publish_connections = [self._connections.new(f"publish worker {number}") for number in numbers]
-        self.publisher = Publisher(
-            publish_connections,
+        self._sending = Sending(
             reactor,
-            run_in_pool=self._publish_threads.run,
-            call_from_thread=reactor.callFromThread,
-            limits=settings.publish_limits,
+            settings,
+            self._connections,
             on_high_water=self._hold,
             on_low_water=self._release,
             on_confirmed=measurements.on_confirmed,
-            message_ids=unique_ids() if settings.publish_msg_id else None,
         )
+        self.publisher = self._sending.publisher
+        self.request = self._sending.requesting.request
+        publish_connections = self._sending.workers.connections
         self._tracing = ServiceTracing(reactor, settings, tracer_provider, self.publisher, publish_connections)
         # Bound once: a method that passes the call on would add a fifth to the cost of publishing bytes.
         self.publish = self.nats_publish = self._tracing.publish(self.publisher.publish)
@@ -140,6 +136,7 @@ class NatsrouteService(Service):
             publish_for=self.publisher.publish_for,
             reject_for=self.publisher.reject_for,
             thread_space=self._route_threads.space,
+            request=self.request,
         )
         run, publish_for = self._route_threads.run, self._tracing.publish_for(self.publisher.publish_for)
 
@@ -149,8 +146,8 @@ class NatsrouteService(Service):
         unrouted = self._runner_context.unrouted
         self._versions = Versions(reactor, new_program(settings), self.in_flight, unrouted, settings)
         self._reloader = Reloader(reactor, self, self._versions, settings, new_program)
-        for connection, worker in zip(publish_connections, self.publisher.workers):
-            join(connection, worker)
+        self._sending.workers.join()
+        for connection in publish_connections:
             self._versions.add_publish_worker(connection, self._tracing.for_connections(self._runner_context))
         for entry in settings.subject_queue_group:
             self.consumers.add(self._consumer(entry))
@@ -170,8 +167,8 @@ class NatsrouteService(Service):
             lambda: self._versions.stop_hooks(self),
             settings.hook_timeout,
             self.publisher.stop,
-            publish_connections,
-            [self._publish_threads, self._route_threads, self._versions],
+            self._sending.connections,
+            [self._sending.threads, self._route_threads, self._versions],
             self._embedded,
         )
         self._lifecycle = Lifecycle(self._begin, self._end)
@@ -348,7 +345,7 @@ class NatsrouteService(Service):
         if self._other_signals is not None:
             self._other_signals.install()
         self.publisher.start()
-        for part in (self._publish_threads, self._route_threads, self._versions, self._watchdog):
+        for part in (self._sending.threads, self._route_threads, self._versions, self._watchdog):
             part.startService()
         try:
             with self.settings.origins.in_errors():
@@ -385,6 +382,7 @@ class NatsrouteService(Service):
         await self._shutdown.run()
         await trial_exited
         self._watchdog.stopService()
+        self._connections.stopped()
         await self._operations.stopService()
         for line in account_lines(self.ledger()):
             self._log_line(line)

@@ -11,11 +11,14 @@ import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 
-from natsroute import payloads
 from natsroute.errors import MisuseError, NatsrouteError, NoReplySubjectError
 from natsroute.ledger import RouteCounters
-from natsroute.wire.frames import Address, Msg
+from natsroute.message import Message
+from natsroute.wire.frames import Address
 from natsroute.wire.headers import HeaderValues
+
+#: Seconds that a request waits for its answer, if it says nothing else.
+REQUEST_TIMEOUT = 5.0
 
 
 class Publish(Interface):
@@ -31,6 +34,21 @@ class Publish(Interface):
         policy: str | None = None,
         msg_id: str | None = None,
     ) -> Deferred[None]: ...
+
+
+class Request(Interface):
+    """Sends a request; see :meth:`natsroute.daemon.requesting.Requesting.request`."""
+
+    def __call__(
+        self, subject: str, payload: object = b"", timeout: float = ..., headers: HeaderValues | None = None
+    ) -> Deferred[Message]: ...
+
+
+def no_requests(
+    subject: str, payload: object = b"", timeout: float = 0.0, headers: HeaderValues | None = None
+) -> Deferred[Message]:
+    """Stands for :class:`Request` where there is nothing that sends requests."""
+    return fail(MisuseError(f"there is nothing that sends requests, such as the one to {subject!r}"))
 
 
 #: Fails the Deferred of a message that cannot be published. It may be called in any thread.
@@ -72,6 +90,7 @@ class EventContext:
     :ivar expressions: evaluates pseudo-variables; None in tests that need none.
     :ivar span: the span of the call; see :attr:`Event.span`.
     :ivar version: stands for the version of the code that the event runs in. It differs from that of every other one.
+    :ivar request: sends requests for the route.
     """
 
     publish: Publish
@@ -84,6 +103,7 @@ class EventContext:
     expressions: Expressions | None = None
     span: Any = None
     version: object = None
+    request: Request = no_requests
 
     def publishing_with(self, publish: Publish, span: Any = None) -> EventContext:
         """The same, with another publish and span. (``attrs.evolve()`` costs three times as much, for each message.)"""
@@ -98,6 +118,7 @@ class EventContext:
             self.expressions,
             span,
             self.version,
+            self.request,
         )
 
 
@@ -105,12 +126,10 @@ class EventContext:
 _new_variables = Lock()
 
 
-class Event(Msg):
+class Event(Message):
     """
     A message on its way through an event route, or a connection event: a connection came up, went down or has a
     problem.
-
-    Payload, subject, reply subject and headers are what the publisher sent; the payload is binary-safe.
 
     The parser creates the event, because a message and an event around it would be two objects for each message. The
     runner then adds the context.
@@ -194,22 +213,6 @@ class Event(Msg):
         (Typed as Any: without mypy-zope, mypy takes each call of an interface's method for an error.)
         """
         return self.context.clock
-
-    def text(self) -> str:
-        """
-        Decode the payload as UTF-8 text.
-
-        :raises DecodeError: it is not UTF-8.
-        """
-        return payloads.to_text(self.data, self.subject)
-
-    def json(self) -> Any:
-        """
-        Decode the payload as JSON.
-
-        :raises DecodeError: it is not JSON.
-        """
-        return payloads.to_json(self.data, self.subject)
 
     def pv(self, expression: str) -> int | str | None:
         """
@@ -333,6 +336,15 @@ class Event(Msg):
         if reply is None:
             return self.context.reject(NoReplySubjectError(f"the message to {self.subject} has no reply subject"))
         return self.publish(reply, payload, None, headers, policy=policy, msg_id=msg_id)
+
+    def request(
+        self, subject: str, payload: object = b"", timeout: float = REQUEST_TIMEOUT, headers: HeaderValues | None = None
+    ) -> Deferred[Message]:
+        """
+        Send a request, and wait for the answer; see :meth:`natsroute.daemon.requesting.Requesting.request` for the
+        arguments and errors.
+        """
+        return self.context.request(subject, payload, timeout, headers)
 
     def __repr__(self) -> str:
         about = f"server={self.server!r}" if self.server else f"subject={self.subject!r}, {len(self.data)} bytes"

@@ -15,7 +15,17 @@ from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
 from natsroute.routes.calls import Calls
 from natsroute.routes.concurrency import calls_of, unchanged
-from natsroute.routes.event import Event, EventContext, Expressions, Middleware, Publish, Reject, RouteFunction
+from natsroute.routes.event import (
+    Event,
+    EventContext,
+    Expressions,
+    Middleware,
+    Publish,
+    Reject,
+    Request,
+    RouteFunction,
+    no_requests,
+)
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route import CallInThread, Route
 
@@ -95,6 +105,7 @@ class RunnerContext:
     :ivar reject_for: gives what fails the Deferreds of messages that the route with this name cannot publish.
     :ivar outermost: goes around all middleware of each route for messages.
     :ivar tracing: traces messages, for a TracedRunner.
+    :ivar request: sends requests for the routes.
     """
 
     publish: Publish
@@ -107,6 +118,7 @@ class RunnerContext:
     reject_for: Callable[[str], Reject] = lambda route: fail
     outermost: Middleware = unchanged
     tracing: MessageTracing | None = None
+    request: Request = no_requests
 
     def publish_of(self, route: str) -> Publish:
         """What publishes for one route."""
@@ -254,6 +266,7 @@ class Runner:
                 reject=context.reject_for(route.name),
                 expressions=self._expressions,
                 version=self._version,
+                request=context.request,
             )
             call = partial(_call_with_room, calls.call, context.thread_space) if route.thread else calls.call
             self._calls[route.name] = calls
@@ -352,7 +365,8 @@ class ConnectionRunner:
                 error,
                 context.reject_for(calls.counters.route),
                 self._expressions,
-                self._version,
+                version=self._version,
+                request=context.request,
             )
         )
         calls.enqueue()

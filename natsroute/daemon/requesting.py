@@ -1,0 +1,56 @@
+"""The requests of a service, over a connection of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+
+from natsroute import payloads
+from natsroute.client.requests import Requests
+from natsroute.daemon.connections import Connections
+from natsroute.errors import NatsrouteError
+from natsroute.message import Message
+from natsroute.routes.event import REQUEST_TIMEOUT
+from natsroute.wire.headers import HeaderValues, encode_headers
+
+
+class Requesting:
+    """
+    Sends the requests of routes, of the program and of JetStream.
+
+    :param needed: whether the settings need the connection, so that the service is not ready without it. Otherwise it
+        is made when the first request is.
+
+    :ivar connection: the connection.
+    :ivar requests: matches the answers to the requests.
+    """
+
+    def __init__(self, connections: Connections, clock: IReactorTime, *, needed: bool) -> None:
+        new = connections.new if needed else connections.new_idle
+        self._connections = connections
+        self.connection = new("requests", Message)
+        self.requests = Requests(self.connection, clock)
+
+    def request(
+        self, subject: str, payload: object = b"", timeout: float = REQUEST_TIMEOUT, headers: HeaderValues | None = None
+    ) -> Deferred[Any]:
+        """
+        Send a request, and wait for the answer. Call this in the reactor thread; the Deferred fires there.
+
+        :param payload: bytes are sent as they are, a string as UTF-8, anything else as JSON.
+        :param timeout: seconds until the answer must be there, the wait for a connection included.
+        :param headers: NATS headers, each with one value or several.
+        :return: fires with the answer, a :class:`~natsroute.message.Message`. Cancelling it ends the wait. It fails as
+            :meth:`natsroute.client.requests.Requests.request` does, and with
+            :class:`~natsroute.errors.PayloadError` or :class:`~natsroute.errors.HeaderError` if the message cannot be
+            encoded.
+        """
+        try:
+            data = payloads.to_bytes(payload)
+            block = encode_headers(headers) if headers else b""
+        except NatsrouteError as error:
+            return fail(error)
+        self._connections.start_when_possible(self.connection)
+        return self.requests.request(subject, data, timeout, block)

@@ -1,0 +1,1 @@
+"""JetStream: streams, consumers, publishing with acknowledgement, and key-value buckets."""
