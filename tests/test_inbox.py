@@ -53,6 +53,7 @@ class InboxTests(ConnectionTestCase):
     def test_after_a_reconnect(self) -> None:
         """The next server has the subscription, too."""
         reply = self.inbox.open(self.messages.append)
+        self.clock.advance(60.0)  # a connection that lasted: the next attempt is immediate
         self.network.link.lose()
         self.assertIn(reply.rpartition(".")[0].encode(), self.accept())
         self.deliver(reply)

@@ -131,12 +131,14 @@ class RequestsTests(ConnectionTestCase):
     def test_lost(self) -> None:
         """It may have been handled, so it is not sent again."""
         self.connected(self.client)
+        self.clock.advance(60.0)  # a connection that lasted: the next attempt is immediate
         asked = self.ask()
         self.replies()
         self.network.link.lose()
         self.failureResultOf(asked, ConnectionLostError)
-        self.accept()
+        self.assertEqual(self.accept().count(b"PUB"), 0)
         self.assertEqual(self.replies(), [])
+        self.assertEqual(len(self.network.links), 2)
 
     def test_closed(self) -> None:
         """Those that wait for a connection fail, too."""
