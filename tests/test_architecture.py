@@ -133,6 +133,7 @@ TESTED_ELSEWHERE = {
     "natsroute.daemon.sending": "it builds parts that have tests of their own: tests.test_service",
     "natsroute.daemon.publish_workers": "it builds parts that have tests of their own: tests.test_service",
     "natsroute.daemon.requesting": "tests.integration.test_requests",
+    "natsroute.daemon.jetstream": "it builds the API that the settings name: tests.test_jetstream_settings",
     "natsroute.daemon.operations.operations": "it joins parts that have tests of their own: tests.test_service",
     "natsroute.monitoring.metric_table": "the list of all metrics: tests.test_metrics",
     "natsroute.daemon.child_guard": "it watches processes: tests.integration.test_child_guard",

@@ -265,6 +265,8 @@ class EnvironmentTests(SynchronousTestCase):
             "publish_policy",
             "log_format",
             "admin_subject",
+            "jetstream_domain",
+            "jetstream_api_prefix",
             "pua_json_subject",
             "nats_context",
             "kamailio_cfg",
@@ -293,6 +295,7 @@ class EnvironmentTests(SynchronousTestCase):
         chosen["tls"] = True
         chosen["pua_json_subject"] = data.draw(st.from_regex(r"[\w$-]+(\.[\w$-]+)?", fullmatch=True))
         chosen["admin_subject"] = chosen["pua_json_subject"]
+        chosen["jetstream_domain"] = data.draw(st.from_regex(r"[\w$-]+", fullmatch=True))
         chosen["pending_policy"] = data.draw(st.sampled_from(PENDING_POLICIES))
         chosen["publish_policy"] = data.draw(st.sampled_from(PUBLISH_POLICIES))
         chosen["http_listen"] = data.draw(st.from_regex(r"(127\.0\.0\.1|\[::1\]|):[0-9]{1,4}", fullmatch=True))

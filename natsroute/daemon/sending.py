@@ -9,6 +9,7 @@ from twisted.application.service import Service
 
 from natsroute.client.connection import Connection
 from natsroute.daemon.connections import Connections
+from natsroute.daemon.jetstream import new_api
 from natsroute.daemon.publish_workers import PublishWorkers
 from natsroute.daemon.requesting import Requesting
 from natsroute.daemon.settings.settings import Settings
@@ -25,6 +26,7 @@ class Sending:
     :ivar workers: the publish workers.
     :ivar publisher: publishes over their connections.
     :ivar requesting: sends requests.
+    :ivar jetstream_api: asks the JetStream API.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Sending:
         )
         self.publisher = self.workers.publisher
         self.requesting = Requesting(connections, reactor, needed=False)
+        self.jetstream_api = new_api(settings, self.requesting)
 
     @property
     def connections(self) -> Sequence[Connection]:

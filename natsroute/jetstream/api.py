@@ -7,11 +7,12 @@ Requests and answers are JSON objects with the names that the server gives them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from twisted.internet.defer import Deferred
 
 from natsroute import payloads
-from natsroute.client.requests import Requests
 from natsroute.errors import DecodeError, NoRespondersError
 from natsroute.jetstream.errors import JetStreamError, JetStreamUnavailableError, error_of
 
@@ -19,6 +20,11 @@ from natsroute.jetstream.errors import JetStreamError, JetStreamUnavailableError
 DEFAULT_API_PREFIX = "$JS.API"
 #: Seconds that an answer may take. In a cluster, the server itself gives up after 5.
 DEFAULT_API_TIMEOUT = 5.0
+
+
+#: Sends a request: a subject, a payload and a timeout in seconds. The Deferred fires with the answer, as that of
+#: :meth:`natsroute.client.requests.Requests.request` does.
+Request: TypeAlias = Callable[[str, bytes, float], "Deferred[Any]"]
 
 
 def api_prefix(domain: str) -> str:
@@ -30,7 +36,7 @@ class JetStreamApi:
     """
     Asks the JetStream API. All methods run in the reactor thread, and every Deferred fires there.
 
-    :param requests: sends the requests.
+    :param request: sends a request.
     :param prefix: what the subjects begin with: :func:`api_prefix`.
     :param timeout: seconds that an answer may take.
 
@@ -38,10 +44,10 @@ class JetStreamApi:
     """
 
     def __init__(
-        self, requests: Requests, prefix: str = DEFAULT_API_PREFIX, *, timeout: float = DEFAULT_API_TIMEOUT
+        self, request: Request, prefix: str = DEFAULT_API_PREFIX, *, timeout: float = DEFAULT_API_TIMEOUT
     ) -> None:
         self.prefix = prefix
-        self._requests = requests
+        self._request = request
         self._timeout = timeout
 
     async def call(self, method: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -59,7 +65,7 @@ class JetStreamApi:
         subject = f"{self.prefix}.{method}"
         payload = b"" if request is None else json.dumps(request, separators=(",", ":")).encode()
         try:
-            msg = await self._requests.request(subject, payload, self._timeout)
+            msg = await self._request(subject, payload, self._timeout)
         except NoRespondersError:
             problem = f"nothing answers at {self.prefix}"
             remedy = "Start the server with -js, enable JetStream for the account, or check jetstream_domain"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from natsroute import EventRoutes, NatsrouteService
 from natsroute.errors import NoRespondersError, PayloadError, RequestTimeoutError
-from natsroute.jetstream.api import JetStreamApi
 from natsroute.jetstream.errors import JetStreamUnavailableError, StreamNotFoundError
 from natsroute.routes.event import Event
 from tests.support.server_case import OneServerTestCase
@@ -63,8 +62,7 @@ class WithoutJetStreamTests(OneServerTestCase):
     async def test_api(self) -> None:
         service = await self.connect_service()
         await service.ready()
-        service.request("x").addErrback(lambda failure: None)
-        api = JetStreamApi(service._sending.requesting.requests)
+        api = service._sending.jetstream_api
         with self.assertRaisesRegex(JetStreamUnavailableError, "-js"):
             await api.call("INFO")
 
@@ -76,8 +74,7 @@ class WithJetStreamTests(OneServerTestCase):
 
     async def test_api(self) -> None:
         service = await self.connect_service()
-        service.request("x").addErrback(lambda failure: None)
-        api = JetStreamApi(service._sending.requesting.requests)
+        api = service._sending.jetstream_api
         self.assertEqual((await api.call("INFO"))["streams"], 0)
         with self.assertRaises(StreamNotFoundError):
             await api.call("STREAM.INFO.calls")

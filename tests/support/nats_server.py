@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,9 @@ def server_version() -> str:
 class NatsServer:
     """
     A nats-server on free ports of the loopback interface. It keeps its ports when it is started again.
+
+    With ``jetstream`` in its configuration it has a folder of its own for streams, which it keeps, too, until the
+    object is gone.
 
     :ivar pid: the process of nats-server.
     :ivar port: where it listens for clients.
@@ -77,6 +82,10 @@ class NatsServer:
         self._name = name
         self._process: ServerProcess | None = None
         self._folder = ""
+        self._store = ""
+        if "jetstream" in config and "store_dir" not in config:
+            self._store = tempfile.mkdtemp(prefix="nats-server-streams-")
+            weakref.finalize(self, shutil.rmtree, self._store, ignore_errors=True)
 
     @property
     def url(self) -> str:
@@ -201,6 +210,8 @@ class NatsServer:
     def _whole_config(self) -> str:
         """The test's configuration comes last, so that it can override the rest."""
         parts = [f'host: "{self.host}"\nport: {self.port}\n{_LAME_DUCK}']
+        if self._store:
+            parts.append(f'store_dir: "{self._store}"\n')
         if self._name:
             parts.append(f'server_name: "{self._name}"\n')
         if self._websocket is not None:

@@ -47,6 +47,8 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "num_publish_workers": (4,),
     "embedded_server_port": (4223,),
     "embedded_server_store_dir": ("/var/lib/natsroute",),
+    "jetstream_domain": ("hub",),
+    "jetstream_api_prefix": ("from-hub.api",),
     "http_listen": ("127.0.0.1:8080",),
     "admin_socket": ("/run/natsroute/sbc.sock",),
     "admin_subject": ("admin.sbc-fra-1",),

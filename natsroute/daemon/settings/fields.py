@@ -57,6 +57,18 @@ def optional_subject(help: str) -> Any:
     return attrs.field(default="", validator=check, metadata=described(help))
 
 
+def optional_token(help: str) -> Any:
+    """A setting that is one token of a subject, without wildcards, or empty."""
+
+    def check(instance: object, attribute: _Attribute, value: object) -> None:
+        if value != "":
+            _is_subject(instance, attribute, value)
+            if "." in str(value):
+                raise SettingError(attribute.name, value, "it has a dot", "Give a name without dots")
+
+    return attrs.field(default="", validator=check, metadata=described(help))
+
+
 def count(help: str, default: int, minimum: int = 1) -> Any:
     """A setting that is a whole number."""
     return attrs.field(default=default, converter=_number(int, minimum), metadata=described(help))

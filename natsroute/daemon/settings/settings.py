@@ -14,6 +14,7 @@ import attrs
 
 from natsroute.daemon.settings.connection_settings import ConnectionSettings
 from natsroute.daemon.settings.contexts import with_context
+from natsroute.daemon.settings.jetstream_settings import JetStreamSettings
 from natsroute.daemon.settings.kamailio_settings import with_kamailio_cfg
 from natsroute.daemon.settings.operation_settings import OperationSettings
 from natsroute.daemon.settings.process_settings import ProcessSettings
@@ -24,7 +25,7 @@ from natsroute.kamailio.cfg.document import KamailioCfg
 
 
 @attrs.frozen(kw_only=True)
-class Settings(ProcessSettings, OperationSettings, RoutingSettings, ConnectionSettings):
+class Settings(ProcessSettings, OperationSettings, JetStreamSettings, RoutingSettings, ConnectionSettings):
     """
     All settings of a natsroute service.
 
