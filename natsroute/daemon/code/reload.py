@@ -15,6 +15,7 @@ from natsroute.daemon.code.program import Program
 from natsroute.daemon.code.trial import Trial
 from natsroute.daemon.code.trial_process import CODE_SETTINGS
 from natsroute.daemon.code.versions import PreparedProgram, Versions
+from natsroute.daemon.one_at_a_time import OneAtATime
 from natsroute.daemon.plan import Plan
 from natsroute.daemon.settings.settings import SETTING_FIELDS, Settings
 from natsroute.errors import NatsrouteError, ReloadError
@@ -96,8 +97,7 @@ class Reloader:
         self._is_allowed = False
         self._running: Deferred[Reloaded] | None = None
         self._goes_over = False
-        self._waiting: list[Deferred[Reloaded]] = []  # for the reload that runs
-        self._next: list[Deferred[Reloaded]] = []  # for the one after it
+        self._reloads = OneAtATime(lambda: self.around(self._run).addBoth(self._ended))
 
     def files(self) -> set[str]:
         """The paths of the files of the current version."""
@@ -115,9 +115,7 @@ class Reloader:
         :return: fires when the process of the last trial has ended; never fails.
         """
         self._is_allowed = False
-        waiting, self._next = self._next, []
-        for one in waiting:
-            one.errback(ReloadError(NOT_RUNNING))
+        self._reloads.refuse_next(ReloadError(NOT_RUNNING))
         if self._running is not None and not self._goes_over:
             self._running.cancel()
         exited: Deferred[None] = Deferred()
@@ -137,25 +135,17 @@ class Reloader:
         if not self._is_allowed:
             self.log.error("No reload: {reason}", reason=NOT_RUNNING)
             return fail(ReloadError(NOT_RUNNING))
-        queue = self._waiting if self._running is None else self._next
-        waiting: Deferred[Reloaded] = Deferred()
-        queue.append(waiting)
-        if self._running is None:
-            self._begin()
-        return waiting
+        return self._reloads.ask()
 
     def on_signal(self) -> None:
         """The same, for a caller that cannot wait. The log says what came of it."""
         self.reload().addErrback(lambda logged: None)
 
-    def _begin(self) -> None:
-        self.around(self._run).addBoth(self._ended)
-
     def _run(self) -> Deferred[Reloaded]:
         self._running = Deferred.fromCoroutine(self._reload())
         return self._running
 
-    def _ended(self, result: Reloaded | Failure) -> None:
+    def _ended(self, result: Reloaded | Failure) -> Reloaded | Failure:
         self._running = None
         self._goes_over = False
         if isinstance(result, Failure):
@@ -164,14 +154,7 @@ class Reloader:
         else:
             self.count += 1
             self.log.info("Reload: {reloaded}", reloaded=str(result))
-        waiting, self._waiting, self._next = self._waiting, self._next, []
-        if self._waiting:
-            self._begin()
-        for one in waiting:
-            if isinstance(result, Failure):
-                one.errback(result)
-            else:
-                one.callback(result)
+        return result
 
     def _reason(self, failure: Failure) -> Failure:
         if failure.check(CancelledError) and not self._is_allowed:

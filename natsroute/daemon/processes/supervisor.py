@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults
 from twisted.python.failure import Failure
 
 from natsroute.client.server_pool import Backoff
+from natsroute.daemon.one_at_a_time import OneAtATime
 from natsroute.daemon.processes.run import Exit, Patience, Phase, Run, Spawn
 from natsroute.errors import ReloadError
 from natsroute.log import Logger
@@ -94,8 +95,7 @@ class Supervisor:
         self._runs: list[Run] = []
         self._stopping = False
         self._was_ready = False
-        self._reloading = False
-        self._next_reload: list[Deferred[None]] = []
+        self._reloads = OneAtATime(lambda: self.around(self._begin_reload), self._one_is_ready)
         self._waiting: list[Deferred[None]] = []
 
     @property
@@ -111,7 +111,7 @@ class Supervisor:
     @property
     def reloading(self) -> bool:
         """Whether the processes are replaced at the moment."""
-        return self._reloading
+        return self._reloads.is_running
 
     @property
     def current(self) -> list[Run | None]:
@@ -149,6 +149,7 @@ class Supervisor:
         :return: fires when all have ended.
         """
         self._stopping = True
+        self._reloads.refuse_next(ReloadError("the service is stopping"))
         self._tell_waiting(Failure(CancelledError("the service was stopped before it was ready")))
         for slot in self._slots:
             slot.cancel_retry()
@@ -180,12 +181,10 @@ class Supervisor:
         """
         if self._stopping:
             return fail(ReloadError("the service is stopping"))
-        if self._reloading:
-            waiting: Deferred[None] = Deferred()
-            self._next_reload.append(waiting)
-            return waiting
-        self._reloading = True
-        return self.around(lambda: Deferred.fromCoroutine(self._reload())).addBoth(self._reloaded)
+        return self._reloads.ask()
+
+    def _begin_reload(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._reload())
 
     async def _reload(self) -> None:
         self.log.info("Reload: the processes are replaced one after another")
@@ -197,15 +196,6 @@ class Supervisor:
             raise
         self.reloads += 1
         self.log.info("Reload: all processes have been replaced")
-
-    def _reloaded(self, result: Failure | None) -> Failure | None:
-        self._reloading = False
-        waiting, self._next_reload = self._next_reload, []
-        if waiting:
-            self.reload().addBoth(_tell_all, waiting)
-        else:
-            self._one_is_ready()
-        return result
 
     async def _replace(self, slot: _Slot) -> None:
         slot.cancel_retry()
@@ -258,7 +248,8 @@ class Supervisor:
 
     def _tell_waiting(self, result: Failure | None) -> None:
         waiting, self._waiting = self._waiting, []
-        _tell_all(result, waiting)
+        for one in waiting:
+            one.callback(result)
 
     def _ended(self, exit: Exit, slot: _Slot, run: Run) -> None:
         if slot.current is not run:
@@ -288,8 +279,3 @@ class Supervisor:
             exit=str(run.exit),
             what_follows=what_follows,
         )
-
-
-def _tell_all(result: Failure | None, waiting: list[Deferred[None]]) -> None:
-    for one in waiting:
-        one.callback(result)
