@@ -49,6 +49,13 @@ class ArgumentTests(SynchronousTestCase):
         running = Deferred.fromCoroutine(replay.run(None, self.parse()))
         self.assertEqual(self.failureResultOf(running, ConsoleError).value.code, ExitCode.USAGE)
 
+    def test_publish_and_routes(self) -> None:
+        """What is published runs no routes, so nobody is left to wonder why they did not run."""
+        arguments = self.parse("--publish", "--kamailio_cfg", "a.cfg", "--event_routes", "a.py")
+        error = self.failureResultOf(Deferred.fromCoroutine(replay.run(None, arguments)), ConsoleError).value
+        self.assertEqual(error.code, ExitCode.USAGE)
+        self.assertIn("Leave out --event_routes, --kamailio_cfg", str(error))
+
 
 class ReportTests(SynchronousTestCase):
     """The lines of outcomes."""

@@ -65,6 +65,10 @@ def _speed(text: str) -> float | None:
 
 async def run(reactor: Any, arguments: Namespace) -> int:
     """Replay; returns 0 if nothing has failed."""
+    unused = [f"--{name}" for name in ROUTING if arguments.publish and hasattr(arguments, name)]
+    if unused:
+        text = f"--publish runs no routes. Leave out {', '.join(unused)}, or --publish"
+        raise ConsoleError(ExitCode.USAGE, text)
     settings = settings_of(arguments)
     runs = settings.event_routes or settings.cfg is not None or settings.event_callback or settings.kemi_script
     if not (arguments.publish or runs):
