@@ -10,7 +10,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import HeaderError, PayloadTooLargeError
 from natsroute.publishing.batches import (
-    NO_HEADERS,
     Batch,
     Command,
     Messages,
@@ -22,6 +21,7 @@ from natsroute.publishing.batches import (
 from natsroute.publishing.confirmation import Confirmation
 from natsroute.publishing.suspicion import Suspicion
 from natsroute.wire.encoder import encode_pub
+from natsroute.wire.headers import NO_HEADERS
 
 
 def messages_of(*commands: Command) -> Messages:

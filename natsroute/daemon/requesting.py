@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from natsroute import payloads
 from natsroute.client.requests import Requests
 from natsroute.daemon.connections import Connections
+from natsroute.daemon.reactor_thread import ReactorThread
 from natsroute.errors import NatsrouteError
 from natsroute.message import Message
 from natsroute.routes.event import REQUEST_TIMEOUT
@@ -27,9 +28,10 @@ class Requesting:
     :ivar requests: matches the answers to the requests.
     """
 
-    def __init__(self, connections: Connections, clock: IReactorTime, *, needed: bool) -> None:
+    def __init__(self, connections: Connections, clock: IReactorTime, thread: ReactorThread, *, needed: bool) -> None:
         new = connections.new if needed else connections.new_idle
         self._connections = connections
+        self._thread = thread
         self.connection = new("requests", Message)
         self.requests = Requests(self.connection, clock)
 
@@ -37,7 +39,10 @@ class Requesting:
         self, subject: str, payload: object = b"", timeout: float = REQUEST_TIMEOUT, headers: HeaderValues | None = None
     ) -> Deferred[Any]:
         """
-        Send a request, and wait for the answer. Call this in the reactor thread; the Deferred fires there.
+        Send a request, and wait for the answer.
+
+        Call this from any thread; the Deferred always fires in the reactor thread. To wait in another thread, use
+        ``blockingCallFromThread(reactor, event.request, subject, payload)``.
 
         :param payload: bytes are sent as they are, a string as UTF-8, anything else as JSON.
         :param timeout: seconds until the answer must be there, the wait for a connection included.
@@ -52,5 +57,10 @@ class Requesting:
             block = encode_headers(headers) if headers else b""
         except NatsrouteError as error:
             return fail(error)
+        if self._thread.is_current:
+            return self._request(subject, data, timeout, block)
+        return self._thread.run(self._request, subject, data, timeout, block)
+
+    def _request(self, subject: str, data: bytes, timeout: float, block: bytes) -> Deferred[Any]:
         self._connections.start_when_possible(self.connection)
         return self.requests.request(subject, data, timeout, block)

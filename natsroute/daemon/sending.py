@@ -1,18 +1,22 @@
-"""What a service sends with: its publish workers, and its requests."""
+"""What a service sends with: its publish workers, its requests, and the answers of its routes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import attrs
 from twisted.application.service import Service
 
 from natsroute.client.connection import Connection
+from natsroute.daemon.answering import Answering
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.jetstream import new_api
 from natsroute.daemon.publish_workers import PublishWorkers
+from natsroute.daemon.reactor_thread import ReactorThread
 from natsroute.daemon.requesting import Requesting
 from natsroute.daemon.settings.settings import Settings
+from natsroute.routes.runner import RunnerContext
 
 
 class Sending:
@@ -48,8 +52,18 @@ class Sending:
             on_confirmed=on_confirmed,
         )
         self.publisher = self.workers.publisher
-        self.requesting = Requesting(connections, reactor, needed=False)
+        self._thread = ReactorThread(reactor.callFromThread)
+        self.requesting = Requesting(connections, reactor, self._thread, needed=False)
         self.jetstream_api = new_api(settings, self.requesting)
+
+    def start(self) -> None:
+        """Accept messages. Call this in the reactor thread."""
+        self._thread.start()
+        self.publisher.start()
+
+    def for_consumer(self, context: RunnerContext, connection: Connection) -> RunnerContext:
+        """The context of a runner of messages that come over a connection: answers may go out there."""
+        return attrs.evolve(context, answer=Answering(connection, self.publisher.publish, self._thread).answer)
 
     @property
     def connections(self) -> Sequence[Connection]:

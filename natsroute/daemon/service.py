@@ -220,7 +220,7 @@ class NatsrouteService(Service):
         return self._versions.new_consumer(
             entry,
             connection,
-            self._tracing.for_consumer(self._runner_context, connection),
+            self._tracing.for_consumer(self._sending.for_consumer(self._runner_context, connection), connection),
             self._tracing.for_connections(self._runner_context),
             self.settings.pending_limits,
             partial(self._connection_log.overflow, purpose),
@@ -344,7 +344,7 @@ class NatsrouteService(Service):
         self._stop_signals.install()
         if self._other_signals is not None:
             self._other_signals.install()
-        self.publisher.start()
+        self._sending.start()
         for part in (self._sending.threads, self._route_threads, self._versions, self._watchdog):
             part.startService()
         try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, islice, product
 
 from natsroute.daemon.settings.queue_entry import QueueEntry
-from natsroute.routes.route import CONNECTED, DISCONNECTED, ERROR, PREFIX, SLOW_CONSUMER
+from natsroute.routes.route import CONNECTION_EVENTS, PREFIX
 from natsroute.wire.subjects import is_wildcard, overlaps
 
 _MAX_NAMES = 10
@@ -74,5 +74,5 @@ def _and_more(warnings: Iterable[str], what: str) -> Iterator[str]:
 
 
 def _is_reached(name: str, entries: Iterable[QueueEntry]) -> bool:
-    is_event = name in (CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER)
+    is_event = name in CONNECTION_EVENTS
     return is_event or any(overlaps(name[len(PREFIX) :], entry.subject) for entry in entries)

@@ -17,9 +17,7 @@ from natsroute.errors import HeaderError, PayloadTooLargeError
 from natsroute.publishing.confirmation import Confirmation, without_abandoned
 from natsroute.publishing.suspicion import Suspicion
 from natsroute.wire.encoder import read_pub, split_pubs
-
-#: The error text for a message with headers.
-NO_HEADERS = "the server does not support headers: see no_header_support in its configuration"
+from natsroute.wire.headers import NO_HEADERS
 
 #: To this many messages later ones are added while they wait. Loops over one batch are not interrupted.
 MAX_MERGED = 1000

@@ -13,13 +13,13 @@ from twisted.python.failure import Failure
 
 from natsroute import payloads
 from natsroute.errors import HeaderError, NatsrouteError, PublisherStoppedError, SubjectError
-from natsroute.publishing.batches import NO_HEADERS, Command, Unserialised
+from natsroute.publishing.batches import Command, Unserialised
 from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog
 from natsroute.publishing.options import check_policy
 from natsroute.publishing.thread_queue import ThreadQueue
 from natsroute.publishing.worker import PublishWorker
 from natsroute.wire.encoder import encode_pub, pub_template
-from natsroute.wire.headers import MESSAGE_ID, HeaderValues, encode_headers, with_message_id
+from natsroute.wire.headers import MESSAGE_ID, NO_HEADERS, HeaderValues, encode_headers, with_message_id
 
 #: Subjects for which an outlet remembers the template and the worker.
 _MAX_TARGETS = 8192

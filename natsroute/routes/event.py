@@ -8,7 +8,7 @@ from typing import Any
 from typing import Protocol as Interface
 
 import attrs
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from natsroute.errors import MisuseError, NatsrouteError, NoReplySubjectError
@@ -51,6 +51,12 @@ def no_requests(
     return fail(MisuseError(f"there is nothing that sends requests, such as the one to {subject!r}"))
 
 
+class Answer(Interface):
+    """Answers a message without a confirmation; see :meth:`natsroute.daemon.answering.Answering.answer`."""
+
+    def __call__(self, reply: str, payload: object, headers: HeaderValues | None = None) -> Deferred[None] | None: ...
+
+
 #: Fails the Deferred of a message that cannot be published. It may be called in any thread.
 Reject = Callable[[NatsrouteError], "Deferred[None]"]
 
@@ -91,6 +97,7 @@ class EventContext:
     :ivar span: the span of the call; see :attr:`Event.span`.
     :ivar version: stands for the version of the code that the event runs in. It differs from that of every other one.
     :ivar request: sends requests for the route.
+    :ivar answer: answers messages without a confirmation; None: answers are published as anything else.
     """
 
     publish: Publish
@@ -104,6 +111,7 @@ class EventContext:
     span: Any = None
     version: object = None
     request: Request = no_requests
+    answer: Answer | None = None
 
     def publishing_with(self, publish: Publish, span: Any = None) -> EventContext:
         """The same, with another publish and span. (``attrs.evolve()`` costs three times as much, for each message.)"""
@@ -119,7 +127,20 @@ class EventContext:
             span,
             self.version,
             self.request,
+            self.answer,
         )
+
+    def respond(self, reply: str, payload: object, headers: HeaderValues | None = None) -> Deferred[None] | None:
+        """
+        Answer a message without a confirmation, if that is possible.
+
+        :param reply: the reply subject of the message.
+        :return: None if the answer was written; otherwise as :attr:`publish`.
+        :raises NatsrouteError: the answer cannot be encoded, or is too large.
+        """
+        if self.answer is None:
+            return self.publish(reply, payload, None, headers)
+        return self.answer(reply, payload, headers)
 
 
 #: Held while an event gets its variables: after a timeout, two threads may have the same event.
@@ -324,17 +345,28 @@ class Event(Message):
         *,
         policy: str | None = None,
         msg_id: str | None = None,
+        confirm: bool = True,
     ) -> Deferred[None]:
         """
         Publish an answer to the message's reply subject. See :meth:`publish` for the arguments.
 
-        :return: fires when the server has the answer; fails with :class:`~natsroute.errors.NoReplySubjectError` if
+        :param confirm: False: write the answer at once, over the connection that the message came over, and do not let
+            the server confirm it. That halves the time to the answer. ``policy`` and ``msg_id`` have no effect then,
+            the payload must not be a callable, and the answer is not in the ledger, because nobody learns what becomes
+            of it. Without a connection it is published as with ``confirm=True``.
+        :return: fires when the server has the answer; with ``confirm=False`` it has fired already, unless another
+            thread than the reactor's calls this. It fails with :class:`~natsroute.errors.NoReplySubjectError` if
             the message has no reply subject. That counts as a message that was not published, and if nobody handles
             the failure, it is in the log once a minute.
         """
         reply = self.reply
         if reply is None:
             return self.context.reject(NoReplySubjectError(f"the message to {self.subject} has no reply subject"))
+        if not confirm:
+            try:
+                return self.context.respond(reply, payload, headers) or succeed(None)
+            except NatsrouteError as error:
+                return self.context.reject(error)
         return self.publish(reply, payload, None, headers, policy=policy, msg_id=msg_id)
 
     def request(

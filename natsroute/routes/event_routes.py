@@ -61,6 +61,7 @@ class EventRoutes:
         timeout: float | None = None,
         retries: int = 0,
         dead_letter: str | None = None,
+        responds: bool = False,
         middleware: Iterable[Middleware] = (),
     ) -> Callable[[_AnyFunction], _AnyFunction]:
         """
@@ -79,6 +80,9 @@ class EventRoutes:
         :param timeout: seconds. A call that takes longer is cancelled and fails.
         :param retries: how many calls may follow one that failed: 0.1 s later, 0.2 s later and so on up to 10 s.
         :param dead_letter: the subject that a message is published to when its last call has failed.
+        :param responds: what the function returns is the answer to the message: bytes, a string as UTF-8, anything else
+            as JSON, None as an empty payload. A call that fails after all retries is answered, too, with the headers
+            ``Nats-Service-Error`` and ``Nats-Service-Error-Code``. A message without a reply subject has no answer.
         :param middleware: goes around this route: inside ``dead_letter`` and the middleware of the collection, outside
             ``retries`` and ``timeout``.
         :raises RouteError: the name or an option is not valid, or another route has the name.
@@ -95,7 +99,7 @@ class EventRoutes:
 
         def decorate(function: _AnyFunction) -> _AnyFunction:
             limit = concurrency if concurrency is not None else (1 if key is None else DEFAULT_KEY_CONCURRENCY)
-            self.add(Route(name, function, limit, key, thread, around))
+            self.add(Route(name, function, limit, key, thread, around, responds=responds))
             return function
 
         return decorate

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from natsroute.errors import RouteError, SubjectError
 from natsroute.routes.event import Event, Middleware, RouteFunction
+from natsroute.routes.responding import responding
 from natsroute.routes.results import PLAIN_TYPES, as_deferred
 from natsroute.routes.signatures import check_function, is_coroutine_function
 from natsroute.wire.subjects import check_pattern
@@ -20,6 +21,7 @@ CONNECTED = "nats:connected"
 DISCONNECTED = "nats:disconnected"
 ERROR = "nats:error"
 SLOW_CONSUMER = "nats:slow_consumer"
+CONNECTION_EVENTS = (CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER)
 
 #: Runs a blocking function in a thread.
 CallInThread = Callable[[RouteFunction, Event], "Deferred[object]"]
@@ -42,6 +44,7 @@ class Route:
     :ivar thread: whether the function runs in a thread, because it blocks.
     :ivar middleware: goes around the function, the first outermost.
     :ivar new_calls: makes what runs for messages; None: the function with its options.
+    :ivar responds: whether what the function returns answers the message.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Route:
     thread: bool = False
     middleware: tuple[Middleware, ...] = ()
     new_calls: NewCalls | None = None
+    responds: bool = False
 
     @property
     def pattern(self) -> str:
@@ -59,7 +63,7 @@ class Route:
 
     def wrapped(self, call_in_thread: CallInThread) -> RouteFunction:
         """The function with all middleware around it; in a thread, if the route asks for one."""
-        return _compose(self._inner(call_in_thread), self.middleware)
+        return _compose(self._inner(call_in_thread), self._around)
 
     def wrapped_with_key(self, call_in_thread: CallInThread) -> RouteFunction:
         """The same, with a call of the key function innermost: its errors are errors of the route."""
@@ -70,7 +74,11 @@ class Route:
             hash(key(event))
             return function(event)
 
-        return _compose(with_key, self.middleware)
+        return _compose(with_key, self._around)
+
+    @property
+    def _around(self) -> tuple[Middleware, ...]:
+        return (responding, *self.middleware) if self.responds else self.middleware
 
     def _inner(self, call_in_thread: CallInThread) -> RouteFunction:
         return partial(call_in_thread, self.function) if self.thread else self.function
@@ -103,6 +111,8 @@ class Route:
             _compose(self.function, self.middleware)
         except Exception as error:  # such as deduplicate instead of deduplicate()
             raise RouteError(f"its middleware cannot be used: {error}") from None
+        if self.responds and self.name in CONNECTION_EVENTS:
+            raise RouteError("responds: a connection event has no reply subject")
         if self.thread and is_coroutine_function(self.function):
             raise RouteError("a coroutine function runs on the reactor, not in a thread")
 

@@ -16,6 +16,7 @@ from natsroute.log import Logger
 from natsroute.routes.calls import Calls
 from natsroute.routes.concurrency import calls_of, unchanged
 from natsroute.routes.event import (
+    Answer,
     Event,
     EventContext,
     Expressions,
@@ -106,6 +107,7 @@ class RunnerContext:
     :ivar outermost: goes around all middleware of each route for messages.
     :ivar tracing: traces messages, for a TracedRunner.
     :ivar request: sends requests for the routes.
+    :ivar answer: answers messages without a confirmation; None: answers are published as anything else.
     """
 
     publish: Publish
@@ -119,6 +121,7 @@ class RunnerContext:
     outermost: Middleware = unchanged
     tracing: MessageTracing | None = None
     request: Request = no_requests
+    answer: Answer | None = None
 
     def publish_of(self, route: str) -> Publish:
         """What publishes for one route."""
@@ -267,6 +270,7 @@ class Runner:
                 expressions=self._expressions,
                 version=self._version,
                 request=context.request,
+                answer=context.answer,
             )
             call = partial(_call_with_room, calls.call, context.thread_space) if route.thread else calls.call
             self._calls[route.name] = calls

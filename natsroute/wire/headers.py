@@ -18,6 +18,9 @@ HeaderValues = Mapping[str, "str | Sequence[str]"]
 #: The header by which a JetStream stream detects duplicates.
 MESSAGE_ID = "Nats-Msg-Id"
 
+#: The error text for a message with headers, if the server does not support them.
+NO_HEADERS = "the server does not support headers: see no_header_support in its configuration"
+
 #: Header lines that are read of one message. A header block may have 64 MiB, and so 16 million lines, which would keep
 #: the reactor for many seconds.
 MAX_HEADER_LINES = 128 * 1024

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import blockingCallFromThread
+
 from natsroute import EventRoutes, NatsrouteService
 from natsroute.errors import NoRespondersError, PayloadError, RequestTimeoutError
 from natsroute.jetstream.errors import JetStreamUnavailableError, StreamNotFoundError
+from natsroute.message import Message
 from natsroute.routes.event import Event
 from tests.support.server_case import OneServerTestCase
 
@@ -23,7 +27,23 @@ class RequestTests(OneServerTestCase):
             answer = await event.request("double", event.data)
             await event.respond(int(answer.text()) * 2)
 
-        return await self.connect_service(event_route, subject_queue_group=["double:q", "silent:q", "quadruple:q"])
+        @event_route("nats:half", responds=True)
+        def half(event: Event) -> float:
+            return int(event.text()) / 2
+
+        @event_route("nats:in_a_thread", thread=True, responds=True)
+        def in_a_thread(event: Event) -> bytes:
+            answer: Message = blockingCallFromThread(self.reactor, event.request, "half", event.data)
+            directly: Deferred[Message] = event.request("half", event.data)
+            return answer.data + b" " + blockingCallFromThread(self.reactor, lambda: directly).data
+
+        @event_route("nats:unconfirmed", thread=True)
+        def unconfirmed(event: Event) -> None:
+            blockingCallFromThread(self.reactor, event.respond, b"1", confirm=False)
+            event.respond(b"2", confirm=False)
+
+        subjects = [route.pattern for route in event_route]
+        return await self.connect_service(event_route, subject_queue_group=[f"{subject}:q" for subject in subjects])
 
     async def test_answer(self) -> None:
         service = await self.responding()
@@ -33,6 +53,30 @@ class RequestTests(OneServerTestCase):
     async def test_a_route_that_asks(self) -> None:
         service = await self.responding()
         self.assertEqual((await service.request("quadruple", "10")).json(), 40)
+
+    async def test_a_route_that_returns_its_answer(self) -> None:
+        """At once, or in a thread that asks another route in both ways."""
+        service = await self.responding()
+        self.assertEqual((await service.request("half", "9")).json(), 4.5)
+        self.assertEqual((await service.request("in_a_thread", "9")).data, b"4.5 4.5")
+        [account] = [one for one in service.ledger().routes if one.route == "nats:half"]
+        self.assertEqual((account.succeeded, account.failed), (3, 0))
+
+    async def test_a_route_that_fails(self) -> None:
+        """The answer says so."""
+        service = await self.responding()
+        answer = await service.request("half", "nothing")
+        self.assertEqual(
+            (answer.data, dict(answer.headers)),
+            (b"", {"Nats-Service-Error": "the event route failed: ValueError", "Nats-Service-Error-Code": "500"}),
+        )
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    async def test_unconfirmed(self) -> None:
+        """Also in a thread."""
+        service = await self.responding()
+        self.assertEqual((await service.request("unconfirmed")).data, b"1")
+        await self.until(lambda: service._sending.requesting.requests.inbox.late == 1)
 
     async def test_nobody(self) -> None:
         """Without a subscriber, the request fails at once; with one that does not answer, after its timeout."""

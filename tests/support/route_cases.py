@@ -72,10 +72,11 @@ class MiddlewareTestCase(SynchronousTestCase):
         return result
 
     def make(self, *middleware: Middleware, **options: Any) -> RouteTester:
-        """A tester of the route, and of ``nats:connected`` with the same options."""
+        """A tester of the route, and of ``nats:connected`` with the same options, unless the route responds."""
         event_route = EventRoutes(middleware=options.pop("middleware_of_all", ()))
         event_route("nats:a", middleware=middleware, **options)(self.route)
-        event_route("nats:connected", **options)(self.route)
+        if not options.get("responds"):
+            event_route("nats:connected", **options)(self.route)
         return RouteTester(event_route)
 
     @property

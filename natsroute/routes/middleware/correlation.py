@@ -11,14 +11,15 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from natsroute.errors import RouteError
-from natsroute.routes.event import Event, Middleware, RouteFunction
+from natsroute.routes.event import Answer, Event, Middleware, RouteFunction
 from natsroute.routes.middleware.base import readable_headers
 from natsroute.wire.headers import HeaderValues
 
 
 def correlation(header: str = "Correlation-Id") -> Middleware:
     """
-    Add the message's correlation id to everything that its call publishes. A message without one gets a new id.
+    Add the message's correlation id to everything that its call publishes, and to its answer. A message without one
+    gets a new id.
 
     :param header: the header that holds the id. A header of this name that the route sets itself is kept.
     :raises RouteError: ``header`` is not a string.
@@ -29,8 +30,10 @@ def correlation(header: str = "Correlation-Id") -> Middleware:
     def around(function: RouteFunction) -> RouteFunction:
         def correlated(event: Event) -> object:
             identity = readable_headers(event).get(header) or [uuid4().hex]
-            publish = partial(_publish_with, event.context.publish, {header: identity})
-            event.context = attrs.evolve(event.context, publish=publish)
+            context, added = event.context, {header: identity}
+            answer = None if context.answer is None else partial(_answer_with, context.answer, added)
+            publish = partial(_publish_with, context.publish, added)
+            event.context = attrs.evolve(context, publish=publish, answer=answer)
             return function(event)
 
         return correlated
@@ -48,3 +51,9 @@ def _publish_with(
     **options: Any,
 ) -> Deferred[None]:
     return publish(subject, payload, reply, {**added, **(headers or {})}, **options)
+
+
+def _answer_with(
+    answer: Answer, added: HeaderValues, reply: str, payload: object, headers: HeaderValues | None = None
+) -> Deferred[None] | None:
+    return answer(reply, payload, {**added, **(headers or {})})
