@@ -20,6 +20,7 @@ from natsroute._version import __version__ as _incremental
 from natsroute.client.auth import Credentials
 from natsroute.daemon.service import NatsrouteService
 from natsroute.daemon.settings.settings import Settings
+from natsroute.errors import Reject
 from natsroute.monitoring.log_observer import log_observer
 from natsroute.routes.event import Event
 from natsroute.routes.event_routes import EventRoutes
@@ -33,6 +34,7 @@ __all__ = [
     "Event",
     "EventRoutes",
     "NatsrouteService",
+    "Reject",
     "RunningService",
     "Settings",
     "__version__",

@@ -37,6 +37,7 @@ Every exception that natsroute raises or fails a Deferred with::
     ├── ConnectionLostError           the connection ended, or there is none
     │   └── ServerLeftError           we left the server, because it shuts down soon
     ├── RouteTimeoutError             .seconds: a route took longer than its timeout
+    ├── Reject                        .reason: a route refuses a message for good
     ├── PendingLimitError             .subject .queue_group .messages .bytes: routes are too slow
     ├── RequestError                  .subject: a request has no answer
     │   ├── NoRespondersError         nobody is subscribed to its subject
@@ -349,6 +350,19 @@ class RouteTimeoutError(NatsrouteError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the route took longer than its timeout of {seconds:g} s")
         self.seconds = seconds
+
+
+class Reject(NatsrouteError):  # noqa: N818 - raised as a decision of the route: nothing went wrong
+    """
+    Raise it in an event route to refuse a message for good: it gets its dead letter and is not retried. A message of a
+    stream does not come again. The requester of a route with ``responds=True`` gets the code 400.
+
+    :ivar reason: why. It is in the log, in the dead letter, and in the answer.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason or "the route rejects the message")
+        self.reason = reason
 
 
 class PendingLimitError(NatsrouteError):

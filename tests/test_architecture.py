@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "text", "turns", "log", "nearest", "errors", "_version", "ledger", "payloads", "wire", "message", "client",
         "jetstream", "publishing", "routes", "middleware", "services", "kamailio", "monitoring", "admin",
     },
-    "natsroute": {"_version", "client.auth", "routes", "daemon", "monitoring.log_observer"},
+    "natsroute": {"_version", "errors", "client.auth", "routes", "daemon", "monitoring.log_observer"},
     "console": {
         "text", "nearest", "errors", "wire", "admin", "recording", "monitoring.overview", "daemon", "natsroute",
     },

@@ -24,7 +24,7 @@ class TreeTests(SynchronousTestCase):
         self.attributes: dict[str, set[str]] = {}
         above: list[tuple[int, str]] = []
         for line in (errors.__doc__ or "").splitlines():
-            found = re.match(r"(?P<lines>[ │├└─]*)(?P<name>[A-Z]\w+Error)\b(?P<rest>.*)", line)
+            found = re.match(r"(?P<lines>[ │├└─]*)(?P<name>[A-Z]\w+Error|Reject)\b(?P<rest>.*)", line)
             if found is None:
                 continue
             depth, name = len(found["lines"]), found["name"]

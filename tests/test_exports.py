@@ -24,6 +24,7 @@ PUBLIC = {
         "Event",
         "EventRoutes",
         "NatsrouteService",
+        "Reject",
         "RunningService",
         "Settings",
         "__version__",

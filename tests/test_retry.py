@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from natsroute import Event, EventRoutes
-from natsroute.errors import DecodeError, MisuseError, RouteError, RouteTimeoutError
+from natsroute.errors import DecodeError, MisuseError, Reject, RouteError, RouteTimeoutError
 from natsroute.middleware import retry, timeout
 from natsroute.testing import RouteTester
 from tests.support.log_recorder import LogRecorder
@@ -65,6 +65,15 @@ class RetryTests(MiddlewareTestCase):
         ended.cancel()
         self.failureResultOf(ended, CancelledError)
         self.assertEqual((len(self.events), tester.clock.getDelayedCalls()), (2, []))
+
+    def test_a_rejected_message_is_not_retried(self) -> None:
+        """It has its dead letter at once."""
+        self.results = [Reject("no such account")]
+        tester = self.make(retries=3, dead_letter="dead")
+        self.failureResultOf(tester.deliver("a"), Reject)
+        self.assertEqual((len(self.events), tester.clock.getDelayedCalls()), (1, []))
+        [letter] = tester.published
+        self.assertEqual(letter.headers["Natsroute-Error"], "Reject: no such account")
 
     def test_mistakes_are_not_retried(self) -> None:
         """They cannot get better: an answer without a reply subject, what is invalid in a message, a wrong result."""

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from natsroute.errors import MisuseError, NatsrouteError, NoReplySubjectError
 from natsroute.ledger import RouteCounters
 from natsroute.message import Message
+from natsroute.routes.stream_message import Acknowledgement, StreamMessage
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import HeaderValues
 
@@ -58,7 +59,7 @@ class Answer(Interface):
 
 
 #: Fails the Deferred of a message that cannot be published. It may be called in any thread.
-Reject = Callable[[NatsrouteError], "Deferred[None]"]
+RefusePublish = Callable[[NatsrouteError], "Deferred[None]"]
 
 
 class Expressions(Interface):
@@ -98,6 +99,7 @@ class EventContext:
     :ivar version: stands for the version of the code that the event runs in. It differs from that of every other one.
     :ivar request: sends requests for the route.
     :ivar answer: answers messages without a confirmation; None: answers are published as anything else.
+    :ivar acknowledgement: how messages of a JetStream consumer are acknowledged; None if they come from elsewhere.
     """
 
     publish: Publish
@@ -106,12 +108,13 @@ class EventContext:
     queue_group: str | None = None
     server: str | None = None
     error: NatsrouteError | None = None
-    reject: Reject = fail
+    reject: RefusePublish = fail
     expressions: Expressions | None = None
     span: Any = None
     version: object = None
     request: Request = no_requests
     answer: Answer | None = None
+    acknowledgement: Acknowledgement | None = None
 
     def publishing_with(self, publish: Publish, span: Any = None) -> EventContext:
         """The same, with another publish and span. (``attrs.evolve()`` costs three times as much, for each message.)"""
@@ -128,6 +131,7 @@ class EventContext:
             self.version,
             self.request,
             self.answer,
+            self.acknowledgement,
         )
 
     def respond(self, reply: str, payload: object, headers: HeaderValues | None = None) -> Deferred[None] | None:
@@ -147,7 +151,7 @@ class EventContext:
 _new_variables = Lock()
 
 
-class Event(Message):
+class Event(StreamMessage):
     """
     A message on its way through an event route, or a connection event: a connection came up, went down or has a
     problem.
@@ -204,9 +208,18 @@ class Event(Message):
         return self.context.error
 
     @property
+    def acknowledgement(self) -> Acknowledgement | None:
+        """How it is acknowledged; None if it comes from no JetStream consumer. For middleware."""
+        return self.context.acknowledgement if hasattr(self, "context") else None
+
+    @property
     def attempts(self) -> int:
-        """The number of this attempt, from 1. Above 1 it is a retry."""
-        return getattr(self, "_attempts", 1)
+        """
+        The number of this attempt, from 1. Above 1 it is a retry. For a message of a stream, how often it has been
+        delivered: natsroute may have been restarted in between.
+        """
+        attempts: int | None = getattr(self, "_attempts", None)
+        return self.delivered or 1 if attempts is None else attempts
 
     @attempts.setter
     def attempts(self, number: int) -> None:

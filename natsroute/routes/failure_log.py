@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from natsroute.errors import (
     DecodeError,
     NoReplySubjectError,
+    Reject,
     RouteError,
     RouteTimeoutError,
     ScriptError,
@@ -24,6 +25,7 @@ from natsroute.routes.route_errors import NEEDS_ASYNCIO, needs_asyncio
 _WITHOUT_TRACEBACK = (
     DecodeError,
     NoReplySubjectError,
+    Reject,
     RouteError,
     RouteTimeoutError,
     ScriptError,

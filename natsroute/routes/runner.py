@@ -22,7 +22,7 @@ from natsroute.routes.event import (
     Expressions,
     Middleware,
     Publish,
-    Reject,
+    RefusePublish,
     Request,
     RouteFunction,
     no_requests,
@@ -117,7 +117,7 @@ class RunnerContext:
     unrouted: UnroutedMessages = attrs.Factory(UnroutedMessages)
     thread_space: Callable[[], Deferred[None] | None] = _no_limit
     publish_for: Callable[[str], Publish] | None = None
-    reject_for: Callable[[str], Reject] = lambda route: fail
+    reject_for: Callable[[str], RefusePublish] = lambda route: fail
     outermost: Middleware = unchanged
     tracing: MessageTracing | None = None
     request: Request = no_requests

@@ -6,7 +6,7 @@ from itertools import count
 
 from twisted.internet.task import deferLater
 
-from natsroute.errors import DecodeError, MisuseError, RouteError
+from natsroute.errors import DecodeError, MisuseError, Reject, RouteError
 from natsroute.log import Logger
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.middleware.base import CancellableCall, check_positive
@@ -19,9 +19,9 @@ def retry(retries: int, wait: float = 0.1, max_wait: float = 10.0) -> Middleware
     """
     Call the function again after a failure. The message counts as in progress until the last attempt has ended.
 
-    Some failures are final: a payload that cannot be decoded, and what is a mistake in the route
-    (:class:`~natsroute.errors.MisuseError`, such as an invalid subject or an answer without a reply subject), because
-    they will not be better next time; and a call that was cancelled from outside.
+    Some failures are final: a payload that cannot be decoded, :class:`~natsroute.errors.Reject`, and what is a mistake
+    in the route (:class:`~natsroute.errors.MisuseError`, such as an invalid subject or an answer without a reply
+    subject), because they will not be better next time; and a call that was cancelled from outside.
 
     :param retries: how many calls may follow the first.
     :param wait: seconds before the first retry. Each further wait is twice as long.
@@ -40,7 +40,7 @@ def retry(retries: int, wait: float = 0.1, max_wait: float = 10.0) -> Middleware
                 call = CancellableCall(function, event)
                 try:
                     return await call
-                except (DecodeError, MisuseError):
+                except (DecodeError, MisuseError, Reject):
                     raise
                 except BaseException as error:
                     if attempt > retries or call.ends_with(error):
