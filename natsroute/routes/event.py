@@ -153,8 +153,7 @@ _new_variables = Lock()
 
 class Event(StreamMessage):
     """
-    A message on its way through an event route, or a connection event: a connection came up, went down or has a
-    problem.
+    A message on its way through an event route, or a connection event.
 
     The parser creates the event, because a message and an event around it would be two objects for each message. The
     runner then adds the context.
@@ -214,10 +213,7 @@ class Event(StreamMessage):
 
     @property
     def attempts(self) -> int:
-        """
-        The number of this attempt, from 1. Above 1 it is a retry. For a message of a stream, how often it has been
-        delivered: natsroute may have been restarted in between.
-        """
+        """The number of this attempt, from 1; above 1 it is a retry. For a message of a stream, of its deliveries."""
         attempts: int | None = getattr(self, "_attempts", None)
         return self.delivered or 1 if attempts is None else attempts
 
