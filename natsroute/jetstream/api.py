@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 from twisted.internet.defer import Deferred
 
 from natsroute import payloads
-from natsroute.errors import DecodeError, NoRespondersError
-from natsroute.jetstream.errors import JetStreamError, JetStreamUnavailableError, error_of
+from natsroute.errors import DecodeError, NoRespondersError, RequestTimeoutError
+from natsroute.jetstream.errors import InvalidApiAnswerError, JetStreamUnavailableError, NoApiAnswerError, error_of
+from natsroute.message import Message
 
 #: What the subjects of the API begin with, where there is no domain.
 DEFAULT_API_PREFIX = "$JS.API"
@@ -59,33 +60,67 @@ class JetStreamApi:
         :return: the JSON object of the answer.
         :raises JetStreamError: the server refuses it; there are subclasses.
         :raises JetStreamUnavailableError: there is no JetStream, or not at this prefix.
-        :raises RequestError: there is no answer.
+        :raises NoApiAnswerError: there is no answer in time.
+        :raises InvalidApiAnswerError: the answer is not one of the API.
         :raises ConnectionLostError: the connection ended before the answer.
+        """
+        return parse_answer((await self.ask(method, request)).data, f"{self.prefix}.{method}")
+
+    async def ask(self, method: str, request: Mapping[str, Any] | None = None) -> Message:
+        """
+        Call a method whose answer is not a JSON object. Parameters and errors are those of :meth:`call`.
+
+        :return: the answer.
         """
         subject = f"{self.prefix}.{method}"
         payload = b"" if request is None else json.dumps(request, separators=(",", ":")).encode()
         try:
-            msg = await self._request(subject, payload, self._timeout)
+            answer: Message = await self._request(subject, payload, self._timeout)
+            return answer
         except NoRespondersError:
-            problem = f"nothing answers at {self.prefix}"
-            remedy = "Start the server with -js, enable JetStream for the account, or check jetstream_domain"
-            raise JetStreamUnavailableError(problem, 503, remedy=remedy) from None
-        return parse_answer(msg.data, subject)
+            raise JetStreamUnavailableError("nothing answers", 503, asked=subject) from None
+        except RequestTimeoutError as error:
+            raise NoApiAnswerError(subject, f"no answer within {error.seconds:g} s") from None
+
+    async def pages(self, method: str, key: str, request: Mapping[str, Any] | None = None) -> list[Any]:
+        """
+        Call a method that gives a list in pages, until the list is complete.
+
+        :param key: the name of the list in each answer.
+        """
+        found: list[Any] = []
+        while True:
+            answer = await self.call(method, {**(request or {}), "offset": len(found)})
+            page = answer.get(key) or []
+            found += page
+            if not page or len(found) >= int(answer.get("total", 0)):
+                return found
+
+    async def account_info(self) -> dict[str, Any]:
+        """What the account uses of JetStream, and its limits (``memory``, ``storage``, ``streams``, ``limits`` ...)."""
+        return await self.call("INFO")
 
 
 def parse_answer(data: bytes, subject: str) -> dict[str, Any]:
     """
     Read an answer of the API.
 
-    :raises JetStreamError: it is an error, or no answer of the API at all.
+    :param subject: that of the request.
+    :raises JetStreamError: it is an error.
+    :raises InvalidApiAnswerError: it is no answer of the API.
     """
     try:
         answer = payloads.to_json(data, subject)
     except DecodeError as problem:
-        raise JetStreamError(f"the answer from {subject} is not of the JetStream API: {problem}") from None
+        raise InvalidApiAnswerError(subject, data, str(problem)) from None
     if not isinstance(answer, dict):
-        raise JetStreamError(f"the answer from {subject} is not of the JetStream API: {data[:100]!r}")
+        raise InvalidApiAnswerError(subject, data, repr(data[:100]))
     error = answer.get("error")
-    if isinstance(error, dict):
-        raise error_of(int(error.get("code", 0)), int(error.get("err_code", 0)), str(error.get("description", "")))
-    return answer
+    if error is None:
+        return answer
+    if not isinstance(error, dict):
+        raise InvalidApiAnswerError(subject, data, repr(data[:100]))
+    code, err_code, description = error.get("code", 0), error.get("err_code", 0), error.get("description", "")
+    if type(code) is not int or type(err_code) is not int or type(description) is not str:
+        raise InvalidApiAnswerError(subject, data, repr(data[:100]))
+    raise error_of(code, err_code, description, subject)

@@ -1,10 +1,20 @@
 """
 Every exception of JetStream that natsroute raises or fails a Deferred with::
 
-    JetStreamError                    .code .err_code .description: the server refused a request
+    JetStreamError                    .code .err_code .description .remedy: the server refused a request
     ├── JetStreamUnavailableError     there is no JetStream on the server or for the account
+    ├── JetStreamBusyError            the cluster cannot answer at the moment
+    ├── JetStreamLimitError           the account or the server has a limit that would be exceeded
+    ├── NoApiAnswerError              .subject: the API does not answer in time
+    ├── InvalidApiAnswerError         .subject .data: something that is not the API answered
     ├── StreamNotFoundError           there is no such stream
+    ├── StreamExistsError             there is a stream of this name, or for these subjects, already
+    ├── StreamSealedError             the stream is sealed
     ├── ConsumerNotFoundError         there is no such consumer
+    ├── ConsumerExistsError           there is a consumer of this name, with another configuration
+    ├── InvalidConfigError            the server refuses the configuration of a stream or consumer
+    ├── ConfigDiffersError            .what .differences: a stream or consumer is not as the settings say
+    ├── MessageNotFoundError          the stream has no such message
     ├── WrongLastSequenceError        the stream has a newer message than the publisher expected
     ├── WrongLastMessageIdError       the last message of the stream has another id than the publisher expected
     ├── ExpectedStreamError           the subject belongs to another stream than the publisher expected
@@ -20,6 +30,8 @@ Every exception of JetStream that natsroute raises or fails a Deferred with::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from natsroute.errors import PeerError
 
 
@@ -30,11 +42,21 @@ class JetStreamError(PeerError):
     :ivar code: the server's code, like a status of HTTP.
     :ivar err_code: the server's own number of the error, which does not change between versions; 0 if it gave none.
     :ivar description: the server's text.
+    :ivar remedy: what to do about it; empty if natsroute does not know. It is a part of the error's text.
+
+    :param asked: what was asked for, such as the subject of the request; the text of the error begins with it.
     """
 
-    def __init__(self, description: str, code: int = 0, err_code: int = 0, *, remedy: str = "") -> None:
+    remedy = ""
+
+    def __init__(
+        self, description: str, code: int = 0, err_code: int = 0, *, remedy: str | None = None, asked: str = ""
+    ) -> None:
+        if remedy is not None:
+            self.remedy = remedy
         numbers = f" (code {code}, err_code {err_code})" if err_code else f" (code {code})" if code else ""
-        super().__init__(f"{description}{numbers}" + (f". {remedy}" if remedy else ""))
+        what_to_do = f". {self.remedy}" if self.remedy else ""
+        super().__init__(f"{asked}{': ' if asked else ''}{description}{numbers}{what_to_do}")
         self.code = code
         self.err_code = err_code
         self.description = description
@@ -46,29 +68,145 @@ class JetStreamUnavailableError(JetStreamError):
     account, and check ``jetstream_domain``.
     """
 
+    remedy = (
+        "Start the server with -js or a jetstream block, enable JetStream for the account, and check jetstream_domain"
+    )
+
+
+class JetStreamBusyError(JetStreamError):
+    """
+    The cluster cannot answer at the moment: it elects a leader, or has too many requests. Ask again after a while;
+    natsroute does, where it asks for itself.
+    """
+
+    remedy = "Ask again. If it stays so, look at the cluster: nats server report jetstream"
+
+
+class JetStreamLimitError(JetStreamError):
+    """
+    The account or the server has a limit that would be exceeded: streams, consumers, memory or storage. Delete what is
+    not needed, or raise the limit.
+    """
+
+    remedy = "Delete what is not needed, or raise the limits of the account or the server: nats account info"
+
+
+class NoApiAnswerError(JetStreamError):
+    """
+    The API does not answer in time. Either the server is busy, or the user may not publish to the subject: then the
+    log has a Permissions Violation for it.
+
+    :ivar subject: the subject of the request.
+    """
+
+    remedy = (
+        "If the log has a Permissions Violation for this subject, allow the user to publish to it, and to subscribe to "
+        "_INBOX.>. Otherwise look at the server"
+    )
+
+    def __init__(self, subject: str, problem: str) -> None:
+        super().__init__(problem, asked=subject)
+        self.subject = subject
+
+
+class InvalidApiAnswerError(JetStreamError):
+    """
+    Something that is not the JetStream API answered a request to it. Look for a subscriber of the subject.
+
+    :ivar subject: the subject of the request.
+    :ivar data: the payload of the answer.
+    """
+
+    remedy = "Look for another subscriber of the subject"
+
+    def __init__(self, subject: str, data: bytes, problem: str) -> None:
+        super().__init__(f"the answer is not one of the JetStream API: {problem}", asked=subject)
+        self.subject = subject
+        self.data = data
+
 
 class StreamNotFoundError(JetStreamError):
     """There is no such stream. Create it, or set ``jetstream_create``."""
+
+    remedy = "Create the stream, or set jetstream_create and jetstream_stream"
+
+
+class StreamExistsError(JetStreamError):
+    """
+    There is a stream of this name already, with another configuration, or one for some of the subjects. Use another
+    name, or other subjects, or update it.
+    """
+
+    remedy = "Look at what there is, with: nats stream ls --all"
+
+
+class StreamSealedError(JetStreamError):
+    """The stream is sealed: it never changes again. Use another stream."""
+
+    remedy = "Use another stream"
 
 
 class ConsumerNotFoundError(JetStreamError):
     """There is no such consumer. Create it, or set ``jetstream_create``."""
 
+    remedy = "Create the consumer, or set jetstream_create"
+
+
+class ConsumerExistsError(JetStreamError):
+    """There is a consumer of this name already, with another configuration. Use another name, or update it."""
+
+    remedy = "Use another name, or update it"
+
+
+class InvalidConfigError(JetStreamError):
+    """The server refuses the configuration of a stream or consumer; ``description`` says why."""
+
+
+class ConfigDiffersError(JetStreamError):
+    """
+    A stream or consumer is not as the settings say. Change the settings, or let natsroute change it with
+    ``jetstream_create=update``.
+
+    :ivar what: the stream or consumer, as a text such as ``stream calls``.
+    :ivar differences: what differs; see :class:`natsroute.jetstream.configs.Difference`.
+    """
+
+    remedy = "Change the settings, or set jetstream_create=update"
+
+    def __init__(self, what: str, differences: Sequence[object]) -> None:
+        super().__init__(f"{what} differs from the settings: {'; '.join(map(str, differences))}")
+        self.what = what
+        self.differences = tuple(differences)
+
+
+class MessageNotFoundError(JetStreamError):
+    """The stream has no such message: it was removed, or never there."""
+
 
 class WrongLastSequenceError(JetStreamError):
     """The stream, or the subject in it, has a newer message than the publisher expected. Read it, and decide again."""
+
+    remedy = "Read the newest message, and decide again"
 
 
 class WrongLastMessageIdError(JetStreamError):
     """The last message of the stream has another id than the publisher expected. Read it, and decide again."""
 
+    remedy = "Read the newest message, and decide again"
+
 
 class ExpectedStreamError(JetStreamError):
     """The subject belongs to another stream than the publisher expected. Check the subjects of both streams."""
 
+    remedy = "Check the subjects of both streams"
+
 
 class StoreError(JetStreamError):
-    """The stream cannot store the message. Look at the storage of the server, and at the limits of the account."""
+    """
+    The server has no space for the message or the stream. Look at its storage, and at the limits of the account.
+    """
+
+    remedy = "Look at the storage of the server, and at the limits of the account: nats account info"
 
 
 class StreamFullError(StoreError):
@@ -77,9 +215,13 @@ class StreamFullError(StoreError):
     its limits, or let it discard old ones.
     """
 
+    remedy = "Consume or purge messages, raise the limits of the stream, or let it discard old ones"
+
 
 class MessageTooLargeError(JetStreamError):
     """The message is above the ``max_msg_size`` of the stream."""
+
+    remedy = "Send less, or raise the max_msg_size of the stream"
 
 
 class MessageTtlError(JetStreamError):
@@ -87,6 +229,8 @@ class MessageTtlError(JetStreamError):
     The stream has no TTL for single messages, because it has no ``allow_msg_ttl``; or the TTL is not one of at least a
     second (NATS ADR-43).
     """
+
+    remedy = "Give a TTL of at least a second, and set allow_msg_ttl for the stream"
 
 
 class ScheduleError(JetStreamError):
@@ -121,19 +265,33 @@ class InvalidPubAckError(JetStreamError):
         self.data = data
 
 
+#: The numbers for what is wrong with the configuration of a stream or consumer.
+_CONFIG_NUMBERS = (
+    10010, 10012, 10021, 10022, 10024, 10030, 10031, 10032, 10033, 10034, 10046, 10049, 10052, 10055, 10061,
+    10069, 10074, *range(10078, 10097), *range(10098, 10104), 10106, 10107, 10108, 10112, 10114, 10115, 10116, 10121,
+    *range(10123, 10148), *range(10150, 10158), 10159, 10161, 10162, 10173, 10178, *range(10181, 10185), 10186, 10187,
+    10196, 10197, 10198,
+)  # fmt: skip
 #: The subclass for each number of the server (NATS server, ``errors.json``).
 _CLASSES: dict[int, type[JetStreamError]] = {
+    **dict.fromkeys((10004, 10008, 10009, 10118, 10119, 10163, 10167, 10194, 10195), JetStreamBusyError),
+    **dict.fromkeys((10002, 10005, 10026, 10027, 10113, 10120, 10122), JetStreamLimitError),
+    **dict.fromkeys((10035, 10039, 10076), JetStreamUnavailableError),
+    **dict.fromkeys((10037, 10043), MessageNotFoundError),
+    **dict.fromkeys((10058, 10065), StreamExistsError),
+    **dict.fromkeys((10013, 10105, 10148), ConsumerExistsError),
+    **dict.fromkeys(_CONFIG_NUMBERS, InvalidConfigError),
     10014: ConsumerNotFoundError,
+    10149: ConsumerNotFoundError,
     10023: StoreError,
     10028: StoreError,
-    10039: JetStreamUnavailableError,
     10047: StoreError,
+    10109: StreamSealedError,
     10054: MessageTooLargeError,
     10059: StreamNotFoundError,
     10060: ExpectedStreamError,
     10070: WrongLastMessageIdError,
     10071: WrongLastSequenceError,
-    10076: JetStreamUnavailableError,
     10077: StoreError,
     10164: WrongLastSequenceError,
     10165: MessageTtlError,
@@ -148,8 +306,13 @@ _CLASSES: dict[int, type[JetStreamError]] = {
 _STORE_FAILED = 10077
 
 
-def error_of(code: int, err_code: int, description: str) -> JetStreamError:
-    """The exception for an error in an answer of the server."""
+def error_of(code: int, err_code: int, description: str, asked: str = "") -> JetStreamError:
+    """
+    The exception for an error in an answer of the server.
+
+    :param asked: what was asked for; the text of the error begins with it.
+    """
+    error = _CLASSES.get(err_code, JetStreamError)
     if err_code == _STORE_FAILED and description.startswith("maximum "):
-        return StreamFullError(description, code, err_code)
-    return _CLASSES.get(err_code, JetStreamError)(description, code, err_code)
+        error = StreamFullError
+    return error(description, code, err_code, asked=asked)
