@@ -8,6 +8,7 @@ Every exception of JetStream that natsroute raises or fails a Deferred with::
     ├── NoApiAnswerError              .subject: the API does not answer in time
     ├── InvalidApiAnswerError         .subject .data: something that is not the API answered
     ├── StreamNotFoundError           there is no such stream
+    │   └── BucketNotFoundError       .bucket: there is no such key-value bucket
     ├── StreamExistsError             there is a stream of this name, or for these subjects, already
     ├── StreamSealedError             the stream is sealed
     ├── ConsumerNotFoundError         there is no such consumer
@@ -16,6 +17,8 @@ Every exception of JetStream that natsroute raises or fails a Deferred with::
     ├── ConfigDiffersError            .what .differences: a stream or consumer is not as the settings say
     ├── MessageNotFoundError          the stream has no such message
     ├── WrongLastSequenceError        the stream has a newer message than the publisher expected
+    │   └── KeyExistsError            .bucket .key .revision: the key to create has a value
+    ├── KeyNotFoundError              .bucket .key .revision: the key has no value, or no such revision
     ├── WrongLastMessageIdError       the last message of the stream has another id than the publisher expected
     ├── ExpectedStreamError           the subject belongs to another stream than the publisher expected
     ├── StoreError                    the stream cannot store the message
@@ -26,13 +29,17 @@ Every exception of JetStream that natsroute raises or fails a Deferred with::
     ├── BatchError                    the stream refuses an atomic batch, and has none of its messages
     │   └── DuplicateInBatchError     it has a message with one of the ids already
     └── InvalidPubAckError            .data: something that is no stream answered a message
+
+    MisuseError
+    ├── KeyValueNameError             a key, a pattern of keys or the name of a bucket is invalid
+    └── BucketConfigError             a bucket cannot be configured like this
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from natsroute.errors import PeerError
+from natsroute.errors import MisuseError, PeerError
 
 
 class JetStreamError(PeerError):
@@ -146,6 +153,23 @@ class StreamSealedError(JetStreamError):
     remedy = "Use another stream"
 
 
+class BucketNotFoundError(StreamNotFoundError):
+    """
+    There is no such key-value bucket. Create it with the ``nats`` tool, or with ``create=True``.
+
+    :ivar bucket: its name.
+    """
+
+    def __init__(self, bucket: str) -> None:
+        super().__init__(
+            f"there is no bucket {bucket!r}",
+            404,
+            10059,
+            remedy=f"Create it with `nats kv add {bucket}`, or pass create=True",
+        )
+        self.bucket = bucket
+
+
 class ConsumerNotFoundError(JetStreamError):
     """There is no such consumer. Create it, or set ``jetstream_create``."""
 
@@ -187,6 +211,41 @@ class WrongLastSequenceError(JetStreamError):
     """The stream, or the subject in it, has a newer message than the publisher expected. Read it, and decide again."""
 
     remedy = "Read the newest message, and decide again"
+
+
+class KeyExistsError(WrongLastSequenceError):
+    """
+    The key to create has a value.
+
+    :ivar bucket: its bucket.
+    :ivar key: the key.
+    :ivar revision: the revision of its value.
+    """
+
+    remedy = "Change it with put() or update()"
+
+    def __init__(self, bucket: str, key: str, revision: int) -> None:
+        super().__init__(f"key {key!r} of bucket {bucket} exists, with revision {revision}")
+        self.bucket = bucket
+        self.key = key
+        self.revision = revision
+
+
+class KeyNotFoundError(JetStreamError):
+    """
+    The key has no value, or had none at the revision that was asked for.
+
+    :ivar bucket: its bucket.
+    :ivar key: the key.
+    :ivar revision: the revision at which the key was deleted, or that was asked for; None if the key never was there.
+    """
+
+    def __init__(self, bucket: str, key: str, revision: int | None = None) -> None:
+        at = "" if revision is None else f" at revision {revision}"
+        super().__init__(f"there is no key {key!r} in bucket {bucket}{at}", 404)
+        self.bucket = bucket
+        self.key = key
+        self.revision = revision
 
 
 class WrongLastMessageIdError(JetStreamError):
@@ -263,6 +322,14 @@ class InvalidPubAckError(JetStreamError):
             remedy="Look for a subscriber of the subject that answers",
         )
         self.data = data
+
+
+class KeyValueNameError(MisuseError, ValueError):
+    """A key, a pattern of keys or the name of a bucket is invalid (NATS ADR-8)."""
+
+
+class BucketConfigError(MisuseError, ValueError):
+    """A bucket cannot be configured like this."""
 
 
 #: The numbers for what is wrong with the configuration of a stream or consumer.

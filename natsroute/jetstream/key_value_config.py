@@ -7,13 +7,15 @@ from typing import Any, Literal
 
 import attrs
 
-from natsroute.jetstream.errors import KeyValueNameError
+from natsroute.jetstream.errors import BucketConfigError
 from natsroute.jetstream.key_value_names import STREAMS, check_bucket, stream_of, subject_of
 
 #: The most revisions of a key that a bucket may keep.
 MAX_HISTORY = 64
 _DUPLICATE_WINDOW = 120.0
 _NANOSECONDS = 1_000_000_000
+#: What the server leaves out.
+_ABSENT: dict[str, Any] = {"compression": "none", "description": "", "subject_delete_marker_ttl": 0, "max_age": 0}
 
 
 @attrs.frozen(kw_only=True)
@@ -45,11 +47,11 @@ class BucketConfig:
 
     def __attrs_post_init__(self) -> None:
         if not 1 <= self.history <= MAX_HISTORY:
-            raise KeyValueNameError(f"history = {self.history!r}: a bucket keeps 1 to {MAX_HISTORY} revisions of a key")
+            raise BucketConfigError(f"history = {self.history!r}: a bucket keeps 1 to {MAX_HISTORY} revisions of a key")
         for name in ("ttl", "limit_marker_ttl"):
             seconds = getattr(self, name)
             if seconds is not None and not seconds > 0:
-                raise KeyValueNameError(f"{name} = {seconds!r}: it must be a number of seconds above 0")
+                raise BucketConfigError(f"{name} = {seconds!r}: it must be a number of seconds above 0")
 
     def stream(self, bucket: str) -> dict[str, Any]:
         """The configuration of the stream of a bucket, as the server wants it."""
@@ -79,6 +81,19 @@ class BucketConfig:
         if self.limit_marker_ttl is not None:
             stream["subject_delete_marker_ttl"] = _nanoseconds(self.limit_marker_ttl)
         return stream
+
+    def differences(self, bucket: str, stream: Mapping[str, Any]) -> list[str]:
+        """
+        What is different in a bucket that is there already, each as a phrase.
+
+        :param stream: the configuration of its stream, as the server gives it.
+        """
+        wanted = {"compression": "none", "description": "", "subject_delete_marker_ttl": 0, **self.stream(bucket)}
+        return [
+            f"{name} is {stream.get(name)!r} and not {value!r}"
+            for name, value in wanted.items()
+            if stream.get(name, _ABSENT.get(name)) != value and not (name == "subjects" and stream.get("mirror"))
+        ]
 
 
 @attrs.frozen
