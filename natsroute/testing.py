@@ -22,6 +22,7 @@ from twisted.internet.task import Clock
 from natsroute import payloads
 from natsroute.daemon.code.loading import load_code
 from natsroute.daemon.code.routing import compile_cfg
+from natsroute.daemon.key_values import memory_buckets
 from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError, SlowConsumerError
@@ -61,6 +62,8 @@ class RouteTester:
     :raises ScriptError: an event route of the ``kamailio_cfg`` cannot be compiled.
 
     :ivar published: what the routes and hooks have published, in order.
+    :ivar key_value: gives a key-value bucket in memory, which hooks have as ``service.key_value``. All buckets are
+        there, and empty at first. See :meth:`KeyValues.key_value <natsroute.daemon.key_values.KeyValues.key_value>`.
     :ivar clock: the time that middleware sees, and ``$TS`` and the like in expressions.
     """
 
@@ -83,7 +86,9 @@ class RouteTester:
             on_statement_failure=failures.statement_failed,
         )
         self._expressions = EventExpressions(ConsumerVariables(variables))
-        self._service = MemoryService(self._publisher, settings, lambda: len(self.published))
+        buckets = memory_buckets(self.clock)
+        self.key_value = buckets.key_value
+        self._service = MemoryService(self._publisher, settings, lambda: len(self.published), buckets)
 
     def start(self) -> Deferred[None]:
         """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
+from natsroute.daemon.key_values import memory_buckets
 from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
 from natsroute.errors import HeaderError, PayloadError, SettingError, SubjectError
 
@@ -42,7 +44,9 @@ class MemoryPublisherTests(SynchronousTestCase):
 
     def test_service(self) -> None:
         """What hooks use of a service."""
-        service = MemoryService(self.publisher, Settings(client_name="x"), lambda: len(self.published))
+        service = MemoryService(
+            self.publisher, Settings(client_name="x"), lambda: len(self.published), memory_buckets(Clock())
+        )
         service.publish("a", b"")
         self.successResultOf(service.flush())
         self.assertEqual(service.ledger().publisher.confirmed, 1)

@@ -27,6 +27,7 @@ class KeyValues:
 
     def __init__(self, new_bucket: NewBucket) -> None:
         self._new_bucket = new_bucket
+        self._configured: set[str] = set()
         self._known: dict[str, tuple[Bucket, KeyValue]] = {}
 
     def key_value(self, bucket: str, config: BucketConfig | None = None, *, create: bool = False) -> KeyValue:
@@ -39,14 +40,15 @@ class KeyValues:
             has it.
         :raises KeyValueNameError: the name is invalid.
         """
-        if config is None and create:
-            config = BucketConfig()
         if bucket not in self._known:
             made = self._new_bucket(check_bucket(bucket))
             self._known[bucket] = made, KeyValue(made)
         known, key_value = self._known[bucket]
+        if config is None and create and bucket not in self._configured:
+            config = BucketConfig()
         if config is not None:
             known.configure(config)
+            self._configured.add(bucket)
         return key_value
 
 

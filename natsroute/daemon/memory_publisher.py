@@ -8,6 +8,7 @@ import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 
 from natsroute import payloads
+from natsroute.daemon.key_values import KeyValues
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import NatsrouteError
 from natsroute.ledger import Ledger, PublisherAccount
@@ -75,13 +76,22 @@ class MemoryService:
     What hooks are given without a server: a :class:`~natsroute.RunningService`.
 
     :param published: returns how many messages were published so far.
+    :param key_values: its key-value buckets.
 
     :ivar publish: publishes a message.
     :ivar settings: the settings.
+    :ivar key_value: gives a bucket.
     """
 
-    def __init__(self, publisher: MemoryPublisher, settings: Settings, published: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        publisher: MemoryPublisher,
+        settings: Settings,
+        published: Callable[[], int],
+        key_values: KeyValues,
+    ) -> None:
         self.publish = publisher.publish
+        self.key_value = key_values.key_value
         self.settings = settings
         self._published = published
 

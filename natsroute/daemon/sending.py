@@ -12,6 +12,7 @@ from natsroute.client.connection import Connection
 from natsroute.daemon.answering import Answering
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.jetstream import new_api
+from natsroute.daemon.key_values import server_buckets
 from natsroute.daemon.publish_workers import PublishWorkers
 from natsroute.daemon.reactor_thread import ReactorThread
 from natsroute.daemon.requesting import Requesting
@@ -31,6 +32,7 @@ class Sending:
     :ivar publisher: publishes over their connections.
     :ivar requesting: sends requests.
     :ivar jetstream_api: asks the JetStream API.
+    :ivar key_values: the key-value buckets.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Sending:
         self._thread = ReactorThread(reactor.callFromThread)
         self.requesting = Requesting(connections, reactor, self._thread, needed=False)
         self.jetstream_api = new_api(settings, self.requesting)
+        self.key_values = server_buckets(self.jetstream_api, self.requesting, reactor)
 
     def start(self) -> None:
         """Accept messages. Call this in the reactor thread."""

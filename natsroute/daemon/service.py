@@ -74,6 +74,7 @@ class NatsrouteService(Service):
     :ivar publish: publishes a message: :meth:`Outlet.publish <natsroute.publishing.outlet.Outlet.publish>`.
     :ivar nats_publish: the same, under the name of Kamailio's function.
     :ivar request: sends a request: :meth:`Requesting.request <natsroute.daemon.requesting.Requesting.request>`.
+    :ivar key_value: gives a bucket: :meth:`KeyValues.key_value <natsroute.daemon.key_values.KeyValues.key_value>`.
     :ivar in_flight: the calls of event routes that have not ended.
     """
 
@@ -124,6 +125,7 @@ class NatsrouteService(Service):
         )
         self.publisher = self._sending.publisher
         self.request = self._sending.requesting.request
+        self.key_value = self._sending.key_values.key_value
         publish_connections = self._sending.workers.connections
         self._tracing = ServiceTracing(reactor, settings, tracer_provider, self.publisher, publish_connections)
         # Bound once: a method that passes the call on would add a fifth to the cost of publishing bytes.

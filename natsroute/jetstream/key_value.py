@@ -103,7 +103,8 @@ class KeyValue:
 
         :param value: bytes are stored as they are, a string as UTF-8, anything else as JSON.
         :param ttl: seconds until the server removes the value, at least 1; None: as the bucket says. The history of the
-            key is removed with it, since an older value would come back otherwise. The bucket must allow it.
+            key is removed with it, since an older value would come back otherwise. The bucket must allow it. If it has
+            a ``history`` and a ``limit_marker_ttl``, the server keeps the value for at least ``limit_marker_ttl``.
         :return: the revision.
         """
         return await self._store(key, payloads.to_bytes(value), self._ttl(ttl, rolls_up=True))

@@ -31,7 +31,7 @@ MARKER_REASON = "Nats-Marker-Reason"
 TTL = "Nats-TTL"
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|m|s|ms)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -125,7 +125,7 @@ def watched_entry(bucket: str, msg: Msg) -> Entry:
         key_of(msg.subject),
         msg.data,
         delivery.sequence,
-        delivery.timestamp / 1e9,
+        delivery.timestamp / 1_000_000_000,
         operation_of(headers),
         delivery.pending,
         headers,
@@ -161,12 +161,12 @@ def stored_entry(bucket: str, message: Mapping[str, Any]) -> Entry:
     :raises JetStreamError: the answer is malformed.
     """
     try:
-        block = base64.b64decode(message.get("hdrs") or "")
+        block = base64.b64decode(message.get("hdrs") or "", validate=True)
         headers = parse_headers(block) if block else Headers()
         return Entry(
             bucket,
             key_of(str(message["subject"])),
-            base64.b64decode(message.get("data") or ""),
+            base64.b64decode(message.get("data") or "", validate=True),
             int(message["seq"]),
             parse_time(str(message["time"])),
             operation_of(headers),

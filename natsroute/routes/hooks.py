@@ -28,6 +28,10 @@ class RunningService(Interface):
     def settings(self) -> Any:
         """The :class:`~natsroute.Settings` of the service."""
 
+    @property
+    def key_value(self) -> Callable[..., Any]:
+        """Gives a key-value bucket; see :meth:`natsroute.daemon.key_values.KeyValues.key_value`."""
+
     def flush(self) -> Deferred[None]:
         """Wait for what was published so far; fires when each message is confirmed or has failed."""
 

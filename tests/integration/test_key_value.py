@@ -1,0 +1,180 @@
+"""Key-value buckets on a real server"""
+
+from __future__ import annotations
+
+from natsroute import NatsrouteService
+from natsroute.errors import NatsrouteError
+from natsroute.jetstream.errors import (
+    BucketNotFoundError,
+    JetStreamError,
+    JetStreamUnavailableError,
+    KeyExistsError,
+    KeyNotFoundError,
+    MessageTtlError,
+    StreamFullError,
+    WrongLastSequenceError,
+)
+from natsroute.jetstream.key_value_config import BucketConfig
+from tests.support.server_case import OneServerTestCase
+
+
+class BucketTests(OneServerTestCase):
+    """What can be done with a bucket; tests.test_key_value has the same in memory."""
+
+    config = "jetstream: {}"
+
+    async def asked(self, service: NatsrouteService, method: str, **request: object) -> dict[str, object]:
+        """What the JetStream API answers."""
+        return await service._sending.jetstream_api.call(method, request or None)
+
+    async def test_no_bucket(self) -> None:
+        """Nothing is created unless it was asked for."""
+        service = await self.connect_service()
+        kv = service.key_value("calls")
+        for call in (kv.get("a"), kv.put("a", b""), kv.create("a", b""), kv.delete("a"), kv.status(), kv.open()):
+            with self.assertRaisesRegex(BucketNotFoundError, "nats kv add calls"):
+                await call
+        service.key_value("calls", create=True)
+        self.assertEqual(await kv.put("a", b"1"), 1)
+
+    async def test_values(self) -> None:
+        """Both ways to read: from any server that has the bucket, and from its leader."""
+        service = await self.connect_service()
+        for bucket in ("direct", "leader"):
+            kv = service.key_value(bucket, BucketConfig(history=3))
+            await kv.open()
+            if bucket == "leader":
+                config = {**(await kv.status()).stream, "allow_direct": False}
+                await self.asked(service, f"STREAM.UPDATE.KV_{bucket}", **config)
+                kv._bucket._opened = None
+            self.assertEqual((await kv.status()).allows_direct, bucket == "direct")
+            began = self.reactor.seconds()
+            first = await kv.put("a.b", {"n": 1})
+            second = await kv.put("a.b", b"\x00\xff")
+            entry = await kv.get("a.b")
+            self.assertEqual((entry.key, entry.value, entry.revision), ("a.b", b"\x00\xff", second))
+            self.assertLess(abs(entry.created - began), 60)
+            self.assertEqual((await kv.get("a.b", first)).json(), {"n": 1})
+            with self.assertRaises(KeyNotFoundError):
+                await kv.get("other")
+            with self.assertRaises(KeyNotFoundError):
+                await kv.get("a.b", 99)
+            await kv.put("empty", b"")
+            self.assertEqual((await kv.get("empty")).value, b"")
+            deleted = await kv.delete("a.b")
+            with self.assertRaises(KeyNotFoundError) as caught:
+                await kv.get("a.b")
+            self.assertEqual(caught.exception.revision, deleted)
+            self.assertEqual((await kv.get("a.b", second)).value, b"\x00\xff")
+            await kv.purge("a.b")
+            with self.assertRaises(KeyNotFoundError):
+                await kv.get("a.b", second)
+
+    async def test_revisions(self) -> None:
+        service = await self.connect_service()
+        kv = service.key_value("calls", create=True)
+        first = await kv.create("a", b"1")
+        with self.assertRaises(KeyExistsError) as caught:
+            await kv.create("a", b"2")
+        self.assertEqual(caught.exception.revision, first)
+        second = await kv.update("a", b"2", first)
+        for late in (kv.update("a", b"3", first), kv.delete("a", first), kv.purge("a", first)):
+            with self.assertRaises(WrongLastSequenceError):
+                await late
+        await kv.delete("a", second)
+        self.assertGreater(await kv.create("a", b"4"), second)
+        await kv.purge("a")
+        await kv.create("a", b"5")
+        self.assertEqual((await kv.get("a")).text(), "5")
+
+    async def test_order(self) -> None:
+        """Changes of one key are stored in the order of the calls, the first ones before the bucket is there."""
+        service = self.start_service(nats_url=self.url)
+        kv = service.key_value("calls", BucketConfig(history=64))
+        stored = [kv.put("a", str(number)) for number in range(50)]
+        self.assertEqual([await one for one in stored], list(range(1, 51)))
+        self.assertEqual((await kv.get("a")).text(), "49")
+
+    async def test_ttl(self) -> None:
+        """The server removes the value, and what was there before does not come back."""
+        service = await self.connect_service()
+        kv = service.key_value("calls", BucketConfig(history=5, limit_marker_ttl=1))
+        await kv.put("a", b"old")
+        await kv.put("a", b"new", ttl=1)
+        self.assertEqual((await kv.get("a")).ttl, 1.0)
+        await kv.create("b", b"", ttl=1)
+        for key in ("a", "b"):
+            with self.assertRaises(KeyNotFoundError):
+                while True:
+                    await kv.get(key)
+
+    async def test_refusals_of_the_server(self) -> None:
+        service = await self.connect_service()
+        kv = service.key_value("calls", BucketConfig(max_value_size=2, max_bytes=200))
+        with self.assertRaises(JetStreamError):
+            await kv.put("a", b"123")
+        with self.assertRaises(StreamFullError):
+            for number in range(20):
+                await kv.put(f"k{number}", b"12")
+        config = BucketConfig().stream("plain")
+        await self.asked(service, "STREAM.CREATE.KV_plain", **{**config, "allow_msg_ttl": False})
+        with self.assertRaises(MessageTtlError):
+            await service.key_value("plain").put("a", b"", ttl=5)
+
+    async def test_a_bucket_that_is_deleted_meanwhile(self) -> None:
+        """It is an error; or it is created again, if it was created before."""
+        service = await self.connect_service()
+        ours, found = service.key_value("ours", create=True), service.key_value("found")
+        await ours.put("a", b"")
+        await self.asked(service, "STREAM.CREATE.KV_found", **BucketConfig().stream("found"))
+        await found.put("a", b"")
+        for bucket in ("ours", "found"):
+            await self.asked(service, f"STREAM.DELETE.KV_{bucket}")
+        for call in (found.get("a"), found.put("a", b"")):
+            with self.assertRaises(BucketNotFoundError):
+                await call
+        with self.assertRaises(NatsrouteError):
+            await ours.put("a", b"")
+        self.assertEqual(await ours.put("a", b""), 1)
+
+    async def test_a_bucket_that_is_configured_otherwise(self) -> None:
+        """It stays as it is."""
+        service = await self.connect_service()
+        await service.key_value("calls", BucketConfig(history=2)).open()
+        other = await self.connect_service()
+        await other.key_value("calls", BucketConfig(history=3)).open()
+        self.assertEqual((await other.key_value("calls").status()).history, 2)
+
+    async def test_outage(self) -> None:
+        """Buckets are there again when the server is."""
+        service = await self.connect_service()
+        kv = service.key_value("calls", create=True)
+        await kv.put("a", b"1")
+        await self.server.stop()
+        await self.server.start()
+        await self.until(lambda: service.connected)
+        self.assertEqual((await kv.get("a")).text(), "1")
+
+
+class DomainTests(OneServerTestCase):
+    """A bucket in a JetStream domain."""
+
+    config = "jetstream: {domain: hub}"
+
+    async def test_domain(self) -> None:
+        service = await self.connect_service(jetstream_domain="hub")
+        kv = service.key_value("calls", create=True)
+        await kv.put("a", b"1")
+        self.assertEqual((await kv.get("a")).text(), "1")
+        other = await self.connect_service(jetstream_domain="spoke")
+        with self.assertRaises(JetStreamUnavailableError):
+            await other.key_value("calls").get("a")
+
+
+class WithoutJetStreamTests(OneServerTestCase):
+    """A server without JetStream."""
+
+    async def test_error(self) -> None:
+        service = await self.connect_service()
+        with self.assertRaises(JetStreamUnavailableError):
+            await service.key_value("calls").get("a")

@@ -1,0 +1,165 @@
+"""natsroute.jetstream.key_value_bucket; tests.integration has the same with a server"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from natsroute.errors import NoRespondersError
+from natsroute.jetstream.api import JetStreamApi
+from natsroute.jetstream.errors import BucketNotFoundError, JetStreamError, JetStreamUnavailableError
+from natsroute.jetstream.key_value_bucket import ServerBucket
+from natsroute.jetstream.key_value_config import BucketConfig
+from natsroute.message import Message
+from natsroute.wire.frames import Address
+from natsroute.wire.headers import encode_headers
+
+_INFO = {"config": {"name": "KV_b", "allow_direct": True}, "state": {}}
+_NOT_FOUND = {"error": {"code": 404, "err_code": 10059, "description": "stream not found"}}
+
+
+def answer(value: Any = None, headers: dict[str, str] | None = None, block: bytes = b"") -> Message:
+    """An answer, in JSON unless it is bytes."""
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return Message(Address("_INBOX.x", 1), data, encode_headers(headers) if headers else block)
+
+
+class ServerBucketTests(SynchronousTestCase):
+    """What is asked, and what becomes of the answers. The test is the server."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.asked: list[tuple[str, bytes]] = []
+        self.answers: dict[str, list[Any]] = {"$JS.API.STREAM.INFO.KV_b": [answer(_INFO)]}
+        self.bucket = self.new()
+
+    def new(self, prefix: str = "$JS.API") -> ServerBucket:
+        """A bucket that has not been looked up."""
+        return ServerBucket("b", JetStreamApi(self.request, prefix), self.request, self.clock)
+
+    def request(self, subject: str, payload: bytes, timeout: float, headers: Any = None) -> Deferred[Any]:
+        """Each subject has its answers; the last one is given again."""
+        self.asked.append((subject, payload))
+        answers = self.answers.get(subject, [NoRespondersError(subject)])
+        found = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(found, Deferred):
+            return found
+        return fail(found) if isinstance(found, Exception) else succeed(found)
+
+    def start(self, coroutine: Any) -> Deferred[Any]:
+        """Let it run."""
+        return Deferred.fromCoroutine(coroutine)
+
+    def subjects(self) -> list[str]:
+        """What was asked since the last call."""
+        asked, self.asked = self.asked, []
+        return [subject for subject, _ in asked]
+
+    def test_it_is_looked_up_once(self) -> None:
+        waiting: Deferred[Any] = Deferred()
+        self.answers["$JS.API.STREAM.INFO.KV_b"] = [waiting]
+        opened = [self.start(self.bucket.open()) for _ in range(3)]
+        waiting.callback(answer(_INFO))
+        for one in opened:
+            self.successResultOf(one)
+        self.successResultOf(self.start(self.bucket.open()))
+        self.assertEqual(self.subjects(), ["$JS.API.STREAM.INFO.KV_b"])
+
+    def test_created(self) -> None:
+        """Only if that was asked for."""
+        self.answers["$JS.API.STREAM.INFO.KV_b"] = [answer(_NOT_FOUND)]
+        self.answers["$JS.API.STREAM.CREATE.KV_b"] = [answer(_INFO)]
+        self.failureResultOf(self.start(self.bucket.open()), BucketNotFoundError)
+        self.bucket.configure(BucketConfig(history=3))
+        self.successResultOf(self.start(self.bucket.open()))
+        self.assertEqual(json.loads(self.asked[-1][1])["max_msgs_per_subject"], 3)
+
+    def test_no_leader(self) -> None:
+        """A change is written again after a while, and later changes of the key wait for it."""
+        self.answers["$KV.b.a"] = [
+            NoRespondersError("x"),
+            answer({"stream": "KV_b", "seq": 7}),
+            answer({"stream": "KV_b", "seq": 8}),
+        ]
+        self.answers["$KV.b.c"] = [answer({"stream": "KV_b", "seq": 6})]
+        first, second = (self.start(self.bucket.store("a", value, {})) for value in (b"1", b"2"))
+        self.assertEqual(self.successResultOf(self.start(self.bucket.store("c", b"", {}))), 6)
+        self.assertNoResult(first)
+        self.clock.advance(1)
+        self.assertEqual([self.successResultOf(one) for one in (first, second)], [7, 8])
+        self.assertEqual([payload for subject, payload in self.asked if subject == "$KV.b.a"], [b"1", b"1", b"2"])
+
+    def test_never_a_leader(self) -> None:
+        stored = self.start(self.bucket.store("a", b"", {}))
+        self.clock.pump([0.25] * 4)
+        self.failureResultOf(stored, JetStreamUnavailableError)
+
+    def test_a_stream_that_is_gone(self) -> None:
+        """The error names the bucket."""
+        self.answers["$JS.API.STREAM.INFO.KV_b"] = [answer(_INFO), answer(_NOT_FOUND)]
+        stored = self.start(self.bucket.store("a", b"", {}))
+        self.clock.pump([0.25] * 4)
+        self.failureResultOf(stored, BucketNotFoundError)
+
+    def test_a_change_that_is_cancelled(self) -> None:
+        """The next one of the key goes on."""
+        self.answers["$KV.b.a"] = [Deferred(), answer({"stream": "KV_b", "seq": 8})]
+        first, second = (self.start(self.bucket.store("a", b"", {})) for _ in range(2))
+        first.addErrback(lambda cancelled: None)
+        first.cancel()
+        self.assertEqual(self.successResultOf(second), 8)
+
+    def test_prefix(self) -> None:
+        """In another domain, the subjects of the keys are behind that of the API."""
+        self.answers["$JS.hub.API.STREAM.INFO.KV_b"] = [answer(_INFO)]
+        self.answers["$JS.hub.API.$KV.b.a"] = [answer({"stream": "KV_b", "seq": 7, "domain": "hub"})]
+        self.assertEqual(self.successResultOf(self.start(self.new("$JS.hub.API").store("a", b"", {}))), 7)
+
+    def test_mirrors(self) -> None:
+        """Changes go to the bucket that is mirrored, perhaps in another domain."""
+        mirror: dict[str, Any] = {"name": "KV_origin"}
+        info = {"config": {"name": "KV_b", "mirror": mirror}}
+        for external, subject in ((None, "$KV.origin.a"), ({"api": "$JS.hub.API"}, "$JS.hub.API.$KV.origin.a")):
+            mirror["external"] = external
+            self.answers = {
+                "$JS.API.STREAM.INFO.KV_b": [answer(info)],
+                subject: [answer({"stream": "KV_origin", "seq": 7})],
+            }
+            self.assertEqual(self.successResultOf(self.start(self.new().store("a", b"", {}))), 7)
+            self.assertEqual(self.subjects()[-1], subject)
+
+    def test_direct(self) -> None:
+        found = {"Nats-Subject": "$KV.b.a", "Nats-Sequence": "7", "Nats-Time-Stamp": "2026-11-26T21:18:15Z"}
+        self.answers["$JS.API.DIRECT.GET.KV_b.$KV.b.a"] = [
+            answer(b"v", found),
+            answer(b"", block=b"NATS/1.0 404 Message Not Found\r\n\r\n"),
+            answer(b"", block=b"NATS/1.0 408 Bad Request\r\n\r\n"),
+        ]
+        self.assertEqual(self.successResultOf(self.start(self.bucket.last("a"))).revision, 7)
+        self.assertIsNone(self.successResultOf(self.start(self.bucket.last("a"))))
+        error = self.failureResultOf(self.start(self.bucket.last("a")), JetStreamError).value
+        self.assertEqual((error.code, error.description), (408, "Bad Request"))
+        self.answers["$JS.API.DIRECT.GET.KV_b"] = [answer(b"v", found)]
+        self.successResultOf(self.start(self.bucket.at(7)))
+        self.assertEqual(self.asked[-1], ("$JS.API.DIRECT.GET.KV_b", b'{"seq": 7}'))
+
+    def test_from_the_leader(self) -> None:
+        """A bucket whose stream has no direct get."""
+        self.answers["$JS.API.STREAM.INFO.KV_b"] = [answer({"config": {"name": "KV_b"}})]
+        message = {"subject": "$KV.b.a", "seq": 7, "data": "dg==", "time": "2026-11-26T21:18:15Z"}
+        self.answers["$JS.API.STREAM.MSG.GET.KV_b"] = [
+            answer({"message": message}),
+            answer({"error": {"code": 404, "err_code": 10037, "description": "no message found"}}),
+            answer({"error": {"code": 500, "err_code": 10999, "description": "else"}}),
+            answer({}),
+            answer(_NOT_FOUND),
+        ]
+        self.assertEqual(self.successResultOf(self.start(self.bucket.last("a"))).value, b"v")
+        self.assertEqual(json.loads(self.asked[-1][1]), {"last_by_subj": "$KV.b.a"})
+        self.assertIsNone(self.successResultOf(self.start(self.bucket.at(7))))
+        for expected in (JetStreamError, JetStreamError, BucketNotFoundError):
+            self.failureResultOf(self.start(self.bucket.last("a")), expected)
