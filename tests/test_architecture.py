@@ -63,7 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }  # fmt: skip
 
 #: What is in the table and does not exist yet. Remove a name here when you add the package.
-TO_COME = {"services"}
+TO_COME: set[str] = set()
 
 #: The only module that joins all parts.
 COMPOSITION_ROOT = "natsroute.daemon.service"
@@ -88,6 +88,7 @@ SETTINGS_TAKE = {
     "natsroute.monitoring.log_levels": {"parse_rule"},
     "natsroute.monitoring.log_observer": {"LOG_FORMATS", "LogFormat"},
     "natsroute.publishing.options": {"PublishLimits", "PublishPolicy", "PUBLISH_POLICIES"},
+    "natsroute.services.identity": {"is_version"},
 }
 
 #: What does not use Twisted: values and bytes.

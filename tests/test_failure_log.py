@@ -36,6 +36,14 @@ class FailureLogTests(CallsTestCase):
         self.assertEqual(self.counters.failed, 20_000)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_observer(self) -> None:
+        """It sees each failure, also those that are counted."""
+        seen: list[str] = []
+        self.in_flight.failures.observe(lambda event, failure: seen.append(failure.getErrorMessage()))
+        self.fail_often(failing, 3)
+        self.assertEqual(seen, ["a.0", "a.1", "a.2"])
+        self.flushLoggedErrors(ValueError)
+
     def test_at_most_once_a_minute(self) -> None:
         """Also for errors that go on for a long time."""
         for _ in range(600):

@@ -36,8 +36,8 @@ class HandlingTimesCase(SynchronousTestCase):
         self.result: Any = None
         self.calls = self.new_calls("nats:a")
 
-    def on_handled(self, route: str, seconds: float, count: int) -> None:
-        self.handled.append((route, round(seconds, 9), count))
+    def on_handled(self, counters: RouteCounters, seconds: float, count: int) -> None:
+        self.handled.append((counters.route, round(seconds, 9), count))
 
     def new_calls(self, route: str) -> Calls:
         return Calls(self.route, RouteCounters(route), self.in_flight)

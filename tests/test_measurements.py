@@ -34,6 +34,14 @@ class MeasurementsTests(SynchronousTestCase):
             {route: (one.count, one.sum) for route, one in handling.items()}, {"nats:a": (2, 4.0), "nats:b": (1, 2.0)}
         )
 
+    def test_handled(self) -> None:
+        """By consumer and route, too."""
+        assert self.measurements.handling_times is not None
+        one, other = RouteCounters("nats:a"), RouteCounters("nats:a")
+        for counters in (one, other, one):
+            self.measurements.handling_times.ended(counters, -2.0)
+        self.assertEqual(self.measurements.handled, {one: 4.0, other: 2.0})
+
     def test_confirmation(self) -> None:
         """By publish worker."""
         assert self.measurements.on_confirmed is not None
@@ -81,6 +89,20 @@ class MeasurementsTests(SynchronousTestCase):
         self.assertEqual((without.handling_times, without.on_confirmed, without.times()), (None, None, Extras()))
         self.assertEqual((without.idle(), len(clock.getDelayedCalls())), ([None], 1))
         self.successResultOf(without.stopService())
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+
+    def test_handling_times_only(self) -> None:
+        """A service that is announced shows these, and nobody asks for the rest."""
+        clock = Clock()
+        measurements = Measurements(clock, lambda: self.received, durations=False, handling=True)
+        measurements.startService()
+        self.assertEqual((measurements.on_confirmed, measurements.times()), (None, Extras()))
+        assert measurements.handling_times is not None
+        counters = RouteCounters("nats:a")
+        measurements.handling_times.ended(counters, -2.0)
+        self.assertEqual(measurements.handled, {counters: 2.0})
+        self.successResultOf(measurements.stopService())
         self.assertEqual(clock.getDelayedCalls(), [])
 
 

@@ -267,6 +267,8 @@ class EnvironmentTests(SynchronousTestCase):
             "admin_subject",
             "jetstream_domain",
             "jetstream_api_prefix",
+            "service_name",
+            "service_version",
             "pua_json_subject",
             "nats_context",
             "kamailio_cfg",
@@ -296,6 +298,8 @@ class EnvironmentTests(SynchronousTestCase):
         chosen["pua_json_subject"] = data.draw(st.from_regex(r"[\w$-]+(\.[\w$-]+)?", fullmatch=True))
         chosen["admin_subject"] = chosen["pua_json_subject"]
         chosen["jetstream_domain"] = data.draw(st.from_regex(r"[\w$-]+", fullmatch=True))
+        chosen["service_name"] = data.draw(st.from_regex(r"[a-zA-Z0-9_-]+", fullmatch=True))
+        chosen["service_version"] = data.draw(st.sampled_from(["0.0.1", "1.0.0-rc.1+5"]))
         chosen["pending_policy"] = data.draw(st.sampled_from(PENDING_POLICIES))
         chosen["publish_policy"] = data.draw(st.sampled_from(PUBLISH_POLICIES))
         chosen["http_listen"] = data.draw(st.from_regex(r"(127\.0\.0\.1|\[::1\]|):[0-9]{1,4}", fullmatch=True))

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import SubjectError
-from natsroute.wire.subjects import check_pattern, check_queue_group, check_subject, is_wildcard, overlaps
+from natsroute.wire.subjects import (
+    check_pattern,
+    check_queue_group,
+    check_subject,
+    intersection,
+    is_service_name,
+    is_wildcard,
+    overlaps,
+)
 from tests.fuzz.properties import names_are_one_word
 
 quick = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -95,6 +103,12 @@ class NameTests(SynchronousTestCase):
                 self.assertIn(problem, str(error))
                 self.assertIn(f"queue group {queue_group!r}", str(error))
 
+    def test_service_names(self) -> None:
+        for name in ("a", "calc", "Kamailio-World_2", "-", "0"):
+            self.assertTrue(is_service_name(name), name)
+        for name in ("", "a.b", "a b", "a\n", "*", ">", "å", "٣", "a/b"):
+            self.assertFalse(is_service_name(name), name)
+
     @quick
     @given(ANY_TEXT)
     def test_any_text(self, name: str) -> None:
@@ -157,6 +171,19 @@ class MatchingTests(SynchronousTestCase):
         self.assertIs(overlaps(pattern, other), bool(common), common[:1])
         for subject in SUBJECTS[:40]:
             self.assertIs(overlaps(pattern, subject), matches(pattern, subject), subject)
+
+    @quick
+    @given(PATTERNS, PATTERNS)
+    def test_intersection(self, pattern: str, other: str) -> None:
+        """It matches what both match, and nothing else."""
+        common = [subject for subject in SUBJECTS if matches(pattern, subject) and matches(other, subject)]
+        found = intersection(pattern, other)
+        if found is None:
+            self.assertEqual(common, [])
+        else:
+            check_pattern(found)
+            self.assertEqual([subject for subject in SUBJECTS if matches(found, subject)], common)
+        self.assertEqual(intersection(other, pattern), found)
 
     @quick
     @given(PATTERNS)

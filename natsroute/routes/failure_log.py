@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import attrs
@@ -69,9 +70,20 @@ class FailureLog:
         self._clock = clock
         self._repeats: dict[_Kind, _Repeats] = {}
         self._summary: IDelayedCall | None = None
+        self._on_failure: Callable[[Event, Failure], object] | None = None
+
+    def observe(self, on_failure: Callable[[Event, Failure], object]) -> None:
+        """
+        Report each failed call from now on.
+
+        :param on_failure: called with the event and the failure, whether that is logged or counted.
+        """
+        self._on_failure = on_failure
 
     def add(self, event: Event, failure: Failure) -> None:
         """Log or count a failed call."""
+        if self._on_failure is not None:
+            self._on_failure(event, failure)
         kind = _kind(event, failure)
         now = self._clock.seconds()
         known = self._repeats.get(kind)

@@ -70,11 +70,11 @@ class HandlingTimes:
     Measures the calls of all event routes of a service.
 
     :param clock: the reactor.
-    :param on_handled: called with the name of a route, the seconds that a call of it took, and how many calls it stands
-        for.
+    :param on_handled: called with the counters of a route, the seconds that a call of it took, and how many calls it
+        stands for.
     """
 
-    def __init__(self, clock: IReactorTime, on_handled: Callable[[str, float, int], None]) -> None:
+    def __init__(self, clock: IReactorTime, on_handled: Callable[[RouteCounters, float, int], None]) -> None:
         self._clock = clock
         self._on_handled = on_handled
         self._context = copy_context()
@@ -94,7 +94,7 @@ class HandlingTimes:
         :param started: when it began, in seconds on the reactor's clock.
         """
         self._account(counters).in_flight += 1
-        self._on_handled(counters.route, self._clock.seconds() - started, 1)
+        self._on_handled(counters, self._clock.seconds() - started, 1)
 
     def settle(self) -> None:
         """Report the calls since the last measured one of each route: that one stands for them too."""
@@ -149,7 +149,7 @@ class HandlingTimes:
 
     def _report(self, account: _Account, seconds: float, count: int) -> None:
         if count > 0:
-            self._on_handled(account.counters.route, seconds, count)
+            self._on_handled(account.counters, seconds, count)
 
     def _account(self, counters: RouteCounters) -> _Account:
         account = self._accounts.get(counters)

@@ -20,6 +20,7 @@ _PLAIN = re.compile(r"[!-)+\-,/-=?-~]+(?:\.[!-)+\-,/-=?-~]+)*")
 _WILDCARD = re.compile(r"(?:^|\.)[*>](?:\.|$)")
 _INNER_TAIL = re.compile(r"(?:^|\.)>\.")
 _QUEUE_GROUP = re.compile(rf"[^{_INVALID}]+")
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def check_subject(subject: str) -> None:
@@ -79,6 +80,11 @@ def _character_problem(name: str) -> str:
     return ""
 
 
+def is_service_name(name: str) -> bool:
+    """Whether a name is valid for a service or an endpoint: letters, digits, ``-`` and ``_`` of ASCII (NATS ADR-32)."""
+    return _SERVICE_NAME.fullmatch(name) is not None
+
+
 def is_wildcard(pattern: str) -> bool:
     """Whether the pattern can match more than one subject."""
     return _WILDCARD.search(pattern) is not None
@@ -98,3 +104,23 @@ def overlaps(pattern: str, other: str) -> bool:
         if ours != theirs and ours != "*" and theirs != "*":
             return False
     return len(left) == len(right)
+
+
+def intersection(pattern: str, other: str) -> str | None:
+    """
+    The pattern for exactly the subjects that match both patterns, or None if there are none.
+
+    >>> intersection("orders.*", "*.new"), intersection("orders.>", "*.*.eu"), intersection("orders.*", "orders")
+    ('orders.new', 'orders.*.eu', None)
+    """
+    left, right = pattern.split("."), other.split(".")
+    tokens: list[str] = []
+    for number, (ours, theirs) in enumerate(zip(left, right)):
+        if ours == ">":
+            return ".".join([*tokens, *right[number:]])
+        if theirs == ">":
+            return ".".join([*tokens, *left[number:]])
+        if ours != theirs and ours != "*" and theirs != "*":
+            return None
+        tokens.append(theirs if ours == "*" else ours)
+    return ".".join(tokens) if len(left) == len(right) else None

@@ -10,6 +10,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
 from natsroute.errors import MisuseError
+from natsroute.ledger import RouteCounters
 from natsroute.monitoring.histogram import Histogram
 from natsroute.monitoring.last_deliveries import LastDeliveries
 from natsroute.monitoring.metric_table import Extras
@@ -27,15 +28,20 @@ class Measurements(MultiService):
 
     :param received: returns how many messages each consumer has received.
     :param durations: whether durations are measured. Otherwise nobody asks for them.
+    :param handling: whether the times of calls are measured in any case.
 
-    :ivar handling_times: measures the calls of event routes; None without durations.
+    :ivar handling_times: measures the calls of event routes; None if nobody asks for that.
+    :ivar handled: seconds of all calls so far, by the counters of their route at one consumer.
     :ivar on_confirmed: to be called with the number of a publish worker, seconds, and the messages that were confirmed
         after them; None without durations.
     :ivar idle: gives the seconds since the last message of each consumer.
     """
 
-    def __init__(self, reactor: Any, received: Callable[[], Sequence[int]], *, durations: bool) -> None:
+    def __init__(
+        self, reactor: Any, received: Callable[[], Sequence[int]], *, durations: bool, handling: bool = False
+    ) -> None:
         super().__init__()
+        self.handled: dict[RouteCounters, float] = {}
         self._handling: dict[str, Histogram] = {}
         self._confirmation: dict[str, Histogram] = {}
         self.handling_times: HandlingTimes | None = None
@@ -45,8 +51,9 @@ class Measurements(MultiService):
         deliveries = LastDeliveries(reactor, received)
         deliveries.setServiceParent(self)
         self.idle = deliveries.idle
-        if durations:
+        if durations or handling:
             self.handling_times = HandlingTimes(reactor, self._handled)
+        if durations:
             self.on_confirmed = self._confirmed
             self._reactor_times = ReactorTimes(reactor)
             self._reactor_times.setServiceParent(self)
@@ -68,15 +75,20 @@ class Measurements(MultiService):
 
     def times(self) -> Extras:
         """All durations so far. They do not change any more."""
-        if self.handling_times is None or self._reactor_times is None:
+        self.settle()
+        if self._reactor_times is None:
             return Extras()
-        self.handling_times.settle()
         return Extras(
             {route: histogram.copy() for route, histogram in self._handling.items()},
             {worker: histogram.copy() for worker, histogram in self._confirmation.items()},
             self._reactor_times.lateness.copy(),
             self._reactor_times.turns.copy(),
         )
+
+    def settle(self) -> None:
+        """Count the calls that were not measured, too, as long as the last one of their route that was."""
+        if self.handling_times is not None:
+            self.handling_times.settle()
 
     def stopService(self) -> Deferred[None]:
         """Leave nothing in the reactor; fires in its thread."""
@@ -85,11 +97,12 @@ class Measurements(MultiService):
         stopped: Deferred[None] = super().stopService()
         return stopped
 
-    def _handled(self, route: str, seconds: float, count: int) -> None:
-        histogram = self._handling.get(route)
+    def _handled(self, counters: RouteCounters, seconds: float, count: int) -> None:
+        histogram = self._handling.get(counters.route)
         if histogram is None:
-            histogram = self._handling[route] = Histogram()
+            histogram = self._handling[counters.route] = Histogram()
         histogram.add(seconds, count)
+        self.handled[counters] = self.handled.get(counters, 0.0) + max(0.0, seconds) * count
 
     def _confirmed(self, number: int, seconds: float, count: int) -> None:
         worker = f"publish worker {number}"

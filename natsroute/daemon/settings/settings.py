@@ -19,13 +19,16 @@ from natsroute.daemon.settings.kamailio_settings import with_kamailio_cfg
 from natsroute.daemon.settings.operation_settings import OperationSettings
 from natsroute.daemon.settings.process_settings import ProcessSettings
 from natsroute.daemon.settings.routing_settings import RoutingSettings
+from natsroute.daemon.settings.service_settings import ServiceSettings
 from natsroute.daemon.settings.sources import Arguments, Environment, Origins, Source, merged
 from natsroute.errors import SettingError
 from natsroute.kamailio.cfg.document import KamailioCfg
 
 
 @attrs.frozen(kw_only=True)
-class Settings(ProcessSettings, OperationSettings, JetStreamSettings, RoutingSettings, ConnectionSettings):
+class Settings(
+    ProcessSettings, OperationSettings, ServiceSettings, JetStreamSettings, RoutingSettings, ConnectionSettings
+):
     """
     All settings of a natsroute service.
 

@@ -1,0 +1,82 @@
+"""The endpoints of the service: each event route that responds, at each consumer that reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from twisted.python.failure import Failure
+
+from natsroute.daemon.code.routing import Routing
+from natsroute.daemon.consumer import Consumer
+from natsroute.daemon.operations.measurements import Measurements
+from natsroute.ledger import RouteCounters
+from natsroute.routes.event import Event
+from natsroute.routes.failure_log import FailureLog
+from natsroute.services.endpoints import EndpointInfo, EndpointStats
+
+
+class ServiceEndpoints:
+    """
+    Finds the endpoints of the code that runs now, and what each has done.
+
+    :param consumers: the consumers.
+    :param routing: returns the event routes.
+    :param measurements: measures how long the calls take.
+    :param failures: knows the calls that failed.
+    """
+
+    def __init__(
+        self,
+        consumers: Sequence[Consumer],
+        routing: Callable[[], Routing],
+        measurements: Measurements,
+        failures: FailureLog,
+    ) -> None:
+        self._consumers = consumers
+        self._routing = routing
+        self._measurements = measurements
+        self._last_errors: dict[RouteCounters, str] = {}
+        failures.observe(self._failed)
+
+    def infos(self) -> list[EndpointInfo]:
+        """The endpoints, in the order of the consumers."""
+        return [info for _, _, info in self._all()]
+
+    def stats(self) -> list[EndpointStats]:
+        """What each of them has done."""
+        self._measurements.settle()
+        return [self._stats_of(consumer, route, info) for consumer, route, info in self._all()]
+
+    def _all(self) -> Iterator[tuple[Consumer, str, EndpointInfo]]:
+        """Each endpoint, with its consumer and the name of its route."""
+        routing = self._routing()
+        for consumer in self._consumers:
+            entry = consumer.entry
+            for route, subject in routing.responding(entry):
+                endpoint = route.endpoint
+                yield (
+                    consumer,
+                    route.name,
+                    EndpointInfo(endpoint.name, subject, entry.queue_group or "", endpoint.metadata),
+                )
+
+    def _stats_of(self, consumer: Consumer, route: str, info: EndpointInfo) -> EndpointStats:
+        for counters in consumer.runner.route_counters:
+            if counters.route == route:
+                return EndpointStats(
+                    info,
+                    counters.routed,
+                    counters.failed,
+                    self._last_errors.get(counters, ""),
+                    self._measurements.handled.get(counters, 0.0),
+                    {
+                        "waiting": counters.waiting,
+                        "in_progress": counters.in_progress,
+                        "retried": counters.retried,
+                        "dead_lettered": counters.dead_lettered,
+                    },
+                )
+        return EndpointStats(info)
+
+    def _failed(self, event: Event, failure: Failure) -> None:
+        self._last_errors[event.context.counters] = error_text(failure.value)

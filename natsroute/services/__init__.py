@@ -1,0 +1,1 @@
+"""NATS micro services: the event routes that respond, announced on ``$SRV`` (NATS ADR-32)."""
