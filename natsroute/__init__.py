@@ -22,6 +22,7 @@ from natsroute.daemon.service import NatsrouteService
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import Reject
 from natsroute.monitoring.log_observer import log_observer
+from natsroute.routes.endpoint import Endpoint
 from natsroute.routes.event import Event
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import RunningService
@@ -31,6 +32,7 @@ __version__: str = _incremental.public()
 
 __all__ = [
     "Credentials",
+    "Endpoint",
     "Event",
     "EventRoutes",
     "NatsrouteService",

@@ -127,6 +127,7 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
     ],
     ("docs/reliability.md", "The ledger", "python"): [f"{SNIPPETS}.ServiceTests.test_ledger"],
     ("docs/reload.md", "Reload", "python"): ["tests.integration.test_reload.ReloadTests.test_routes_change"],
+    ("docs/services.md", "Services", "python"): ["tests.integration.test_services.AnnouncedTests.test_document"],
     ("docs/routes.md", "Hooks", "python"): [f"{SNIPPETS}.RoutesTests.test_hooks"],
     ("docs/routes.md", "Middleware", "python"): [f"{SNIPPETS}.RoutesTests.test_middleware"],
     ("docs/routes.md", "Testing your routes", "python"): [f"{SNIPPETS}.RoutesTests.test_testing"],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute import Event, EventRoutes
+from natsroute import Endpoint, Event, EventRoutes
 from natsroute.errors import RouteError
 from natsroute.routes.event_routes import DEFAULT_KEY_CONCURRENCY
 from natsroute.routes.route import Route
@@ -35,6 +37,31 @@ class EventRoutesTests(SynchronousTestCase):
         event_route("nats:b", key=len)(function)  # type: ignore[arg-type]
         event_route("nats:c", key=len, concurrency=2)(function)  # type: ignore[arg-type]
         self.assertEqual([route.concurrency for route in event_route], [5, DEFAULT_KEY_CONCURRENCY, 2])
+
+    def test_group(self) -> None:
+        """The group is in the subjects, and not in the names of the endpoints."""
+        calc = EventRoutes(group="calc.v1")
+        calc("nats:add", responds=True)(function)
+        calc("nats:sub.>", responds=True, endpoint=Endpoint(metadata={"a": "b"}))(function)
+        calc("nats:mul", responds=True, endpoint=Endpoint("times"))(function)
+        calc("nats:log")(function)
+        self.assertEqual(
+            [(route.name, route.endpoint) for route in calc],
+            [
+                ("nats:calc.v1.add", Endpoint("add")),
+                ("nats:calc.v1.sub.>", Endpoint("sub", {"a": "b"})),
+                ("nats:calc.v1.mul", Endpoint("times")),
+                ("nats:calc.v1.log", None),
+            ],
+        )
+
+    def test_wrong_groups(self) -> None:
+        wrong: list[Any] = ["a.", "a b", "a.*", ">", 5]
+        for group in wrong:
+            error = self.assertRaises(RouteError, EventRoutes, group=group)
+            self.assertIn(f"group {group!r}: ", str(error))
+        error = self.assertRaises(RouteError, EventRoutes(group="calc")("add", responds=True), function)
+        self.assertIn("a name must be 'nats:' and a subject", str(error))
 
     def test_two_routes_of_one_name(self) -> None:
         event_route = EventRoutes()

@@ -21,6 +21,7 @@ PACKAGE = Path(natsroute.__file__).parent
 PUBLIC = {
     "natsroute": [
         "Credentials",
+        "Endpoint",
         "Event",
         "EventRoutes",
         "NatsrouteService",

@@ -91,7 +91,6 @@ class MeasurementsTests(SynchronousTestCase):
         self.successResultOf(without.stopService())
         self.assertEqual(clock.getDelayedCalls(), [])
 
-
     def test_handling_times_only(self) -> None:
         """A service that is announced shows these, and nobody asks for the rest."""
         clock = Clock()

@@ -77,3 +77,14 @@ class PlanTests(SynchronousTestCase):
             self.plan(Settings()).warnings,
             ("No subject_queue_group is set: nothing is consumed, natsroute only publishes",),
         )
+
+    def test_a_service_without_endpoints(self) -> None:
+        """Nobody reaches a route that responds; or there is none."""
+        service = {"service_name": "calc", "service_version": "1.0.0"}
+        problem = (
+            "The service calc has no endpoint: no event route with responds=True is reached by a subject_queue_group"
+        )
+        self.assertIn(problem, self.plan(Settings(subject_queue_group="a:q", **service)).warnings)
+        self.event_route("nats:b", responds=True)(lambda event: None)
+        self.assertIn(problem, self.plan(Settings(subject_queue_group="a:q", **service)).warnings)
+        self.assertEqual(self.plan(Settings(subject_queue_group=["a:q", "b:q"], **service)).warnings, ())

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute import Event
+from natsroute import Endpoint, Event
 from natsroute.errors import RouteError
 from natsroute.middleware import Middleware, RouteFunction
 from natsroute.routes.route import Route
@@ -46,6 +46,8 @@ class CheckTests(SynchronousTestCase):
             ("nats:a", function, {"concurrency": "2"}, "concurrency = '2'"),
             ("nats:a", function, {"key": "Call-ID"}, "key = 'Call-ID' is not callable"),
             ("nats:a", coroutine, {"thread": True}, "a coroutine function runs on the reactor, not in a thread"),
+            ("nats:a", function, {"endpoint": Endpoint("a")}, "Add responds=True"),
+            ("nats:a", function, {"endpoint": "a", "responds": True}, "write endpoint=Endpoint('NAME')"),
             ("nats:a", function, {"middleware": (lambda function: 5,)}, "returned 5, which is not callable"),
         ]
         for name, called, options, problem in wrong:

@@ -180,3 +180,19 @@ class RoutingTests(SynchronousTestCase):
         self.assertEqual(names, ["nats:b.*", None])
         get = Routing(Settings(), self.event_route, call_deferred).by_name(QueueEntry("b.*"))
         self.assertEqual([get("nats:b.*"), getattr(get("nats:a"), "name", "")], [None, "nats:a"])
+
+    def test_responding(self) -> None:
+        """With the subjects of their messages, and without those that a better route hides."""
+        event_route = EventRoutes()
+        for name in ("nats:calc.*", "nats:calc.add", "nats:other"):
+            event_route(name, responds=True)(print)
+        event_route("nats:calc.log")(print)
+        routing = Routing(Settings(), event_route, call_deferred)
+
+        def responding(subject: str) -> list[tuple[str, str]]:
+            return [(route.name, found) for route, found in routing.responding(QueueEntry(subject, "q"))]
+
+        self.assertEqual(responding("calc.>"), [("nats:calc.*", "calc.*"), ("nats:calc.add", "calc.add")])
+        self.assertEqual(responding("calc.add"), [("nats:calc.add", "calc.add")])
+        self.assertEqual(responding("calc.log"), [])
+        self.assertEqual(responding("*.x"), [("nats:calc.*", "calc.x")])

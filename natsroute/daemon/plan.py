@@ -63,6 +63,7 @@ class Plan:
             *settings.warnings,
             *http_warnings(settings),
             *subject_warnings(settings.subject_queue_group, routing.all_names),
+            *_service_warnings(settings, routing),
             *(warning for inspect in inspections for warning in inspect(settings)),
         ]
         blocks = ", ".join(routing.passed_over)
@@ -70,6 +71,14 @@ class Plan:
         if not settings.first_process:  # it consumes a part only, which looks wrong; the first process says the rest
             warnings, passed_over = [], ""
         return cls(servers, settings.num_publish_workers, consumers, tuple(dict.fromkeys(warnings)), passed_over)
+
+
+def _service_warnings(settings: Settings, routing: Routing) -> Iterator[str]:
+    if settings.service_name and not any(any(routing.responding(entry)) for entry in settings.subject_queue_group):
+        yield (
+            f"The service {settings.service_name} has no endpoint: no event route with responds=True is reached by a "
+            "subject_queue_group"
+        )
 
 
 def _warnings_of(consumers: Iterable[PlannedConsumer]) -> Iterator[str]:

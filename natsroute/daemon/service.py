@@ -108,6 +108,7 @@ class NatsrouteService(Service):
             reactor,
             lambda: [consumer.subscription.received for consumer in self.consumers],
             durations=settings.measures_durations,
+            handling=bool(settings.service_name),
         )
         self.in_flight = CallsInFlight(
             reactor, slow_after=settings.slow_route_warning, handling_times=measurements.handling_times
@@ -212,6 +213,7 @@ class NatsrouteService(Service):
                 connections=self._connections,
             )
             self._operations.add_reload(self._reloader)
+            self._operations.announce(self.consumers, lambda: self.routing, measurements, self.in_flight)
         self._tracing.export_with(self._operations)
         self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
         self._other_signals = OtherSignals(reactor, self.log_report, self._reloader.on_signal) if owns_process else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from natsroute.errors import RouteError
+from natsroute.errors import RouteError, SubjectError
+from natsroute.routes.endpoint import Endpoint, endpoint_name
 from natsroute.routes.event import Middleware, RouteFunction
 from natsroute.routes.hooks import AnyHook, Hooks
 from natsroute.routes.middleware.dead_letter import dead_letter
@@ -13,6 +14,7 @@ from natsroute.routes.middleware.retry import retry
 from natsroute.routes.middleware.timeout import timeout
 from natsroute.routes.route import PREFIX, KeyFunction, Route
 from natsroute.routes.signatures import AtCallersLine, check_function
+from natsroute.wire.subjects import check_subject
 
 #: How many keys run at once when a route has a ``key`` and no ``concurrency``.
 DEFAULT_KEY_CONCURRENCY = 64
@@ -41,12 +43,17 @@ class EventRoutes:
 
     :param middleware: goes around every route of this collection, the first outermost; see
         :mod:`natsroute.middleware`.
+    :param group: what the subjects of this collection begin with: with the group ``calc``, the route ``nats:add`` is
+        for the subject ``calc.add``. It is the group of its endpoints in a service (NATS ADR-32). A collection with a
+        group has no routes for connection events.
+    :raises RouteError: the group is not a subject.
 
     :ivar hooks: the functions that run at the start and at the stop, for each collection that this one is merged from.
     """
 
-    def __init__(self, middleware: Iterable[Middleware] = ()) -> None:
+    def __init__(self, middleware: Iterable[Middleware] = (), *, group: str = "") -> None:
         self._middleware = tuple(middleware)
+        self._group = _checked_group(group)
         self._routes: dict[str, Route] = {}
         self._own_hooks = Hooks()
         self.hooks = [self._own_hooks]
@@ -62,6 +69,7 @@ class EventRoutes:
         retries: int = 0,
         dead_letter: str | None = None,
         responds: bool = False,
+        endpoint: Endpoint | None = None,
         middleware: Iterable[Middleware] = (),
     ) -> Callable[[_AnyFunction], _AnyFunction]:
         """
@@ -83,6 +91,8 @@ class EventRoutes:
         :param responds: what the function returns is the answer to the message: bytes, a string as UTF-8, anything else
             as JSON, None as an empty payload. A call that fails after all retries is answered, too, with the headers
             ``Nats-Service-Error`` and ``Nats-Service-Error-Code``. A message without a reply subject has no answer.
+        :param endpoint: with ``responds``, the name and the metadata that the endpoint has if the program is announced
+            as a service. Without it, the name is made from the subject.
         :param middleware: goes around this route: inside ``dead_letter`` and the middleware of the collection, outside
             ``retries`` and ``timeout``.
         :raises RouteError: the name or an option is not valid, or another route has the name.
@@ -90,6 +100,11 @@ class EventRoutes:
         with AtCallersLine():
             if not isinstance(name, str):
                 raise RouteError(f"{name!r} is not the name of an event route. Write @event_route('nats:SUBJECT')")
+            if self._group and name.startswith(PREFIX):
+                if responds and (endpoint is None or not endpoint.name):
+                    own = endpoint_name(name[len(PREFIX) :])
+                    endpoint = Endpoint(own) if endpoint is None else Endpoint(own, endpoint.metadata)
+                name = f"{PREFIX}{self._group}.{name[len(PREFIX) :]}"
             around = (
                 *_dead_letter_middleware(name, dead_letter),
                 *self._middleware,
@@ -99,7 +114,7 @@ class EventRoutes:
 
         def decorate(function: _AnyFunction) -> _AnyFunction:
             limit = concurrency if concurrency is not None else (1 if key is None else DEFAULT_KEY_CONCURRENCY)
-            self.add(Route(name, function, limit, key, thread, around, responds=responds))
+            self.add(Route(name, function, limit, key, thread, around, responds=responds, endpoint=endpoint))
             return function
 
         return decorate
@@ -159,6 +174,16 @@ class EventRoutes:
                 together.add(route)
             together.hooks += collection.hooks
         return together
+
+
+def _checked_group(group: str) -> str:
+    with AtCallersLine():
+        try:
+            if group:
+                check_subject(group)
+        except (SubjectError, TypeError) as error:
+            raise RouteError(f"group {group!r}: {error}") from None
+    return group
 
 
 def _checked_hook(decorator: str, function: AnyHook) -> AnyHook:

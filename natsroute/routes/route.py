@@ -10,6 +10,7 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from natsroute.errors import RouteError, SubjectError
+from natsroute.routes.endpoint import Endpoint
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.responding import responding
 from natsroute.routes.results import PLAIN_TYPES, as_deferred
@@ -45,6 +46,7 @@ class Route:
     :ivar middleware: goes around the function, the first outermost.
     :ivar new_calls: makes what runs for messages; None: the function with its options.
     :ivar responds: whether what the function returns answers the message.
+    :ivar endpoint: how it is shown as an endpoint of a service, if it responds.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Route:
     middleware: tuple[Middleware, ...] = ()
     new_calls: NewCalls | None = None
     responds: bool = False
+    endpoint: Endpoint | None = None
 
     @property
     def pattern(self) -> str:
@@ -111,6 +114,10 @@ class Route:
             _compose(self.function, self.middleware)
         except Exception as error:  # such as deduplicate instead of deduplicate()
             raise RouteError(f"its middleware cannot be used: {error}") from None
+        if self.endpoint is not None and not isinstance(self.endpoint, Endpoint):
+            raise RouteError(f"endpoint = {self.endpoint!r}; write endpoint=Endpoint('NAME')")
+        if self.endpoint is not None and not self.responds:
+            raise RouteError("it has an endpoint and does not respond. Add responds=True")
         if self.responds and self.name in CONNECTION_EVENTS:
             raise RouteError("responds: a connection event has no reply subject")
         if self.thread and is_coroutine_function(self.function):

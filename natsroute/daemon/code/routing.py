@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from natsroute.daemon.code.loading import load_callback, load_code
 from natsroute.daemon.settings.queue_entry import QueueEntry
@@ -19,6 +19,7 @@ from natsroute.routes.route import PREFIX, CallInThread, Route
 from natsroute.routes.runner import FindRoute
 from natsroute.routes.signatures import name_of
 from natsroute.routes.table import RouteTable
+from natsroute.wire.subjects import intersection, is_wildcard
 
 _MAX_NAMES = 10
 
@@ -73,6 +74,13 @@ class Routing:
         """A function that finds the same routes by their names."""
         get, route = self._table.get, self._otherwise(entry, script)
         return get if route is None else lambda name: get(name) or (route if route.name == name else None)
+
+    def responding(self, entry: QueueEntry) -> Iterator[tuple[Route, str]]:
+        """The event routes that respond to messages of this ``subject_queue_group``, and the subjects of these."""
+        for route in self._table.for_subscription(entry.subject):
+            subject = intersection(route.pattern, entry.subject) if route.responds else None
+            if subject is not None and (is_wildcard(subject) or self._table.find(subject) is route):
+                yield route, subject
 
     def _otherwise(self, entry: QueueEntry, script: ScriptThread | None) -> Route | None:
         """What runs where there is no event route."""

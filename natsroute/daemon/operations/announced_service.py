@@ -1,8 +1,8 @@
 """
 The NATS micro service that natsroute is announced as: questions to ``$SRV`` are answered (NATS ADR-32).
 
-It has a connection of its own, so that questions without end, or a refused subscription, do not concern event routes and
-publish workers.
+It has a connection of its own, so that questions without end, or a refused subscription, do not concern event routes
+and publish workers.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from natsroute.client.subscription import PendingLimits
 from natsroute.daemon.operations.service_endpoints import ServiceEndpoints
 from natsroute.errors import SubjectError
 from natsroute.log import Logger
+from natsroute.routes.responding import CODE_HEADER, ERROR_HEADER
 from natsroute.services.discovery import Discovery
-from natsroute.services.errors import error_headers
 from natsroute.services.identity import ServiceIdentity
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.frames import Msg
 from natsroute.wire.headers import encode_headers
 
 #: The code of the answer that says why there is none, as in HTTP.
-_FAILED = 500
+_FAILED = "500"
 _PENDING = PendingLimits(100, 1024 * 1024, "drop_newest")
 
 
@@ -81,7 +81,7 @@ class AnnouncedService(Service):
         answer, headers = self._discovery.answer(question.subject), b""
         if len(answer) > limit:
             text = f"the answer has {len(answer)} bytes; the server's max_payload is {limit}"
-            answer, headers = b"", encode_headers(error_headers(text, _FAILED))
+            answer, headers = b"", encode_headers({ERROR_HEADER: text, CODE_HEADER: _FAILED})
         try:
             command = encode_pub(reply, answer, headers=headers)
         except SubjectError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from twisted.application.service import MultiService
@@ -13,17 +14,23 @@ from natsroute.admin.methods import Methods
 from natsroute.admin.unix_socket import AdminSocket, OptionalAdminSocket, default_path
 from natsroute.daemon.code.code_watch import CodeWatch, watch_folders
 from natsroute.daemon.code.reload import Reloaded, Reloader
+from natsroute.daemon.code.routing import Routing
 from natsroute.daemon.connections import Connections
+from natsroute.daemon.consumer import Consumer
 from natsroute.daemon.operations.admin_methods import add_log_level, service_methods
 from natsroute.daemon.operations.admin_subject import AdminSubject
+from natsroute.daemon.operations.announced_service import AnnouncedService
 from natsroute.daemon.operations.http import http_server
-from natsroute.daemon.operations.measurements import MetricsSource, metrics_method
+from natsroute.daemon.operations.measurements import Measurements, MetricsSource, metrics_method
 from natsroute.daemon.operations.process_log import ProcessLog
+from natsroute.daemon.operations.service_endpoints import ServiceEndpoints
 from natsroute.daemon.operations.systemd import Notifier
 from natsroute.daemon.settings.fields import OFF
 from natsroute.daemon.settings.settings import Settings
 from natsroute.monitoring.overview import ErrorRow, Overview, Reason
 from natsroute.monitoring.recent_errors import RecentErrors
+from natsroute.routes.in_flight import CallsInFlight
+from natsroute.services.identity import ServiceIdentity
 
 _T = TypeVar("_T")
 
@@ -42,7 +49,7 @@ class Operations(MultiService):
     :param current_code: returns what runs in the reactor's thread: an event route, or an empty text; and file and line.
     :param owns_process: whether the process has no other purpose than the service.
     :param process_log: the log of the process, if it is the service's.
-    :param connections: makes the connection of the admin subject; None: there is no admin subject.
+    :param connections: makes the connections of the admin subject and of the announced service; None: there is neither.
     :param environment: the variables of the process. Those that are meant for this process alone are removed.
 
     :ivar methods: the admin methods. A part that has something to offer adds a method.
@@ -69,6 +76,9 @@ class Operations(MultiService):
     ) -> None:
         super().__init__()
         self._reactor = reactor
+        self._settings = settings
+        self._connections = connections
+        self._announced: AnnouncedService | None = None
         self._ready = ready
         self.methods = service_methods(reactor, overview, stop)
         self._process_log = process_log
@@ -128,10 +138,39 @@ class Operations(MultiService):
             watch = CodeWatch(self._reactor, reloader.files, reloader.reload, watch_folders())
             watch.setServiceParent(self)
 
+    def announce(
+        self,
+        consumers: Sequence[Consumer],
+        routing: Callable[[], Routing],
+        measurements: Measurements,
+        in_flight: CallsInFlight,
+    ) -> None:
+        """
+        Announce the service to NATS clients, if the settings ask for it.
+
+        :param consumers: the consumers.
+        :param routing: returns the event routes.
+        :param measurements: measures how long their calls take.
+        :param in_flight: the calls, some of which fail.
+        """
+        settings, connections = self._settings, self._connections
+        if settings.service_name and connections is not None:
+            new_identity = partial(
+                ServiceIdentity,
+                settings.service_name,
+                settings.service_version,
+                settings.service_description,
+                settings.service_metadata_by_key,
+            )
+            endpoints = ServiceEndpoints(consumers, routing, measurements, in_flight.failures)
+            self._announced = AnnouncedService(connections.new_spare("service"), new_identity, endpoints)
+            self._announced.setServiceParent(self)
+
     def stopping(self) -> None:
         """The service begins to stop. The parts go on until :meth:`stopService`, except what needs a NATS server."""
-        if self._admin_subject is not None:
-            self._admin_subject.stopService()
+        for part in (self._admin_subject, self._announced):
+            if part is not None:
+                part.stopService()
         if self._notifier is not None:
             self._notifier.stopping()
 

@@ -10,8 +10,10 @@ from natsroute.daemon.code.routing import Routing
 from natsroute.daemon.consumer import Consumer
 from natsroute.daemon.operations.measurements import Measurements
 from natsroute.ledger import RouteCounters
+from natsroute.routes.endpoint import Endpoint, endpoint_name
 from natsroute.routes.event import Event
 from natsroute.routes.failure_log import FailureLog
+from natsroute.routes.responding import ERROR_HEADER, error_headers
 from natsroute.services.endpoints import EndpointInfo, EndpointStats
 
 
@@ -53,12 +55,9 @@ class ServiceEndpoints:
         for consumer in self._consumers:
             entry = consumer.entry
             for route, subject in routing.responding(entry):
-                endpoint = route.endpoint
-                yield (
-                    consumer,
-                    route.name,
-                    EndpointInfo(endpoint.name, subject, entry.queue_group or "", endpoint.metadata),
-                )
+                shown = Endpoint() if route.endpoint is None else route.endpoint
+                name = shown.name or endpoint_name(route.pattern)
+                yield consumer, route.name, EndpointInfo(name, subject, entry.queue_group or "", shown.metadata)
 
     def _stats_of(self, consumer: Consumer, route: str, info: EndpointInfo) -> EndpointStats:
         for counters in consumer.runner.route_counters:
@@ -79,4 +78,5 @@ class ServiceEndpoints:
         return EndpointStats(info)
 
     def _failed(self, event: Event, failure: Failure) -> None:
-        self._last_errors[event.context.counters] = error_text(failure.value)
+        error: BaseException = failure.value  # type: ignore[assignment]  # it is never None
+        self._last_errors[event.context.counters] = str(error_headers(error)[ERROR_HEADER])
