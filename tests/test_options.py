@@ -27,6 +27,8 @@ class _WithoutVariables(SynchronousTestCase):
 
 #: Values for settings that do not accept any word.
 VALUES = {
+    "service_metadata": "a=b",
+    "service_version": "1.0.0",
     "http_listen": "8080",
     "kamailio_cfg": os.devnull,
     "log_format": "json",
@@ -49,6 +51,10 @@ NEEDED = {
     "http_user": ("--http_listen", "0", "--http_password", "p"),
     "kemi_script": ("--event_callback", "on_event"),
     "password": ("--user", "u"),
+    "service_name": ("--service_version", "1.0.0"),
+    "service_description": ("--service_name", "s", "--service_version", "1.0.0"),
+    "service_metadata": ("--service_name", "s", "--service_version", "1.0.0"),
+    "service_version": ("--service_name", "s"),
     "tls_ca_file": ("--tls", "1"),
     "tls_cert_file": ("--tls", "1", "--tls_key_file", "x"),
     "tls_key_file": ("--tls", "1", "--tls_cert_file", "x"),
@@ -91,7 +97,9 @@ class OptionsTests(_WithoutVariables):
             *("--event_routes", "c,d"),
             *("--nats_url", "nats://u:p,w@e,nats://f"),
             *("--log_level", "warn,a=info"),
+            *("--service_name", "s", "--service_version", "1.0.0", "--service_metadata", "a=b,c=d,e"),
         )
+        self.assertEqual(settings.service_metadata, ("a=b", "c=d,e"))
         self.assertEqual(settings.subject_queue_group, (QueueEntry("a", "q"), QueueEntry("b")))
         self.assertEqual(settings.event_routes, ("c", "d"))
         self.assertEqual([server.host for server in settings.servers], ["e", "f"])
@@ -99,7 +107,10 @@ class OptionsTests(_WithoutVariables):
         repeatable = [name for name, field in SETTING_FIELDS.items() if field.metadata["repeatable"]]
         self.assertEqual(
             sorted(repeatable),
-            ["admin_subject_methods", "event_routes", "log_level", "nats_url", "subject_queue_group"],
+            [
+                *("admin_subject_methods", "event_routes", "log_level", "nats_url", "service_metadata"),
+                "subject_queue_group",
+            ],
         )
 
     def test_dashes(self) -> None:
