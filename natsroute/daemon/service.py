@@ -280,8 +280,7 @@ class NatsrouteService(Service):
 
     def log_report(self) -> None:
         """Log the ledger, the connections and the calls in flight, as SIGUSR2 does under ``twistd natsroute``."""
-        now = self._reactor.seconds()
-        for line in report_lines(self.ledger(), self._connections.named, self.in_flight, now):
+        for line in report_lines(self.ledger(), self._connections.named, self.in_flight, self._reactor.seconds()):
             self._log_line(line)
 
     def ready(self) -> Deferred[None]:
