@@ -1,7 +1,7 @@
 """
 The ledger: what became of each message. It adds up exactly, at any moment, also inside a route::
 
-    for each consumer    received  = succeeded + failed + dropped + in progress + waiting
+    for each consumer    received  = succeeded + failed + handed back + dropped + in progress + waiting
     for the publisher    published = confirmed + failed + dropped + in progress
 
 Each part of natsroute counts what it does itself. The subscription counts the messages received and dropped, the runner
@@ -37,6 +37,8 @@ class RouteCounters:
     :ivar retried: retries after a failed call.
     :ivar dead_lettered: of the failed calls, those whose message was published to a dead-letter subject.
     :ivar not_dead_lettered: of the failed calls, those whose message should have been, and could not. The log says why.
+    :ivar handed_back: messages of a stream that are delivered again: because their call failed and is retried, or was
+        cancelled when the service stopped. Each delivery counts as a message.
     """
 
     route: str
@@ -47,11 +49,12 @@ class RouteCounters:
     retried: int = 0
     dead_lettered: int = 0
     not_dead_lettered: int = 0
+    handed_back: int = 0
 
     @property
     def in_progress(self) -> int:
         """Messages whose call has begun and not ended."""
-        return self.routed - self.waiting - self.succeeded - self.failed
+        return self.routed - self.waiting - self.succeeded - self.failed - self.handed_back
 
     @classmethod
     def total(cls, route: str, route_counters: Iterable[RouteCounters]) -> RouteCounters:
@@ -63,7 +66,7 @@ class RouteCounters:
 @attrs.frozen
 class ConsumerAccount:
     """
-    The account of one ``subject_queue_group``.
+    The account of one ``subject_queue_group`` or ``jetstream_consumer``.
 
     :ivar name: the entry, such as ``Kamailio-World:2021``.
     :ivar received: messages received.
@@ -72,6 +75,8 @@ class ConsumerAccount:
     :ivar unclaimed: messages dropped because the subscription had ended when they arrived.
     :ivar unrouted: messages dropped because no event route matched.
     :ivar routes: what became of the others, the sum over all routes.
+    :ivar returned: messages of a stream that were handed back before a route got them.
+    :ivar lag: for a stream, the messages that are still to be delivered, as far as the server has said; else None.
     """
 
     name: str
@@ -81,6 +86,8 @@ class ConsumerAccount:
     unclaimed: int
     unrouted: int
     routes: RouteCounters
+    returned: int = 0
+    lag: int | None = None
 
     @property
     def routed(self) -> int:
@@ -113,6 +120,11 @@ class ConsumerAccount:
         return self.routes.not_dead_lettered
 
     @property
+    def handed_back(self) -> int:
+        """Messages of a stream that are delivered again."""
+        return self.routes.handed_back + self.returned
+
+    @property
     def in_progress(self) -> int:
         """Messages whose call has begun and not ended."""
         return self.routes.in_progress
@@ -128,7 +140,8 @@ class ConsumerAccount:
         return self.overflowed + self.unclaimed + self.unrouted
 
     def __str__(self) -> str:
-        return _line(self, "received", "succeeded", "failed", "dropped", "in_progress", "waiting")
+        handed_back = ("handed_back",) if self.lag is not None or self.handed_back else ()
+        return _line(self, "received", "succeeded", "failed", *handed_back, "dropped", "in_progress", "waiting")
 
 
 @attrs.frozen
@@ -179,7 +192,8 @@ class Ledger:
         wrong = [
             f"{one.name}: {one}"
             for one in self.consumers
-            if one.received != one.succeeded + one.failed + one.dropped + one.in_progress + one.waiting
+            if one.received
+            != one.succeeded + one.failed + one.handed_back + one.dropped + one.in_progress + one.waiting
             or one.in_progress < 0
         ]
         out = self.publisher

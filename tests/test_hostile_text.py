@@ -31,7 +31,7 @@ from natsroute.publishing.confirmation import UnhandledFailureLog
 from natsroute.routes.calls import Calls
 from natsroute.routes.event import Event, EventContext
 from natsroute.routes.in_flight import CallsInFlight
-from natsroute.routes.runner import UnroutedMessages
+from natsroute.routes.unrouted import UnroutedMessages
 from natsroute.wire.frames import Address
 from natsroute.wire.server_errors import server_error
 from tests.support.log_recorder import LogRecorder

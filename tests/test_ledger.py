@@ -44,10 +44,21 @@ class LedgerTests(SynchronousTestCase):
             self.differences(), ["a:q: 19 received = 7 succeeded + 2 failed + 6 dropped + -1 in progress + 5 waiting"]
         )
 
+    def test_a_stream(self) -> None:
+        """What was handed back is a part of the sum, by a route or before one had it."""
+        routes = attrs.evolve(self.counters, handed_back=1)
+        self.consumer = attrs.evolve(self.consumer, routes=routes, received=20, returned=1, lag=7)
+        self.assertEqual((self.consumer.handed_back, self.consumer.in_progress), (2, 0))
+        self.assertEqual(self.differences(), [])
+        self.assertEqual(
+            str(self.consumer),
+            "20 received = 5 succeeded + 2 failed + 2 handed back + 6 dropped + 0 in progress + 5 waiting",
+        )
+
     def test_total(self) -> None:
         total = RouteCounters.total("nats:a", [self.counters, self.counters, RouteCounters("other", routed=1)])
-        self.assertEqual(attrs.astuple(total), ("nats:a", 21, 4, 10, 4, 14, 2, 6))
-        self.assertEqual(attrs.astuple(RouteCounters.total("nats:a", [])), ("nats:a", 0, 0, 0, 0, 0, 0, 0))
+        self.assertEqual(attrs.astuple(total), ("nats:a", 21, 4, 10, 4, 14, 2, 6, 0))
+        self.assertEqual(attrs.astuple(RouteCounters.total("nats:a", [])), ("nats:a", 0, 0, 0, 0, 0, 0, 0, 0))
 
     def test_total_of_publisher_accounts(self) -> None:
         one = PublisherAccount(published=1, confirmed=2, failed=3, dropped=4, resent=5, in_progress=6)

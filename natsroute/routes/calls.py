@@ -12,7 +12,7 @@ from natsroute.routes.event import Event, EventContext, RouteFunction
 from natsroute.routes.in_flight import Call, CallsInFlight
 from natsroute.routes.results import PLAIN_TYPES, as_deferred
 from natsroute.routes.route import Route
-from natsroute.routes.route_errors import is_exit
+from natsroute.routes.route_errors import HandedBackError, is_exit
 
 
 class Calls:
@@ -93,6 +93,10 @@ class Calls:
         :param context: is for the messages that wait there and run here.
         """
 
+    def take_waiting(self) -> list[Event]:
+        """Take out the events that wait here for their calls. They do not count as waiting any more."""
+        return []
+
     def forget(self) -> None:
         """These calls are not needed any more, and not busy."""
 
@@ -111,6 +115,9 @@ class Calls:
         """Count and log a failed call; or a call that ended with ``sys.exit()``, which has not failed."""
         if is_exit(failure.value):
             self.counters.succeeded += 1
+            return
+        if isinstance(failure.value, HandedBackError):  # which is logged
+            self.counters.handed_back += 1
             return
         self.counters.failed += 1
         self._in_flight.failures.add(event, failure)

@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterator
 from twisted.internet.defer import Deferred
 
 from natsroute.ledger import RouteCounters
+from natsroute.routes.acknowledging import RouteAcknowledgement
 from natsroute.routes.calls import Calls
 from natsroute.routes.event import Event, EventContext, Middleware, RouteFunction
 from natsroute.routes.in_flight import CallsInFlight
@@ -36,6 +37,7 @@ def calls_of(
     counters: RouteCounters,
     in_flight: CallsInFlight,
     outermost: Middleware = unchanged,
+    acknowledgement: RouteAcknowledgement | None = None,
 ) -> Calls:
     """
     The calls of a route, with its middleware around them and with the concurrency that it asks for.
@@ -43,13 +45,19 @@ def calls_of(
     :param call_in_thread: runs the route's function if it blocks.
     :param outermost: goes around all middleware. It may get a coroutine from the function, and return one. A route that
         takes messages itself has none.
+    :param acknowledgement: for messages of a stream, acknowledges them. It goes around the middleware of the route.
     """
     if route.new_calls is not None:
-        calls: Calls = route.new_calls(counters, in_flight)
+        options = {} if acknowledgement is None else {"acknowledgement": acknowledgement}
+        calls: Calls = route.new_calls(counters, in_flight, **options)
         return calls
-    function = outermost(route.wrapped(call_in_thread))
+
+    def around(function: RouteFunction) -> RouteFunction:
+        return outermost(function if acknowledgement is None else acknowledgement.around(function))
+
+    function = around(route.wrapped(call_in_thread))
     if route.key is not None:
-        without_key = Calls(outermost(route.wrapped_with_key(call_in_thread)), counters, in_flight)
+        without_key = Calls(around(route.wrapped_with_key(call_in_thread)), counters, in_flight)
         return KeyedCalls(function, counters, in_flight, route.key, route.concurrency, without_key)
     if route.concurrency > 1:
         return ParallelCalls(function, counters, in_flight, route.concurrency)
@@ -175,6 +183,12 @@ class KeyedCalls(_LimitedCalls):
         events = list(self._queued())
         for queue in self._queues.values():
             queue.clear()
+        return events
+
+    def take_waiting(self) -> list[Event]:
+        """See :meth:`Calls.take_waiting`."""
+        events = self.give_away()
+        self.counters.waiting -= len(events)
         return events
 
     def forget(self) -> None:

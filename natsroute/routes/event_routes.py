@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from natsroute.errors import RouteError, SubjectError
+from natsroute.routes.ack_policy import AckPolicy
 from natsroute.routes.endpoint import Endpoint, endpoint_name
 from natsroute.routes.event import Middleware, RouteFunction
 from natsroute.routes.hooks import AnyHook, Hooks
@@ -70,6 +71,7 @@ class EventRoutes:
         dead_letter: str | None = None,
         responds: bool = False,
         endpoint: Endpoint | None = None,
+        ack: AckPolicy = "after",
         middleware: Iterable[Middleware] = (),
     ) -> Callable[[_AnyFunction], _AnyFunction]:
         """
@@ -86,13 +88,17 @@ class EventRoutes:
         :param thread: run the function in a thread, because it blocks. It may publish there; see
             :meth:`natsroute.publishing.publisher.Publisher.publish`.
         :param timeout: seconds. A call that takes longer is cancelled and fails.
-        :param retries: how many calls may follow one that failed: 0.1 s later, 0.2 s later and so on up to 10 s.
+        :param retries: how many calls may follow one that failed: 0.1 s later, 0.2 s later and so on up to 10 s. For
+            a message of a stream, the server waits and delivers it again.
         :param dead_letter: the subject that a message is published to when its last call has failed.
         :param responds: what the function returns is the answer to the message: bytes, a string as UTF-8, anything else
             as JSON, None as an empty payload. A call that fails after all retries is answered, too, with the headers
             ``Nats-Service-Error`` and ``Nats-Service-Error-Code``. A message without a reply subject has no answer.
         :param endpoint: with ``responds``, the name and the metadata that the endpoint has if the program is announced
             as a service. Without it, the name is made from the subject.
+        :param ack: when a message of a stream is acknowledged: ``"after"`` the call has succeeded; ``"before"`` it, so
+            that it never comes again; ``"double"``: after it, and the server confirms that; or ``"manual"``: the route
+            calls ``event.ack()``, ``nak()`` or ``term()``. For other messages it means nothing.
         :param middleware: goes around this route: inside ``dead_letter`` and the middleware of the collection, outside
             ``retries`` and ``timeout``.
         :raises RouteError: the name or an option is not valid, or another route has the name.
@@ -114,7 +120,8 @@ class EventRoutes:
 
         def decorate(function: _AnyFunction) -> _AnyFunction:
             limit = concurrency if concurrency is not None else (1 if key is None else DEFAULT_KEY_CONCURRENCY)
-            self.add(Route(name, function, limit, key, thread, around, responds=responds, endpoint=endpoint))
+            route = Route(name, function, limit, key, thread, around, responds=responds, endpoint=endpoint, ack=ack)
+            self.add(route)
             return function
 
         return decorate

@@ -10,6 +10,7 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from natsroute.errors import RouteError, SubjectError
+from natsroute.routes.ack_policy import ACK_POLICIES, AckPolicy
 from natsroute.routes.endpoint import Endpoint
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.responding import responding
@@ -47,6 +48,7 @@ class Route:
     :ivar new_calls: makes what runs for messages; None: the function with its options.
     :ivar responds: whether what the function returns answers the message.
     :ivar endpoint: how it is shown as an endpoint of a service, if it responds.
+    :ivar ack: for messages of a stream, when they are acknowledged.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Route:
     new_calls: NewCalls | None = None
     responds: bool = False
     endpoint: Endpoint | None = None
+    ack: AckPolicy = "after"
 
     @property
     def pattern(self) -> str:
@@ -104,6 +107,8 @@ class Route:
         check_function(self.function, "the event")
         if type(self.concurrency) is not int or self.concurrency < 1:
             raise RouteError(f"concurrency = {self.concurrency!r}; it must be an integer of at least 1")
+        if self.ack not in ACK_POLICIES:
+            raise RouteError(f"ack = {self.ack!r}; it must be one of: {', '.join(ACK_POLICIES)}")
         if self.key is not None:
             if not callable(self.key):
                 raise RouteError(f"key = {self.key!r} is not callable")

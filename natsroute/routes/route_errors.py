@@ -16,6 +16,19 @@ NEEDS_ASYNCIO = "asyncio needs its own reactor: twistd --reactor asyncio natsrou
 _NO_LOOP = ("no running event loop", "await wasn't used with future", "There is no current event loop")
 
 
+class HandedBackError(Exception):
+    """
+    A call has failed, and the server delivers its message again. Where the calls of a route are counted, this stands
+    for what the function raised; see :mod:`natsroute.routes.acknowledging`.
+
+    :ivar error: what the function raised.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"the message is delivered again after {describe(error)}")
+        self.error = self.__cause__ = error
+
+
 def needs_asyncio(error: BaseException | None) -> bool:
     """Whether an error says that a route uses asyncio under another reactor."""
     return type(error) is RuntimeError and running_loop() is None and str(error).startswith(_NO_LOOP)

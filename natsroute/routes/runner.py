@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from natsroute.errors import NatsrouteError
 from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
+from natsroute.routes.acknowledging import StreamConsumer
 from natsroute.routes.calls import Calls
 from natsroute.routes.concurrency import calls_of, unchanged
 from natsroute.routes.event import (
@@ -29,6 +30,7 @@ from natsroute.routes.event import (
 )
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route import CallInThread, Route
+from natsroute.routes.unrouted import UnroutedMessages
 
 #: Finds the route for a subject, or for a name; returns None if there is none.
 FindRoute = Callable[[str], "Route | None"]
@@ -39,35 +41,6 @@ MAX_WAITING_ERRORS = 1000
 
 # Subjects whose route is remembered. It is bounded because the subjects that a wildcard subscription sees are not.
 _REMEMBERED_SUBJECTS = 8192
-
-
-class UnroutedMessages:
-    """Warns of messages that no route matches, once for each configured subject."""
-
-    log = Logger()
-
-    def __init__(self) -> None:
-        self._warned: set[str] = set()
-
-    def warn(self, configured: str, subject: str) -> None:
-        """
-        Log a warning, unless there was one for the configured subject.
-
-        :param configured: the subject that was subscribed to.
-        :param subject: the subject of the message.
-        """
-        if configured not in self._warned:
-            self._warned.add(configured)
-            self.log.warn(
-                "No event route matches a message to {subject!r} (subject_queue_group {configured!r}). Add a route "
-                "'nats:{configured}'. Further messages without a route are counted, not logged",
-                subject=subject,
-                configured=configured,
-            )
-
-    def begin_anew(self) -> None:
-        """Warn again: the code has changed."""
-        self._warned.clear()
 
 
 def _no_limit() -> None:
@@ -107,6 +80,7 @@ class RunnerContext:
     :ivar outermost: goes around all middleware of each route for messages.
     :ivar tracing: traces messages, for a TracedRunner.
     :ivar request: sends requests for the routes.
+    :ivar stream: acknowledges the messages, if they come from a JetStream consumer; else None.
     :ivar answer: answers messages without a confirmation; None: answers are published as anything else.
     """
 
@@ -122,6 +96,7 @@ class RunnerContext:
     tracing: MessageTracing | None = None
     request: Request = no_requests
     answer: Answer | None = None
+    stream: StreamConsumer | None = None
 
     def publish_of(self, route: str) -> Publish:
         """What publishes for one route."""
@@ -189,12 +164,29 @@ class Runner:
         except KeyError:
             route = self._find_for(subject)
         if route is None:
-            self.unrouted += 1
-            self._context.unrouted.warn(self._subject, subject)
+            self._drop(event)
             return None
         call, event.context, counters = route
         counters.routed += 1  # the counters belong to the calls; a method there would cost each message a call
         return call(event)
+
+    def _drop(self, event: Event) -> None:
+        """No route matches. The message of a stream is not lost: another process may have a route for it."""
+        self.unrouted += 1
+        if self._context.stream is None:
+            self._context.unrouted.warn(self._subject, event.subject)
+        else:
+            self._context.unrouted.warn_of_stream(self._subject, event.subject)
+            self._context.stream.unrouted(event)
+
+    def hand_back(self) -> None:
+        """Give the messages of a stream back that wait here for their calls: none will begin."""
+        stream = self._context.stream
+        assert stream is not None
+        for calls in (*self._calls.values(), *(calls for _, _, calls in self._former)):
+            for event in calls.take_waiting():
+                calls.counters.handed_back += 1
+                stream.hand_back(event)
 
     def must_wait(self, get: FindRoute) -> bool:
         """
@@ -259,7 +251,10 @@ class Runner:
         """All messages to a route, whatever their subject, share its concurrency and its counters."""
         if route.name not in self._active:
             context, counters = self._context, self._counters.setdefault(route.name, RouteCounters(route.name))
-            calls = calls_of(route, context.call_in_thread, counters, context.in_flight, self._outermost(route))
+            acknowledgement = None if context.stream is None else context.stream.for_route(route.ack)
+            calls = calls_of(
+                route, context.call_in_thread, counters, context.in_flight, self._outermost(route), acknowledgement
+            )
             context.in_flight.code.add(route)
             event_context = EventContext(
                 context.publish_of(route.name),
@@ -271,6 +266,7 @@ class Runner:
                 version=self._version,
                 request=context.request,
                 answer=context.answer,
+                acknowledgement=acknowledgement,
             )
             call = partial(_call_with_room, calls.call, context.thread_space) if route.thread else calls.call
             self._calls[route.name] = calls

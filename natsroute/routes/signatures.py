@@ -74,9 +74,13 @@ def positional_arguments(function: Callable[..., Any]) -> tuple[int, int | None]
     return least, None if any(one.kind is one.VAR_POSITIONAL for one in parameters) else len(positional)
 
 
+#: The attribute of a plain function that returns coroutines, so that it counts as a coroutine function.
+RETURNS_COROUTINES = "_returns_coroutines"
+
+
 def is_coroutine_function(function: Callable[..., Any]) -> bool:
     """Whether a function is a coroutine function, also as a partial, a method, or an object that can be called."""
-    return inspect.iscoroutinefunction(called(function))
+    return inspect.iscoroutinefunction(called(function)) or hasattr(function, RETURNS_COROUTINES)
 
 
 def called(function: Callable[..., Any]) -> Callable[..., Any]:

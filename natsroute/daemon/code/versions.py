@@ -24,7 +24,8 @@ from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
 from natsroute.routes.hooks import RunningService
 from natsroute.routes.in_flight import Call, CallsInFlight
-from natsroute.routes.runner import RunnerContext, UnroutedMessages
+from natsroute.routes.runner import RunnerContext
+from natsroute.routes.unrouted import UnroutedMessages
 
 #: Seconds that a call may take to end once it was cancelled.
 CANCEL_TIMEOUT = 5.0

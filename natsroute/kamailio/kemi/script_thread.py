@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -23,7 +24,6 @@ from natsroute.kamailio.kemi.consumer_calls import ConsumerCalls
 from natsroute.kamailio.kemi.instance import Instance
 from natsroute.kamailio.kemi.outbox_reader import OutboxReader
 from natsroute.kamailio.kemi.worker import Job, Worker
-from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
 from natsroute.routes.event import Event
 from natsroute.routes.in_flight import CallsInFlight
@@ -94,13 +94,13 @@ class ScriptThread:
 
     # -- events -----------------------------------------------------------------------------------------------------
 
-    def calls(self, counters: RouteCounters, in_flight: CallsInFlight) -> ConsumerCalls:
+    def calls(self, *args: Any, **options: Any) -> ConsumerCalls:
         """
         The calls for the messages of the consumer. There is one route, so this is called once.
 
-        :param counters: count the messages.
+        The arguments are those of :class:`~natsroute.kamailio.kemi.consumer_calls.ConsumerCalls` after the thread.
         """
-        self._calls = ConsumerCalls(self, counters, in_flight)
+        self._calls = ConsumerCalls(self, *args, **options)
         return self._calls
 
     def hand_over(self, event: Event) -> Deferred[None] | None:
@@ -158,9 +158,11 @@ class ScriptThread:
         return self._worker.current[-count:] if count > 0 else ()
 
     def take_rest(self) -> list[Event]:
-        """The messages that no call has begun for. To be called after :meth:`stop`, if the script runs no more."""
-        items = list(self._inbox)
-        self._inbox.clear()
+        """The messages that no call has begun for. To be called when no call may begin any more."""
+        items = list[Event | Job]()
+        with suppress(IndexError):  # of an empty inbox: the thread may be about to take one more
+            while True:
+                items.append(self._inbox.popleft())
         self._inbox.extend(item for item in items if isinstance(item, Job))
         rest = [item for item in items if not isinstance(item, Job)]
         self._handed -= len(rest)
@@ -205,19 +207,18 @@ class ScriptThread:
         return handed <= MAX_HANDED // 2 and handed_bytes <= MAX_HANDED_BYTES // 2
 
     def _count(self, worker: Worker, ended: int) -> None:
-        results, calls = worker.results, self._calls
+        results, failures = worker.results, list[tuple[Event, Failure]]()
         while results and results[0].number <= self._taken:
             result = results.popleft()
-            ended -= 1
             if isinstance(result.item, Job):
+                ended -= 1
                 self._end_job(result.item, result.failure)
             else:
-                assert calls is not None
                 assert result.failure is not None
-                calls.failed(result.item, result.failure)
+                failures.append((result.item, result.failure))
         if ended:
-            assert calls is not None
-            calls.counters.succeeded += ended
+            assert self._calls is not None
+            self._calls.ended(ended, failures)
 
     def _end_job(self, job: Job, failure: Failure | None) -> None:
         if job not in self._jobs:
@@ -377,7 +378,7 @@ class ScriptThread:
         messages = [item for item in self._begun() if not isinstance(item, Job)]
         if messages:
             assert self._calls is not None
-            self._calls.counters.failed += len(messages)
+            self._calls.abandoned(len(messages))
         self._loaded = None
         self._worker = self._new_worker()  # whatever the other one still does is ignored
         self._end_stop()

@@ -201,10 +201,13 @@ class Worker:
         """Call the script for what is in the inbox."""
         inbox, may_begin, run = self._inbox, self._may_begin, instance.run
         while inbox and may_begin() and not self.ending:
-            if instance.max_batch > 1 and type(inbox[0]) is not Job:
+            try:
+                item = inbox.popleft() if instance.max_batch == 1 or type(inbox[0]) is Job else None
+            except IndexError:  # the reactor's thread has taken the rest, because no call may begin any more
+                return
+            if item is None:
                 self._run_batch(instance)
                 continue
-            item = inbox.popleft()
             self.current = [item]
             try:
                 run(item if type(item) is not Job else item.event)  # type: ignore[arg-type]
@@ -224,8 +227,13 @@ class Worker:
         A script that is slow gets one after the other, so that each counts when it has ended.
         """
         inbox, events = self._inbox, list[Event]()
-        while inbox and len(events) < self._batch and not isinstance(inbox[0], Job):
-            events.append(inbox.popleft())  # type: ignore[arg-type]
+        try:
+            while inbox and len(events) < self._batch and not isinstance(inbox[0], Job):
+                events.append(inbox.popleft())  # type: ignore[arg-type]
+        except IndexError:  # as above
+            pass
+        if not events:
+            return
         self.current = events
         began = perf_counter()
         failures = instance.run_batch(events)

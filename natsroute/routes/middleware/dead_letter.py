@@ -19,6 +19,9 @@ DEAD_LETTER_HEADERS = ("Natsroute-Route", "Natsroute-Subject", "Natsroute-Error"
 #: The reply subject of a dead letter without headers. It takes nothing of ``max_payload``, and marks the dead letter.
 BARE_REPLY = "_NATSROUTE.DEAD_LETTER"
 
+#: Seconds until a message of a stream comes again whose dead letter could not be published.
+RETRY_AFTER = 30.0
+
 _MAX_VALUE = 500  # characters of a header
 
 _log = Logger()
@@ -39,6 +42,10 @@ def dead_letter(subject: str) -> Middleware:
     send it back and forth for ever. A call that was cancelled from outside, or that was for a connection event, has no
     dead letter.
 
+    A message of a stream has its dead letter when its last call has failed: after the retries of its route, or the
+    ``max_deliver`` of its consumer. It is terminated when the server has the dead letter. If that cannot be published,
+    the message comes again after 30 s.
+
     :param subject: where dead letters are published.
     :raises RouteError: ``subject`` is not a valid subject, or has wildcards.
     """
@@ -53,13 +60,19 @@ def dead_letter(subject: str) -> Middleware:
             try:
                 return await call
             except BaseException as error:
-                if not call.ends_with(error) and event.server is None:
+                if not call.ends_with(error) and event.server is None and not _comes_again(event, error):
                     await _publish(event, subject, error)
                 raise
 
         return dead_lettering
 
     return around
+
+
+def _comes_again(event: Event, error: BaseException) -> bool:
+    """Whether the message of a failed call is delivered again, and so was not the last one of its calls."""
+    acknowledgement = event.acknowledgement
+    return acknowledgement is not None and acknowledgement.comes_again(event, error)
 
 
 async def _publish(event: Event, subject: str, error: BaseException) -> None:
@@ -87,6 +100,8 @@ async def _publish(event: Event, subject: str, error: BaseException) -> None:
                 event.span.add_event("dead letter", {"messaging.destination.name": subject})
             return
     event.counters.not_dead_lettered += 1
+    if event.acknowledgement is not None and event.acknowledgement.redelivers:
+        event.acknowledgement.retry_in(event, RETRY_AFTER)
     _log.error(
         "Event route {route}: the dead letter of a message to {subject!r} was not published: {reason}",
         route=event.name,
