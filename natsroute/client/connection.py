@@ -172,16 +172,17 @@ class Connection(Service):
         queue_group: str | None = None,
         limits: PendingLimits = PendingLimits(),
         on_overflow: Callable[[PendingLimitError], None] = lambda error: None,
+        make: Callable[..., Subscription] = Subscription,
     ) -> Subscription:
         """
         Subscribe, now if there is a server, and again after every reconnect.
 
         See :class:`~natsroute.client.subscription.Subscription` for what ``on_msg`` may return and when ``on_overflow``
-        is called.
+        is called; ``make`` is that class or makes a subclass.
 
         :raises SubjectError: the subject or the queue group is malformed.
         """
-        subscription = self._subscriptions.add(subject, on_msg, queue_group, limits, on_overflow)
+        subscription = self._subscriptions.add(subject, on_msg, queue_group, limits, on_overflow, make)
         if self.state is State.LAME_DUCK:
             self._sessions.leave_if_alone()
         return subscription

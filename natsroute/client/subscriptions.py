@@ -85,17 +85,19 @@ class Subscriptions:
         queue_group: str | None,
         limits: PendingLimits,
         on_overflow: Callable[[PendingLimitError], None],
+        make: Callable[..., Subscription] = Subscription,
     ) -> Subscription:
         """
         Make a subscription. See :class:`~natsroute.client.subscription.Subscription` for the arguments.
 
+        :param make: that class, or what makes an object of a subclass from the same arguments.
         :raises SubjectError: the subject or the queue group is malformed.
         """
         check_pattern(subject)
         if queue_group is not None:
             check_queue_group(queue_group)
         self._last_sid += 1
-        subscription = Subscription(self, self._last_sid, subject, queue_group, on_msg, limits, on_overflow)
+        subscription = make(self, self._last_sid, subject, queue_group, on_msg, limits, on_overflow)
         self._subscriptions[subscription.sid] = subscription
         if not self._drained:
             for protocol in self._taking(subscription):
