@@ -86,9 +86,7 @@ class PullLimits:
         max_bytes = min(max(self.options.max_bytes, refused * 2), allowed)
         self.options = attrs.evolve(self.options, max_bytes=max_bytes)
         if max_bytes > refused:
-            self._warn(
-                "grow", "{consumer} has messages of more than {size} bytes: natsroute pulls with more", size=refused
-            )
+            self._warn("grow", f"it has messages of more than {refused} bytes, and natsroute asks for more")
         return max_bytes > refused
 
     def warn(self, status: PullStatus) -> None:
