@@ -55,6 +55,7 @@ class PullSubscription(Subscription):
         return not self._overflowing
 
     def deliver(self, msg: Msg) -> None:
+        """Take a message or a status from the connection."""
         reply_to = msg.reply_to
         if reply_to is None:
             self._on_status(msg)
@@ -77,6 +78,7 @@ class PullSubscription(Subscription):
             self._on_low()
 
     def release(self) -> None:
+        """Undo one :meth:`hold`, and ask for more if the receiver is ready for it."""
         super().release()
         if self.received > self.ask_above or self.allowance < 0:
             self._on_low()
@@ -111,6 +113,7 @@ class PinnedSubscription(PullSubscription):
     on_pin: Callable[[str], object]
 
     def deliver(self, msg: Msg) -> None:
+        """Take a message or a status, and read the ID of the pin."""
         if PIN_ID in msg.header_block and msg.reply_to is not None:
             pin = _pin_of(msg)
             if pin and pin != self.pin:
