@@ -31,6 +31,7 @@ VALUES = {
     "service_version": "1.0.0",
     "http_listen": "8080",
     "kamailio_cfg": os.devnull,
+    "jetstream_consumer": "calls:billing",
     "log_format": "json",
     "log_level": "warn",
     "admin_subject_methods": "reload",
@@ -98,7 +99,10 @@ class OptionsTests(_WithoutVariables):
             *("--nats_url", "nats://u:p,w@e,nats://f"),
             *("--log_level", "warn,a=info"),
             *("--service_name", "s", "--service_version", "1.0.0", "--service_metadata", "a=b,c=d,e"),
+            *("--jetstream_stream", "a=>max_age=1,b", "--jetstream_consumer", "a:c,a:d"),
         )
+        self.assertEqual([*map(str, settings.jetstream_stream)], ["a", "b"])
+        self.assertEqual([*map(str, settings.jetstream_consumer)], ["a:c", "a:d"])
         self.assertEqual(settings.service_metadata, ("a=b", "c=d,e"))
         self.assertEqual(settings.subject_queue_group, (QueueEntry("a", "q"), QueueEntry("b")))
         self.assertEqual(settings.event_routes, ("c", "d"))
@@ -108,8 +112,8 @@ class OptionsTests(_WithoutVariables):
         self.assertEqual(
             sorted(repeatable),
             [
-                *("admin_subject_methods", "event_routes", "log_level", "nats_url", "service_metadata"),
-                "subject_queue_group",
+                *("admin_subject_methods", "event_routes", "jetstream_consumer", "jetstream_stream", "log_level"),
+                *("nats_url", "service_metadata", "subject_queue_group"),
             ],
         )
 

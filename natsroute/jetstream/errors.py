@@ -189,13 +189,13 @@ class InvalidConfigError(JetStreamError):
 class ConfigDiffersError(JetStreamError):
     """
     A stream or consumer is not as the settings say. Change the settings, or let natsroute change it with
-    ``jetstream_create=update``.
+    ``jetstream_update``.
 
     :ivar what: the stream or consumer, as a text such as ``stream calls``.
     :ivar differences: what differs; see :class:`natsroute.jetstream.configs.Difference`.
     """
 
-    remedy = "Change the settings, or set jetstream_create=update"
+    remedy = "Change the settings, or set jetstream_update"
 
     def __init__(self, what: str, differences: Sequence[object]) -> None:
         super().__init__(f"{what} differs from the settings: {'; '.join(map(str, differences))}")

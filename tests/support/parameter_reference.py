@@ -53,6 +53,8 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "service_version": ("1.0.0",),
     "service_description": ("What calls cost",),
     "service_metadata": ("site=fra", "rack=7"),
+    "jetstream_consumer": ("calls:billing", "calls:cdr=>ack_wait=30;max_deliver=5"),
+    "jetstream_stream": ("calls=>subjects=calls.> cdr.*;storage=file;replicas=3;max_age=7d",),
     "http_listen": ("127.0.0.1:8080",),
     "admin_socket": ("/run/natsroute/sbc.sock",),
     "admin_subject": ("admin.sbc-fra-1",),

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, StreamEntry
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import SettingError, SubjectError
 from natsroute.monitoring.log_levels import parse_rule
@@ -182,6 +183,36 @@ def queue_entries(value: str | QueueEntry | Iterable[str | QueueEntry]) -> tuple
             entries.append(one)
         else:
             entries += map(QueueEntry.parse, _split(check_text("subject_queue_group", one)))
+    return tuple(entries)
+
+
+def stream_entries(value: str | StreamEntry | Iterable[str | StreamEntry]) -> tuple[StreamEntry, ...]:
+    """
+    A converter: one ``jetstream_stream`` or several. A text may hold several with commas between them.
+
+    :raises SettingError: one is not a text, or malformed.
+    """
+    entries: list[StreamEntry] = []
+    for one in _several(value):
+        if isinstance(one, StreamEntry):
+            entries.append(one)
+        else:
+            entries += map(StreamEntry.parse, _split(check_text("jetstream_stream", one)))
+    return tuple(entries)
+
+
+def consumer_entries(value: str | ConsumerEntry | Iterable[str | ConsumerEntry]) -> tuple[ConsumerEntry, ...]:
+    """
+    A converter: one ``jetstream_consumer`` or several. A text may hold several with commas between them.
+
+    :raises SettingError: one is not a text, or malformed.
+    """
+    entries: list[ConsumerEntry] = []
+    for one in _several(value):
+        if isinstance(one, ConsumerEntry):
+            entries.append(one)
+        else:
+            entries += map(ConsumerEntry.parse, _split(check_text("jetstream_consumer", one)))
     return tuple(entries)
 
 

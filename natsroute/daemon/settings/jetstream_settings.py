@@ -1,11 +1,23 @@
-"""The settings of JetStream: where its API is, and what is done with streams."""
+"""The settings of JetStream: where its API is, and which streams and consumers there are."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 import attrs
 
-from natsroute.daemon.settings.fields import optional_subject, optional_token
+from natsroute.daemon.settings.fields import (
+    consumer_entries,
+    described,
+    flag,
+    optional_subject,
+    optional_token,
+    stream_entries,
+)
+from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, StreamEntry
 from natsroute.daemon.settings.setting_group import SettingGroup
+from natsroute.errors import SettingError
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -20,7 +32,35 @@ class JetStreamSettings(SettingGroup):
         "Without it, $JS.API, or that of jetstream_domain."
     )
 
+    jetstream_consumer: tuple[ConsumerEntry, ...] = attrs.field(
+        default=(),
+        converter=consumer_entries,
+        metadata=described(
+            "A durable consumer of a stream whose messages run the event routes, STREAM:DURABLE. Behind it may be "
+            "options of the consumer, as in STREAM:DURABLE=>ack_wait=30;max_deliver=5. Each has its own connection.",
+            repeatable=True,
+        ),
+    )
+    jetstream_stream: tuple[StreamEntry, ...] = attrs.field(
+        default=(),
+        converter=stream_entries,
+        metadata=described(
+            "A stream that must be there, and its options, as in NAME=>subjects=calls.> cdr.*;max_age=7d.",
+            repeatable=True,
+        ),
+    )
+    jetstream_create: bool = flag("Create the streams and consumers of the settings that are missing.")
+    jetstream_update: bool = flag("Change the streams and consumers that differ from the settings.")
+
     def check(self) -> None:
         """Check these settings together."""
         super().check()
         self._check_exclusive("jetstream_api_prefix", "jetstream_domain", "it says where the API is")
+        self._check_twice("jetstream_stream", self.jetstream_stream)
+        self._check_twice("jetstream_consumer", self.jetstream_consumer)
+
+    def _check_twice(self, setting: str, entries: Iterable[object]) -> None:
+        """Refuse two entries for the same stream or consumer."""
+        for name, number in Counter(map(str, entries)).items():
+            if number > 1:
+                raise SettingError(setting, name, "it is given twice", "Leave one of them out")
