@@ -75,6 +75,7 @@ SETTINGS_MODULES = {module for module in modules("natsroute") if module.startswi
 #: What they take from the packages above ``wire``: values that a setting becomes, and the readers of two of them.
 #: Nothing that connects, publishes or runs.
 SETTINGS_TAKE = {
+    "natsroute.client.inbox": {"DEFAULT_INBOX_PREFIX"},
     "natsroute.client.options": {"InboundLimits", "Timing"},
     "natsroute.client.server_pool": {"Backoff"},
     "natsroute.client.servers": {"Server", "parse_url"},

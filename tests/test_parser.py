@@ -364,6 +364,27 @@ class MemoryTests(SynchronousTestCase):
         assert isinstance(second, Msg)
         self.assertIs(first.address, second.address)
 
+    def test_new_subjects_of_a_known_subscription(self) -> None:
+        """What was read before makes no difference to what a line is, however it is written."""
+        before = b"MSG a 1 2\r\nhi\r\nHMSG a 1 18 20\r\n" + BLOCK + b"hi\r\n"
+        for line in (
+            b"MSG b 1 2", b"MSG b.c 1 2", b"MSG \xc3\xa5.\xff 1 2", b"MSG b\x0b\x0cc 1 2", b"MSG b\rc 1 2",
+            b"MSG b 12 2", b"MSG b\t1 2", b"MSG b\tc 1 2", b"MSG  1 2", b"MSG b  1 2", b" MSG b 1 2", b"msg b 1 2",
+            b"MSGb 1 2", b"MSG b 1 1 2", b"MSG 1 2", b"MSG  b 1 2", b"MSG b 1  2", b"MSG b -1 2", b"MSG b 1 r 2",
+            b"HMSG b 1 2", b"HPUB b 1 2", b"PING 1 2", b"HMSG b 1 18 20", b"HMSG b 1 20 18", b"HMSG b 1 2 18",
+            b"HMSG b\t1 18 20", b"HMSG b 1 r 18 20", b"MSG b 1 18 20",
+        ):  # fmt: skip
+            for body in (b"hi", BLOCK + b"hi"):
+                stream = line + b"\r\n" + body + b"\r\n"
+                parser, new = Parser(), Parser()
+                self.assertIs(read([before], parser)[1], None)
+                for _ in range(3):  # the second one may be known, the third one certainly
+                    frames, error = read([stream], parser)
+                    expected, problem = read([stream], new)
+                    self.assertEqual((frames, str(error)), (expected, str(problem)), line)
+                    if error is not None:
+                        break
+
     def test_remembered_addresses_are_bounded(self) -> None:
         def addresses_alive() -> int:
             gc.collect()

@@ -10,15 +10,20 @@ from twisted.internet.defer import CancelledError, Deferred
 from natsroute.client.requests import Requests
 from natsroute.errors import (
     ConnectionLostError,
+    HeaderError,
+    MisuseError,
     NoRespondersError,
     PayloadTooLargeError,
+    PermissionsError,
     RequestTimeoutError,
     SubjectError,
+    SubscriptionLimitError,
 )
-from tests.support.connection_case import ConnectionTestCase
+from tests.support.connection_case import A, B, ConnectionTestCase
+from tests.support.memory_network import info
 
 
-class RequestsTests(ConnectionTestCase):
+class RequestsTestCase(ConnectionTestCase):
     """Requests to a server in memory."""
 
     def setUp(self) -> None:
@@ -40,6 +45,10 @@ class RequestsTests(ConnectionTestCase):
         sizes = b"%d %d" % (len(block), len(block) + len(data)) if block else b"%d" % len(data)
         command = b"HMSG" if block else b"MSG"
         self.network.link.receive(b"%b %b 1 %b\r\n%b%b\r\n" % (command, reply.encode(), sizes, block, data))
+
+
+class RequestsTests(RequestsTestCase):
+    """Requests, answers, and what comes instead of an answer."""
 
     def test_answers(self) -> None:
         """Each request gets its own answer, whatever their order."""
@@ -152,4 +161,149 @@ class RequestsTests(ConnectionTestCase):
         self.connected(self.client)
         self.failureResultOf(self.ask("a b"), SubjectError)
         self.failureResultOf(self.ask(payload=b"x" * 1025), PayloadTooLargeError)
+        for timeout in (0, -1.0, float("inf"), float("nan"), "2", None):
+            error = self.failureResultOf(self.ask(timeout=timeout), MisuseError).value  # type: ignore[arg-type]
+            self.assertIn("it must be a number above 0", str(error))
+        self.failureResultOf(self.ask(timeout=[]), MisuseError)  # type: ignore[arg-type]
         self.assertEqual((self.requests.pending, len(self.requests.inbox)), (0, 0))
+
+    def test_no_headers(self) -> None:
+        """A server that supports none would take them for a protocol error."""
+        self.client.startService()
+        self.clock.advance(0)
+        self.network.link.shake_hands(headers=False)
+        self.failureResultOf(self.ask(header_block=b"NATS/1.0\r\nA: 1\r\n\r\n"), HeaderError)
+
+    def test_percent_signs(self) -> None:
+        """They are a part of the subject, and of nothing else."""
+        self.connected(self.client)
+        self.ask("100%d")
+        self.assertIn(b"PUB 100%d _INBOX", self.network.link.transport.sent())
+
+    def test_timeouts_are_forgotten(self) -> None:
+        """Each request may have a timeout of its own."""
+        self.connected(self.client)
+        for number in range(1, 100):
+            self.ask(timeout=number / 10)
+        self.clock.pump([0.1] * 100)
+        self.assertEqual(self.requests._deadlines, {})
+        self.assertEqual(len(self.flushLoggedErrors(RequestTimeoutError)), 99)
+
+    def test_asked_again_at_a_timeout(self) -> None:
+        """A request may follow another one that has ended, whatever ended it."""
+        self.connected(self.client)
+        again: list[Deferred[Any]] = []
+        self.ask().addErrback(lambda failure: again.append(self.ask()))
+        self.clock.advance(2.0)
+        self.clock.advance(1.0)
+        self.assertNoResult(again[0])
+        again[0].addErrback(lambda failure: again.append(self.ask()))
+        self.client.stopService()
+        self.network.link.lose()
+        self.assertNoResult(again[1])
+        self.connected(self.client)
+        self.answer(self.replies()[0])
+        self.assertEqual(self.successResultOf(again[1]).data, b"!")
+
+
+class RefusedTests(RequestsTestCase):
+    """What a server refuses fails at once."""
+
+    def refuse(self, text: str) -> None:
+        """The server sends a permissions violation."""
+        self.network.link.receive(f"-ERR 'Permissions Violation for {text}'\r\n".encode())
+
+    def test_subject(self) -> None:
+        """All requests to it, and no others."""
+        self.connected(self.client)
+        refused, other = [self.ask(), self.ask()], self.ask("b")
+        self.refuse('Publish to "billing"')
+        for asked in refused:
+            error = self.failureResultOf(asked, PermissionsError).value
+            self.assertEqual((error.operation, error.subject), ("publish", "billing"))
+        self.assertNoResult(other)
+
+    def test_reply_subject(self) -> None:
+        self.connected(self.client)
+        first, second = self.ask(), self.ask()
+        reply, _ = self.replies()
+        self.refuse(f'Publish with Reply of "{reply}"')
+        self.failureResultOf(first, PermissionsError)
+        self.assertNoResult(second)
+
+    def test_other_errors(self) -> None:
+        """They are about something else."""
+        self.connected(self.client)
+        asked = self.ask()
+        self.refuse('Subscription to "billing"')
+        self.network.link.receive(b"-ERR 'Something Else'\r\n")
+        self.assertNoResult(asked)
+
+    def inbox(self) -> str:
+        """The subject of the subscription for answers."""
+        return f"{self.requests.inbox._base}*"
+
+    def test_inbox(self) -> None:
+        """No answer can come, so requests fail at once, with what to do, until the server grants the subscription."""
+        self.connected(self.client)
+        asked = self.ask()
+        self.refuse(f'Subscription to "{self.inbox()}"')
+        error = self.failureResultOf(asked, PermissionsError).value
+        self.assertEqual((error.operation, error.subject), ("subscription", self.inbox()))
+        self.assertIn("Allow the user to subscribe to _INBOX.>, or set inbox_prefix", str(error))
+        self.replies()
+        self.failureResultOf(self.ask(), PermissionsError)
+        self.assertEqual((self.replies(), self.requests.pending), ([], 0))
+        self.clock.advance(60.0)
+        self.assertIn(b"SUB ", self.network.link.answer_pings())
+        asked = self.ask()
+        self.answer(self.replies()[0])
+        self.successResultOf(asked)
+
+    def test_inbox_at_the_next_server(self) -> None:
+        """Those that wait for a connection fail, too."""
+        self.connected(self.client)
+        self.ask().addErrback(lambda failure: None)
+        self.clock.advance(60.0)
+        self.network.link.lose()
+        asked = self.ask()
+        self.clock.advance(0)
+        self.network.link.receive(
+            info() + f"-ERR 'Permissions Violation for Subscription to \"{self.inbox()}\"'\r\n".encode()
+        )
+        self.network.link.answer_pings()
+        self.failureResultOf(asked, PermissionsError)
+
+    def test_limit_of_subscriptions(self) -> None:
+        """The server does not name the subscription. It is the last one."""
+        self.connected(self.client)
+        asked = self.ask()
+        self.network.link.receive(b"-ERR 'maximum subscriptions exceeded'\r\n")
+        self.failureResultOf(asked, SubscriptionLimitError)
+
+
+class LameDuckTests(RequestsTestCase):
+    """A server that shuts down soon is left when another one has the inbox: no answer is missed."""
+
+    def test_answers_from_both(self) -> None:
+        self.client = self.connection(A, B)
+        self.requests = Requests(self.client, self.clock)
+        self.connected(self.client)
+        old = self.network.link
+        first, second = self.ask(), self.ask()
+        replies = self.replies()
+        old.receive(info(ldm=True))
+        third = self.ask()
+        self.answer(replies[0])
+        self.successResultOf(first)
+        self.accept()
+        self.assertIsNot(self.network.link, old)
+        self.answer(replies[1])
+        self.successResultOf(second)
+        old.receive(b"MSG %b 1 1\r\n2\r\n" % replies[1].encode())
+        self.assertEqual(self.requests.inbox.late, 1)
+        old.answer_pings()
+        old.lose()
+        self.assertNoResult(third)
+        self.answer(self.replies()[0])
+        self.successResultOf(third)

@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 
 from natsroute import Event
-from natsroute.errors import PayloadError, PayloadTooLargeError
+from natsroute.errors import PayloadError, PayloadTooLargeError, Reject
 from natsroute.routes.event import EventContext
 from natsroute.routes.responding import CODE_HEADER, ERROR_HEADER
 from natsroute.routes.route import Route
@@ -72,6 +72,13 @@ class RespondingTests(MiddlewareTestCase):
         published, ended = self.answer(ValueError("password=secret"))
         self.failureResultOf(ended, ValueError)
         self.assertEqual(published, [Published("inbox", b"", headers=failed("the event route failed: ValueError"))])
+
+    def test_rejected(self) -> None:
+        """Whoever asked gets the reason."""
+        published, ended = self.answer(Reject("no such call"), retries=3)
+        self.failureResultOf(ended, Reject)
+        headers = {ERROR_HEADER: "no such call", CODE_HEADER: "400"}
+        self.assertEqual(published, [Published("inbox", b"", headers=headers)])
 
     def test_after_the_last_retry(self) -> None:
         """Only the last call is answered."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from natsroute.client.connection import Connection
 from natsroute.client.subscription import Subscription
+from natsroute.errors import PermissionsError, ServerError
 from natsroute.wire.frames import Msg
 
 #: What the subjects of an inbox begin with, unless the permissions of a user want another prefix.
@@ -24,8 +25,10 @@ class Inbox:
     """
     Reply subjects that nobody can guess, and what receives the messages to each.
 
-    The subscription is made with the first reply subject, and lives as long as the connection. All methods run in the
-    reactor thread.
+    The subscription is made with the first reply subject, and lives as long as the connection. Nothing waits in it: a
+    message is handed to its receiver or dropped as it arrives. While the connection changes from a server in lame duck
+    mode to another one, both have the subscription, so that nothing is missed; a message may come twice then. All
+    methods run in the reactor thread.
 
     :param prefix: what the subjects begin with.
 
@@ -35,6 +38,7 @@ class Inbox:
     def __init__(self, connection: Connection, prefix: str = DEFAULT_INBOX_PREFIX) -> None:
         self.late = 0
         self._connection = connection
+        self._prefix = prefix
         self._base = f"{prefix}.{token_hex(11)}."
         self._receivers: dict[str, Receiver] = {}  # by reply subject
         self._tokens: list[str] = []
@@ -48,7 +52,7 @@ class Inbox:
             must not block; an exception is logged.
         """
         if self._subscription is None:
-            self._subscription = self._connection.subscribe(f"{self._base}*", self._received)
+            self._subscription = self._connection.subscribe(f"{self._base}*", self._received, overlaps=True)
         if not self._tokens:  # a call of the operating system for each token would cost more than everything else
             digits = token_hex(_TOKEN_DIGITS // 2 * _TOKENS_AT_ONCE)
             self._tokens = [digits[start : start + _TOKEN_DIGITS] for start in range(0, len(digits), _TOKEN_DIGITS)]
@@ -59,6 +63,15 @@ class Inbox:
     def close(self, reply: str) -> None:
         """Drop what comes to a reply subject from now on."""
         self._receivers.pop(reply, None)
+
+    @property
+    def refused(self) -> ServerError | None:
+        """Why the server does not send what comes to the reply subjects, or None. It is asked again after a while."""
+        error = None if self._subscription is None else self._subscription.refused
+        if isinstance(error, PermissionsError):
+            text = f"{error.text}. Allow the user to subscribe to {self._prefix}.>, or set inbox_prefix to what it may"
+            return PermissionsError(text, error.operation, error.subject, error.queue_group)
+        return error
 
     def __len__(self) -> int:
         """The number of open reply subjects."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -11,17 +12,23 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from natsroute.client.connection import Connection
 from natsroute.client.inbox import DEFAULT_INBOX_PREFIX, Inbox
+from natsroute.client.servers import Server
 from natsroute.client.state import ConnectionEvent
 from natsroute.client.status import Change
 from natsroute.errors import (
     ConnectionLostError,
+    HeaderError,
+    MisuseError,
     NatsrouteError,
     NoRespondersError,
     PayloadTooLargeError,
+    PermissionsError,
     RequestTimeoutError,
+    ServerError,
 )
-from natsroute.wire.encoder import encode_pub
+from natsroute.wire.encoder import encode_pub, request_template
 from natsroute.wire.frames import Msg
+from natsroute.wire.headers import NO_HEADERS
 
 #: The status of the answer that the server gives when nobody is subscribed to the subject (NATS ADR-4).
 NO_RESPONDERS = 503
@@ -47,15 +54,18 @@ class Requests:
         self.inbox = Inbox(connection, inbox_prefix)
         self._connection = connection
         self._clock = clock
-        self._written: dict[str, _Request] = {}  # by reply subject
-        self._unwritten: dict[str, _Request] = {}  # while there is no connection
+        self._requests: dict[str, Request] = {}  # by reply subject
+        self._unwritten: dict[str, Callable[[], None]] = {}  # writes those that wait for a connection
         self._deadlines: dict[float, _Deadlines] = {}  # by timeout
+        # Bound once, and not for each request.
+        self._on_answer, self._on_cancelled = self._answered, self._cancelled
         connection.observe(self._on_change)
+        connection.observe_errors(self._on_error)
 
     @property
     def pending(self) -> int:
         """Requests that wait for an answer."""
-        return len(self._written) + len(self._unwritten)
+        return len(self._requests)
 
     def request(self, subject: str, payload: bytes, timeout: float, header_block: bytes = b"") -> Deferred[Any]:
         """
@@ -68,157 +78,174 @@ class Requests:
             - :class:`~natsroute.errors.NoRespondersError` at once if nobody is subscribed to the subject,
             - :class:`~natsroute.errors.RequestTimeoutError` if there is no answer in time,
             - :class:`~natsroute.errors.ConnectionLostError` if the connection ends first,
+            - :class:`~natsroute.errors.PermissionsError` at once if the server refuses the subject, or the subscription
+              for the answers,
             - :class:`~natsroute.errors.SubjectError` if the subject is invalid,
-            - :class:`~natsroute.errors.PayloadTooLargeError` if it is above the server's ``max_payload``.
+            - :class:`~natsroute.errors.PayloadTooLargeError` if it is above the server's ``max_payload``,
+            - :class:`~natsroute.errors.HeaderError` if it has headers, and the server does not support them,
+            - :class:`~natsroute.errors.MisuseError` if the timeout is not a number above 0.
         """
-        request = _Request(subject, self._answered, self._end)
-        reply = self.inbox.open(request.received)
         try:
-            request.command = encode_pub(subject, payload, reply, header_block)
-        except NatsrouteError as error:
-            self.inbox.close(reply)
-            return fail(error)
-        request.reply = reply
-        request.size = len(payload) + len(header_block)
-        self._write(request)
-        if not request.answer.called:
-            deadlines = self._deadlines.get(timeout)
-            if deadlines is None:
-                deadlines = self._deadlines[timeout] = _Deadlines(self._clock, timeout, self._timed_out)
+            deadlines = self._deadlines.get(timeout) or self._new_deadlines(timeout)
+            template = request_template(subject)
+            reply = self.inbox.open(self._on_answer)
+        except (NatsrouteError, TypeError) as error:
+            return fail(error if isinstance(error, NatsrouteError) else MisuseError(f"invalid argument: {error}"))
+        if header_block:
+            command = encode_pub(subject, payload, reply, header_block)
+        else:
+            command = template % (reply.encode(), len(payload), payload)
+        request = self._requests[reply] = Request(self._on_cancelled, subject, reply)
+        self._write(request, command, len(payload), len(header_block))
+        if not request.called:
             deadlines.add(request)
-        return request.answer
+        return request
 
-    def _write(self, request: _Request) -> None:
-        limit = self._connection.max_payload
-        if limit is None:
-            self._unwritten[request.reply] = request
-        elif request.size > limit:
-            self._end(request).errback(PayloadTooLargeError(request.size, limit))
+    def _write(self, request: Request, command: bytes, payload: int, headers: int) -> None:
+        info = self._connection.info
+        if info is None:
+            self._unwritten[request.reply] = partial(self._write, request, command, payload, headers)
+        elif payload + headers > info.max_payload:
+            self._fail(request, PayloadTooLargeError(payload + headers, info.max_payload))
+        elif headers and not info.headers:
+            self._fail(request, HeaderError(NO_HEADERS))
+        elif self.inbox.refused is not None:
+            self._fail(request, self.inbox.refused)
         else:
-            self._written[request.reply] = request
-            self._connection.write(request.command, 1)
+            self._connection.write(command, 1)
 
-    def _answered(self, request: _Request, msg: Msg) -> None:
-        answer = self._end(request)
+    def _answered(self, msg: Msg) -> None:
+        reply = msg.address.subject
+        request = self._requests.pop(reply)
+        self.inbox.close(reply)
         if msg.header_block and not msg.data and msg.headers.status == NO_RESPONDERS:
-            answer.errback(NoRespondersError(request.subject))
+            request.errback(NoRespondersError(request.subject))
         else:
-            answer.callback(msg)
+            request.callback(msg)
 
-    def _timed_out(self, request: _Request) -> None:
-        was_sent = request.reply in self._written
-        self._end(request).errback(RequestTimeoutError(request.subject, request.timeout, was_sent=was_sent))
+    def _cancelled(self, request: Any) -> None:
+        self._forget(request)
 
-    def _end(self, request: _Request) -> Deferred[Any]:
-        """Wait no longer; returns the Deferred that is to fire."""
+    def _timed_out(self, request: Request, seconds: float) -> None:
+        was_sent = request.reply not in self._unwritten
+        self._fail(request, RequestTimeoutError(request.subject, seconds, was_sent=was_sent))
+
+    def _fail(self, request: Request, error: NatsrouteError) -> None:
+        self._forget(request)
+        request.errback(error)
+
+    def _forget(self, request: Request) -> None:
         self.inbox.close(request.reply)
-        self._written.pop(request.reply, None)
+        self._requests.pop(request.reply, None)
         self._unwritten.pop(request.reply, None)
-        request.ended = True
-        return request.answer
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    def _new_deadlines(self, timeout: float) -> _Deadlines:
+        if not isinstance(timeout, (int, float)) or not 0 < timeout < float("inf"):
+            raise MisuseError(f"timeout = {timeout!r}; it must be a number above 0")
+
+        def forget() -> None:
+            self._deadlines.pop(timeout, None)
+
+        deadlines = self._deadlines[timeout] = _Deadlines(self._clock, timeout, self._timed_out, forget)
+        return deadlines
+
+    # -- the connection -----------------------------------------------------------------------------------------------
 
     def _on_change(self, change: Change) -> None:
-        if change.event is ConnectionEvent.CONNECTED:
+        event = change.event
+        if event in (ConnectionEvent.CONNECTED, ConnectionEvent.REFUSED):
             unwritten, self._unwritten = self._unwritten, {}
-            for request in unwritten.values():
-                self._write(request)
-        elif change.event in (ConnectionEvent.DISCONNECTED, ConnectionEvent.CLOSED):
-            lost = [*self._written.values()]
-            if change.event is ConnectionEvent.CLOSED:
-                lost += self._unwritten.values()
-                for deadlines in self._deadlines.values():
+            for reply, write in unwritten.items():
+                if reply in self._requests:  # not cancelled by what followed the end of another one
+                    write()
+        elif event in (ConnectionEvent.DISCONNECTED, ConnectionEvent.CLOSED):
+            closed = event is ConnectionEvent.CLOSED
+            if closed:
+                for deadlines in [*self._deadlines.values()]:
                     deadlines.stop()
-                self._deadlines.clear()
+            lost = [one for one in self._requests.values() if closed or one.reply not in self._unwritten]
+            reason = "the connection was closed" if change.reason is None else f"the connection ended: {change.reason}"
             for request in lost:
-                reason = (
-                    "the connection was closed" if change.reason is None else f"the connection ended: {change.reason}"
-                )
-                self._end(request).errback(ConnectionLostError(f"no answer from {request.subject!r}: {reason}"))
+                if not request.called:  # by what followed the end of another one
+                    self._fail(request, ConnectionLostError(f"no answer from {request.subject!r}: {reason}"))
+
+    def _on_error(self, error: ServerError, server: Server) -> None:
+        """Fail the requests that a server has refused. It names no request, but a subject."""
+        refused = self.inbox.refused
+        for request in [*self._requests.values()]:
+            cause = error if _is_refused(request, error) else refused
+            if cause is not None and not request.called:
+                self._fail(request, cause)
 
 
-class _Request:
+def _is_refused(request: Request, error: ServerError) -> bool:
+    if not isinstance(error, PermissionsError):
+        return False
+    return error.subject == {"publish": request.subject, "reply": request.reply}.get(error.operation)
+
+
+class Request(Deferred[Any]):
     """
-    One request that waits for its answer.
+    A request that waits for its answer; it fires with that.
 
-    :param on_answer: called with the request and the answer.
-    :param on_cancelled: called with the request when its Deferred is cancelled.
+    :ivar reply: its reply subject.
+    :ivar deadline: when the answer must be there.
     """
 
-    __slots__ = (
-        "_on_answer",
-        "_on_cancelled",
-        "answer",
-        "command",
-        "deadline",
-        "ended",
-        "reply",
-        "size",
-        "subject",
-        "timeout",
-    )
-
-    command: bytes
     deadline: float
-    reply: str
-    size: int
-    timeout: float
 
-    def __init__(
-        self,
-        subject: str,
-        on_answer: Callable[[_Request, Msg], None],
-        on_cancelled: Callable[[_Request], object],
-    ) -> None:
+    def __init__(self, on_cancelled: Callable[[Any], None], subject: str, reply: str) -> None:
+        Deferred.__init__(self, on_cancelled)  # super() costs more
         self.subject = subject
-        self.ended = False
-        self.answer: Deferred[Any] = Deferred(self._cancelled)
-        self._on_answer = on_answer
-        self._on_cancelled = on_cancelled
-
-    def received(self, msg: Msg) -> None:
-        """The answer is there."""
-        self._on_answer(self, msg)
-
-    def _cancelled(self, _: Deferred[Any]) -> None:
-        self._on_cancelled(self)
+        self.reply = reply
 
 
 class _Deadlines:
     """
     The requests with one timeout, the oldest first. A timer for each request would cost more than the request.
 
-    :param on_timeout: called with each request that has no answer in time.
+    :param on_timeout: called with each request that has no answer in time, and the timeout.
+    :param on_unused: called when nothing is watched any more: this object is not needed.
     """
 
-    def __init__(self, clock: IReactorTime, timeout: float, on_timeout: Callable[[_Request], None]) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        timeout: float,
+        on_timeout: Callable[[Request, float], None],
+        on_unused: Callable[[], None],
+    ) -> None:
         self._clock = clock
         self._timeout = timeout
         self._on_timeout = on_timeout
-        self._requests: deque[_Request] = deque()
-        self._timer: IDelayedCall | None = None
+        self._on_unused = on_unused
+        self._requests: deque[Request] = deque()
+        self._timer: IDelayedCall = clock.callLater(timeout, self._look)
 
-    def add(self, request: _Request) -> None:
+    def add(self, request: Request) -> None:
         """Watch a request that begins now."""
         requests = self._requests
-        while requests and requests[0].ended:
+        while requests and requests[0].called:
             requests.popleft()
-        request.timeout = self._timeout
         request.deadline = self._clock.seconds() + self._timeout
         requests.append(request)
-        if self._timer is None:
-            self._timer = self._clock.callLater(self._timeout, self._look)
 
     def stop(self) -> None:
         """Watch no requests any more."""
-        if self._timer is not None:
+        self._requests.clear()
+        if self._timer.active():
             self._timer.cancel()
+        self._on_unused()
 
     def _look(self) -> None:
-        self._timer = None
         requests, now = self._requests, self._clock.seconds()
-        while requests and (requests[0].ended or requests[0].deadline <= now):
+        while requests and (requests[0].called or requests[0].deadline <= now):
             request = requests.popleft()
-            if not request.ended:
-                self._on_timeout(request)
+            if not request.called:
+                self._on_timeout(request, self._timeout)
         if requests:
             self._timer = self._clock.callLater(max(0.0, requests[0].deadline - now), self._look)
+        else:
+            self._on_unused()

@@ -79,6 +79,7 @@ class Subscription:
     :ivar sid: its number on the wire.
     :ivar subject: the subject, which may have wildcards.
     :ivar queue_group: the queue group, or None.
+    :ivar overlaps: whether two servers may have it at once, although a message would come twice.
     :ivar received: messages so far.
     :ivar dropped: those of them that were dropped.
     :ivar refused: why the server does not send any, or None. It is asked again after a while.
@@ -99,6 +100,7 @@ class Subscription:
         self.sid = sid
         self.subject = subject
         self.queue_group = queue_group
+        self.overlaps = False
         self.received = self.dropped = 0
         self.refused: ServerError | None = None
         self._max_messages: int | None = None

@@ -70,13 +70,15 @@ class Subscriptions:
     @property
     def may_overlap(self) -> bool:
         """
-        Whether two servers may have the subscriptions at once, and each message still comes once.
+        Whether two servers may have the subscriptions at once, and each message still counts once.
 
-        Each of them has a queue group, which gets a message once however many members it has. None ends after a number
-        of messages, which each server would count for itself.
+        Each of them has a queue group, which gets a message once however many members it has, or a receiver that takes
+        a message twice. None ends after a number of messages, which each server would count for itself.
         """
         subscriptions = self._subscriptions.values()
-        return bool(subscriptions) and all(one.queue_group is not None and one.left is None for one in subscriptions)
+        return bool(subscriptions) and all(
+            (one.queue_group is not None or one.overlaps) and one.left is None for one in subscriptions
+        )
 
     def add(
         self,

@@ -21,6 +21,7 @@ class Requesting:
     """
     Sends the requests of routes, of the program and of JetStream.
 
+    :param inbox_prefix: what reply subjects begin with.
     :param needed: whether the settings need the connection, so that the service is not ready without it. Otherwise it
         is made when the first request is.
 
@@ -28,12 +29,20 @@ class Requesting:
     :ivar requests: matches the answers to the requests.
     """
 
-    def __init__(self, connections: Connections, clock: IReactorTime, thread: ReactorThread, *, needed: bool) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        clock: IReactorTime,
+        thread: ReactorThread,
+        *,
+        inbox_prefix: str,
+        needed: bool,
+    ) -> None:
         new = connections.new if needed else connections.new_idle
         self._connections = connections
         self._thread = thread
         self.connection = new("requests", Message)
-        self.requests = Requests(self.connection, clock)
+        self.requests = Requests(self.connection, clock, inbox_prefix=inbox_prefix)
 
     def request(
         self, subject: str, payload: object = b"", timeout: float = REQUEST_TIMEOUT, headers: HeaderValues | None = None

@@ -55,7 +55,9 @@ class Sending:
         )
         self.publisher = self.workers.publisher
         self._thread = ReactorThread(reactor.callFromThread)
-        self.requesting = Requesting(connections, reactor, self._thread, needed=False)
+        self.requesting = Requesting(
+            connections, reactor, self._thread, inbox_prefix=settings.inbox_prefix, needed=False
+        )
         self.jetstream_api = new_api(settings, self.requesting)
         self.key_values = server_buckets(self.jetstream_api, self.requesting, reactor)
 

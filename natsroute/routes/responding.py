@@ -6,7 +6,7 @@ from functools import partial
 
 from twisted.python.failure import Failure
 
-from natsroute.errors import NatsrouteError, RouteTimeoutError
+from natsroute.errors import NatsrouteError, Reject, RouteTimeoutError
 from natsroute.routes.event import Event, RouteFunction
 from natsroute.routes.results import PLAIN_TYPES, as_deferred
 from natsroute.routes.route_errors import is_exit
@@ -16,7 +16,7 @@ from natsroute.wire.headers import HeaderValues
 #: The headers of an answer that says that there is none (NATS ADR-32): a text, and a number as in HTTP.
 ERROR_HEADER, CODE_HEADER = "Nats-Service-Error", "Nats-Service-Error-Code"
 
-_FAILED = 500
+_FAILED, _REJECTED = 500, 400
 _MAX_TEXT = 500  # characters of a header
 
 
@@ -53,11 +53,14 @@ def error_headers(error: BaseException) -> HeaderValues:
     """
     The headers that answer a call that failed.
 
-    The text of most errors is not among them, but their type: the text may have anything in it, and is in the log.
+    :class:`~natsroute.Reject` is answered with its reason and the code 400. Of most other errors, the type is in the
+    answer, and the text is not: it may have anything in it, and is in the log. Their code is 500.
     """
-    name = type(error).__name__
-    text = str(error) if isinstance(error, RouteTimeoutError) else f"the event route failed: {name}"
-    return {ERROR_HEADER: printable(text, _MAX_TEXT), CODE_HEADER: str(_FAILED)}
+    text = f"the event route failed: {type(error).__name__}"
+    if isinstance(error, (Reject, RouteTimeoutError)):
+        text = str(error)
+    code = _REJECTED if isinstance(error, Reject) else _FAILED
+    return {ERROR_HEADER: printable(text, _MAX_TEXT), CODE_HEADER: str(code)}
 
 
 def _answer(event: Event, result: object) -> object:

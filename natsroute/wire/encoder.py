@@ -45,6 +45,17 @@ def pub_template(subject: str) -> bytes:
     return b"PUB %b %%d\r\n%%b\r\n" % _subject(subject).replace(b"%", b"%%")
 
 
+@lru_cache(_SUBJECT_CACHE_SIZE)
+def request_template(subject: str) -> bytes:
+    """
+    A ``PUB`` with a reply subject and without headers, as a template: apply ``%`` with the reply subject, the payload's
+    size and the payload. The reply subject must be valid.
+
+    :raises SubjectError: the subject is invalid.
+    """
+    return b"PUB %b %%b %%d\r\n%%b\r\n" % _subject(subject).replace(b"%", b"%%")
+
+
 _is_plain_prefix = lru_cache(_REPLY_PREFIX_CACHE_SIZE)(is_plain)
 
 

@@ -50,6 +50,7 @@ _Line = tuple[Address, bytes | None, int, int, bytes]
 
 _NO_RECEIVERS: Mapping[int, Callable[[Any], object]] = MappingProxyType({})
 
+_MESSAGES = (b"MSG", b"HMSG")
 _SIGNALS = {signal.value: signal for signal in Signal}
 _TAB, _CR, _H = b"\t\rH"
 _VT, _FF = b"\v\f"
@@ -87,6 +88,7 @@ class Parser:
         self._wanted = 0  # bytes that the unfinished frame needs, so that a large payload is joined once
         self._lines: dict[bytes, _Line] = {}
         self._addresses: dict[bytes, Address] = {}  # by "MSG SUBJECT SID"
+        self._sids: dict[bytes, int] = {}
         self._sizes: dict[bytes, int] = {}  # by the last word of a line, including CR LF, which then needs no check
 
     @property
@@ -161,7 +163,7 @@ class Parser:
             self._wanted = wanted
 
     def _look_up_parts(self, text: bytes) -> _Line | None:
-        """The message line, if all its parts except the reply subject are known from earlier lines."""
+        """The message line, if all its parts except the reply subject, or the subject, are known from earlier lines."""
         if len(text) > _MAX_CACHED_LENGTH:
             return None
         try:
@@ -173,10 +175,21 @@ class Parser:
             else:
                 prefix, reply_to, word = text.rsplit(b" ", 2)
                 size, header_size = self._sizes[word], 0
-            address = self._addresses.get(prefix)
+            addresses = self._addresses
+            address = addresses.get(prefix)
             if address is not None and reply_to and _TAB not in reply_to:
                 return address, reply_to, header_size, size, b""
-            return self._remember(text, self._addresses[b"%b %b" % (prefix, reply_to)], header_size, size)
+            name = b"%b %b" % (prefix, reply_to)
+            address = addresses.get(name)
+            if address is not None:
+                return self._remember(text, address, header_size, size)
+            # A new subject of a known subscription, as each answer to a request has one.
+            operation, _, subject = prefix.partition(b" ")
+            if operation not in _MESSAGES or not subject or b" " in subject or _TAB in subject:
+                return None
+            address = Address(subject.decode("utf-8", "surrogateescape"), self._sids[reply_to])
+            _put(addresses, name, address, _MAX_CACHED_PARTS)
+            return address, None, header_size, size, b""
         except (KeyError, ValueError):
             return None
 
@@ -230,8 +243,9 @@ class Parser:
         if size - header_size > limit or header_size > limit:
             raise ProtocolError(f"a message above max_inbound_payload, {limit} bytes", text)
         address = Address(words[1].decode("utf-8", "surrogateescape"), sid)
-        if words[0] in (b"MSG", b"HMSG") and len(text) <= _MAX_CACHED_LENGTH and size <= limit:
+        if words[0] in _MESSAGES and len(text) <= _MAX_CACHED_LENGTH and size <= limit:
             _put(self._addresses, b"%b %b %b" % (words[0], words[1], words[2]), address, _MAX_CACHED_PARTS)
+            _put(self._sids, words[2], sid, _MAX_CACHED_PARTS)
             _put(self._sizes, words[-1] + b"\r\n", size, _MAX_CACHED_PARTS)
             if with_headers:
                 _put(self._sizes, words[-2], header_size, _MAX_CACHED_PARTS)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import blockingCallFromThread
 
 from natsroute import EventRoutes, NatsrouteService
-from natsroute.errors import NoRespondersError, PayloadError, RequestTimeoutError
+from natsroute.errors import NoRespondersError, PayloadError, PermissionsError, RequestTimeoutError
 from natsroute.jetstream.errors import JetStreamUnavailableError, StreamNotFoundError
 from natsroute.message import Message
 from natsroute.routes.event import Event
-from tests.support.server_case import OneServerTestCase
+from tests.support.nats_cluster import start_cluster
+from tests.support.server_case import OneServerTestCase, ServerTestCase
 
 
 class RequestTests(OneServerTestCase):
@@ -122,3 +123,72 @@ class WithJetStreamTests(OneServerTestCase):
         self.assertEqual((await api.call("INFO"))["streams"], 0)
         with self.assertRaises(StreamNotFoundError):
             await api.call("STREAM.INFO.calls")
+
+
+PERMISSIONS = """
+authorization { users: [{ user: u, password: p, permissions: {
+  publish: { allow: ["double", "_INBOX.>", "_OURS.>"] }
+  subscribe: { allow: ["double", "_OURS.>"] }
+} }] }
+"""
+
+
+class PermissionTests(OneServerTestCase):
+    """A user that may not subscribe to _INBOX.>, and not publish to everything."""
+
+    config = PERMISSIONS
+    settings = {"user": "u", "password": "p"}
+
+    async def responding(self, **settings: str) -> NatsrouteService:
+        """A service whose route answers."""
+        event_route = EventRoutes()
+        event_route("nats:double", responds=True)(lambda event: int(event.text()) * 2)
+        return await self.connect_service(event_route, subject_queue_group="double:q", **self.settings, **settings)
+
+    async def test_inbox(self) -> None:
+        """A request fails at once, and says what to do."""
+        service = await self.responding()
+        for _ in range(2):
+            with self.assertRaisesRegex(PermissionsError, "set inbox_prefix"):
+                await service.request("double", "2", timeout=60)
+
+    async def test_inbox_prefix(self) -> None:
+        service = await self.responding(inbox_prefix="_OURS.natsroute")
+        self.assertEqual((await service.request("double", "2")).json(), 4)
+
+    async def test_subject(self) -> None:
+        """The requests to it fail at once."""
+        service = await self.responding(inbox_prefix="_OURS")
+        others = [service.request("double", "3", timeout=60), service.request("forbidden", timeout=60)]
+        with self.assertRaisesRegex(PermissionsError, "forbidden"):
+            await service.request("forbidden", timeout=60)
+        self.assertEqual((await others[0]).json(), 6)
+        self.failureResultOf(others[1], PermissionsError)
+
+
+class LameDuckTests(ServerTestCase):
+    """A server in lame duck mode, and another one of its cluster."""
+
+    async def test_no_answer_is_missed(self) -> None:
+        """The inbox is at the other server before the first one is left."""
+        nodes = await start_cluster(self.reactor, 2)
+        for node in nodes:
+            self.addCleanup(node.stop)
+        event_route = EventRoutes()
+        event_route("nats:double", responds=True)(lambda event: int(event.text()) * 2)
+        responder = self.start_service(
+            event_route, subject_queue_group="double:q", nats_url=nodes[1].url, ignore_discovered_servers=True
+        )
+        service = self.start_service(nats_url=[nodes[0].url, nodes[1].url], keep_url_order=True)
+        await self.until(lambda: responder.connected and service.connected)
+        await service.request("double", "1")
+        connection = service._sending.requesting.connection
+        moved = Deferred.fromCoroutine(self.until(lambda: str(nodes[1].port) in str(connection.status().server)))
+        left = nodes[0].lame_duck()
+        answered = 0
+        while not moved.called or answered < 100:
+            answers = await gatherResults([service.request("double", str(number)) for number in range(20)])
+            self.assertEqual([answer.json() for answer in answers], [2 * number for number in range(20)])
+            answered += len(answers)
+        await moved
+        await left

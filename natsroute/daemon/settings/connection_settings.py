@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from natsroute.client.inbox import DEFAULT_INBOX_PREFIX
 from natsroute.client.options import InboundLimits, Timing
 from natsroute.client.server_pool import Backoff
 from natsroute.client.servers import Server, parse_url
@@ -16,6 +17,7 @@ from natsroute.daemon.settings.fields import (
     is_text,
     nats_urls,
     seconds,
+    subject,
     switch,
     text,
 )
@@ -102,6 +104,11 @@ class ConnectionSettings(SettingGroup):
         "The name of our connections in the server's monitoring, and of the service. Log lines begin with it if it is "
         "set.",
         DEFAULT_NAME,
+    )
+    inbox_prefix: str = subject(
+        "What the reply subjects of our requests begin with. The user must be allowed to subscribe to everything below "
+        "it.",
+        DEFAULT_INBOX_PREFIX,
     )
     keep_url_order: bool = flag("Try the servers in the order given instead of a random one.")
     ignore_discovered_servers: bool = flag("Use only the servers of nats_url, not those that their cluster announces.")
