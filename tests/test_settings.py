@@ -265,6 +265,7 @@ class EnvironmentTests(SynchronousTestCase):
             "publish_policy",
             "log_format",
             "admin_subject",
+            "inbox_prefix",
             "jetstream_domain",
             "jetstream_api_prefix",
             "service_name",
@@ -296,7 +297,7 @@ class EnvironmentTests(SynchronousTestCase):
                 chosen[name] = os.path.abspath(chosen[name])
         chosen["tls"] = True
         chosen["pua_json_subject"] = data.draw(st.from_regex(r"[\w$-]+(\.[\w$-]+)?", fullmatch=True))
-        chosen["admin_subject"] = chosen["pua_json_subject"]
+        chosen["admin_subject"] = chosen["inbox_prefix"] = chosen["pua_json_subject"]
         chosen["jetstream_domain"] = data.draw(st.from_regex(r"[\w$-]+", fullmatch=True))
         chosen["service_name"] = data.draw(st.from_regex(r"[a-zA-Z0-9_-]+", fullmatch=True))
         chosen["service_version"] = data.draw(st.sampled_from(["0.0.1", "1.0.0-rc.1+5"]))
