@@ -52,7 +52,8 @@ class Inbox:
             must not block; an exception is logged.
         """
         if self._subscription is None:
-            self._subscription = self._connection.subscribe(f"{self._base}*", self._received, overlaps=True)
+            self._subscription = self._connection.subscribe(f"{self._base}*", self._received)
+            self._subscription.overlaps = True
         if not self._tokens:  # a call of the operating system for each token would cost more than everything else
             digits = token_hex(_TOKEN_DIGITS // 2 * _TOKENS_AT_ONCE)
             self._tokens = [digits[start : start + _TOKEN_DIGITS] for start in range(0, len(digits), _TOKEN_DIGITS)]
