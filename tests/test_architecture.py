@@ -140,6 +140,8 @@ TESTED_ELSEWHERE = {
     "natsroute.daemon.settings.connection_settings": "a group of settings: tests.test_settings",
     "natsroute.daemon.settings.routing_settings": "a group of settings: tests.test_settings",
     "natsroute.daemon.settings.operation_settings": "a group of settings: tests.test_settings",
+    "natsroute.routes.message_tracing": "an interface: tests.test_traced_runner",
+    "natsroute.monitoring.publish_target": "values: tests.test_tracing",
     "natsroute.daemon.sending": "it builds parts that have tests of their own: tests.test_service",
     "natsroute.daemon.publish_workers": "it builds parts that have tests of their own: tests.test_service",
     "natsroute.daemon.requesting": "tests.integration.test_requests",

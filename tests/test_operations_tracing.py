@@ -6,6 +6,7 @@ import sys
 from typing import Any
 from unittest import mock
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, NatsrouteService, Settings
@@ -15,6 +16,7 @@ from natsroute.errors import SettingError
 from natsroute.routes.concurrency import unchanged
 from natsroute.routes.event import Event
 from natsroute.wire.frames import Address
+from tests.support.log_recorder import LogRecorder
 from tests.support.memory_reactor import Reactor
 from tests.support.spans import Spans
 
@@ -42,7 +44,8 @@ class ServiceTracingTests(SynchronousTestCase):
         self.assertEqual(service.publish, service.publisher.publish)
         self.assertIs(service._runner_context.outermost, unchanged)
         [consumer] = service.consumers
-        self.assertIs(consumer.runner._context, service._runner_context)
+        expected = attrs.evolve(service._runner_context, answer=consumer.runner._context.answer)
+        self.assertEqual(consumer.runner._context, expected)
         self.assertEqual(service._runner_context.publish_for, service.publisher.publish_for)
         self.assertIsNone(service._tracing.export)
 
@@ -117,3 +120,24 @@ class ServiceTracingTests(SynchronousTestCase):
         [consumer] = service.consumers
         consumer.runner.on_msg(Event(Address("a", 1), b"xyz"))
         self.assertEqual(spans.names, [])
+
+    def test_rest(self) -> None:
+        """While no trace may begin, messages go another way; when one may, they are traced again."""
+        spans = Spans()
+        LogRecorder(self)
+        self.event_route("nats:b")(lambda event: None)
+        service = self.service(spans.provider, tracing_max_rate=1)
+        [consumer] = service.consumers
+        for expected in (1, 1, 1):
+            consumer.subscription.deliver(Event(Address("b", 1), b"xyz"))
+            self.assertEqual(spans.names.count("process b"), expected)
+        self.assertNotEqual(consumer.subscription._on_msg, consumer.runner.on_msg)
+        self.reactor.advance(1)
+        for expected in (2, 2):
+            consumer.subscription.deliver(Event(Address("b", 1), b"xyz"))
+            self.assertEqual(spans.names.count("process b"), expected)
+        self.assertNotEqual(consumer.subscription._on_msg, consumer.runner.on_msg)
+        service._operations.startService()
+        service._operations.stopService()
+        self.assertEqual(consumer.subscription._on_msg, consumer.runner.on_msg)
+        self.flushLoggedErrors()

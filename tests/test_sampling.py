@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import SettingError
-from natsroute.monitoring.sampling import RateLimit, Sampler, Sampling
+from natsroute.monitoring.sampling import MAX_ENDS, RateLimit, Rests, Sampler, Sampling
 from tests.support.log_recorder import LogRecorder
 
 
@@ -93,5 +93,77 @@ class RateLimitTests(SynchronousTestCase):
         [line] = log.lines("warn")
         self.assertIn("More than 4 traces a second would begin here (tracing_max_rate)", line)
 
+    def test_wait(self) -> None:
+        """Until the moment when one may begin, and not a moment less."""
+        clock = Clock()
+        LogRecorder(self)
+        limit = RateLimit(4, clock.seconds)
+        self.assertEqual(limit.wait(), 0)
+        while limit.allows():
+            pass
+        self.assertEqual(limit.wait(), 0.25)
+        clock.advance(0.125)
+        self.assertEqual((limit.wait(), limit.allows()), (0.125, False))
+        clock.advance(limit.wait())
+        self.assertEqual((limit.wait(), limit.allows()), (0, True))
+
     def test_no_limit(self) -> None:
         self.assertTrue(all(RateLimit(0).allows() for _ in range(1000)))
+
+
+class RestsTests(SynchronousTestCase):
+    """Those who wait until a trace may begin."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        LogRecorder(self)
+        self.limit = RateLimit(4, self.clock.seconds)
+        self.rests = Rests(self.clock, self.limit)
+        self.ended: list[int] = []
+        while self.limit.allows():
+            pass
+
+    def begin(self, *numbers: int) -> None:
+        for number in numbers:
+            self.rests.begin(lambda number=number: self.ended.append(number))
+
+    def test_ends(self) -> None:
+        """All at the moment when a trace may begin, with one delayed call."""
+        self.begin(1, 2)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.clock.advance(0.125)
+        self.begin(3)
+        self.assertEqual(self.ended, [])
+        self.clock.advance(0.125)
+        self.assertEqual((self.ended, self.limit.allows()), ([1, 2, 3], True))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_again(self) -> None:
+        """What rests again when its rest ends waits for the next trace that may begin."""
+
+        def again() -> None:
+            self.ended.append(self.limit.allows())
+            self.rests.begin(again)
+
+        self.rests.begin(again)
+        for _ in range(3):
+            self.clock.advance(0.25)
+        self.assertEqual(self.ended, [True] * 3)
+
+    def test_many(self) -> None:
+        """Some at a time, the oldest first; even if nobody begins a trace."""
+        self.begin(*range(2 * MAX_ENDS + 1))
+        for count in (MAX_ENDS, 2 * MAX_ENDS, 2 * MAX_ENDS + 1):
+            self.clock.advance(0.25)
+            self.assertEqual(self.ended, list(range(count)))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop(self) -> None:
+        """All end, and nothing is left in the reactor. It may go on."""
+        self.begin(1, 2)
+        self.rests.stop()
+        self.rests.stop()
+        self.assertEqual((self.ended, self.clock.getDelayedCalls()), ([1, 2], []))
+        self.begin(3)
+        self.clock.advance(0.25)
+        self.assertEqual(self.ended, [1, 2, 3])

@@ -73,6 +73,23 @@ class SubscriptionTests(SynchronousTestCase):
         busy.callback(None)
         self.assertEqual((self.got, subscription.pending), ([b"1", b"2", b"3"], 0))
 
+    def test_another_receiver(self) -> None:
+        """It gets what is pending, too; one that changes the receiver itself has had its message."""
+        busy: Deferred[None] = Deferred()
+        others: list[bytes] = []
+        self.answers = [busy]
+        subscription = self.subscription()
+
+        def other(msg: Msg) -> None:
+            others.append(msg.data)
+            subscription.hand_to(self.receive)
+
+        self.deliver(subscription, b"1", b"2", b"3")
+        subscription.hand_to(other)
+        busy.callback(None)
+        self.deliver(subscription, b"4")
+        self.assertEqual((self.got, others), ([b"1", b"3", b"4"], [b"2"]))
+
     def test_a_failed_deferred_means_next_too(self) -> None:
         busy: Deferred[None] = Deferred()
         self.answers = [busy]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event
-from natsroute.monitoring.sampling import RateLimit, Sampler, Sampling
+from natsroute.monitoring.sampling import RateLimit, Rests, Sampler, Sampling
 from natsroute.monitoring.traced_messages import TracedMessages
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import encode_headers
+from tests.support.log_recorder import LogRecorder
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0"
 
@@ -52,3 +54,16 @@ class WantsTests(SynchronousTestCase):
     def test_gap(self) -> None:
         """It is that of the sampling."""
         self.assertEqual((self.messages(1.0).gap(), self.messages(0.0).gap()), (1, float("inf")))
+
+    def test_rests(self) -> None:
+        """Only with a clock."""
+        ended: list[bool] = []
+        self.assertFalse(self.messages(1.0, 1).rests(lambda: ended.append(True)))
+        clock = Clock()
+        LogRecorder(self)
+        limit = RateLimit(1, clock.seconds)
+        messages = TracedMessages(Sampler(Sampling(), limit), call, self.passed_on.append, Rests(clock, limit))
+        self.assertEqual((messages.may_begin(), messages.may_begin()), (True, False))
+        self.assertTrue(messages.rests(lambda: ended.append(messages.may_begin())))
+        clock.advance(1)
+        self.assertEqual(ended, [True])

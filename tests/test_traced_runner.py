@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -12,7 +14,7 @@ from natsroute import Event, EventRoutes
 from natsroute.middleware import RouteFunction
 from natsroute.routes.handling_times import HandlingTimes
 from natsroute.routes.in_flight import CallsInFlight
-from natsroute.routes.runner import RunnerContext
+from natsroute.routes.runner import OnEvent, RunnerContext
 from natsroute.routes.table import RouteTable
 from natsroute.routes.traced_runner import TracedRunner
 from natsroute.wire.frames import Address
@@ -24,15 +26,23 @@ class EveryThird:
     def __init__(self) -> None:
         self.traced: list[bytes] = []
         self.allowed = True
+        self.every: float = 3
+        self.may_rest = False
+        self.resting: list[Callable[[], None]] = []
 
     def wants(self, event: Event) -> bool:
         return event.header_block.startswith(b"trace")
 
     def gap(self) -> float:
-        return 3
+        return self.every
 
     def may_begin(self) -> bool:
         return self.allowed
+
+    def rests(self, on_end: Callable[[], None]) -> bool:
+        if self.may_rest:
+            self.resting.append(on_end)
+        return self.may_rest
 
     def call(self, function: RouteFunction, event: Event) -> object:
         self.traced.append(event.data)
@@ -69,6 +79,11 @@ class TracedRunnerTests(SynchronousTestCase):
         for data in payloads:
             runner.on_msg(Event(Address(subject, 1), data, block))
 
+    def send_to(self, receivers: list[OnEvent], *payload: int, block: bytes = b"", subject: str = "a") -> None:
+        """To the last of them."""
+        for byte in payload:
+            receivers[-1](Event(Address(subject, 1), bytes([byte]), block))
+
     def test_count(self) -> None:
         """Each third one; all run, in order. The counters are those of a runner."""
         self.event_route("nats:a")(self.see)
@@ -96,6 +111,48 @@ class TracedRunnerTests(SynchronousTestCase):
         self.tracing.allowed = False
         self.send(runner, b"1", b"2", b"3")
         self.assertEqual((self.seen, self.tracing.traced), ([b"1", b"2", b"3"], []))
+
+    def test_rest(self) -> None:
+        """
+        While none may begin, the messages go another way, and are not counted. Those with headers decide for
+        themselves. Afterwards it goes on as it began. That is so for a subscription that always calls ``on_msg()``.
+        """
+        self.event_route("nats:a")(self.see)
+        self.tracing.may_rest = True
+        for follows in (True, False):
+            self.tracing.traced.clear()
+            self.tracing.allowed = False
+            runner = self.runner()
+            receivers = [runner.on_msg]
+            if follows:
+                runner.on_receiver = receivers.append
+            self.send_to(receivers, *b"123456789")
+            self.assertEqual((len(self.tracing.resting), len(receivers)), (1, 2 if follows else 1))
+            self.send_to(receivers, *b"xyz", block=b"trace")
+            self.send_to(receivers, *b"no", block=b"other")
+            self.assertEqual(self.tracing.traced, [b"x", b"y", b"z"])
+            self.send_to(receivers, *b"-", subject="unrouted")
+            self.assertEqual(runner.unrouted, 1)
+            self.tracing.allowed = True
+            self.tracing.resting.pop()()
+            self.assertEqual(receivers[-1], runner.on_msg)
+            self.send_to(receivers, *b"abcdefg")
+            self.assertEqual(self.tracing.traced, [b"x", b"y", b"z", b"c", b"f"])
+            [counters] = runner.route_counters
+            self.assertEqual((counters.routed, counters.succeeded), (21, 21))
+
+    def test_none(self) -> None:
+        """With a ratio of 0, none is counted."""
+        self.event_route("nats:a")(self.see)
+        self.tracing.every = inf
+        runner = self.runner()
+        receivers = [runner.on_msg]
+        runner.on_receiver = receivers.append
+        self.send_to(receivers, *b"12")
+        self.assertNotEqual(receivers[-1], runner.on_msg)
+        self.send_to(receivers, *b"3", block=b"trace")
+        self.send_to(receivers, *b"4", block=b"other")
+        self.assertEqual((self.seen, self.tracing.traced), ([b"1", b"2", b"3", b"4"], [b"3"]))
 
     def test_unrouted(self) -> None:
         """It is counted."""

@@ -16,8 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Event, EventRoutes
 from natsroute.errors import DecodeError, PublishDroppedError
 from natsroute.middleware import RouteFunction
+from natsroute.monitoring.publish_target import Target
 from natsroute.monitoring.sampling import Sampling
-from natsroute.monitoring.tracing import MAX_SUBJECT, MAX_TRACEBACK, Target, Tracing
+from natsroute.monitoring.tracing import MAX_SUBJECT, MAX_TRACEBACK, Tracing
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import ConnectionRunner, Runner, RunnerContext
 from natsroute.routes.table import RouteTable

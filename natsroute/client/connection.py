@@ -37,13 +37,7 @@ from natsroute.client.totals import Totals
 from natsroute.client.transport.endpoints import attempt_error, endpoint_for_server
 from natsroute.client.transport.resolver import Resolver
 from natsroute.client.transport.tls import Tls
-from natsroute.errors import (
-    ConnectionLostError,
-    MisuseError,
-    PendingLimitError,
-    ServerError,
-    ServerLeftError,
-)
+from natsroute.errors import ConnectionLostError, MisuseError, PendingLimitError, ServerError, ServerLeftError
 from natsroute.log import Logger
 from natsroute.turns import SharedTurns
 from natsroute.wire.frames import Info, Msg
@@ -206,12 +200,17 @@ class Connection(Service):
         if self.state is State.DRAINING:
             self._advance(ConnectionEvent.DRAINED)
 
+    @property
+    def server(self) -> Server | None:
+        """The server it is connected to."""
+        return self._sessions.server
+
     def status(self) -> Status:
         """The status at this moment."""
         protocol, totals = self._sessions.protocol, self._totals
         return Status(
             state=self.state,
-            server=self._sessions.server,
+            server=self.server,
             rtt=protocol.rtt if protocol is not None else None,
             reconnects=self.reconnects,
             messages_in=self._subscriptions.received + totals.unclaimed,

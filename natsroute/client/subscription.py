@@ -147,6 +147,14 @@ class Subscription:
         if busy is not None:
             self._wait_for(busy)
 
+    def hand_to(self, on_msg: Callable[[Any], Deferred[None] | None]) -> None:
+        """
+        Hand the next message, and all after it, to another receiver. The receiver may call this itself.
+
+        :param on_msg: as for the class.
+        """
+        self._on_msg = on_msg
+
     def hold(self) -> None:
         """Hand over no more messages, until :meth:`release` has been called as often as this."""
         self._holds += 1

@@ -6,11 +6,13 @@ the others must cost next to nothing.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from math import inf, log, log1p
 from random import random
 
 import attrs
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from natsroute.errors import SettingError
 from natsroute.log import Logger
@@ -85,6 +87,8 @@ class RateLimit:
 
     :param rate: traces a second; as many may begin at once. 0: there is no limit.
     :param seconds: a clock that never goes back.
+
+    :ivar interval: seconds between two traces at this rate.
     """
 
     log = Logger()
@@ -92,16 +96,20 @@ class RateLimit:
     def __init__(self, rate: int, seconds: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
         self._seconds = seconds
-        self._interval = 1 / rate if rate else 0.0
+        self.interval = 1 / rate if rate else 0.0
         self._next = float("-inf")  # when the last second has used up what it may, and another may begin
         self._logged = False
+
+    def wait(self) -> float:
+        """Seconds until a trace may begin; 0: it may begin now."""
+        return max(0.0, self._next - self._seconds())
 
     def allows(self) -> bool:
         """Whether a trace may begin now. That some may not is logged once."""
         if not self._rate:
             return True
         now = self._seconds()
-        begins = max(self._next, now - 1 + self._interval)
+        begins = max(self._next, now - 1 + self.interval)
         if begins > now:
             if not self._logged:
                 self._logged = True
@@ -111,8 +119,52 @@ class RateLimit:
                     rate=self._rate,
                 )
             return False
-        self._next = begins + self._interval
+        self._next = begins + self.interval
         return True
+
+
+#: Rests that end at once; the others go on. This bounds the cost of many consumers.
+MAX_ENDS = 10
+
+
+class Rests:
+    """
+    Calls back when traces may begin again. Those who wait for that need not count messages in the meantime.
+
+    :param clock: the reactor.
+    :param limit: has refused a trace.
+    """
+
+    def __init__(self, clock: IReactorTime, limit: RateLimit) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._on_end: deque[Callable[[], None]] = deque()
+        self._next: IDelayedCall | None = None
+
+    def begin(self, on_end: Callable[[], None]) -> None:
+        """
+        Begin a rest.
+
+        :param on_end: called once, when a trace may begin; or a little later, if many rest.
+        """
+        self._on_end.append(on_end)
+        if self._next is None:
+            self._next = self._clock.callLater(self._limit.wait(), self._end_some)
+
+    def stop(self) -> None:
+        """End all rests, and leave nothing in the reactor."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        while self._on_end:
+            self._on_end.popleft()()
+
+    def _end_some(self) -> None:
+        self._next = None
+        for _ in range(min(MAX_ENDS, len(self._on_end))):
+            self._on_end.popleft()()
+        if self._on_end and self._next is None:
+            self._next = self._clock.callLater(max(self._limit.wait(), self._limit.interval), self._end_some)
 
 
 class Sampler:

@@ -59,6 +59,16 @@ class RemoteParent:
         return {TRACEPARENT: self.traceparent, **state}
 
 
+def parent_headers(trace_id: int, span_id: int, flags: int, tracestate: str) -> dict[str, str]:
+    """
+    The headers that name a span of this program as the parent.
+
+    :param tracestate: the header, or empty.
+    """
+    traceparent = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
+    return {TRACEPARENT: traceparent, TRACESTATE: tracestate} if tracestate else {TRACEPARENT: traceparent}
+
+
 def find_parent(block: bytes) -> re.Match[bytes] | None:
     """
     Find the parent that a header block names. This is all that happens for a message that is not traced.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
-from natsroute.monitoring.sampling import Sampler
+from natsroute.monitoring.sampling import Rests, Sampler
 from natsroute.monitoring.trace_context import find_parent
 from natsroute.routes.event import Event, RouteFunction
 
@@ -17,6 +17,7 @@ class TracedMessages:
     Decides which messages are traced, and traces them.
 
     :param pass_on: lets what an untraced event publishes carry the parent that its message had.
+    :param rests: of the sampler; None: messages are counted even while no trace may begin.
 
     :ivar call: calls the function of a route with an event, in a span.
     """
@@ -24,6 +25,7 @@ class TracedMessages:
     _sampler: Sampler
     call: Callable[[RouteFunction, Event], object]
     _pass_on: Callable[[Event], None]
+    _rests: Rests | None = None
 
     def wants(self, event: Event) -> bool:
         """Whether a message is traced. If it is not, but has a parent, its event passes that on."""
@@ -42,3 +44,15 @@ class TracedMessages:
     def may_begin(self) -> bool:
         """Whether it may begin then."""
         return self._sampler.allows()
+
+    def rests(self, on_end: Callable[[], None]) -> bool:
+        """
+        Whether no trace may begin for a while, except for messages with headers. Call this after :meth:`may_begin` has
+        said no.
+
+        :param on_end: if so, called when one may begin again.
+        """
+        if self._rests is None:
+            return False
+        self._rests.begin(on_end)
+        return True

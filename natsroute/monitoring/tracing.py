@@ -15,27 +15,33 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
-import attrs
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.trace.span import TraceState
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from natsroute import payloads
 from natsroute._version import __version__
 from natsroute.errors import PayloadError
 from natsroute.log import PrintableFailure
-from natsroute.monitoring.sampling import RateLimit, Sampler, Sampling
-from natsroute.monitoring.trace_context import RemoteParent, read_parent, replaces, with_parent
+from natsroute.monitoring.publish_target import Address, Target, unknown_server, unknown_target
+from natsroute.monitoring.sampling import RateLimit, Rests, Sampler, Sampling
+from natsroute.monitoring.trace_context import (
+    MAX_TRACESTATE,
+    RemoteParent,
+    parent_headers,
+    read_parent,
+    replaces,
+    with_parent,
+)
 from natsroute.monitoring.traced_messages import TracedMessages
 from natsroute.routes.event import Event, Middleware, Publish, RouteFunction
 from natsroute.routes.results import PLAIN_TYPES, as_deferred
 from natsroute.routes.route_errors import describe, is_exit
 from natsroute.text import printable
-from natsroute.wire.frames import MAX_PAYLOAD_LIMIT
 from natsroute.wire.headers import HeaderValues, encode_headers
 
 T = TypeVar("T")
@@ -43,36 +49,11 @@ T = TypeVar("T")
 #: Characters of a subject and of a traceback that a span has.
 MAX_SUBJECT, MAX_TRACEBACK = 255, 8000
 
-# Bytes that the publisher may add to the headers of a message, such as its Nats-Msg-Id.
+# Bytes that the publisher may add to the headers of a message, such as its Nats-Msg-Id; and with them, our headers.
 _MARGIN = 100
+_MAX_OWN = _MARGIN + 200 + MAX_TRACESTATE
 _TEMPORARY = "_INBOX."
 _ROUTE_PREFIX = "nats:"
-
-#: Host and port of a server, or None without a connection.
-Address = tuple[str, int]
-
-
-@attrs.frozen
-class Target:
-    """
-    Where a message is published to.
-
-    :ivar max_payload: bytes of headers and payload that the server takes.
-    :ivar headers: whether the server supports headers.
-    :ivar server: its address, or None without a connection.
-    """
-
-    max_payload: int = MAX_PAYLOAD_LIMIT
-    headers: bool = True
-    server: Address | None = None
-
-
-def _unknown_target(subject: str) -> Target:
-    return Target()
-
-
-def _unknown_server() -> Address | None:
-    return None
 
 
 class Tracing:
@@ -91,25 +72,33 @@ class Tracing:
     :param target_of: returns the target of a subject. A message that is too large for a ``traceparent``, or whose
         server supports no headers, is published without.
     :param max_rate: traces a second that begin here. 0: there is no limit.
+    :param clock: the reactor. With it, messages cost less while the limit lets no trace begin.
     """
 
     def __init__(
         self,
         provider: trace.TracerProvider,
         sampling: Sampling = Sampling(),
-        target_of: Callable[[str], Target] = _unknown_target,
+        target_of: Callable[[str], Target] = unknown_target,
         *,
         max_rate: int = 0,
+        clock: IReactorTime | None = None,
     ) -> None:
         self._tracer = provider.get_tracer("natsroute", __version__.public())
-        self._sampler = Sampler(sampling, RateLimit(max_rate))
+        limit = RateLimit(max_rate) if clock is None else RateLimit(max_rate, clock.seconds)
+        self._sampler = Sampler(sampling, limit)
+        self._rests = None if clock is None else Rests(clock, limit)
         self._target_of = target_of
-        self._propagator = TraceContextTextMapPropagator()
         self._context = copy_context()  # the coroutines of traced calls run in copies of it
+
+    def stop(self) -> None:
+        """Leave nothing in the reactor. Messages are traced all the same."""
+        if self._rests is not None:
+            self._rests.stop()
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
-    def middleware(self, server: Callable[[], Address | None] = _unknown_server) -> Middleware:
+    def middleware(self, server: Callable[[], Address | None] = unknown_server) -> Middleware:
         """
         Middleware that makes a span for each message. It goes outermost.
 
@@ -117,14 +106,14 @@ class Tracing:
         """
         return partial(self._around, self.for_messages(server))
 
-    def for_messages(self, server: Callable[[], Address | None] = _unknown_server) -> TracedMessages:
+    def for_messages(self, server: Callable[[], Address | None] = unknown_server) -> TracedMessages:
         """
         What traces the messages of a :class:`~natsroute.routes.traced_runner.TracedRunner`. It costs less than
         middleware.
 
         :param server: as for :meth:`middleware`.
         """
-        return TracedMessages(self._sampler, partial(self._call, server), self._pass_on)
+        return TracedMessages(self._sampler, partial(self._call, server), self._pass_on, self._rests)
 
     def _around(self, messages: TracedMessages, function: RouteFunction) -> RouteFunction:
         return lambda event: messages.call(function, event) if messages.wants(event) else function(event)
@@ -200,7 +189,7 @@ class Tracing:
         context = get_current()
         current = trace.get_current_span(context).get_span_context()
         if current.is_valid and not current.trace_flags.sampled:
-            return self._publish_with(publish, self._own_headers(context), subject, payload, reply, headers, **options)
+            return self._publish_with(publish, _own_headers(current), subject, payload, reply, headers, **options)
         if context and not current.is_valid and not self._sampler.begins():  # something else is in the context
             return publish(subject, payload, reply, headers, **options)
         return self._send(publish, context, None, subject, payload, reply, headers, **options)
@@ -239,9 +228,9 @@ class Tracing:
         ours = headers is None or _safely(replaces, headers, received)
         links = () if ours or headers is None else _links(headers)
         span = self._tracer.start_span(*_about_publish(subject, payload, target.server, context, links))
-        if ours and span.get_span_context().trace_flags.sampled:
-            own = self._own_headers(trace.set_span_in_context(span, context))
-            headers = _added(target, payload, headers, own)
+        about = span.get_span_context()
+        if ours and about.trace_flags.sampled:
+            headers = _added(target, payload, headers, _own_headers(about))
         try:
             confirmed = publish(subject, payload, reply, headers, **options)
         except BaseException:
@@ -270,10 +259,9 @@ class Tracing:
             headers = _added(self._target_of(subject), payload, headers, own)
         return publish(subject, payload, reply, headers, **options)
 
-    def _own_headers(self, context: Context) -> dict[str, str]:
-        carrier: dict[str, str] = {}
-        self._propagator.inject(carrier, context)
-        return carrier
+
+def _own_headers(span: SpanContext) -> dict[str, str]:
+    return parent_headers(span.trace_id, span.span_id, span.trace_flags, span.trace_state.to_header())
 
 
 def _remote(parent: RemoteParent) -> Context:
@@ -343,6 +331,8 @@ def _added(target: Target, payload: object, headers: HeaderValues | None, own: d
     """Headers to publish with ours added, if the server takes the message then. An error is left to ``publish()``."""
     if not target.headers:
         return headers
+    if headers is None and type(payload) is bytes and len(payload) + _MAX_OWN < target.max_payload:
+        return own  # nearly always
     merged = own if headers is None else _safely(with_parent, headers, own)
     block = _safely(encode_headers, merged) if merged is not None else None
     if block is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
@@ -25,10 +24,10 @@ from natsroute.routes.event import (
     Publish,
     RefusePublish,
     Request,
-    RouteFunction,
     no_requests,
 )
 from natsroute.routes.in_flight import CallsInFlight
+from natsroute.routes.message_tracing import MessageTracing
 from natsroute.routes.route import CallInThread, Route
 from natsroute.routes.unrouted import UnroutedMessages
 
@@ -45,23 +44,6 @@ _REMEMBERED_SUBJECTS = 8192
 
 def _no_limit() -> None:
     """There is always space for another call."""
-
-
-class MessageTracing(Protocol):
-    """Traces messages: see :class:`~natsroute.routes.traced_runner.TracedRunner`."""
-
-    def wants(self, event: Event) -> bool:
-        """Whether a message is traced."""
-
-    def gap(self) -> float:
-        """With which message without headers a trace should begin, counted from 1."""
-
-    def may_begin(self) -> bool:
-        """Whether it may begin then."""
-
-    @property
-    def call(self) -> Callable[[RouteFunction, Event], object]:
-        """Calls the function of a route with an event, in a span."""
 
 
 @attrs.frozen
@@ -103,9 +85,13 @@ class RunnerContext:
         return self.publish if self.publish_for is None else self.publish_for(route)
 
 
-# A route that has had a message of this subscription: what runs it for an event (now or later, see Runner.on_msg), what
-# its events have in common, and its counters. A tuple, because each message reads all three.
-_ActiveRoute = tuple[Callable[[Event], "Deferred[None] | None"], EventContext, RouteCounters]
+#: Runs the route for a message: see :meth:`Runner.on_msg`.
+OnEvent = Callable[[Event], "Deferred[None] | None"]
+
+#: A route that has had a message of this subscription: what runs it for an event (now or later, see
+#: :meth:`Runner.on_msg`), what its events have in common, and its counters. A tuple, because each message reads all
+#: three.
+ActiveRoute = tuple[OnEvent, EventContext, RouteCounters]
 
 
 class Runner:
@@ -120,6 +106,8 @@ class Runner:
     :param version: stands for the version of the code.
 
     :ivar unrouted: how many messages no route matched.
+    :ivar on_receiver: called with what the messages should be given to from now on, instead of :meth:`on_msg`. That
+        costs less for a while; :meth:`on_msg` works all the same. Set it to learn of this.
     """
 
     log = Logger()
@@ -135,17 +123,18 @@ class Runner:
         version: object = None,
     ) -> None:
         self.unrouted = 0
+        self.on_receiver: Callable[[OnEvent], None] = lambda receiver: None
         self._find = find
         self._context = context
         self._subject = subject
         self._queue_group = queue_group
         self._expressions = expressions
         self._version = version
-        self._active: dict[str, _ActiveRoute] = {}  # by the route's name
+        self._active: dict[str, ActiveRoute] = {}  # by the route's name
         self._calls: dict[str, Calls] = {}  # the same, and
         self._counters: dict[str, RouteCounters] = {}  # those of routes that are no longer there, too
         self._former: list[tuple[object, str, Calls]] = []  # version, name, and what has not ended there
-        self._for_subject: dict[str, _ActiveRoute | None] = {}  # by the message's subject
+        self._for_subject: dict[str, ActiveRoute | None] = {}  # by the message's subject
 
     @property
     def route_counters(self) -> list[RouteCounters]:
@@ -236,7 +225,7 @@ class Runner:
             self._keep_if_busy(*one)
         return version is not self._version and all(one is not version for one, _, _ in self._former)
 
-    def _find_for(self, subject: str) -> _ActiveRoute | None:
+    def _find_for(self, subject: str) -> ActiveRoute | None:
         if len(self._for_subject) >= _REMEMBERED_SUBJECTS:
             self._for_subject.clear()
         route = self._find(subject)
@@ -247,7 +236,7 @@ class Runner:
         """What goes around all middleware of a route."""
         return self._context.outermost
 
-    def _activate(self, route: Route) -> _ActiveRoute:
+    def _activate(self, route: Route) -> ActiveRoute:
         """All messages to a route, whatever their subject, share its concurrency and its counters."""
         if route.name not in self._active:
             context, counters = self._context, self._counters.setdefault(route.name, RouteCounters(route.name))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -10,16 +12,20 @@ from twisted.internet.defer import Deferred
 from natsroute.routes.concurrency import KeyedCalls
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.route import Route
-from natsroute.routes.runner import FindRoute, Runner, RunnerContext
+from natsroute.routes.runner import ActiveRoute, FindRoute, Runner, RunnerContext
+
+# Messages are not counted. An integer, like a gap: to count with another type costs more.
+_AT_REST = sys.maxsize
 
 
 class TracedRunner(Runner):
     """
     A runner whose context has something that traces messages.
 
-    Most messages are not traced, and for those it does no more than to look for headers and to count. For one that is
-    traced, the function of its route is replaced for one call. A route with a key may call its function later, so there
-    the event is remembered.
+    Most messages are not traced, and for those it does no more than to look for headers and to count. While the rate
+    limit lets no trace begin, it does not even count: see :attr:`on_receiver`. For a message that is traced, the
+    function of its route is replaced for one call. A route with a key may call its function later, so there the event
+    is remembered.
 
     :param context: has ``tracing``.
     """
@@ -47,12 +53,46 @@ class TracedRunner(Runner):
                 return call(event)
         else:
             self._left -= 1
-            if self._left:
-                return call(event)
-            self._left = self._tracing.gap()
-            if not self._tracing.may_begin():
+            if self._left or not self._may_begin():
                 return call(event)
         return self._trace(call, self._calls[counters.route], event)
+
+    def _on_msg_at_rest(self, event: Event) -> Deferred[None] | None:
+        """As :meth:`on_msg` while no trace may begin. Most messages of a busy service come this way."""
+        if event.header_block:
+            return self.on_msg(event)
+        subject = event.address.subject
+        try:
+            route = self._for_subject[subject]
+        except KeyError:
+            route = self._find_for(subject)
+        if route is None:
+            return Runner.on_msg(self, event)  # super() would cost each message a cell
+        call, event.context, counters = route
+        counters.routed += 1
+        return call(event)
+
+    def _may_begin(self) -> bool:
+        """Whether a trace that the sampling wants may begin. If not, there is a rest until one may."""
+        tracing = self._tracing
+        if tracing.may_begin():
+            self._left = tracing.gap()
+            return True
+        if tracing.rests(self._count):
+            self._left = _AT_REST
+            self.on_receiver(self._on_msg_at_rest)
+        else:
+            self._left = tracing.gap()
+        return False
+
+    def _count(self) -> None:
+        self._left = self._tracing.gap()
+        self.on_receiver(self.on_msg)
+
+    def _activate(self, route: Route) -> ActiveRoute:
+        if self._left == inf:  # no trace ever begins here
+            self.on_receiver(self._on_msg_at_rest)
+        return super()._activate(route)
 
     # Not in on_msg(): what a function in it uses would cost each message a cell.
     def _trace(self, call: Callable[[Event], Deferred[None] | None], calls: Any, event: Event) -> Deferred[None] | None:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
-from twisted.application.service import IService, IServiceCollection
+from twisted.application.service import IService, IServiceCollection, Service
 
 from natsroute.client.connection import Connection
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import SettingError
+from natsroute.monitoring.publish_target import Target
 from natsroute.monitoring.sampling import Sampling
 from natsroute.routes.event import Publish
 from natsroute.routes.runner import RunnerContext
@@ -76,17 +77,24 @@ class ServiceTracing:
             sampling = Sampling() if ratio is None else Sampling(ratio)
         connection_of = {id(worker): connection for worker, connection in zip(publisher.workers, connections)}
 
-        def target_of(subject: str) -> Any:
+        def target_of(subject: str) -> Target:
             worker = publisher.worker_for(subject)
             limits = worker.limits
-            return tracing.Target(limits.max_payload, limits.headers, _server_of(connection_of[id(worker)]))
+            return Target(limits.max_payload, limits.headers, _server_of(connection_of[id(worker)]))
 
-        self._tracing = tracing.Tracing(provider, sampling, target_of, max_rate=settings.tracing_max_rate)
+        self._tracing = tracing.Tracing(
+            provider, sampling, target_of, max_rate=settings.tracing_max_rate, clock=reactor
+        )
 
     def export_with(self, operations: IServiceCollection) -> None:
-        """Let the export be a part of these services, and so start before the others, and stop after them."""
+        """
+        Let the export be a part of these services, and so start before the others, and stop after them. Afterwards,
+        nothing is left in the reactor.
+        """
         if self.export is not None:
             operations.addService(self.export)
+        if self._tracing is not None:
+            operations.addService(_Stop(self._tracing.stop))
 
     def publish(self, publish: Publish) -> Publish:
         """What publishes for the program, traced."""
@@ -111,8 +119,24 @@ class ServiceTracing:
         return attrs.evolve(context, tracing=self._tracing.for_messages(lambda: _server_of(connection)))
 
 
+class _Stop(Service):
+    """
+    Calls something when it stops.
+
+    :param stop: is called.
+    """
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+
+    def stopService(self) -> None:
+        """Call it."""
+        super().stopService()
+        self._stop()
+
+
 def _server_of(connection: Connection) -> tuple[str, int] | None:
-    server = connection.status().server
+    server = connection.server
     return None if server is None else (server.host, server.port)
 
 
