@@ -167,7 +167,8 @@ class PullConsumerTests(PullCase):
         self.network.link.receive(b"PONG\r\n")
         self.successResultOf(drained)
         self.assertEqual((len(self.messages), self.batches()), (9, []))
-        self.assertNotIn(b"SUB _INBOX", self.reconnect())
+        self.reconnect()
+        self.assertEqual(self.batches(), [])
         self.successResultOf(consumer.drain())
 
     def test_drain_without_a_connection(self) -> None:
@@ -192,12 +193,29 @@ class PullConsumerTests(PullCase):
         """Nothing is left in the reactor."""
         consumer = self.consuming()
         consumer.stop()
-        self.deliver(1)
-        self.assertEqual(self.messages, [])
+        self.assertIn(b"UNSUB 1\r\n", self.said())
         self.client.stopService()
         self.network.link.lose()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         consumer.stop()
+
+    def test_start_again(self) -> None:
+        """With the same connection, and with one that was stopped meanwhile."""
+        consumer = self.consuming()
+        consumer.drain()
+        self.said()
+        consumer.start()
+        self.assertIn(b"SUB %b 1\r\n" % consumer._subscription.subject.encode(), self.network.link.transport.value())
+        self.assertEqual(self.batches(), [10])
+        consumer.stop()
+        self.client.stopService()
+        self.network.link.lose()
+        self.clock.advance(3600.0)
+        consumer.start()
+        self.connected(self.client)
+        self.assertEqual(self.batches(), [10])
+        self.deliver(1)
+        self.assertEqual((len(self.messages), consumer.received), (1, 1))
 
     def test_busy_receiver_and_status(self) -> None:
         """Statuses are no messages: they are not pending, and not counted."""

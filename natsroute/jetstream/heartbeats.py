@@ -41,6 +41,7 @@ class Heartbeats:
 
     def start(self) -> None:
         """Watch from now on."""
+        self.stop()
         self.reset()
         self._schedule()
 

@@ -32,7 +32,7 @@ from natsroute.jetstream.pull_subscription import PinnedSubscription, PullSubscr
 from natsroute.jetstream.puller import Puller
 from natsroute.log import Logger
 from natsroute.wire.ack_subject import parse_ack_subject
-from natsroute.wire.encoder import encode_unsub
+from natsroute.wire.encoder import encode_sub, encode_unsub
 
 #: Seconds between two looks at the messages that wait, if the consumer says nothing else.
 _PROGRESS_INTERVAL = 5.0
@@ -208,11 +208,13 @@ class PullConsumer:
     # -- its life -----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Consume from now on, whenever there is a connection. After its end it cannot be started again."""
+        """Consume from now on, whenever there is a connection. It may be started again after the end."""
         self._started = True
         self._heartbeats.start()
         self._report_progress()
         if self._connection.state.is_connected:
+            # The server has this subscription, unless it was ended there; a second time does no harm.
+            self._connection.write(encode_sub(self._subscription.subject, self._subscription.sid))
             self._connected()
 
     def drain(self) -> Deferred[None]:
@@ -224,15 +226,15 @@ class PullConsumer:
         if not self._started:
             return succeed(None)
         self._end()
-        # Not unsubscribe() yet, which would drop the messages that are on their way.
-        left = self._connection.write_and_ping(encode_unsub(self._subscription.sid))
-        left.addErrback(lambda lost: None)
-        return left.addCallback(lambda _: self._subscription.unsubscribe())
+        # Not unsubscribe(), which would drop the messages that are on their way.
+        ended = self._connection.write_and_ping(encode_unsub(self._subscription.sid))
+        return ended.addErrback(lambda lost: None)
 
     def stop(self) -> None:
-        """Ask for no more, and drop what is on its way; the server delivers it again. Nothing is reported any more."""
-        self._end()
-        self._subscription.unsubscribe()
+        """Ask for no more, and do not report any more that messages wait. What is on its way may still come."""
+        if self._started:
+            self._end()
+            self._connection.write(encode_unsub(self._subscription.sid))
         if self._progress is not None:
             self._progress.cancel()
             self._progress = None
@@ -307,5 +309,7 @@ class PullConsumer:
         if wait:
             for reply_to in self._subscription.pending_replies:
                 self._acks.in_progress(reply_to)
+        if self._progress is not None and self._progress.active():
+            self._progress.cancel()
         interval = max(0.1, wait / 3) if wait else _PROGRESS_INTERVAL
         self._progress = self._clock.callLater(interval, self._report_progress)
