@@ -84,6 +84,16 @@ class ConsumerLookupTests(SynchronousTestCase):
         self.clock.advance(1.0)
         self.assertEqual(self.found, 1)
 
+    def test_fault(self) -> None:
+        """Whatever goes wrong, the consumer is looked for again."""
+        self.api.answer = ZeroDivisionError()
+        self.lookup.begin()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertIsNotNone(self.lookup.problem)
+        self.api.answer = info()
+        self.clock.advance(1.0)
+        self.assertEqual(self.found, 1)
+
     def test_push_consumer(self) -> None:
         self.api.answer = info(deliver_subject="push")
         self.lookup.begin()

@@ -117,6 +117,16 @@ class PullConsumerTests(PullCase):
         self.clock.pump([10.0, 0.0])
         self.assertEqual(self.said().count(b"+WPI"), 0)
 
+    def test_short_ack_wait(self) -> None:
+        """It is respected from the moment at which it is known."""
+        self.api.answer = info(ack_wait=900_000_000)
+        consumer = self.consuming()
+        consumer.hold()
+        self.deliver(1)
+        self.said()
+        self.clock.pump([0.3, 0.0])
+        self.assertEqual(self.said().count(b"+WPI"), 1)
+
     def test_no_progress_without_acknowledgements(self) -> None:
         self.api.answer = info(ack_policy="none")
         consumer = self.consuming()

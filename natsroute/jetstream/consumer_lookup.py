@@ -139,6 +139,11 @@ class ConsumerLookup:
             self._asking = None
             self._failed(error)
             return
+        except Exception:
+            self.log.failure("Looking up {consumer} failed because of a fault in natsroute", consumer=self.name)
+            self._asking = None
+            self._failed(JetStreamError("the consumer was not looked up because of a fault in natsroute"))
+            return
         self._asking = None
         self.info = info
         self._on_info(info)

@@ -274,6 +274,8 @@ class PullConsumer:
         self._info_since = self._subscription.received
         self._next_refresh = self._clock.seconds() + self._puller.limits.options.expires
         self._puller.limits.adapt(info)
+        if self._started:
+            self._schedule_progress()
 
     # -- timers -------------------------------------------------------------------------------------------------------
 
@@ -305,11 +307,15 @@ class PullConsumer:
 
     def _report_progress(self) -> None:
         """Pending messages are not handled yet, and must not be delivered again meanwhile."""
-        wait = 0.0 if self.info is None else self.info.shortest_wait
-        if wait:
+        if self.info is not None and self.info.shortest_wait:
             for reply_to in self._subscription.pending_replies:
                 self._acks.in_progress(reply_to)
-        if self._progress is not None and self._progress.active():
-            self._progress.cancel()
+        self._schedule_progress()
+
+    def _schedule_progress(self) -> None:
+        wait = 0.0 if self.info is None else self.info.shortest_wait
         interval = max(0.1, wait / 3) if wait else _PROGRESS_INTERVAL
+        if self._progress is not None and self._progress.active():
+            interval = min(interval, max(0.0, self._progress.getTime() - self._clock.seconds()))
+            self._progress.cancel()
         self._progress = self._clock.callLater(interval, self._report_progress)
