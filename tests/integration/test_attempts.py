@@ -86,7 +86,7 @@ class AttemptTests(OneServerTestCase):
             await self.hangs(service)
             before = self.reactor.seconds()
             await service.stopService()
-            self.assertLess(self.reactor.seconds() - before, 2.0, url)
+            self.assertLess(self.reactor.seconds() - before, 30.0, url)  # and not after connect_timeout
 
     async def hangs(self, service: NatsrouteService) -> None:
         """Wait until every connection is in its attempt, and what is there has said what it says."""

@@ -32,7 +32,7 @@ class BlockedReactorTests(TwistdTestCase):
         self.wait_for("The reactor runs again", program)
         output = program.output()
         self.assertRegex(
-            output, r"Event route nats:connected has kept the reactor for 0\.\d s, and is at .*routes.py:9"
+            output, r"Event route nats:connected has kept the reactor for \d\.\d s, and is at .*routes.py:9"
         )
         self.assertLess(output.index("has kept the reactor"), output.index("SLEPT"))
         program.process.send_signal(signal.SIGTERM)

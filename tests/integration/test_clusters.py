@@ -155,7 +155,7 @@ class OutageTests(ClusterTestCase):
         self.assertEqual(set(outcomes.values()), {None})
         at = await killed
         await self.until(lambda: service.publisher.account().confirmed == service.publisher.account().published)
-        self.assertLess(self.gap(passed, at), 1.0)
+        self.assertLess(self.gap(passed, at), 1.9)  # with a wait before the first attempt, it would be above 2
         self.assertEqual(service.publisher.account().failed, 0)
         # Messages on their way to the consumer at the killed node are lost, since NATS delivers at most once. What the
         # route published is not lost, even if the node had confirmed it and not passed it on: it is sent again.
@@ -176,8 +176,7 @@ class OutageTests(ClusterTestCase):
         paused = self.reactor.seconds()
         self.nodes[0].pause()
         await self.until(lambda: len(left) == len(service.connections))
-        # Half a second more, since the machine may be busy.
-        self.assertLess(max(left) - paused, 0.4 * 3 + 0.5)
+        self.assertLess(max(left) - paused, 0.4 * 3 + 10.0)  # the machine may be busy; by default it takes minutes
         await self.until(lambda: service.connected)
         self.assertTrue(all(self.node_of(connection) is not self.nodes[0] for connection in service.connections))
         # The other nodes still know the queue member at the paused node, and send it every other message.
@@ -210,7 +209,7 @@ class OutageTests(ClusterTestCase):
             },
         )
         self.assertIn("lame duck", str(changes[0].reason))
-        self.assertLess(self.gap(passed, at), 1.0)
+        self.assertLess(self.gap(passed, at), 1.9)  # with a wait before the first attempt, it would be above 2
         await self.until(lambda: service.publisher.account().confirmed == service.publisher.account().published)
         self.assertEqual((service.publisher.account().failed, service.publisher.account().resent), (0, 0))
         self.assertEqual(len(passed), len(outcomes))

@@ -247,5 +247,5 @@ class TwistdHookTests(TwistdTestCase):
         before = time.monotonic()
         program.process.send_signal(signal.SIGTERM)
         self.assertEqual(program.wait(), -signal.SIGTERM)
-        self.assertLess(time.monotonic() - before, 5.0)
+        self.assertLess(time.monotonic() - before, 9.0)  # hook_timeout is 10
         self.assertRegex(program.output(), r"on_stop hook end \(.*\) was cancelled: it took too long")

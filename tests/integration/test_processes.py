@@ -239,7 +239,7 @@ class OperationTests(ProcessesTestCase):
         self.ask(b"block")
         began = time.monotonic()
         status, body = self.get("/readyz")
-        self.assertLess(time.monotonic() - began, 4.0)
+        self.assertLess(time.monotonic() - began, 15.0)  # and not when the route has ended
         [reason] = json.loads(body)["reasons"]
         self.assertEqual((status, reason["code"]), (503, "no_answer"))
         os.kill(pids[reason["process"] - 1], signal.SIGKILL)

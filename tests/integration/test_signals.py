@@ -60,7 +60,7 @@ class StopSignalTests(TwistdTestCase):
             before = time.monotonic()
             self.signals(program, signal.SIGTERM, signal.SIGINT, signal.SIGTERM, pause=0.05)
             self.assertEqual(program.wait(), -signal.SIGTERM, program.output())
-            self.assertLess(time.monotonic() - before, 2.0)
+            self.assertLess(time.monotonic() - before, 20.0)  # and not after 1000
             self.assertNotIn("Traceback", program.output())
 
 

@@ -120,7 +120,7 @@ class RunTests(TwistdTestCase):
         before = time.monotonic()
         program.process.send_signal(signal.SIGTERM)
         program.wait()
-        self.assertLess(time.monotonic() - before, 5.0)
+        self.assertLess(time.monotonic() - before, 20.0)
         self.assertEqual(program.output().count("Cannot use"), 1)
         self.assertNotIn("hunter2", program.output())
 
@@ -209,10 +209,11 @@ class MistakeTests(TwistdTestCase):
         self.assertRegex(self.fails(*tac, NATSROUTE_NATS_ULR="nats://u:hunter2@h"), "there is no such setting")
 
     def test_within_two_seconds(self) -> None:
-        """With the start of Python and Twisted; the best of three, since other tests may run at the same time."""
+        """With the start of Python and Twisted; in time of the processor, since other tests run at the same time."""
         times = []
         for _ in range(3):
-            before = time.monotonic()
+            before = os.times()
             self.fails("natsroute", "--num_publish_workers", "0")
-            times.append(time.monotonic() - before)
-        self.assertLess(min(times), 2.0)
+            after = os.times()
+            times.append(after.children_user + after.children_system - before.children_user - before.children_system)
+        self.assertTrue(0.0 < min(times) < 2.0, times)
