@@ -24,6 +24,7 @@ from natsroute.daemon.code.loading import load_code
 from natsroute.daemon.code.routing import compile_cfg
 from natsroute.daemon.key_values import memory_buckets
 from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
+from natsroute.daemon.memory_requests import MemoryRequests
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError, SlowConsumerError
 from natsroute.kamailio.cfg.start_values import service_variables
@@ -61,7 +62,9 @@ class RouteTester:
     :raises RouteError: two of the routes have the same name.
     :raises ScriptError: an event route of the ``kamailio_cfg`` cannot be compiled.
 
-    :ivar published: what the routes and hooks have published, in order.
+    :ivar published: what the routes and hooks have published, in order. Answers are among them, those of routes with
+        ``responds=True`` too.
+    :ivar requested: the requests that the routes and hooks have made, in order. :meth:`answer` says what they get.
     :ivar key_value: gives a key-value bucket in memory, which hooks have as ``service.key_value``. All buckets are
         there, and empty at first. See :meth:`KeyValues.key_value <natsroute.daemon.key_values.KeyValues.key_value>`.
     :ivar clock: the time that middleware sees, and ``$TS`` and the like in expressions.
@@ -69,8 +72,10 @@ class RouteTester:
 
     def __init__(self, routes: EventRoutes, settings: Settings = Settings()) -> None:
         self.published: list[Published] = []
+        self.requested: list[Published] = []
         self._publisher = MemoryPublisher(self.published.append)
         self.clock = Clock()
+        self._requests = MemoryRequests(self.clock, self.requested.append)
         if settings.cfg is not None:
             functions = load_code(settings.event_routes).script_functions
             compiled = compile_cfg(settings.cfg, functions, self._call_here)
@@ -88,7 +93,7 @@ class RouteTester:
         self._expressions = EventExpressions(ConsumerVariables(variables))
         buckets = memory_buckets(self.clock)
         self.key_value = buckets.key_value
-        self._service = MemoryService(self._publisher, settings, lambda: len(self.published), buckets)
+        self._service = MemoryService(self._publisher, self._requests, settings, lambda: len(self.published), buckets)
 
     def start(self) -> Deferred[None]:
         """
@@ -106,6 +111,20 @@ class RouteTester:
         :return: fires when all have ended. Their errors are logged.
         """
         return self._hooks.stop(self._service)
+
+    def answer(self, subject: str, *answers: object, headers: HeaderValues | None = None) -> None:
+        """
+        Answer the requests that routes and hooks make to a subject from now on. Nobody answers any other request.
+
+        :param subject: may have wildcards. If several match a request, the last one counts.
+        :param answers: what the request gets, or all that ``request_many`` gets: a payload as for ``publish()``; an
+            exception, with which the request fails; a Deferred of one of these; or a function that is called with the
+            request, a :class:`Published`, and returns one of all these. Without any, nobody answers.
+        :param headers: of all these answers.
+        :raises SubjectError: the subject is invalid.
+        :raises HeaderError: a header is invalid.
+        """
+        self._requests.answer(subject, *answers, headers=headers)
 
     def deliver(
         self,
@@ -169,7 +188,14 @@ class RouteTester:
         counters = RouteCounters(route.name)
         expressions = self._expressions
         return EventContext(
-            self._publisher.publish, self.clock, counters, queue_group, server, error, expressions=expressions
+            self._publisher.publish,
+            self.clock,
+            counters,
+            queue_group,
+            server,
+            error,
+            expressions=expressions,
+            requests=self._requests,
         )
 
     def _call_here(self, function: RouteFunction, event: Event) -> Deferred[object]:

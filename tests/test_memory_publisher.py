@@ -11,6 +11,7 @@ from natsroute import Settings
 from natsroute.daemon.key_values import memory_buckets
 from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
 from natsroute.errors import HeaderError, PayloadError, SettingError, SubjectError
+from natsroute.routes.sending import NoRequests
 
 
 class MemoryPublisherTests(SynchronousTestCase):
@@ -45,7 +46,11 @@ class MemoryPublisherTests(SynchronousTestCase):
     def test_service(self) -> None:
         """What hooks use of a service."""
         service = MemoryService(
-            self.publisher, Settings(client_name="x"), lambda: len(self.published), memory_buckets(Clock())
+            self.publisher,
+            NoRequests(),
+            Settings(client_name="x"),
+            lambda: len(self.published),
+            memory_buckets(Clock()),
         )
         service.publish("a", b"")
         self.successResultOf(service.flush())

@@ -12,6 +12,7 @@ from natsroute import Event, EventRoutes, RunningService, Settings
 from natsroute.errors import (
     ExpressionError,
     HeaderError,
+    NoRespondersError,
     PendingLimitError,
     RouteError,
     ScriptError,
@@ -46,6 +47,38 @@ class RouteTesterTests(SynchronousTestCase):
         self.assertEqual(
             tester.published, [Published("presence", b'{"a":1}', headers={"From": "alice"}), Published("inbox", b"ok")]
         )
+
+    def test_a_route_that_responds(self) -> None:
+        """What it returns is the result, and is published as the answer."""
+        self.event_route("nats:double", responds=True)(lambda event: event.json() * 2)
+        tester = self.made()
+        self.assertEqual(self.successResultOf(tester.deliver("double", 21, reply="inbox")), 42)
+        self.assertEqual(tester.published, [Published("inbox", b"42")])
+
+    def test_requests(self) -> None:
+        """Routes and hooks ask, and the test has the answers."""
+
+        @self.event_route("nats:calls")
+        async def call(event: Event) -> object:
+            first = await event.request("billing.start", event.data, headers={"A": "1"})
+            every = await event.request_many("nodes", max_messages=2)
+            return [first.json(), [answer.text() for answer in every]]
+
+        @self.event_route.on_start
+        async def start(service: RunningService) -> None:
+            await service.request("config")
+            await service.request_many("config")
+
+        tester = self.made()
+        self.failureResultOf(tester.start(), NoRespondersError)
+        self.flushLoggedErrors(NoRespondersError)
+        for subject, answers in (("config", [1]), ("billing.*", [{"id": 7}]), ("nodes", ["x", "y", "z"])):
+            tester.answer(subject, *answers)
+        self.successResultOf(tester.start())
+        self.assertEqual(self.successResultOf(tester.deliver("calls", b"c")), [{"id": 7}, ["x", "y"]])
+        asked = tester.requested[3:]
+        self.assertEqual([request.subject for request in asked], ["billing.start", "nodes"])
+        self.assertEqual((asked[0].data, asked[0].headers), (b"c", {"A": "1"}))
 
     def test_expressions(self) -> None:
         """As in production; the time is the tester's."""

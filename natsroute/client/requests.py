@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from natsroute.client.connection import Connection
 from natsroute.client.inbox import DEFAULT_INBOX_PREFIX, Inbox
+from natsroute.client.request_many import Answers, Until, check_seconds
 from natsroute.client.servers import Server
 from natsroute.client.state import ConnectionEvent
 from natsroute.client.status import Change
@@ -30,8 +31,8 @@ from natsroute.wire.encoder import encode_pub, request_template
 from natsroute.wire.frames import Msg
 from natsroute.wire.headers import NO_HEADERS
 
-#: The status of the answer that the server gives when nobody is subscribed to the subject (NATS ADR-4).
-NO_RESPONDERS = 503
+# How the answer begins that the server gives when nobody is subscribed to the subject (NATS ADR-4).
+_NO_RESPONDERS = b"NATS/1.0 503"
 
 
 class Requests:
@@ -90,7 +91,7 @@ class Requests:
             template = request_template(subject)
             reply = self.inbox.open(self._on_answer)
         except (NatsrouteError, TypeError) as error:
-            return fail(error if isinstance(error, NatsrouteError) else MisuseError(f"invalid argument: {error}"))
+            return fail(_named(error))
         if header_block:
             command = encode_pub(subject, payload, reply, header_block)
         else:
@@ -100,6 +101,58 @@ class Requests:
         if not request.called:
             deadlines.add(request)
         return request
+
+    def request_many(
+        self,
+        subject: str,
+        payload: bytes,
+        until: Until,
+        header_block: bytes = b"",
+        on_answer: Callable[[Any], object] | None = None,
+    ) -> Deferred[Any]:
+        """
+        Send a request, and take several answers.
+
+        :param until: when the answers are complete.
+        :param on_answer: called with each answer as it arrives, instead of keeping it. What it raises fails the
+            Deferred.
+        :return: fires with the list of answers when they are complete, which may be an empty one; the list stays empty
+            with ``on_answer``. Cancelling it ends the wait. It fails as that of :meth:`request`, but not for the want
+            of an answer; :class:`~natsroute.errors.NoRespondersError` too, if nobody is subscribed to the subject.
+        """
+        try:
+            check_seconds("timeout", until.timeout)
+            until.check()
+            request_template(subject)  # which checks it
+            reply = self.inbox.open(lambda msg: self._one_of_many(request, answers, msg))
+        except (NatsrouteError, TypeError) as error:
+            return fail(_named(error))
+        command = encode_pub(subject, payload, reply, header_block)
+        request = self._requests[reply] = Request(self._on_cancelled, subject, reply)
+
+        def complete(kept: list[Any]) -> None:
+            self._forget(request)
+            request.callback(kept)
+
+        def failed(error: BaseException) -> None:
+            self._forget(request)
+            request.errback(error)
+
+        answers = Answers(self._clock, until, on_answer, on_complete=complete, on_failed=failed)
+
+        def ended(result: Any) -> Any:
+            answers.stop()
+            return result
+
+        request.addBoth(ended)
+        self._write(request, command, len(payload), len(header_block))
+        return request
+
+    def _one_of_many(self, request: Request, answers: Answers, msg: Msg) -> None:
+        if _says_no_responders(msg):
+            self._fail(request, NoRespondersError(request.subject))
+        else:
+            answers.received(msg)
 
     def _write(self, request: Request, command: bytes, payload: int, headers: int) -> None:
         info = self._connection.info
@@ -118,7 +171,7 @@ class Requests:
         reply = msg.address.subject
         request = self._requests.pop(reply)
         self.inbox.close(reply)
-        if msg.header_block and not msg.data and msg.headers.status == NO_RESPONDERS:
+        if _says_no_responders(msg):
             request.errback(NoRespondersError(request.subject))
         else:
             request.callback(msg)
@@ -142,8 +195,7 @@ class Requests:
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def _new_deadlines(self, timeout: float) -> _Deadlines:
-        if not isinstance(timeout, (int, float)) or not 0 < timeout < float("inf"):
-            raise MisuseError(f"timeout = {timeout!r}; it must be a number above 0")
+        check_seconds("timeout", timeout)
 
         def forget() -> None:
             self._deadlines.pop(timeout, None)
@@ -184,6 +236,16 @@ def _is_refused(request: Request, error: ServerError) -> bool:
     if not isinstance(error, PermissionsError):
         return False
     return error.subject == {"publish": request.subject, "reply": request.reply}.get(error.operation)
+
+
+def _named(error: Exception) -> NatsrouteError:
+    """An error of natsroute, for one that comes from an argument of a wrong type."""
+    return error if isinstance(error, NatsrouteError) else MisuseError(f"an argument has a wrong type: {error}")
+
+
+def _says_no_responders(msg: Msg) -> bool:
+    # The headers are not parsed: those of an answer may be malformed.
+    return not msg.data and msg.header_block.startswith(_NO_RESPONDERS)
 
 
 class Request(Deferred[Any]):

@@ -13,6 +13,7 @@ from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import NatsrouteError
 from natsroute.ledger import Ledger, PublisherAccount
 from natsroute.publishing.options import check_policy
+from natsroute.routes.sending import Requests
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import HeaderValues, encode_headers, with_message_id
 
@@ -75,10 +76,13 @@ class MemoryService:
     """
     What hooks are given without a server: a :class:`~natsroute.RunningService`.
 
+    :param requests: answers requests.
     :param published: returns how many messages were published so far.
     :param key_values: its key-value buckets.
 
     :ivar publish: publishes a message.
+    :ivar request: sends a request.
+    :ivar request_many: sends one, and takes several answers.
     :ivar settings: the settings.
     :ivar key_value: gives a bucket.
     """
@@ -86,11 +90,13 @@ class MemoryService:
     def __init__(
         self,
         publisher: MemoryPublisher,
+        requests: Requests,
         settings: Settings,
         published: Callable[[], int],
         key_values: KeyValues,
     ) -> None:
         self.publish = publisher.publish
+        self.request, self.request_many = requests.request, requests.request_many
         self.key_value = key_values.key_value
         self.settings = settings
         self._published = published

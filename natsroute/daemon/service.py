@@ -73,7 +73,7 @@ class NatsrouteService(Service):
     :ivar publisher: publishes for the routes and for the program.
     :ivar publish: publishes a message: :meth:`Outlet.publish <natsroute.publishing.outlet.Outlet.publish>`.
     :ivar nats_publish: the same, under the name of Kamailio's function.
-    :ivar request: sends a request: :meth:`Requesting.request <natsroute.daemon.requesting.Requesting.request>`.
+    :ivar request: sends a request, as ``request_many`` does; see :class:`~natsroute.daemon.requesting.Requesting`.
     :ivar key_value: gives a bucket: :meth:`KeyValues.key_value <natsroute.daemon.key_values.KeyValues.key_value>`.
     :ivar in_flight: the calls of event routes that have not ended.
     """
@@ -125,7 +125,7 @@ class NatsrouteService(Service):
             on_confirmed=measurements.on_confirmed,
         )
         self.publisher = self._sending.publisher
-        self.request = self._sending.requesting.request
+        self.request, self.request_many = self._sending.requesting.request, self._sending.requesting.request_many
         self.key_value = self._sending.key_values.key_value
         publish_connections = self._sending.workers.connections
         self._tracing = ServiceTracing(reactor, settings, tracer_provider, self.publisher, publish_connections)
@@ -139,7 +139,7 @@ class NatsrouteService(Service):
             publish_for=self.publisher.publish_for,
             reject_for=self.publisher.reject_for,
             thread_space=self._route_threads.space,
-            request=self.request,
+            requests=self._sending.requesting,
         )
         run, publish_for = self._route_threads.run, self._tracing.publish_for(self.publisher.publish_for)
 

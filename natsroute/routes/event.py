@@ -14,52 +14,10 @@ from twisted.internet.interfaces import IReactorTime
 from natsroute.errors import MisuseError, NatsrouteError, NoReplySubjectError
 from natsroute.ledger import RouteCounters
 from natsroute.message import Message
+from natsroute.routes.sending import REQUEST_TIMEOUT, Answer, NoRequests, Publish, RefusePublish, Requests
 from natsroute.routes.stream_message import Acknowledgement, StreamMessage
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import HeaderValues
-
-#: Seconds that a request waits for its answer, if it says nothing else.
-REQUEST_TIMEOUT = 5.0
-
-
-class Publish(Interface):
-    """Publishes a message; see :meth:`natsroute.publishing.outlet.Outlet.publish`."""
-
-    def __call__(
-        self,
-        subject: str,
-        payload: object,
-        reply: str | None = None,
-        headers: HeaderValues | None = None,
-        *,
-        policy: str | None = None,
-        msg_id: str | None = None,
-    ) -> Deferred[None]: ...
-
-
-class Request(Interface):
-    """Sends a request; see :meth:`natsroute.daemon.requesting.Requesting.request`."""
-
-    def __call__(
-        self, subject: str, payload: object = b"", timeout: float = ..., headers: HeaderValues | None = None
-    ) -> Deferred[Message]: ...
-
-
-def no_requests(
-    subject: str, payload: object = b"", timeout: float = 0.0, headers: HeaderValues | None = None
-) -> Deferred[Message]:
-    """Stands for :class:`Request` where there is nothing that sends requests."""
-    return fail(MisuseError(f"there is nothing that sends requests, such as the one to {subject!r}"))
-
-
-class Answer(Interface):
-    """Answers a message without a confirmation; see :meth:`natsroute.daemon.answering.Answering.answer`."""
-
-    def __call__(self, reply: str, payload: object, headers: HeaderValues | None = None) -> Deferred[None] | None: ...
-
-
-#: Fails the Deferred of a message that cannot be published. It may be called in any thread.
-RefusePublish = Callable[[NatsrouteError], "Deferred[None]"]
 
 
 class Expressions(Interface):
@@ -97,7 +55,7 @@ class EventContext:
     :ivar expressions: evaluates pseudo-variables; None in tests that need none.
     :ivar span: the span of the call; see :attr:`Event.span`.
     :ivar version: stands for the version of the code that the event runs in. It differs from that of every other one.
-    :ivar request: sends requests for the route.
+    :ivar requests: sends requests for the route.
     :ivar answer: answers messages without a confirmation; None: answers are published as anything else.
     :ivar acknowledgement: how messages of a JetStream consumer are acknowledged; None if they come from elsewhere.
     """
@@ -112,7 +70,7 @@ class EventContext:
     expressions: Expressions | None = None
     span: Any = None
     version: object = None
-    request: Request = no_requests
+    requests: Requests = NoRequests()
     answer: Answer | None = None
     acknowledgement: Acknowledgement | None = None
 
@@ -129,7 +87,7 @@ class EventContext:
             self.expressions,
             span,
             self.version,
-            self.request,
+            self.requests,
             self.answer,
             self.acknowledgement,
         )
@@ -385,7 +343,21 @@ class Event(StreamMessage):
         Send a request, and wait for the answer; see :meth:`natsroute.daemon.requesting.Requesting.request` for the
         arguments and errors.
         """
-        return self.context.request(subject, payload, timeout, headers)
+        return self.context.requests.request(subject, payload, timeout, headers)
+
+    def request_many(
+        self,
+        subject: str,
+        payload: object = b"",
+        timeout: float = REQUEST_TIMEOUT,
+        headers: HeaderValues | None = None,
+        **until: Any,
+    ) -> Deferred[list[Message]]:
+        """
+        Send a request, and wait for several answers; see :meth:`natsroute.daemon.requesting.Requesting.request_many`
+        for the arguments and errors.
+        """
+        return self.context.requests.request_many(subject, payload, timeout, headers, **until)
 
     def __repr__(self) -> str:
         about = f"server={self.server!r}" if self.server else f"subject={self.subject!r}, {len(self.data)} bytes"

@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 
 from natsroute.ledger import Ledger
 from natsroute.log import Logger
-from natsroute.routes.event import Publish
 from natsroute.routes.results import as_deferred
+from natsroute.routes.sending import Publish
 
 
 class RunningService(Interface):
@@ -23,6 +23,14 @@ class RunningService(Interface):
     @property
     def publish(self) -> Publish:
         """Publishes a message; see :meth:`natsroute.publishing.publisher.Publisher.publish`."""
+
+    @property
+    def request(self) -> Callable[..., Deferred[Any]]:
+        """Sends a request; see :meth:`natsroute.daemon.requesting.Requesting.request`."""
+
+    @property
+    def request_many(self) -> Callable[..., Deferred[Any]]:
+        """Sends one, and takes several answers; see :meth:`natsroute.daemon.requesting.Requesting.request_many`."""
 
     @property
     def settings(self) -> Any:

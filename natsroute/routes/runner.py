@@ -16,19 +16,15 @@ from natsroute.routes.acknowledging import StreamConsumer
 from natsroute.routes.calls import Calls
 from natsroute.routes.concurrency import calls_of, unchanged
 from natsroute.routes.event import (
-    Answer,
     Event,
     EventContext,
     Expressions,
     Middleware,
-    Publish,
-    RefusePublish,
-    Request,
-    no_requests,
 )
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.message_tracing import MessageTracing
 from natsroute.routes.route import CallInThread, Route
+from natsroute.routes.sending import Answer, NoRequests, Publish, RefusePublish, Requests
 from natsroute.routes.unrouted import UnroutedMessages
 
 #: Finds the route for a subject, or for a name; returns None if there is none.
@@ -61,7 +57,7 @@ class RunnerContext:
     :ivar reject_for: gives what fails the Deferreds of messages that the route with this name cannot publish.
     :ivar outermost: goes around all middleware of each route for messages.
     :ivar tracing: traces messages, for a TracedRunner.
-    :ivar request: sends requests for the routes.
+    :ivar requests: sends requests for the routes.
     :ivar stream: acknowledges the messages, if they come from a JetStream consumer; else None.
     :ivar answer: answers messages without a confirmation; None: answers are published as anything else.
     """
@@ -76,7 +72,7 @@ class RunnerContext:
     reject_for: Callable[[str], RefusePublish] = lambda route: fail
     outermost: Middleware = unchanged
     tracing: MessageTracing | None = None
-    request: Request = no_requests
+    requests: Requests = NoRequests()
     answer: Answer | None = None
     stream: StreamConsumer | None = None
 
@@ -253,7 +249,7 @@ class Runner:
                 reject=context.reject_for(route.name),
                 expressions=self._expressions,
                 version=self._version,
-                request=context.request,
+                requests=context.requests,
                 answer=context.answer,
                 acknowledgement=acknowledgement,
             )
@@ -355,7 +351,7 @@ class ConnectionRunner:
                 context.reject_for(calls.counters.route),
                 self._expressions,
                 version=self._version,
-                request=context.request,
+                requests=context.requests,
             )
         )
         calls.enqueue()

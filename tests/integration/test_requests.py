@@ -192,3 +192,37 @@ class LameDuckTests(ServerTestCase):
             answered += len(answers)
         await moved
         await left
+
+
+class RequestManyTests(OneServerTestCase):
+    """Several services that answer."""
+
+    async def test_all_instances(self) -> None:
+        """Each answers once; without anybody, the request fails at once."""
+        asking = await self.connect_service()
+        for number in range(3):
+            event_route = EventRoutes()
+            event_route("nats:who", responds=True)(lambda event, number=number: number)
+            await self.connect_service(event_route, subject_queue_group="who")
+        answers = await asking.request_many("who", timeout=60, max_messages=3)
+        self.assertEqual(sorted(answer.json() for answer in answers), [0, 1, 2])
+        with self.assertRaises(NoRespondersError):
+            await asking.request_many("nobody", timeout=60)
+
+    async def test_a_stream_of_answers(self) -> None:
+        """A route sends as many as it likes, and an empty one at the end."""
+        event_route = EventRoutes()
+
+        @event_route("nats:count")
+        async def count(event: Event) -> None:
+            answers = await event.request_many("digits", sentinel=True)
+            await event.respond([answer.text() for answer in answers])
+
+        @event_route("nats:digits")
+        def digits(event: Event) -> None:
+            for digit in "0123456789":
+                event.respond(digit, confirm=False)
+            event.respond(b"", confirm=False)
+
+        service = await self.connect_service(event_route, subject_queue_group=["count:q", "digits:q"])
+        self.assertEqual((await service.request("count")).json(), list("0123456789"))

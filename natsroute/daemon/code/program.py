@@ -16,12 +16,13 @@ from natsroute.kamailio.evaluation_log import EvaluationLog
 from natsroute.kamailio.event_expressions import EventExpressions
 from natsroute.kamailio.kemi.script_thread import ScriptThread
 from natsroute.kamailio.kemi.scripts import Scripts
-from natsroute.routes.event import Expressions, Publish
+from natsroute.routes.event import Expressions
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import HookRunner
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route import CallInThread
 from natsroute.routes.runner import ConnectionRunner, FindRoute, Runner, RunnerContext
+from natsroute.routes.sending import Publish
 from natsroute.routes.traced_runner import TracedRunner
 
 

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from natsroute.daemon.code.program import ConnectionCode, Program
 from natsroute.daemon.key_values import memory_buckets
 from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
+from natsroute.daemon.memory_requests import MemoryRequests
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.daemon.threads import Threads
@@ -112,6 +113,7 @@ class Rehearsal:
         )
         self._in_flight = CallsInFlight(reactor, slow_after=settings.slow_route_warning)
         self._program = Program(reactor, settings, None, self._threads.run, self._in_flight, self._publish_for)
+        nobody = MemoryRequests(reactor, lambda request: None)
         context = RunnerContext(
             MemoryPublisher(partial(self._keep, None)).publish,
             reactor,
@@ -119,11 +121,12 @@ class Rehearsal:
             self._in_flight,
             thread_space=self._threads.space,
             outermost=self._observed,
+            requests=nobody,
         )
         entries = settings.subject_queue_group or (QueueEntry(">"),)
         self._entries = [_Entry(entry, self._program.for_consumer(entry), context) for entry in entries]
         others = MemoryPublisher(partial(self._keep, None))
-        self._service = MemoryService(others, settings, lambda: self._published, memory_buckets(reactor))
+        self._service = MemoryService(others, nobody, settings, lambda: self._published, memory_buckets(reactor))
 
     async def start(self) -> None:
         """

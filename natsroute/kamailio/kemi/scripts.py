@@ -19,8 +19,9 @@ from natsroute.kamailio.kemi.script_thread import ScriptThread
 from natsroute.kamailio.kemi.worker import Worker
 from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
-from natsroute.routes.event import Event, EventContext, Publish
+from natsroute.routes.event import Event, EventContext
 from natsroute.routes.in_flight import CallsInFlight
+from natsroute.routes.sending import Publish
 
 
 class Script(Protocol):

@@ -1,0 +1,78 @@
+"""What a route sends with: the types of the functions that publish, ask and answer for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from typing import Protocol as Interface
+
+from twisted.internet.defer import Deferred, fail
+
+from natsroute.errors import MisuseError, NatsrouteError
+from natsroute.message import Message
+from natsroute.wire.headers import HeaderValues
+
+#: Seconds that a request waits for its answer, if it says nothing else.
+REQUEST_TIMEOUT = 5.0
+
+
+class Publish(Interface):
+    """Publishes a message; see :meth:`natsroute.publishing.outlet.Outlet.publish`."""
+
+    def __call__(
+        self,
+        subject: str,
+        payload: object,
+        reply: str | None = None,
+        headers: HeaderValues | None = None,
+        *,
+        policy: str | None = None,
+        msg_id: str | None = None,
+    ) -> Deferred[None]: ...
+
+
+class Requests(Interface):
+    """Sends requests; see :class:`natsroute.daemon.requesting.Requesting`."""
+
+    def request(
+        self, subject: str, payload: object = b"", timeout: float = REQUEST_TIMEOUT, headers: HeaderValues | None = None
+    ) -> Deferred[Message]:
+        """Send a request, and wait for the answer."""
+
+    def request_many(
+        self,
+        subject: str,
+        payload: object = b"",
+        timeout: float = REQUEST_TIMEOUT,
+        headers: HeaderValues | None = None,
+        *,
+        max_messages: int | None = None,
+        stall: float | None = None,
+        sentinel: Callable[[Message], object] | bool | None = None,
+        on_answer: Callable[[Message], object] | None = None,
+    ) -> Deferred[list[Message]]:
+        """Send a request, and wait for several answers."""
+
+
+class NoRequests:
+    """Stands for :class:`Requests` where there is nothing that sends requests."""
+
+    def request(self, subject: str, *arguments: Any, **options: Any) -> Deferred[Any]:
+        """
+        Fail.
+
+        :return: fails with :class:`~natsroute.errors.MisuseError`.
+        """
+        return fail(MisuseError(f"there is nothing that sends requests, such as the one to {subject!r}"))
+
+    request_many = request
+
+
+class Answer(Interface):
+    """Answers a message without a confirmation; see :meth:`natsroute.daemon.answering.Answering.answer`."""
+
+    def __call__(self, reply: str, payload: object, headers: HeaderValues | None = None) -> Deferred[None] | None: ...
+
+
+#: Fails the Deferred of a message that cannot be published. It may be called in any thread.
+RefusePublish = Callable[[NatsrouteError], "Deferred[None]"]
