@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "admin": {"errors", "text", "log", "nearest"},
     "monitoring": {
         "errors", "text", "log", "_version", "ledger", "payloads", "wire", "message", "client.status", "client.state",
-        "routes.event", "routes.results", "routes.route_errors", "routes.sending",
+        "routes.event", "routes.results", "routes.route_errors", "routes.outgoing",
     },
     "recording": {"errors", "text", "turns", "wire"},
     "daemon": {

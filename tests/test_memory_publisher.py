@@ -11,7 +11,7 @@ from natsroute import Settings
 from natsroute.daemon.key_values import memory_buckets
 from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
 from natsroute.errors import HeaderError, PayloadError, SettingError, SubjectError
-from natsroute.routes.sending import NoRequests
+from natsroute.routes.outgoing import NoRequests
 
 
 class MemoryPublisherTests(SynchronousTestCase):

@@ -8,7 +8,7 @@ from natsroute import payloads
 from natsroute.client.connection import Connection
 from natsroute.daemon.reactor_thread import ReactorThread
 from natsroute.errors import HeaderError, PayloadTooLargeError
-from natsroute.routes.sending import Publish
+from natsroute.routes.outgoing import Publish
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import NO_HEADERS, HeaderValues, encode_headers
 

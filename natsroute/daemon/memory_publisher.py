@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
@@ -13,7 +14,6 @@ from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import NatsrouteError
 from natsroute.ledger import Ledger, PublisherAccount
 from natsroute.publishing.options import check_policy
-from natsroute.routes.sending import Requests
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import HeaderValues, encode_headers, with_message_id
 
@@ -76,7 +76,7 @@ class MemoryService:
     """
     What hooks are given without a server: a :class:`~natsroute.RunningService`.
 
-    :param requests: answers requests.
+    :param requests: answers requests: a :class:`~natsroute.daemon.memory_requests.MemoryRequests`.
     :param published: returns how many messages were published so far.
     :param key_values: its key-value buckets.
 
@@ -90,7 +90,7 @@ class MemoryService:
     def __init__(
         self,
         publisher: MemoryPublisher,
-        requests: Requests,
+        requests: Any,
         settings: Settings,
         published: Callable[[], int],
         key_values: KeyValues,

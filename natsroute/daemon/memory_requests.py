@@ -14,7 +14,7 @@ from natsroute.client.request_many import Until, check_seconds
 from natsroute.daemon.memory_publisher import Published
 from natsroute.errors import NatsrouteError, NoRespondersError, RequestTimeoutError
 from natsroute.message import Message
-from natsroute.routes.sending import REQUEST_TIMEOUT
+from natsroute.routes.outgoing import REQUEST_TIMEOUT
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import HeaderValues, encode_headers

@@ -15,7 +15,7 @@ from natsroute.daemon.connections import Connections
 from natsroute.daemon.reactor_thread import ReactorThread
 from natsroute.errors import NatsrouteError
 from natsroute.message import Message
-from natsroute.routes.sending import REQUEST_TIMEOUT
+from natsroute.routes.outgoing import REQUEST_TIMEOUT
 from natsroute.wire.headers import HeaderValues, encode_headers
 
 

@@ -39,9 +39,9 @@ from natsroute.monitoring.trace_context import (
 )
 from natsroute.monitoring.traced_messages import TracedMessages
 from natsroute.routes.event import Event, Middleware, RouteFunction
+from natsroute.routes.outgoing import Publish
 from natsroute.routes.results import PLAIN_TYPES, as_deferred
 from natsroute.routes.route_errors import describe, is_exit
-from natsroute.routes.sending import Publish
 from natsroute.text import printable
 from natsroute.wire.headers import HeaderValues, encode_headers
 

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from natsroute.errors import MisuseError, NatsrouteError, NoReplySubjectError
 from natsroute.ledger import RouteCounters
 from natsroute.message import Message
-from natsroute.routes.sending import REQUEST_TIMEOUT, Answer, NoRequests, Publish, RefusePublish, Requests
+from natsroute.routes.outgoing import REQUEST_TIMEOUT, Answer, NoRequests, Publish, RefusePublish, Requests
 from natsroute.routes.stream_message import Acknowledgement, StreamMessage
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import HeaderValues

@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 
 from natsroute.ledger import Ledger
 from natsroute.log import Logger
+from natsroute.routes.outgoing import Publish
 from natsroute.routes.results import as_deferred
-from natsroute.routes.sending import Publish
 
 
 class RunningService(Interface):

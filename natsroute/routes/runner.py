@@ -23,8 +23,8 @@ from natsroute.routes.event import (
 )
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.message_tracing import MessageTracing
+from natsroute.routes.outgoing import Answer, NoRequests, Publish, RefusePublish, Requests
 from natsroute.routes.route import CallInThread, Route
-from natsroute.routes.sending import Answer, NoRequests, Publish, RefusePublish, Requests
 from natsroute.routes.unrouted import UnroutedMessages
 
 #: Finds the route for a subject, or for a name; returns None if there is none.

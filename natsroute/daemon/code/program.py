@@ -20,9 +20,9 @@ from natsroute.routes.event import Expressions
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import HookRunner
 from natsroute.routes.in_flight import CallsInFlight
+from natsroute.routes.outgoing import Publish
 from natsroute.routes.route import CallInThread
 from natsroute.routes.runner import ConnectionRunner, FindRoute, Runner, RunnerContext
-from natsroute.routes.sending import Publish
 from natsroute.routes.traced_runner import TracedRunner
 
 

@@ -14,8 +14,8 @@ from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import SettingError
 from natsroute.monitoring.publish_target import Target
 from natsroute.monitoring.sampling import Sampling
+from natsroute.routes.outgoing import Publish
 from natsroute.routes.runner import RunnerContext
-from natsroute.routes.sending import Publish
 
 if TYPE_CHECKING:
     from natsroute.monitoring.tracing import Tracing

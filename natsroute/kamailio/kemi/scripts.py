@@ -21,7 +21,7 @@ from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
 from natsroute.routes.event import Event, EventContext
 from natsroute.routes.in_flight import CallsInFlight
-from natsroute.routes.sending import Publish
+from natsroute.routes.outgoing import Publish
 
 
 class Script(Protocol):

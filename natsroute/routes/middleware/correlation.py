@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from natsroute.errors import RouteError
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.middleware.base import readable_headers
-from natsroute.routes.sending import Answer
+from natsroute.routes.outgoing import Answer
 from natsroute.wire.headers import HeaderValues
 
 
