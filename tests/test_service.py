@@ -82,7 +82,7 @@ class ServiceTests(SynchronousTestCase):
         service = self.service(subject_queue_group=["a:q"], num_publish_workers=1, publish_max_messages=4)
         service.publisher.start()
         failures = [service.publish("b", b"x").addErrback(lambda failure: failure.type) for _ in range(3)]
-        subscription = service.consumers[0].subscription
+        subscription = service.consumers[0].source
         subscription.deliver(Event(Address("a", 1), b"1"))
         self.assertEqual(subscription.pending, 1)
         stopped = service.publisher.stop(0.0)
@@ -100,7 +100,7 @@ class ServiceTests(SynchronousTestCase):
         service = self.service(subject_queue_group=["b:q", "c"])
         for consumer in (0, 0, 1):
             subject = str(service.consumers[consumer].entry.subject)
-            service.consumers[consumer].subscription.deliver(Event(Address(subject, 1), b"{}"))
+            service.consumers[consumer].source.deliver(Event(Address(subject, 1), b"{}"))
         self.assertEqual(numbers, [("b", 1, None), ("b", 2, None), ("c", 1, None)])
         (line,) = log.lines("warn")
         self.assertIn("'$(natsReply{s.len})' has no value for an event: a transformation of null", line)
@@ -111,7 +111,7 @@ class ServiceTests(SynchronousTestCase):
         for name in ("nats:connected", "nats:b"):
             self.event_route(name)(lambda event: numbers.append((event.name, event.pv("$mi"))))
         service = self.service(subject_queue_group=["b:q"], num_publish_workers=1)
-        service.consumers[0].subscription.deliver(Event(Address("b", 1), b"{}"))
+        service.consumers[0].source.deliver(Event(Address("b", 1), b"{}"))
         for events in service._versions.events:
             events._runner.fire("nats:connected", "nats://a:4222")
         self.assertEqual(numbers, [("nats:b", 1), ("nats:connected", 1), ("nats:connected", 2)])
@@ -127,7 +127,7 @@ class ServiceTests(SynchronousTestCase):
         self.event_route("nats:>")(lambda event: values.append(event.format("$def(ANSWER) $sht(t=>x) $var(v)")))
         settings = Settings.from_environment({}, kamailio_cfg=str(path))
         service = NatsrouteService(settings, self.event_route, reactor=self.reactor)
-        service.consumers[0].subscription.deliver(Event(Address("b", 1), b""))
+        service.consumers[0].source.deliver(Event(Address("b", 1), b""))
         self.assertEqual(values, ["42 7 5"])
 
     def test_malformed_kamailio_cfg(self) -> None:

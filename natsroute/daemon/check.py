@@ -16,6 +16,7 @@ from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.plan import Inspection, Plan
 from natsroute.daemon.settings.connection_settings import DEFAULT_URL
+from natsroute.daemon.settings.jetstream_entries import AnyEntry, ConsumerEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.kamailio.kemi.callback import check_callback
 from natsroute.kamailio.kemi.missing import missing_functions
@@ -35,6 +36,7 @@ def _missing_in_kemi_script(settings: Settings) -> Iterator[str]:
 INSPECTIONS: tuple[Inspection, ...] = (_missing_in_kemi_script,)
 
 _HEADINGS = ("subject", "queue group", "connections", "runs")
+_STREAM_HEADINGS = ("stream", "consumer", "connections", "runs")
 _NOTHING = "nothing: no event route"
 
 
@@ -46,18 +48,28 @@ def plan_lines(settings: Settings, plan: Plan) -> Iterator[str]:
     if settings.processes > 1:
         yield f"processes: {settings.processes}, each with what follows; what has no queue group is in the first only"
     yield f"publish workers: {plan.workers}, each with a connection"
-    if plan.consumers:
-        rows = Counter(
-            (one.entry.subject, one.entry.queue_group or "", ", ".join(one.runs) or _NOTHING) for one in plan.consumers
-        )
-        yield ""
-        yield from aligned([_HEADINGS, *((subject, group, str(n), runs) for (subject, group, runs), n in rows.items())])
+    rows = Counter((_heading(one.entry), *_names(one.entry), ", ".join(one.runs) or _NOTHING) for one in plan.consumers)
+    for heading in (_HEADINGS, _STREAM_HEADINGS):
+        table = [(first, second, str(n), runs) for (kind, first, second, runs), n in rows.items() if kind is heading]
+        if table:
+            yield ""
+            yield from aligned([heading, *table])
     if plan.passed_over or plan.warnings:
         yield ""
     if plan.passed_over:
         yield printable(plan.passed_over)
     for warning in plan.warnings:
         yield f"warning: {printable(warning)}"
+
+
+def _heading(entry: AnyEntry) -> tuple[str, ...]:
+    return _STREAM_HEADINGS if isinstance(entry, ConsumerEntry) else _HEADINGS
+
+
+def _names(entry: AnyEntry) -> tuple[str, str]:
+    return (
+        (entry.stream, entry.durable) if isinstance(entry, ConsumerEntry) else (entry.subject, entry.queue_group or "")
+    )
 
 
 @attrs.frozen

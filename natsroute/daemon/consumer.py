@@ -1,17 +1,19 @@
-"""One ``subject_queue_group`` at work, and all of them together."""
+"""One ``subject_queue_group`` or ``jetstream_consumer`` at work, and all of them together."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Protocol as Interface
 from typing import overload
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults
 
 from natsroute.client.connection import Connection
-from natsroute.client.subscription import PendingLimits, Subscription
+from natsroute.client.subscription import PendingLimits
+from natsroute.daemon.settings.jetstream_entries import AnyEntry
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import PendingLimitError
 from natsroute.ledger import ConsumerAccount, RouteCounters
@@ -20,21 +22,47 @@ from natsroute.routes.runner import Runner
 from natsroute.turns import SharedTurns
 
 
+class Source(Interface):
+    """What hands messages to a runner: a subscription, or a consumer of a stream."""
+
+    @property
+    def received(self) -> int:
+        """Messages so far."""
+
+    @property
+    def dropped(self) -> int:
+        """Those of them that were dropped because too many were pending."""
+
+    @property
+    def pending(self) -> int:
+        """Messages that wait for the runner."""
+
+    @property
+    def pending_subjects(self) -> list[str]:
+        """The subject of each of them."""
+
+    def hold(self) -> None:
+        """Hand over no more messages, until :meth:`release` has been called as often as this."""
+
+    def release(self) -> None:
+        """Undo one :meth:`hold`."""
+
+
 @attrs.frozen
 class Consumer:
     """
-    One ``subject_queue_group`` at work.
+    One ``subject_queue_group`` at work. Those of a ``jetstream_consumer`` are a subclass.
 
-    :ivar entry: the subject and the queue group.
+    :ivar entry: what is consumed.
     :ivar connection: its own connection.
     :ivar runner: runs the event routes of its messages.
-    :ivar subscription: hands the messages to the runner.
+    :ivar source: hands the messages to the runner.
     """
 
-    entry: QueueEntry
+    entry: AnyEntry
     connection: Connection
     runner: Runner
-    subscription: Subscription
+    source: Source
 
     @classmethod
     def subscribe(
@@ -56,14 +84,41 @@ class Consumer:
         runner.on_receiver = subscription.hand_to
         return cls(entry, connection, runner, subscription)
 
+    @property
+    def problem(self) -> str | None:
+        """Why nothing is consumed although there is a connection, as a sentence; None if there is no such reason."""
+        return None
+
+    def start(self) -> None:
+        """Consume from now on, whenever there is a connection."""
+
+    def drain(self) -> Deferred[None]:
+        """
+        Consume no more; the connection stays open.
+
+        :return: fires when every message that was on its way has been received. It never fails.
+        """
+        return self.connection.drain()
+
+    def hand_back(self) -> None:
+        """No call will begin any more: let others have the messages that wait, if they come from a stream."""
+
+    def close(self) -> Deferred[None]:
+        """
+        Close the connection.
+
+        :return: fires when it is closed.
+        """
+        return self.connection.stopService()
+
     def account(self) -> ConsumerAccount:
         """What became of its messages so far."""
         unclaimed = self.connection.status().unclaimed
         return ConsumerAccount(
             name=str(self.entry),
-            received=self.subscription.received + unclaimed,
-            pending=self.subscription.pending,
-            overflowed=self.subscription.dropped,
+            received=self.source.received + unclaimed,
+            pending=self.source.pending,
+            overflowed=self.source.dropped,
             unclaimed=unclaimed,
             unrouted=self.runner.unrouted,
             routes=RouteCounters.total("", self.runner.route_counters),
@@ -100,18 +155,25 @@ class Consumers(Sequence[Consumer]):
     @property
     def idle(self) -> bool:
         """Whether every message received has been handled: none waits, and no call is running."""
-        return self._in_flight.idle and not any(consumer.subscription.pending for consumer in self)
+        return self._in_flight.idle and not any(consumer.source.pending for consumer in self)
+
+    @property
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """For each consumer that consumes nothing, although there is a connection: its name, and why as a sentence."""
+        for consumer in self:
+            if consumer.connection.state.is_connected and consumer.problem is not None:
+                yield f"consumer {consumer.entry}", consumer.problem
 
     @property
     def unfinished(self) -> list[str]:
         """The subject of each message whose call is running, or that waits for one."""
-        waiting = [subject for consumer in self for subject in consumer.subscription.pending_subjects]
+        waiting = [subject for consumer in self for subject in consumer.source.pending_subjects]
         return self._in_flight.unfinished + waiting
 
     def hold(self) -> None:
         """Hand no more messages to the routes until :meth:`release` has been called as often as this."""
         for consumer in self:
-            consumer.subscription.hold()
+            consumer.source.hold()
 
     def release(self) -> None:
         """Undo one :meth:`hold`. If the pending messages take long, some consumers follow in later turns."""
@@ -120,7 +182,7 @@ class Consumers(Sequence[Consumer]):
     def _release(self, held: deque[Consumer]) -> None:
         turn_ends = self._in_flight.seconds() + self._turns.share()
         while held:
-            held.popleft().subscription.release()
+            held.popleft().source.release()
             if held and self._in_flight.seconds() >= turn_ends:
                 self._turns.next(partial(self._release, held))
                 return
@@ -131,15 +193,15 @@ class Consumers(Sequence[Consumer]):
 
         :return: fires when every message that was on its way has been received. It never fails.
         """
-        return _all([consumer.connection.drain() for consumer in self])
+        return _all([consumer.drain() for consumer in self])
 
     def close(self) -> Deferred[None]:
         """
-        Close all connections.
+        Close all connections; what was acknowledged is with the server by then.
 
         :return: fires when they are closed.
         """
-        return _all([consumer.connection.stopService() for consumer in self])
+        return _all([consumer.close() for consumer in self])
 
     @property
     def is_cut_off(self) -> bool:
@@ -147,9 +209,20 @@ class Consumers(Sequence[Consumer]):
         return self._in_flight.stopped
 
     def cut_off(self) -> None:
-        """Start no more calls, and cancel those that are running. Messages that wait are kept for :meth:`resume`."""
+        """
+        Start no more calls, and cancel those that are running. Messages that wait are kept for :meth:`resume`; those of
+        a stream are given back to it.
+        """
         self.hold()
         self._in_flight.stop()
+        for consumer in self:
+            consumer.hand_back()
+
+    def start(self) -> None:
+        """Consume from now on, and :meth:`resume`."""
+        for consumer in self:
+            consumer.start()
+        self.resume()
 
     def resume(self) -> None:
         """Undo :meth:`cut_off`: messages that have waited since then are handled now."""

@@ -8,7 +8,7 @@ import attrs
 
 from natsroute.daemon.code.routing import Routing
 from natsroute.daemon.operations.http import http_warnings
-from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.jetstream_entries import AnyEntry, ConsumerEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.daemon.subject_warnings import subject_warnings
 from natsroute.routes.route import PREFIX
@@ -22,11 +22,11 @@ class PlannedConsumer:
     """
     A consumer.
 
-    :ivar entry: its ``subject_queue_group``.
+    :ivar entry: its ``subject_queue_group`` or ``jetstream_consumer``.
     :ivar runs: the names of the event routes that its messages can reach, or what runs instead; empty if nothing does.
     """
 
-    entry: QueueEntry
+    entry: AnyEntry
     runs: tuple[str, ...]
 
 
@@ -57,12 +57,15 @@ class Plan:
         :param inspections: give further warnings.
         """
         servers = "the embedded server" if settings.embedded_server else ", ".join(map(str, settings.servers))
-        consumers = tuple(PlannedConsumer(entry, tuple(routing.names(entry))) for entry in settings.subject_queue_group)
+        entries = (*settings.subject_queue_group, *settings.jetstream_consumer)
+        consumers = tuple(PlannedConsumer(entry, tuple(routing.names(entry))) for entry in entries)
         warnings = [
             *_warnings_of(consumers),
             *settings.warnings,
             *http_warnings(settings),
-            *subject_warnings(settings.subject_queue_group, routing.all_names),
+            *subject_warnings(
+                settings.subject_queue_group, routing.all_names, streams=bool(settings.jetstream_consumer)
+            ),
             *_service_warnings(settings, routing),
             *(warning for inspect in inspections for warning in inspect(settings)),
         ]
@@ -86,4 +89,10 @@ def _warnings_of(consumers: Iterable[PlannedConsumer]) -> Iterator[str]:
         yield "No subject_queue_group is set: nothing is consumed, natsroute only publishes"
     for consumer in consumers:
         if not consumer.runs:
-            yield f"Consumer {consumer.entry} has no event route: add one named '{PREFIX}{consumer.entry.subject}'"
+            name = PREFIX + consumer.entry.subject
+            add = (
+                "some for the subjects of the stream"
+                if isinstance(consumer.entry, ConsumerEntry)
+                else f"one named '{name}'"
+            )
+            yield f"Consumer {consumer.entry} has no event route: add {add}"

@@ -55,8 +55,9 @@ class Sending:
         )
         self.publisher = self.workers.publisher
         self._thread = ReactorThread(reactor.callFromThread)
+        needed = bool(settings.jetstream_consumer)
         self.requesting = Requesting(
-            connections, reactor, self._thread, inbox_prefix=settings.inbox_prefix, needed=False
+            connections, reactor, self._thread, inbox_prefix=settings.inbox_prefix, needed=needed
         )
         self.jetstream_api = new_api(settings, self.requesting)
         self.key_values = server_buckets(self.jetstream_api, self.requesting, reactor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from twisted.application.service import IServiceCollection, Service
@@ -17,7 +16,8 @@ from natsroute.daemon.code.routing import Routing
 from natsroute.daemon.code.versions import Versions
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connections import Connections
-from natsroute.daemon.consumer import Consumer, Consumers
+from natsroute.daemon.consumer import Consumers
+from natsroute.daemon.consuming import Consuming
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.exit_code import ExitCode
 from natsroute.daemon.lifecycle import Lifecycle
@@ -32,7 +32,6 @@ from natsroute.daemon.operations.tracing import ServiceTracing
 from natsroute.daemon.plan import Plan
 from natsroute.daemon.sending import Sending
 from natsroute.daemon.settings.connection_settings import DEFAULT_NAME
-from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.daemon.shutdown import Shutdown
 from natsroute.daemon.signals import OtherSignals, StopSignals
@@ -69,7 +68,7 @@ class NatsrouteService(Service):
 
     :ivar name: ``client_name``. Several services of one parent with the same name get a number. Unless it is
         ``natsroute``, log lines begin with it.
-    :ivar consumers: one for each ``subject_queue_group``.
+    :ivar consumers: one for each ``subject_queue_group`` and ``jetstream_consumer``.
     :ivar publisher: publishes for the routes and for the program.
     :ivar publish: publishes a message: :meth:`Outlet.publish <natsroute.publishing.outlet.Outlet.publish>`.
     :ivar nats_publish: the same, under the name of Kamailio's function.
@@ -106,7 +105,7 @@ class NatsrouteService(Service):
             )
         measurements = Measurements(
             reactor,
-            lambda: [consumer.subscription.received for consumer in self.consumers],
+            lambda: [consumer.source.received for consumer in self.consumers],
             durations=settings.measures_durations,
             handling=bool(settings.service_name),
         )
@@ -152,8 +151,9 @@ class NatsrouteService(Service):
         self._sending.workers.join()
         for connection in publish_connections:
             self._versions.add_publish_worker(connection, self._tracing.for_connections(self._runner_context))
-        for entry in settings.subject_queue_group:
-            self.consumers.add(self._consumer(entry))
+        parts = (self._connections, self._connection_log, self._sending, self._tracing, self._versions)
+        for consumer in Consuming(reactor, settings, *parts, self._runner_context).new_consumers():
+            self.consumers.add(consumer)
 
         self._startup = Startup(
             self._connections,
@@ -182,6 +182,7 @@ class NatsrouteService(Service):
             self._startup,
             lambda: self.program.hooks.pending,
             self._lifecycle,
+            lambda: self.consumers.problems,
         )
         observation = Observation(
             reactor,
@@ -217,18 +218,6 @@ class NatsrouteService(Service):
         self._tracing.export_with(self._operations)
         self._stop_signals = StopSignals(reactor, self._shutdown.skip_drain)
         self._other_signals = OtherSignals(reactor, self.log_report, self._reloader.on_signal) if owns_process else None
-
-    def _consumer(self, entry: QueueEntry) -> Consumer:
-        purpose = f"consumer {entry}"
-        connection = self._connections.new(purpose)
-        return self._versions.new_consumer(
-            entry,
-            connection,
-            self._tracing.for_consumer(self._sending.for_consumer(self._runner_context, connection), connection),
-            self._tracing.for_connections(self._runner_context),
-            self.settings.pending_limits,
-            partial(self._connection_log.overflow, purpose),
-        )
 
     def _hold(self) -> None:
         """A publish worker has no space for more."""
@@ -366,7 +355,7 @@ class NatsrouteService(Service):
             self._startup.begin()
 
     def _on_connecting(self) -> None:
-        self.consumers.resume()
+        self.consumers.start()
         self._versions.resume()
         self._reloader.allow()
 

@@ -12,18 +12,19 @@ from natsroute.wire.subjects import is_wildcard, overlaps
 _MAX_NAMES = 10
 
 
-def subject_warnings(entries: Sequence[QueueEntry], routes: Sequence[str]) -> Iterator[str]:
+def subject_warnings(entries: Sequence[QueueEntry], routes: Sequence[str], *, streams: bool = False) -> Iterator[str]:
     """
     Warnings, each a sentence.
 
     :param entries: the consumers.
     :param routes: the names of the event routes.
+    :param streams: whether there are consumers of streams, too. Then any route may be reached.
     """
     named = [(str(entry), entry.subject) for entry in entries] + [(name, name[len(PREFIX) :]) for name in routes]
     for name, pattern in named:
         yield from _literal_wildcards(name, pattern)
     yield from _and_more(_overlaps(entries), "pairs of subject_queue_groups that overlap")
-    if entries:
+    if entries and not streams:
         unreached = [name for name in routes if not _is_reached(name, entries)]
         if unreached:
             more = len(unreached) - _MAX_NAMES

@@ -25,6 +25,7 @@ REASONS = (
     "failed",
     "not_connected",
     "not_subscribed",
+    "not_consuming",
     "cannot_publish",
     "blocked_reactor",
 )
@@ -147,6 +148,12 @@ def _dropped(snapshot: Snapshot) -> Iterator[Value]:
             yield (label, reason), getattr(row, reason)
 
 
+def _lags(snapshot: Snapshot) -> Iterator[Value]:
+    for label, row in _labelled(snapshot.overview.consumers, "name"):
+        if row.lag is not None:
+            yield (label,), row.lag
+
+
 def _last_deliveries(snapshot: Snapshot) -> Iterator[Value]:
     for label, row in _labelled(snapshot.overview.consumers, "name"):
         if row.idle is not None:
@@ -243,6 +250,19 @@ METRICS: tuple[Metric, ...] = (
         "(unclaimed), or no event route matched (unrouted)",
         ("consumer", "reason"),
         _dropped,
+    ),
+    _consumer(
+        "messages_handed_back_total",
+        "counter",
+        "Messages given back to their stream, which delivers them again; each delivery counts as a message",
+        "handed_back",
+    ),
+    Metric(
+        "natsroute_consumer_pending_messages",
+        "gauge",
+        "Messages of a stream that its consumer has not delivered yet; no sample for other consumers",
+        ("consumer",),
+        _lags,
     ),
     _consumer("messages_waiting", "gauge", "Messages that wait because their event route is busy", "waiting"),
     _consumer("messages_in_progress", "gauge", "Messages whose call has begun and not ended", "in_progress"),

@@ -27,7 +27,7 @@ class Reason:
     A reason why a service is not ready.
 
     :ivar code: what kind of reason: ``starting``, ``stopping``, ``failed``, ``not_connected``, ``not_subscribed``,
-        ``cannot_publish``, ``no_answer`` (one of several processes does not answer) or ``blocked_reactor``.
+        ``not_consuming`` (the consumer of a stream is missing, for example), ``cannot_publish``, ``no_answer`` (one of several processes does not answer) or ``blocked_reactor``.
     :ivar about: what it is about, such as ``consumer Kamailio-World:2021``; empty if it is the whole service.
     :ivar text: a sentence for people.
     :ivar process: the number of the process, if there are several; else 0. So in all classes below.
@@ -88,6 +88,8 @@ class ConsumerRow:
     A consumer: messages, as in :class:`~natsroute.ledger.ConsumerAccount`.
 
     :ivar idle: seconds since the last message, or None if there was none.
+    :ivar lag: for a stream, the messages that its consumer has not delivered yet; else None. Several processes share
+        the consumer, so the largest number of them is that of all.
     """
 
     name: str
@@ -103,6 +105,8 @@ class ConsumerRow:
     in_progress: int
     waiting: int
     idle: float | None = None
+    handed_back: int = 0
+    lag: int | None = None
 
     @classmethod
     def of(cls, account: ConsumerAccount, idle: float | None = None) -> ConsumerRow:
@@ -123,6 +127,7 @@ class RouteRow:
     retried: int
     dead_lettered: int
     not_dead_lettered: int
+    handed_back: int = 0
 
     @classmethod
     def of(cls, counters: RouteCounters) -> RouteRow:
@@ -314,7 +319,11 @@ _ROWS: dict[str, type[Any]] = {
 
 
 def _row(kind: type[Any], fields: dict[str, Any]) -> Any:
-    return kind(**{name: fields[name] for name in attrs.fields_dict(kind)})
+    """A row; fields with a default may be missing, because another process may have another version."""
+    known = attrs.fields_dict(kind)
+    return kind(
+        **{name: fields[name] for name, field in known.items() if name in fields or field.default is attrs.NOTHING}
+    )
 
 
 def _numbered(overview: Overview, number: int) -> Overview:
@@ -336,12 +345,14 @@ def _added_up(rows: Iterable[Any], name: str) -> Iterable[Any]:
 
 
 def _sum(rows: Sequence[Any]) -> Any:
-    """The sum of the numbers of several rows; the shortest ``idle``."""
+    """The sum of the numbers of several rows; the shortest ``idle``, the largest ``lag``."""
     sums: dict[str, Any] = {}
     for name in attrs.fields_dict(type(rows[0])):
         values = [getattr(row, name) for row in rows]
         if name == "idle":
             sums[name] = min((value for value in values if value is not None), default=None)
+        elif name == "lag":
+            sums[name] = max((value for value in values if value is not None), default=None)
         elif isinstance(values[0], int):
             sums[name] = sum(values)
         else:

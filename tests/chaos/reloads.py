@@ -160,7 +160,7 @@ class _Run:
 
     def _counts(self) -> dict[str, int]:
         """How many messages each consumer has received."""
-        return {kind: one.subscription.received for kind, one in zip(SHARES, self._service.consumers)}
+        return {kind: one.source.received for kind, one in zip(SHARES, self._service.consumers)}
 
     def _ended(self) -> int:
         return sum(one.succeeded + one.failed for one in self._service.ledger().consumers)

@@ -25,6 +25,6 @@ class LedgerAuditorTests(OneServerTestCase):
         await self.until(lambda: within)
         auditor.stop()
         self.assertEqual((within, auditor.samples, auditor.differences), ([1], 2, []))
-        service.consumers[0].subscription.received += 1
+        service.consumers[0].source.received += 1
         auditor.check()
         self.assertEqual(len(auditor.differences), 1)

@@ -217,7 +217,7 @@ class BackpressureTests(OneServerTestCase):
 
         service = await self.connect_service(event_route, subject_queue_group=["a"], pending_max_messages=10)
         await gatherResults([service.publish("a", b"x" * 1024) for _ in range(2_000)])
-        await self.until(lambda: hanging and service.consumers[0].subscription.pending > 10)
+        await self.until(lambda: hanging and service.consumers[0].source.pending > 10)
         before = self.reactor.seconds()
         await service.stopService()
         self.assertLess(self.reactor.seconds() - before, 30.0)

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from natsroute.daemon.code.routing import Routing
-from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.jetstream_entries import AnyEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.kamailio.cfg.start_values import go_on_from, service_variables
 from natsroute.kamailio.evaluation import ConsumerVariables
@@ -46,13 +46,13 @@ class ConnectionCode:
     expressions: Expressions
     script: ScriptThread | None
 
-    def new_runner(self, context: RunnerContext, entry: QueueEntry) -> Runner:
+    def new_runner(self, context: RunnerContext, entry: AnyEntry) -> Runner:
         """What runs the messages of a consumer, in this version at first."""
         kind = Runner if context.tracing is None else TracedRunner
         return kind(
             self.find,
             context,
-            subject=entry.subject,
+            subject=entry.event_name,
             queue_group=entry.queue_group,
             expressions=self.expressions,
             version=self.version,
@@ -125,7 +125,7 @@ class Program:
         expressions = EventExpressions(ConsumerVariables(self.variables))
         return ConnectionCode(self.version, _none, _none, self.routing.for_connections(script), expressions, script)
 
-    def for_consumer(self, entry: QueueEntry) -> ConnectionCode:
+    def for_consumer(self, entry: AnyEntry) -> ConnectionCode:
         """What a consumer runs."""
         variables = ConsumerVariables(self.variables)
         script = self._new_script(str(entry), variables, consumes=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from natsroute.daemon.code.loading import load_callback, load_code
-from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.jetstream_entries import AnyEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import RouteError, SettingError
 from natsroute.kamailio.cfg.document import KamailioCfg
@@ -61,33 +61,33 @@ class Routing:
         self._table = RouteTable(routes)
         self._script = f"{settings.event_callback} of {settings.kemi_script}" if settings.kemi_script else None
 
-    def for_entry(self, entry: QueueEntry, script: ScriptThread | None = None) -> FindRoute:
+    def for_entry(self, entry: AnyEntry, script: ScriptThread | None = None) -> FindRoute:
         """
-        A function that finds the route of a message of this ``subject_queue_group``.
+        A function that finds the route of a message of this ``subject_queue_group`` or ``jetstream_consumer``.
 
         :param script: the instance of the KEMI script for this consumer, which takes the place of the callback.
         """
         find, route = self._table.find, self._otherwise(entry, script)
         return find if route is None else lambda subject: find(subject) or route
 
-    def by_name(self, entry: QueueEntry, script: ScriptThread | None = None) -> FindRoute:
+    def by_name(self, entry: AnyEntry, script: ScriptThread | None = None) -> FindRoute:
         """A function that finds the same routes by their names."""
         get, route = self._table.get, self._otherwise(entry, script)
         return get if route is None else lambda name: get(name) or (route if route.name == name else None)
 
-    def responding(self, entry: QueueEntry) -> Iterator[tuple[Route, str]]:
+    def responding(self, entry: AnyEntry) -> Iterator[tuple[Route, str]]:
         """The event routes that respond to messages of this ``subject_queue_group``, and the subjects of these."""
         for route in self._table.for_subscription(entry.subject):
             subject = intersection(route.pattern, entry.subject) if route.responds else None
             if subject is not None and (is_wildcard(subject) or self._table.find(subject) is route):
                 yield route, subject
 
-    def _otherwise(self, entry: QueueEntry, script: ScriptThread | None) -> Route | None:
+    def _otherwise(self, entry: AnyEntry, script: ScriptThread | None) -> Route | None:
         """What runs where there is no event route."""
         # Kamailio names the event by the configured subject, whatever the subject of the message.
         if script is not None:
-            return Route(PREFIX + entry.subject, script.call, new_calls=script.calls)
-        return None if self._callback is None else Route(PREFIX + entry.subject, self._callback)
+            return Route(PREFIX + entry.event_name, script.call, new_calls=script.calls)
+        return None if self._callback is None else Route(PREFIX + entry.event_name, self._callback)
 
     def for_connections(self, script: ScriptThread | None = None) -> FindRoute:
         """
@@ -101,8 +101,8 @@ class Routing:
             return get
         return lambda name: get(name) or Route(name, callback)
 
-    def names(self, entry: QueueEntry) -> list[str]:
-        """The routes that messages of this ``subject_queue_group`` can reach, for the log: at most ten of them."""
+    def names(self, entry: AnyEntry) -> list[str]:
+        """The routes that messages of this consumer can reach, for the log: at most ten of them."""
         routes = [route.name for route in self._table.for_subscription(entry.subject)]
         if self._script is not None:
             routes.append(self._script)

@@ -17,7 +17,7 @@ from natsroute.client.subscription import PendingLimits
 from natsroute.daemon.code.program import ConnectionCode, Program
 from natsroute.daemon.connection_events import ConnectionEvents
 from natsroute.daemon.consumer import Consumer
-from natsroute.daemon.settings.queue_entry import QueueEntry
+from natsroute.daemon.settings.jetstream_entries import AnyEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import PendingLimitError
 from natsroute.ledger import RouteCounters
@@ -119,12 +119,13 @@ class Versions(Service):
 
     def new_consumer(
         self,
-        entry: QueueEntry,
+        entry: AnyEntry,
         connection: Connection,
         context: RunnerContext,
         event_context: RunnerContext,
         limits: PendingLimits,
         on_overflow: Callable[[PendingLimitError], object],
+        new: Callable[..., Consumer] = Consumer.subscribe,
     ) -> Consumer:
         """
         Make a consumer that runs its messages and events in the first version.
@@ -133,6 +134,7 @@ class Versions(Service):
         :param event_context: for the events of its connection.
         :param limits: how much may wait for its routes.
         :param on_overflow: called when more waits, before ``nats:slow_consumer`` runs.
+        :param new: makes the consumer: see :meth:`natsroute.daemon.consumer.Consumer.subscribe`.
         """
         code = self.current.for_consumer(entry)
         events = ConnectionEvents(connection, code.new_event_runner(event_context, entry.queue_group))
@@ -141,7 +143,7 @@ class Versions(Service):
             on_overflow(error)
             events.on_overflow(error)
 
-        consumer = Consumer.subscribe(entry, connection, code.new_runner(context, entry), limits, overflows)
+        consumer = new(entry, connection, code.new_runner(context, entry), limits, overflows)
         self._connections.append(_Connection(code, events, consumer))
         return consumer
 
@@ -258,7 +260,7 @@ class Versions(Service):
         if consumer is None or not consumer.runner.must_wait(code.get):
             connection.go_over(code)
             return
-        consumer.subscription.hold()
+        consumer.source.hold()
         try:
             if not await self._wait(lambda: not consumer.runner.must_wait(code.get), since + self._drain_timeout):
                 if connection.code.script is not None:
@@ -268,7 +270,7 @@ class Versions(Service):
                 await self._wait(lambda: not consumer.runner.must_wait(code.get), give_up)
         finally:
             connection.go_over(code)
-            consumer.subscription.release()
+            consumer.source.release()
 
     async def _wait(self, is_over: Callable[[], bool], until: float) -> bool:
         """Wait for something, until a time or a stop. Returns whether it has come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from typing import Protocol as Interface
 
@@ -55,6 +55,7 @@ class Readiness:
     :param startup: knows how far the start is.
     :param pending_hook: returns the ``on_start`` hook that runs, and for how many seconds it has run; or None.
     :param lifecycle: knows whether it stops.
+    :param problems: returns the consumers that are connected and consume nothing, each with the reason.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class Readiness:
         startup: Startup,
         pending_hook: Callable[[], tuple[str, float] | None],
         lifecycle: Lifecycle,
+        problems: Callable[[], Iterable[tuple[str, str]]] = lambda: (),
     ) -> None:
         self._clock = clock
         self._workers = workers
         self._startup = startup
         self._pending_hook = pending_hook
         self._lifecycle = lifecycle
+        self._problems = problems
         self._connections = [(purpose, one, LastFailures(one)) for purpose, one in connections.named]
 
     def fatal(self) -> list[Reason]:
@@ -91,6 +94,8 @@ class Readiness:
                 yield Reason(_code(connection.state, publishes=worker is not None), purpose, text)
             elif worker is not None:
                 yield from self._cannot_publish(purpose, worker)
+        for purpose, problem in self._problems():
+            yield Reason("not_consuming", purpose, f"{purpose} {printable(problem, 500)}")
 
     def _phase(self) -> Iterator[Reason]:
         phase = self._lifecycle.phase

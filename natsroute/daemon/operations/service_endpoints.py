@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 from natsroute.daemon.code.routing import Routing
 from natsroute.daemon.consumer import Consumer
 from natsroute.daemon.operations.measurements import Measurements
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.ledger import RouteCounters
 from natsroute.routes.endpoint import Endpoint, endpoint_name
 from natsroute.routes.event import Event
@@ -54,6 +55,8 @@ class ServiceEndpoints:
         routing = self._routing()
         for consumer in self._consumers:
             entry = consumer.entry
+            if not isinstance(entry, QueueEntry):  # nobody asks through a stream
+                continue
             for route, subject in routing.responding(entry):
                 shown = Endpoint() if route.endpoint is None else route.endpoint
                 name = shown.name or endpoint_name(route.pattern)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import attrs
 
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import SettingError, SubjectError
 from natsroute.jetstream.configs import (
     DISCARDS,
@@ -212,8 +213,27 @@ class ConsumerEntry:
         config = ConsumerConfig(durable_name=name, ack_policy="explicit", **values)
         return cls(reading.name(stream), name, config, pull)
 
+    @property
+    def subject(self) -> str:
+        """What the subjects of its messages match: the server knows more."""
+        return ">"
+
+    @property
+    def queue_group(self) -> None:
+        """There is none: whoever pulls from the consumer shares its messages."""
+        return None
+
+    @property
+    def event_name(self) -> str:
+        """What follows ``nats:`` in the name of its events, where no event route names them."""
+        return str(self)
+
     def __str__(self) -> str:
         return f"{self.stream}:{self.durable}"
+
+
+#: What messages are consumed by: a subject, or a consumer of a stream.
+AnyEntry = QueueEntry | ConsumerEntry
 
 
 @attrs.frozen

@@ -40,5 +40,10 @@ class QueueEntry:
             raise SettingError("subject_queue_group", text, str(error), remedy) from None
         return cls(subject, group if colon else None)
 
+    @property
+    def event_name(self) -> str:
+        """What follows ``nats:`` in the name of its events, where no event route names them: as in Kamailio."""
+        return self.subject
+
     def __str__(self) -> str:
         return self.subject if self.queue_group is None else f"{self.subject}:{self.queue_group}"

@@ -65,7 +65,7 @@ class Settings(
         self.check()
 
     def __repr__(self) -> str:
-        entries = ", ".join(map(str, self.subject_queue_group))
+        entries = ", ".join(map(str, (*self.subject_queue_group, *self.jetstream_consumer)))
         return f"<Settings for {', '.join(map(str, self.servers))}; {entries or 'no subject_queue_group'}>"
 
     @property

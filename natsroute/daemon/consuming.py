@@ -1,0 +1,78 @@
+"""Builds the consumers of a service: those of subjects, and those of streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import attrs
+
+from natsroute.daemon.code.versions import Versions
+from natsroute.daemon.connection_log import ConnectionLog
+from natsroute.daemon.connections import Connections
+from natsroute.daemon.consumer import Consumer
+from natsroute.daemon.jetstream_consumer import StreamParts
+from natsroute.daemon.operations.tracing import ServiceTracing
+from natsroute.daemon.sending import Sending
+from natsroute.daemon.settings.jetstream_entries import AnyEntry, ConsumerEntry
+from natsroute.daemon.settings.settings import Settings
+from natsroute.jetstream.pull_options import PullOptions
+from natsroute.routes.runner import RunnerContext
+
+
+class Consuming:
+    """
+    Builds the consumers of a service, each with a connection of its own.
+
+    :param connections: makes the connections.
+    :param log: logs what overflows.
+    :param sending: what routes send with.
+    :param tracing: traces the messages.
+    :param versions: runs them.
+    :param context: what all runners have in common.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        connections: Connections,
+        log: ConnectionLog,
+        sending: Sending,
+        tracing: ServiceTracing,
+        versions: Versions,
+        context: RunnerContext,
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._connections = connections
+        self._log = log
+        self._sending = sending
+        self._tracing = tracing
+        self._versions = versions
+        self._context = context
+
+    def new_consumers(self) -> Iterator[Consumer]:
+        """One for each entry, in the order of the settings."""
+        for entry in (*self._settings.subject_queue_group, *self._settings.jetstream_consumer):
+            yield self._consumer(entry)
+
+    def _consumer(self, entry: AnyEntry) -> Consumer:
+        purpose = f"consumer {entry}"
+        connection = self._connections.new(purpose)
+        context = self._tracing.for_consumer(self._sending.for_consumer(self._context, connection), connection)
+        new: Any = Consumer.subscribe
+        if isinstance(entry, ConsumerEntry):
+            api = self._sending.jetstream_api
+            parts = StreamParts(entry, connection, api, context.in_flight, self._reactor, PullOptions(**entry.pull))
+            context, new = attrs.evolve(context, stream=parts.stream), parts.consumer
+        return self._versions.new_consumer(
+            entry,
+            connection,
+            context,
+            self._tracing.for_connections(self._context),
+            self._settings.pending_limits,
+            partial(self._log.overflow, purpose),
+            new,
+        )
