@@ -78,7 +78,7 @@ class ConsumerTests(ConsumerTestCase):
     def test_subscribe(self) -> None:
         """A message runs its route, and the event has the queue group."""
         consumer = self.add("a:q")
-        self.assertEqual((str(consumer.entry), consumer.subscription.queue_group), ("a:q", "q"))
+        self.assertEqual((str(consumer.entry), consumer.source.queue_group), ("a:q", "q"))
         self.receive(b"1")
         self.assertEqual(self.called, [b"1"])
         self.assertEqual(self.calls[0][0].queue_group, "q")
@@ -92,11 +92,19 @@ class ConsumerTests(ConsumerTestCase):
         self.assertEqual((account.name, account.received, account.succeeded), ("a", 3, 1))
         self.assertEqual((account.in_progress, account.pending, account.dropped), (1, 1, 0))
 
+    def test_a_subject_needs_no_start(self) -> None:
+        """And there is nothing to give back."""
+        consumer = self.add("a")
+        consumer.start()
+        self.receive(b"1", b"2")
+        consumer.hand_back()
+        self.assertEqual((consumer.source.pending, consumer.problem), (1, None))
+
     def test_on_overflow(self) -> None:
         consumer = self.add("a", PendingLimits(messages=1))
         self.receive(b"1", b"2", b"3")
         [error] = self.overflows
-        self.assertEqual((error.subject, error.messages, consumer.subscription.pending), ("a", 2, 2))
+        self.assertEqual((error.subject, error.messages, consumer.source.pending), ("a", 2, 2))
 
 
 class ConsumersTests(ConsumerTestCase):
@@ -106,6 +114,19 @@ class ConsumersTests(ConsumerTestCase):
         first, second = self.add("a"), self.add("b")
         self.assertEqual((len(self.consumers), list(self.consumers)), (2, [first, second]))
         self.assertEqual((self.consumers[0], self.consumers[-1:]), (first, [second]))
+
+    def test_problems(self) -> None:
+        """Of those that are connected; of the others, the connection is the problem."""
+
+        class Stuck(Consumer):
+            problem = "consumes nothing"  # type: ignore[assignment]
+
+        first, second = self.add("a"), self.add("b")
+        self.assertEqual(list(self.consumers.problems), [])
+        for one in (first, second):
+            self.consumers.add(Stuck(one.entry, one.connection, one.runner, one.source))
+        second.connection.stopService()
+        self.assertEqual(list(self.consumers.problems), [("consumer a", "consumes nothing")])
 
     def test_empty(self) -> None:
         """A service may only publish."""
@@ -189,7 +210,7 @@ class ConsumersTests(ConsumerTestCase):
         """Messages that arrive after the subscription has ended are received and dropped."""
         consumer = self.add("a")
         self.receive(b"1")
-        consumer.subscription.unsubscribe()
+        consumer.source.unsubscribe()
         self.receive(b"2", b"3")
         account = consumer.account()
         self.assertEqual((account.received, account.unclaimed, account.dropped, account.in_progress), (3, 2, 2, 1))

@@ -46,6 +46,8 @@ def a_consumer(name: str = "one:q", **fields: object) -> ConsumerRow:
         in_progress=10,
         waiting=14,
         idle=3.5,
+        handed_back=6,
+        lag=21,
     )
     return attrs.evolve(row, **fields)  # type: ignore[arg-type]
 
@@ -122,6 +124,8 @@ class ValueTests(MetricsCase):
                 "messages_dead_lettered_total": 5,
                 "messages_not_dead_lettered_total": 4,
                 "messages_dropped_total": 0,
+                "messages_handed_back_total": 6,
+                "pending_messages": 21,
                 "messages_in_progress": 10,
                 "messages_waiting": 14,
                 "last_delivery_timestamp_seconds": 196.5,
@@ -133,6 +137,11 @@ class ValueTests(MetricsCase):
         for reason, count in ("overflowed", 3), ("unclaimed", 2), ("unrouted", 1):
             value = self.value("natsroute_consumer_messages_dropped_total", consumer="one:q", reason=reason)
             self.assertEqual(value, count, reason)
+
+    def test_no_stream(self) -> None:
+        """Then nothing is still to be delivered."""
+        self.overview = an_overview(consumers=(a_consumer(lag=None),))
+        self.assertIsNone(self.value("natsroute_consumer_pending_messages", consumer="one:q"))
 
     def test_no_delivery_yet(self) -> None:
         """Then there is no time of the last one."""

@@ -110,6 +110,15 @@ class JsonTests(SynchronousTestCase):
         self.assertIs(overview().as_json()["ready"], False)
         self.assertIs(overview(reasons=()).as_json()["ready"], True)
 
+    def test_another_version(self) -> None:
+        """A process that is replaced by a newer version knows fewer fields."""
+        fields = overview().as_json()
+        for row in fields["consumers"]:
+            del row["lag"], row["handed_back"]
+        self.assertEqual(Overview.from_json(fields), overview())
+        del fields["consumers"][0]["received"]
+        self.assertRaises(KeyError, Overview.from_json, fields)
+
     def test_unknown_field(self) -> None:
         """That of a newer version is left out."""
         fields = overview().as_json()
@@ -146,6 +155,12 @@ class MergedTests(SynchronousTestCase):
         """Several processes are ready if each is."""
         self.assertTrue(Overview.merged([overview(1, reasons=()), overview(2, reasons=())]).ready)
         self.assertFalse(Overview.merged([overview(1, reasons=()), overview(2)]).ready)
+
+    def test_a_stream(self) -> None:
+        """The processes share its consumer: the lag of each is that of all, and the newest may be lower."""
+        rows = [attrs.evolve(overview().consumers[0], lag=lag, handed_back=1) for lag in (None, 7, 5)]
+        both = Overview.merged([overview(consumers=(row,)) for row in rows])
+        self.assertEqual((both.consumers[0].lag, both.consumers[0].handed_back), (7, 3))
 
     def test_never_idle(self) -> None:
         """A consumer that has had no message in any process."""

@@ -32,6 +32,18 @@ class PlanTests(SynchronousTestCase):
         self.assertEqual(plan.consumers, (both, both, PlannedConsumer(QueueEntry("b"), ("nats:>",))))
         self.assertEqual(plan.workers, 3)
 
+    def test_streams(self) -> None:
+        """The subjects are not known before the server is asked, so any route may be reached."""
+        plan = self.plan(Settings(jetstream_consumer="CALLS:billing", subject_queue_group="b:q"))
+        self.assertEqual([str(consumer.entry) for consumer in plan.consumers], ["b:q", "CALLS:billing"])
+        self.assertEqual([consumer.runs for consumer in plan.consumers], [("nats:>",), ("nats:a", "nats:>")])
+        self.assertEqual(plan.warnings, ())
+        self.event_route = EventRoutes()
+        self.assertEqual(
+            self.plan(Settings(jetstream_consumer="CALLS:billing")).warnings,
+            ("Consumer CALLS:billing has no event route: add some for the subjects of its stream",),
+        )
+
     def test_servers(self) -> None:
         """Without their credentials."""
         self.assertEqual(

@@ -58,6 +58,7 @@ class ReadinessTestCase(SynchronousTestCase):
         self.startup: Any = SimpleNamespace(is_ready=True, error=None, step="everything waits")
         self.lifecycle: Any = SimpleNamespace(phase=Phase.RUNNING)
         self.pending: tuple[str, float] | None = None
+        self.problems: list[tuple[str, str]] = []
         self.make()
 
     def make(self) -> None:
@@ -69,6 +70,7 @@ class ReadinessTestCase(SynchronousTestCase):
             self.startup,
             lambda: self.pending,
             self.lifecycle,
+            lambda: self.problems,
         )
 
     def reasons(self) -> list[tuple[str, str, str]]:
@@ -100,6 +102,12 @@ class ReadinessTests(ReadinessTestCase):
         self.assertEqual(self.reasons(), [])
         self.consumer.report(State.WAITING, ConnectionEvent.DISCONNECTED, B, ConnectionLostError("again"))
         self.assertNotIn("nats://a", self.reasons()[0][2])
+
+    def test_a_consumer_of_a_stream_that_is_missing(self) -> None:
+        """With the text of the server, made safe."""
+        self.problems = [("consumer CALLS:billing", "consumes nothing: consumer not found\n")]
+        text = "consumer CALLS:billing consumes nothing: consumer not found\\n"
+        self.assertEqual(self.reasons(), [("not_consuming", "consumer CALLS:billing", text)])
 
     def test_login_refused(self) -> None:
         """With the text of the server, made safe."""

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, Settings
 from natsroute.daemon.code.routing import Routing
+from natsroute.daemon.settings.jetstream_entries import ConsumerEntry
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import ScriptError, SettingError
 from natsroute.routes.results import call_deferred
@@ -152,6 +153,12 @@ class RoutingTests(SynchronousTestCase):
         assert found is not None
         self.assertEqual((found.name, found.function, found.new_calls), ("nats:connected", script.call, None))
         self.assertEqual(routing.names(QueueEntry("a")), [f"f of {os.path.abspath('a.py')}"])
+
+        stream = ConsumerEntry.parse("CALLS:billing")
+        route = routing.for_entry(stream, script)("calls.a")
+        assert route is not None
+        self.assertEqual((route.name, routing.names(stream)), ("nats:CALLS:billing", routing.names(QueueEntry("a"))))
+        self.assertEqual(routing.by_name(stream, script)("nats:CALLS:billing"), route)
 
         event_route = EventRoutes()
         event_route("nats:a.own")(print)

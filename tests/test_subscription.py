@@ -90,6 +90,19 @@ class SubscriptionTests(SynchronousTestCase):
         self.deliver(subscription, b"4")
         self.assertEqual((self.got, others), ([b"1", b"3", b"4"], [b"2"]))
 
+    def test_messages_that_are_taken_out(self) -> None:
+        """The receiver does not get them. What comes later waits as before, up to the whole limits."""
+        busy: Deferred[None] = Deferred()
+        self.answers = [busy]
+        subscription = self.subscription(PendingLimits(messages=2))
+        self.deliver(subscription, b"1", b"2", b"3")
+        self.assertEqual([msg.data for msg in subscription.take_pending()], [b"2", b"3"])
+        self.assertEqual(subscription.pending, 0)
+        self.deliver(subscription, b"4", b"5")
+        self.assertEqual(self.owner.asked, [])
+        busy.callback(None)
+        self.assertEqual(self.got, [b"1", b"4", b"5"])
+
     def test_a_failed_deferred_means_next_too(self) -> None:
         busy: Deferred[None] = Deferred()
         self.answers = [busy]

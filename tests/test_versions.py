@@ -65,7 +65,7 @@ class GoOverTests(VersionsTestCase):
         self.version("new")
         reload = service.reload()
         self.assertNoResult(reload)
-        subscription = service.consumers[0].subscription
+        subscription = service.consumers[0].source
         self.assertEqual(subscription._holds, 1)
         self.calls()[0].callback(None)
         self.reactor.pump([0.01] * 10)

@@ -128,6 +128,13 @@ class Subscription:
         """The subject of each pending message."""
         return [msg.subject for msg in self._pending]
 
+    def take_pending(self) -> list[Msg]:
+        """Take out the messages that wait for the receiver: it will not get them."""
+        messages = list(self._pending)
+        self._pending.clear()
+        self._pending_bytes = 0
+        return messages
+
     @property
     def left(self) -> int | None:
         """Messages that are still to come, or None if there is no end."""

@@ -55,7 +55,7 @@ class Consuming:
 
     def new_consumers(self) -> Iterator[Consumer]:
         """One for each entry, in the order of the settings."""
-        for entry in (*self._settings.subject_queue_group, *self._settings.jetstream_consumer):
+        for entry in self._settings.entries:
             yield self._consumer(entry)
 
     def _consumer(self, entry: AnyEntry) -> Consumer:
@@ -65,7 +65,7 @@ class Consuming:
         new: Any = Consumer.subscribe
         if isinstance(entry, ConsumerEntry):
             api = self._sending.jetstream_api
-            parts = StreamParts(entry, connection, api, context.in_flight, self._reactor, PullOptions(**entry.pull))
+            parts = StreamParts(connection, api, context.in_flight, self._reactor, PullOptions(**entry.pull))
             context, new = attrs.evolve(context, stream=parts.stream), parts.consumer
         return self._versions.new_consumer(
             entry,

@@ -19,7 +19,6 @@ from natsroute.jetstream.api import JetStreamApi
 from natsroute.jetstream.pull_consumer import PullConsumer
 from natsroute.jetstream.pull_options import PullOptions
 from natsroute.ledger import ConsumerAccount
-from natsroute.log import Logger
 from natsroute.routes.ack_policy import DeliveryRules
 from natsroute.routes.acknowledging import StreamConsumer
 from natsroute.routes.in_flight import CallsInFlight
@@ -166,7 +165,7 @@ class JetStreamConsumer(Consumer):
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
-        if self.connection.state.is_connected and self.acks.waiting:
+        if self.connection.state.is_connected:
             flushed: Deferred[None] = Deferred()
             self.acks.flush().addBoth(lambda _: None if flushed.called else flushed.callback(None))
             flushed.addTimeout(FLUSH_TIMEOUT, self.clock, onTimeoutCancel=lambda *_: None)
@@ -184,24 +183,21 @@ class StreamParts:
     What a :class:`JetStreamConsumer` consists of, before there is its runner.
 
     :param api: asks for the consumer.
-    :param call_from_thread: the reactor's ``callFromThread``.
+    :param in_flight: the calls that have not ended.
+    :param clock: the reactor.
+    :param options: what each pull asks for.
 
     :ivar stream: acknowledges for its routes.
     """
 
-    log = Logger()
-
     def __init__(
         self,
-        entry: ConsumerEntry,
         connection: Connection,
         api: JetStreamApi,
         in_flight: CallsInFlight,
         clock: Any,
         options: PullOptions,
     ) -> None:
-        self._entry = entry
-        self._connection = connection
         self._api = api
         self._clock = clock
         self._options = options

@@ -57,8 +57,7 @@ class Plan:
         :param inspections: give further warnings.
         """
         servers = "the embedded server" if settings.embedded_server else ", ".join(map(str, settings.servers))
-        entries = (*settings.subject_queue_group, *settings.jetstream_consumer)
-        consumers = tuple(PlannedConsumer(entry, tuple(routing.names(entry))) for entry in entries)
+        consumers = tuple(PlannedConsumer(entry, tuple(routing.names(entry))) for entry in settings.entries)
         warnings = [
             *_warnings_of(consumers),
             *settings.warnings,
@@ -91,7 +90,7 @@ def _warnings_of(consumers: Iterable[PlannedConsumer]) -> Iterator[str]:
         if not consumer.runs:
             name = PREFIX + consumer.entry.subject
             add = (
-                "some for the subjects of the stream"
+                "some for the subjects of its stream"
                 if isinstance(consumer.entry, ConsumerEntry)
                 else f"one named '{name}'"
             )

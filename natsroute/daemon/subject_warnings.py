@@ -12,7 +12,7 @@ from natsroute.wire.subjects import is_wildcard, overlaps
 _MAX_NAMES = 10
 
 
-def subject_warnings(entries: Sequence[QueueEntry], routes: Sequence[str], *, streams: bool = False) -> Iterator[str]:
+def subject_warnings(entries: Sequence[QueueEntry], routes: Sequence[str], streams: bool = False) -> Iterator[str]:
     """
     Warnings, each a sentence.
 

@@ -165,6 +165,10 @@ class PullConsumer:
         """The subject of each pending message."""
         return self._subscription.pending_subjects
 
+    def take_pending(self) -> list[Any]:
+        """Take out the messages that wait for the receiver: it will not get them. They are not acknowledged."""
+        return self._subscription.take_pending()
+
     def hold(self) -> None:
         """See :meth:`natsroute.client.subscription.Subscription.hold`."""
         self._subscription.hold()

@@ -138,7 +138,7 @@ class RefusedLoginTests(LoginTestCase):
             creds_file=self.file("user.creds", creds),
             subject_queue_group=["a:q", "b:q"],
         )
-        refused, allowed = (consumer.subscription for consumer in service.consumers)
+        refused, allowed = (consumer.source for consumer in service.consumers)
         await self.until(lambda: refused.refused and service.consumers[1].connection.state is State.CONNECTED)
         await service.publish("b", b"hello")
         await self.until(lambda: arrived == [b"hello"])
@@ -175,7 +175,7 @@ class RefusedLoginTests(LoginTestCase):
         await self.until(lambda: arrived == [b"1"])
         await server.reload(config("b"))
         await self.until(lambda: not service.connected)
-        self.assertIsInstance(service.consumers[0].subscription.refused, PermissionsError)
+        self.assertIsInstance(service.consumers[0].source.refused, PermissionsError)
         await server.reload(config("a"))
         await self.until(lambda: service.connected)
         await service.publish("a", b"2")

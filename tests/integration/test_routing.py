@@ -82,7 +82,7 @@ class RoutingTests(OneServerTestCase):
         await self.until(lambda: len(self.arrived) == 300)
         for group in ("one", "two", None):
             self.assertEqual(sorted(data for name, data in self.arrived if name == group), sorted(sent))
-        shares = [consumer.subscription.received for consumer in service.consumers]
+        shares = [consumer.source.received for consumer in service.consumers]
         self.assertEqual(shares[0] + shares[1], 100)
         self.assertEqual(shares[2:], [100, 100])
 
@@ -96,7 +96,7 @@ class RoutingTests(OneServerTestCase):
             service.publish(f"many.{number}", b"")
         await service.publish("many.other", b"")
         await service.publish("many.too.deep", b"")
-        await self.until(lambda: service.consumers[0].subscription.received == 1002)
+        await self.until(lambda: service.consumers[0].source.received == 1002)
         self.assertEqual(sorted(map(str, self.arrived)), sorted([*map(str, range(1000)), "many.other"]))
         self.assertEqual(service.ledger().consumers[0].unrouted, 1)
 
@@ -139,7 +139,7 @@ class RoutingTests(OneServerTestCase):
 
         service = await self.connect_service(self.event_route, subject_queue_group=["a"])
         await gatherResults([service.publish("a", b"") for _ in range(20)])
-        await self.until(lambda: service.consumers[0].subscription.received == 20)
+        await self.until(lambda: service.consumers[0].source.received == 20)
         self.assertEqual(len(running), 5)
         while service.ledger().consumers[0].succeeded < 20:
             running.pop(0).callback(None)
@@ -209,7 +209,7 @@ class RoutingTests(OneServerTestCase):
         total, payload = 20_000, b"x" * 1024
         for _ in range(total // 2_000):
             await gatherResults([service.publish("a", payload) for _ in range(2_000)])
-        subscription = service.consumers[0].subscription
+        subscription = service.consumers[0].source
         await self.until(lambda: subscription.pending > 100)
         highest = 0
         for _ in range(20):

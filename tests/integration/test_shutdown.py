@@ -47,7 +47,7 @@ class ShutdownTests(OneServerTestCase):
         await deferLater(self.reactor, 1.0)
         log = LogRecorder(self)
         await service.stopService()
-        subscription = service.consumers[0].subscription
+        subscription = service.consumers[0].source
         self.assertGreater(subscription.received, 5_000)
         self.assertEqual(
             (len(handled), subscription.pending, len(service.in_flight.running)), (subscription.received, 0, 0)
@@ -88,7 +88,7 @@ class ShutdownTests(OneServerTestCase):
 
         service = await self.connect_service(event_route, subject_queue_group=["slow.>"], drain_timeout=0.2)
         await gatherResults([service.publish(f"slow.{number}", b"") for number in range(3)])
-        await self.until(lambda: running and service.consumers[0].subscription.pending == 2)
+        await self.until(lambda: running and service.consumers[0].source.pending == 2)
         log = LogRecorder(self)
         await service.stopService()
         self.assertEqual(
@@ -162,7 +162,7 @@ class ShutdownTests(OneServerTestCase):
 
         service = await self.connect_service(event_route, subject_queue_group=["in"], drain_timeout=0.0)
         await gatherResults([service.publish("in", b"%d" % number) for number in range(3)])
-        await self.until(lambda: service.consumers[0].subscription.pending == 2)
+        await self.until(lambda: service.consumers[0].source.pending == 2)
         await service.stopService()
         self.assertEqual(begun, [b"0"])
         self.assert_exact(service, 0, 1, 0, 2)
@@ -189,7 +189,7 @@ class ShutdownTests(OneServerTestCase):
         await service.publish("in", b"1")
         await self.until(lambda: service.in_flight.running)
         await service.stopService()
-        service.consumers[0].subscription.deliver(Event(Address("in", 1), b"2"))  # too late
+        service.consumers[0].source.deliver(Event(Address("in", 1), b"2"))  # too late
         self.assertEqual(cancelled, [b"1"])
         self.assert_exact(service, 0, 0, 1, 1)
         release.callback(None)

@@ -14,6 +14,7 @@ import attrs
 
 from natsroute.daemon.settings.connection_settings import ConnectionSettings
 from natsroute.daemon.settings.contexts import with_context
+from natsroute.daemon.settings.jetstream_entries import AnyEntry
 from natsroute.daemon.settings.jetstream_settings import JetStreamSettings
 from natsroute.daemon.settings.kamailio_settings import with_kamailio_cfg
 from natsroute.daemon.settings.operation_settings import OperationSettings
@@ -65,8 +66,13 @@ class Settings(
         self.check()
 
     def __repr__(self) -> str:
-        entries = ", ".join(map(str, (*self.subject_queue_group, *self.jetstream_consumer)))
+        entries = ", ".join(map(str, self.entries))
         return f"<Settings for {', '.join(map(str, self.servers))}; {entries or 'no subject_queue_group'}>"
+
+    @property
+    def entries(self) -> tuple[AnyEntry, ...]:
+        """What is consumed: each becomes a consumer with its own connection, in this order."""
+        return *self.subject_queue_group, *self.jetstream_consumer
 
     @property
     def measures_durations(self) -> bool:

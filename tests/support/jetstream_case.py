@@ -1,0 +1,56 @@
+"""Test cases with a stream on a real nats-server, and services that consume from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from natsroute import EventRoutes, NatsrouteService
+from natsroute.jetstream.configs import ConsumerConfig, StreamConfig
+from natsroute.jetstream.consumers import consumer_info, create_consumer
+from natsroute.jetstream.streams import create_stream
+from tests.support.server_case import OneServerTestCase
+
+
+class JetStreamTestCase(OneServerTestCase):
+    """
+    A test with a stream ``CALLS`` that keeps ``calls.>``, and a consumer ``billing``.
+
+    :ivar program: a service that publishes and asks; it consumes nothing.
+    """
+
+    config = "jetstream: {}"
+    stream = "CALLS"
+
+    async def create(self, **config: Any) -> None:
+        """Create the stream, and its consumer with this configuration."""
+        self.program = await self.connect_service(num_publish_workers=1)
+        self.api = self.program._sending.jetstream_api
+        await create_stream(self.api, StreamConfig(name=self.stream, subjects=("calls.>", "dead.>")))
+        await self.create_consumer(**config)
+
+    async def create_consumer(self, durable: str = "billing", **config: Any) -> None:
+        """Create a consumer of the stream."""
+        options = {"ack_policy": "explicit", "ack_wait": 30.0, "filter_subjects": ("calls.>",), **config}
+        await create_consumer(self.api, self.stream, ConsumerConfig(durable_name=durable, **options))
+
+    async def consume(self, routes: EventRoutes | None, **settings: Any) -> NatsrouteService:
+        """A service that consumes from the stream, once it is connected."""
+        settings = {"jetstream_consumer": [f"{self.stream}:billing"], **settings}
+        return await self.connect_service(routes, **settings)
+
+    async def publish(self, *payloads: object, subject: str = "calls.a") -> None:
+        """Publish to the stream. Returns when the server has all."""
+        for payload in payloads:
+            self.program.publish(subject, payload)
+        await self.program.flush()
+
+    async def state(self, durable: str = "billing") -> tuple[int, int, int]:
+        """Of a consumer: messages that are still to be delivered, not acknowledged, and delivered again."""
+        info = await consumer_info(self.api, self.stream, durable)
+        return info.num_pending, info.num_ack_pending, info.num_redelivered
+
+    async def until_state(self, *state: int, durable: str = "billing") -> None:
+        """Wait until :meth:`state` is this."""
+        now: tuple[int, ...] = ()
+        while now != state:
+            now = await self.state(durable)
