@@ -27,10 +27,10 @@ from tests.support.stream_events import MemoryAcks, stream_event
 class MemoryPull:
     """A pull consumer: hands over what the test gives it."""
 
-    def __init__(self, *args: Any, clock: Clock, limits: PendingLimits, on_overflow: Any) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
         self.args = args
         self.on_msg = args[5]
-        self.received = self.dropped = self.holds = 0
+        self.received = self.dropped = 0
         self.info: Any = None
         self.problem: Any = None
         self.num_pending: int | None = None
@@ -49,11 +49,8 @@ class MemoryPull:
         waiting, self.waiting = self.waiting, []
         return waiting
 
-    def hold(self) -> None:
-        self.holds += 1
-
-    def release(self) -> None:
-        self.holds -= 1
+    def hand_to(self, on_msg: Any) -> None:
+        self.on_msg = on_msg
 
     def start(self) -> None:
         self.log.append("start")
@@ -83,7 +80,7 @@ class JetStreamConsumerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.patch(jetstream_consumer, "PullConsumer", MemoryPull)
         self.patch(jetstream_consumer, "Acks", MemoryAcksOfConnection)
-        self.patch(jetstream_consumer, "Requests", lambda connection, clock: None)
+        self.patch(jetstream_consumer, "Requests", lambda connection, clock, inbox_prefix: None)
         self.clock: Any = Clock()
         self.clock.callFromThread = lambda function, *arguments: function(*arguments)
         self.in_flight = CallsInFlight(self.clock)
@@ -93,7 +90,7 @@ class JetStreamConsumerTests(SynchronousTestCase):
         )
         entry = ConsumerEntry.parse("CALLS:billing=>batch=7")
         api: Any = "the API"
-        parts = StreamParts(self.connection, api, self.in_flight, self.clock, PullOptions(**entry.pull))
+        parts = StreamParts(self.connection, api, self.in_flight, self.clock, PullOptions(**entry.pull), "_IN")
         publish: Any = None
         in_thread: Any = None
         context = RunnerContext(publish, self.clock, in_thread, self.in_flight, stream=parts.stream)
@@ -113,9 +110,7 @@ class JetStreamConsumerTests(SynchronousTestCase):
 
     @property
     def pull(self) -> Any:
-        pull = self.consumer.pull
-        assert pull is not None
-        return pull
+        return self.consumer.pull
 
     @property
     def acks(self) -> Any:
@@ -131,15 +126,8 @@ class JetStreamConsumerTests(SynchronousTestCase):
             self.pull.received += 1
             self.pull.on_msg(stream_event(sequence=sequence))
 
-    def test_before_the_start(self) -> None:
-        """Nothing is consumed, and that is no problem."""
-        consumer = self.consumer
-        self.assertEqual((consumer.source.received, consumer.source.dropped, consumer.source.pending), (0, 0, 0))
-        self.assertEqual((consumer.source.pending_subjects, consumer.problem, consumer.account().lag), ([], None, None))
-        consumer.hand_back()
-
     def test_what_is_asked_for(self) -> None:
-        _, api, acks, stream, durable, _, options = self.start().pull.args  # type: ignore[union-attr]
+        _, api, acks, stream, durable, _, options = self.start().pull.args  # type: ignore[attr-defined]
         self.assertEqual((api, acks, stream, durable), ("the API", self.acks, "CALLS", "billing"))
         self.assertEqual((options.batch, self.pull.log), (7, ["start"]))
 
@@ -180,28 +168,6 @@ class JetStreamConsumerTests(SynchronousTestCase):
         self.clock.pump([0.25, 2.0])
         self.assertEqual(self.acks.written, [(1, "in progress")])
 
-    def test_holds_go_over_to_the_next_start(self) -> None:
-        """The publisher may have no space at that moment."""
-        self.consumer.source.hold()
-        self.start()
-        self.consumer.source.hold()
-        self.assertEqual(self.pull.holds, 2)
-        self.consumer.source.release()
-        self.assertEqual(self.pull.holds, 1)
-        self.start()
-        self.assertEqual(self.pull.holds, 1)
-
-    def test_another_start(self) -> None:
-        """Has a pull consumer of its own. The counts go on."""
-        self.start()
-        former = self.pull
-        self.receive(1)
-        former.dropped = 4
-        self.start()
-        self.assertIsNot(self.pull, former)
-        self.receive(2, 3)
-        self.assertEqual((self.consumer.source.received, self.consumer.source.dropped), (3, 4))
-
     def test_cut_off(self) -> None:
         """What waits is for other processes: in the source, and behind the call that is cancelled."""
         self.start()
@@ -213,6 +179,11 @@ class JetStreamConsumerTests(SynchronousTestCase):
         self.assertEqual(sorted(self.acks.written), [(n, "nak", None) for n in (1, 2, 3)])
         account = self.consumer.account()
         self.assertEqual((account.received, account.handed_back, account.waiting, account.in_progress), (3, 3, 0, 0))
+
+    def test_another_receiver(self) -> None:
+        """The runner may ask for one, as it does to trace messages."""
+        self.consumer.runner.on_receiver(print)
+        self.assertIs(self.pull.on_msg, print)
 
     def test_drain(self) -> None:
         """The connection stays."""

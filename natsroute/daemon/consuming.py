@@ -64,8 +64,14 @@ class Consuming:
         context = self._tracing.for_consumer(self._sending.for_consumer(self._context, connection), connection)
         new: Any = Consumer.subscribe
         if isinstance(entry, ConsumerEntry):
-            api = self._sending.jetstream_api
-            parts = StreamParts(connection, api, context.in_flight, self._reactor, PullOptions(**entry.pull))
+            parts = StreamParts(
+                connection,
+                self._sending.jetstream_api,
+                context.in_flight,
+                self._reactor,
+                PullOptions(**entry.pull),
+                self._settings.inbox_prefix,
+            )
             context, new = attrs.evolve(context, stream=parts.stream), parts.consumer
         return self._versions.new_consumer(
             entry,
