@@ -146,6 +146,8 @@ TESTED_ELSEWHERE = {
     "natsroute.daemon.publish_workers": "it builds parts that have tests of their own: tests.test_service",
     "natsroute.daemon.requesting": "tests.integration.test_requests",
     "natsroute.daemon.jetstream": "it builds the API that the settings name: tests.test_jetstream_settings",
+    "natsroute.jetstream.ephemeral_consumers": "a part of the ordered consumer: tests.test_ordered_consumer",
+    "natsroute.jetstream.ordered_subscription": "a part of the ordered consumer: tests.test_ordered_consumer",
     "natsroute.daemon.operations.operations": "it joins parts that have tests of their own: tests.test_service",
     "natsroute.monitoring.metric_table": "the list of all metrics: tests.test_metrics",
     "natsroute.daemon.child_guard": "it watches processes: tests.integration.test_child_guard",

@@ -26,7 +26,7 @@ class ConsumerTests(ApiTestCase):
         info = self.answered(consumer_info(self.api, "calls", "billing"), CONSUMER)
         self.assertEqual((info.stream, info.name, info.config.ack_wait), ("calls", "billing", 30.0))
         self.assertEqual((info.num_pending, info.num_ack_pending, info.num_redelivered, info.num_waiting), (3, 2, 1, 0))
-        self.assertEqual((info.delivered_sequence, info.ack_floor), (5, 1))
+        self.assertEqual((info.delivered_sequence, info.delivered_count, info.ack_floor), (5, 7, 1))
         self.assertEqual((info.is_push, info.paused, info.priority_groups), (False, False, ()))
 
     def test_push_and_pause(self) -> None:

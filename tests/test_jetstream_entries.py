@@ -140,6 +140,7 @@ class ConsumerEntryTests(SynchronousTestCase):
             ("calls:billing=>backoff=1 0", "not a time above 0"),
             ("calls:billing=>backoff=1 2;ack_wait=3", "backoff replaces ack_wait"),
             ("calls:billing=>backoff=1 2;max_deliver=2", "as many waits as max_deliver"),
+            ("calls:billing=>deliver_policy=last_per_subject", "last_per_subject needs filter_subjects"),
             ("calls:billing=>subjects=a", "there is no option 'subjects'"),
             ("calls:billing=>priority=10", "not a number from 0 to 9"),
         ):

@@ -34,6 +34,20 @@ class ObserversTests(SynchronousTestCase):
         self.observers.notify("new")
         self.assertEqual(self.seen, [(1, "new")])
 
+    def test_removed(self) -> None:
+        """One of two that are the same is called no more, from the next time on."""
+        ends = [self.observers.add(self.end_both) for _ in range(2)]
+        self.ends = ends
+        self.observers.notify("news")
+        self.observers.notify("more")
+        self.assertEqual(self.seen, [(0, "news"), (0, "news")])
+
+    def end_both(self, news: str) -> None:
+        """Observe no more."""
+        self.seen.append((0, news))
+        for end in self.ends:
+            end()
+
     def test_an_exception(self) -> None:
         """It is logged, and the others are called."""
         self.observers.add(lambda news: 1 // 0)

@@ -138,14 +138,15 @@ class Connection(Service):
         """How often it has connected again."""
         return max(0, self._totals.connects - 1)
 
-    def observe(self, on_change: Callable[[Change], object]) -> None:
+    def observe(self, on_change: Callable[[Change], object]) -> Callable[[], None]:
         """
         Report each change from now on.
 
         :param on_change: called with each :class:`~natsroute.client.status.Change`, when the state is already the new
             one. An exception is logged.
+        :return: ends it.
         """
-        self._observers.add(on_change)
+        return self._observers.add(on_change)
 
     def observe_errors(self, on_error: Callable[[ServerError, Server], object]) -> None:
         """

@@ -16,15 +16,24 @@ class Observers(Generic[P]):
     log = Logger()
 
     def __init__(self) -> None:
-        self._observers: list[Callable[P, object]] = []
+        self._observers: list[tuple[Callable[P, object]]] = []
 
-    def add(self, observer: Callable[P, object]) -> None:
-        """Call an observer from now on. It is called for each time that it was added."""
-        self._observers.append(observer)
+    def add(self, observer: Callable[P, object]) -> Callable[[], None]:
+        """
+        Call an observer from now on. It is called for each time that it was added.
+
+        :return: ends this; during a notification, from the next one on.
+        """
+        one = (observer,)
+        self._observers.append(one)
+        return lambda: self._remove(one)
+
+    def _remove(self, one: tuple[Callable[P, object]]) -> None:
+        self._observers = [other for other in self._observers if other is not one]
 
     def notify(self, *news: P.args, **named: P.kwargs) -> None:
         """Call each observer, one that is added meanwhile too. An exception is logged."""
-        for observer in self._observers:
+        for (observer,) in self._observers:
             try:
                 observer(*news, **named)
             except Exception:

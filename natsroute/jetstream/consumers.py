@@ -29,6 +29,7 @@ class ConsumerInfo:
     :ivar num_redelivered: those of them that were delivered more than once.
     :ivar num_waiting: pulls that wait for messages.
     :ivar delivered_sequence: sequence in the stream of the newest message that it has delivered.
+    :ivar delivered_count: deliveries so far.
     :ivar ack_floor: sequence in the stream up to which all messages are acknowledged.
     :ivar is_push: whether it pushes messages to a subject; natsroute consumes by pulls only.
     :ivar paused: whether it is paused.
@@ -46,6 +47,7 @@ class ConsumerInfo:
     num_redelivered: int
     num_waiting: int
     delivered_sequence: int
+    delivered_count: int
     ack_floor: int
     is_push: bool
     paused: bool
@@ -66,6 +68,7 @@ class ConsumerInfo:
             num_redelivered=int(answer.get("num_redelivered", 0)),
             num_waiting=int(answer.get("num_waiting", 0)),
             delivered_sequence=int(answer["delivered"]["stream_seq"]),
+            delivered_count=int(answer["delivered"]["consumer_seq"]),
             ack_floor=int(answer["ack_floor"]["stream_seq"]),
             is_push=bool(config.deliver_subject),
             paused=bool(answer.get("paused", False)),

@@ -209,6 +209,8 @@ class ConsumerEntry:
                 reading.fail("backoff replaces ack_wait, and both are given", "Leave ack_wait out")
             if 0 < values.get("max_deliver", -1) <= len(values["backoff"]):
                 reading.fail("backoff has as many waits as max_deliver or more", "Raise max_deliver")
+        if values.get("deliver_policy") == "last_per_subject" and "filter_subjects" not in values:
+            reading.fail("last_per_subject needs filter_subjects", "Give filter_subjects too; > means all")
         name = reading.name(durable)
         config = ConsumerConfig(durable_name=name, ack_policy="explicit", **values)
         return cls(reading.name(stream), name, config, pull)
