@@ -61,6 +61,7 @@ DEV = [
     "faststream[nats]>=0.5",
     "matplotlib>=3.8",
     "mypy-zope>=1.0.5",
+    "natsio>=1.0; python_version >= '3.13'",
     "nox>=2024.4.15",
     "ruff>=0.8",
     "towncrier>=24.7",

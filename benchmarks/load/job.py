@@ -12,6 +12,10 @@ SUBJECT = "bench"
 QUEUE_GROUP = "bench"
 #: Relays publish each payload to this subject, without the message's headers and reply subject.
 RELAY_SUBJECT = "relayed"
+#: The stream of the scenarios of JetStream, and its durable consumer. The stream has all messages of :data:`SUBJECT`.
+STREAM, DURABLE = "bench", "bench"
+#: How many requests wait for their answers at the same time. Before that, one of so many is sent while no other waits.
+REQUESTS_IN_FLIGHT, ONE_AT_REST_OF = 256, 20
 #: A message to this subject asks a peer with the role ``share`` how many messages it has received.
 REPORT_SUBJECT = "report"
 
@@ -23,7 +27,8 @@ class Job:
     """
     The task of one process.
 
-    :ivar role: what a peer does: ``consume``, ``relay``, ``respond``, ``publish``, or a role that only some peers have.
+    :ivar role: what a peer does: ``consume``, ``relay``, ``respond``, ``publish``, ``request``, ``jetstream_consume``,
+        ``jetstream_publish``, or a role that only some peers have.
     :ivar count: number of messages or requests.
     :ivar size: bytes of a uniform payload.
     :ivar traffic: ``uniform`` or ``mixed``; see :mod:`benchmarks.load.traffic`.

@@ -6,20 +6,34 @@ import asyncio
 import gc
 import ssl
 from collections.abc import Awaitable, Callable
-from time import perf_counter_ns
+from time import perf_counter, perf_counter_ns
 from typing import Any
 
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js.api import PubAck
 
-from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, report, report_ready
+from benchmarks.load.job import (
+    DURABLE,
+    ONE_AT_REST_OF,
+    QUEUE_GROUP,
+    RELAY_SUBJECT,
+    REPORT_SUBJECT,
+    REQUESTS_IN_FLIGHT,
+    STREAM,
+    Job,
+    report,
+    report_ready,
+)
 from benchmarks.load.traffic import messages
 from benchmarks.peers import Peer
 
 Facts = dict[str, Any]
 
 _SETTLE = 0.3  # seconds in which a message too many would arrive
+_ANSWER_TIMEOUT = 10.0
+_FETCHED = 1_000  # messages at once; more than that brought nothing
 
 
 async def consume(job: Job) -> Facts:
@@ -124,6 +138,76 @@ async def share(job: Job) -> Facts:
     return {}
 
 
+async def request(job: Job) -> Facts:
+    """Send requests, first one at a time, then from tasks at the same time; compare each answer."""
+    notes: list[str] = []
+    payloads = [message.payload for message in messages(job)]
+    client = await _connect(job, notes)
+    wrong = 0
+
+    async def ask(payload: bytes) -> None:
+        nonlocal wrong
+        answer = await client.request(job.pattern, payload, timeout=_ANSWER_TIMEOUT)
+        wrong += answer.data != payload
+
+    at_rest = []
+    for payload in payloads[: job.count // ONE_AT_REST_OF]:
+        began = perf_counter_ns()
+        await ask(payload)
+        at_rest.append(perf_counter_ns() - began)
+    left = iter(payloads)
+
+    async def ask_all() -> None:
+        for payload in left:
+            await ask(payload)
+
+    started = perf_counter()
+    await asyncio.gather(*(ask_all() for _ in range(REQUESTS_IN_FLIGHT)))
+    rate = job.count / (perf_counter() - started)
+    return {"at_rest": at_rest, "in_flight": rate, "wrong": wrong, "notes": notes[:10]}
+
+
+async def jetstream_consume(job: Job) -> Facts:
+    """Fetch the messages of a durable pull consumer in batches, count them, and acknowledge each."""
+    received = size = 0
+    notes: list[str] = []
+    client = await _connect(job, notes)
+    began = perf_counter_ns()
+    subscription = await client.jetstream().pull_subscribe_bind(DURABLE, STREAM)
+    while received < job.count:
+        for msg in await subscription.fetch(_FETCHED, timeout=job.timeout):
+            received += 1
+            size += len(msg.data)
+            await msg.ack()
+    ended = perf_counter_ns()
+    await client.flush()
+    await asyncio.sleep(_SETTLE)
+    return {"began": began, "at": ended, "received": received, "bytes": size, "notes": notes[:10]}
+
+
+async def jetstream_publish(job: Job) -> Facts:
+    """Publish into a stream without waiting for each acknowledgement."""
+    all_messages = list(messages(job))
+    gc.freeze()  # as in publish()
+    notes: list[str] = []
+    client = await _connect(job, notes)
+    jetstream = client.jetstream()
+    acknowledged = 0
+
+    def count(future: asyncio.Future[PubAck]) -> None:
+        nonlocal acknowledged
+        acknowledged += future.exception() is None
+
+    began = perf_counter_ns()
+    for subject, payload, _, headers in all_messages:
+        future = await jetstream.publish_async(subject, payload, headers=headers)
+        future.add_done_callback(count)
+    await jetstream.publish_async_completed()
+    ended = perf_counter_ns()
+    await asyncio.sleep(0)  # for the last callbacks
+    return {"began": began, "at": ended, "acknowledged": acknowledged, "notes": notes[:10]}
+
+
 async def _connect(job: Job, notes: list[str]) -> Client:
     async def disconnected() -> None:
         notes.append("disconnected")
@@ -151,6 +235,9 @@ ROLES: dict[str, Callable[[Job], Awaitable[Facts]]] = {
     "publish": publish,
     "subscriptions": consume,
     "share": share,
+    "request": request,
+    "jetstream_consume": jetstream_consume,
+    "jetstream_publish": jetstream_publish,
 }
 
 PEER = Peer("nats-py on asyncio, default settings", roles=(*ROLES, "step", "tls"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable
-from time import perf_counter_ns
+from time import perf_counter, perf_counter_ns
 from typing import Any
 
 from twisted.internet import defer
@@ -19,7 +20,18 @@ from twisted.logger import (
     textFileLogObserver,
 )
 
-from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, REPORT_SUBJECT, Job, report, report_ready
+from benchmarks.load.job import (
+    DURABLE,
+    ONE_AT_REST_OF,
+    QUEUE_GROUP,
+    RELAY_SUBJECT,
+    REPORT_SUBJECT,
+    REQUESTS_IN_FLIGHT,
+    STREAM,
+    Job,
+    report,
+    report_ready,
+)
 from benchmarks.load.traffic import messages
 from benchmarks.peers import Peer
 from natsroute import Event, EventRoutes, NatsrouteService, Settings
@@ -31,6 +43,8 @@ SETTINGS: dict[str, Any] = {}
 ARGUMENTS: dict[str, Any] = {}
 
 _SETTLE = 0.3  # seconds in which a message too many would arrive
+_ANSWER_TIMEOUT = 10.0
+_PUBLISHED, _BATCHES = 500, 8  # messages to a stream at once; and how many times that may be on their way
 
 
 async def consume(reactor: Any, job: Job) -> Facts:
@@ -141,6 +155,82 @@ async def publish(reactor: Any, job: Job) -> Facts:
     return {"began": began, "at": ended, "confirmed": account.confirmed, "notes": notes[:10]}
 
 
+async def request(reactor: Any, job: Job) -> Facts:
+    """Send requests, first one at a time, then from coroutines at the same time; compare each answer."""
+    payloads = [message.payload for message in messages(job)]
+    service, notes = await _connect(reactor, job, EventRoutes())
+    wrong = 0
+
+    async def ask(payload: bytes) -> None:
+        nonlocal wrong
+        answer = await service.request(job.pattern, payload, timeout=_ANSWER_TIMEOUT)
+        wrong += answer.data != payload
+
+    at_rest = []
+    for payload in payloads[: job.count // ONE_AT_REST_OF]:
+        began = perf_counter_ns()
+        await ask(payload)
+        at_rest.append(perf_counter_ns() - began)
+    left = iter(payloads)
+
+    async def ask_all() -> None:
+        for payload in left:
+            await ask(payload)
+
+    started = perf_counter()
+    await defer.gatherResults([Deferred.fromCoroutine(ask_all()) for _ in range(REQUESTS_IN_FLIGHT)])
+    rate = job.count / (perf_counter() - started)
+    return {"at_rest": at_rest, "in_flight": rate, "wrong": wrong, "notes": notes[:10]}
+
+
+async def jetstream_consume(reactor: Any, job: Job) -> Facts:
+    """An event route counts the messages of a durable pull consumer, and each is acknowledged after its call."""
+    began = received = size = 0
+    ended: Deferred[int] = Deferred()
+    event_route = EventRoutes()
+
+    @event_route("nats:connected")
+    def begin(event: Event) -> None:
+        nonlocal began
+        began = began or perf_counter_ns()
+
+    @event_route(f"nats:{job.pattern}")
+    def count(event: Event) -> None:
+        nonlocal received, size
+        received += 1
+        size += len(event.data)
+        if received == job.count:
+            ended.callback(perf_counter_ns())
+
+    _, notes = await _connect(reactor, job, event_route)
+    end = await _wait(reactor, job, ended)
+    await deferLater(reactor, _SETTLE)
+    return {"began": began, "at": end, "received": received, "bytes": size, "notes": notes[:10]}
+
+
+async def jetstream_publish(reactor: Any, job: Job) -> Facts:
+    """Publish into a stream without waiting for each acknowledgement; as in the other peers, 4,000 are on their way."""
+    all_messages = list(messages(job))
+    gc.freeze()  # as in publish()
+    service, notes = await _connect(reactor, job, EventRoutes())
+    acknowledged = 0
+
+    def count(ack: Any) -> None:
+        nonlocal acknowledged
+        acknowledged += ack.stream == STREAM
+
+    last_of_batch: deque[Deferred[None]] = deque()
+    began = perf_counter_ns()
+    for start in range(0, job.count, _PUBLISHED):
+        for subject, payload, _, headers in all_messages[start : start + _PUBLISHED]:
+            confirmed = service.publish(subject, payload, None, headers).addCallback(count)
+        last_of_batch.append(confirmed)
+        if len(last_of_batch) == _BATCHES:
+            await last_of_batch.popleft()
+    await service.flush()
+    return {"began": began, "at": perf_counter_ns(), "acknowledged": acknowledged, "notes": notes[:10]}
+
+
 async def share(reactor: Any, job: Job) -> Facts:
     """One route counts the messages that this process gets from the queue group, another reports their number."""
     received = last = 0
@@ -169,7 +259,7 @@ def _route_names(job: Job) -> list[str]:
 
 
 def _entries(job: Job) -> tuple[str, ...]:
-    if job.role == "publish":
+    if job.role in ("publish", "request", "jetstream_consume", "jetstream_publish"):
         return ()
     subjects = {"entries": job.subject_names, "subscriptions": job.subject_names[:1]}.get(job.role, [job.pattern])
     own = [REPORT_SUBJECT] if job.role == "share" else []
@@ -190,6 +280,10 @@ async def _connect(reactor: Any, job: Job, event_route: EventRoutes) -> tuple[Na
         notes.append(f"disconnected from {event.server}")
 
     settings: dict[str, Any] = {"nats_url": job.url, "subject_queue_group": _entries(job), **SETTINGS}
+    if job.role == "jetstream_publish":
+        settings["jetstream_publish"] = job.pattern
+    if job.role == "jetstream_consume":
+        settings["jetstream_consumer"] = f"{STREAM}:{DURABLE}"
     if job.ca_file:
         settings |= {"tls": 1, "tls_ca_file": job.ca_file}
     service = NatsrouteService(Settings(**settings), event_route, reactor=reactor, **ARGUMENTS)
@@ -224,6 +318,9 @@ ROLES: dict[str, Callable[[Any, Job], Awaitable[Facts]]] = {
     "entries": consume,
     "subscriptions": consume,
     "share": share,
+    "request": request,
+    "jetstream_consume": jetstream_consume,
+    "jetstream_publish": jetstream_publish,
 }
 
 PEER = Peer("natsroute, default settings", roles=(*ROLES, "step", "routes", "tls", "script"))
@@ -233,7 +330,8 @@ def main() -> None:
     """Take the role of the job."""
     job = Job.read()
     # The service warns that it has no entries; a publisher needs none.
-    level = LogLevel.error if job.role == "publish" else LogLevel.warn
+    has_entries = _entries(job) or job.role == "jetstream_consume"
+    level = LogLevel.warn if has_entries else LogLevel.error
     observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(level)])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     facts: Facts = {}

@@ -33,12 +33,17 @@ allow_non_tls: true
 tls {{ cert_file: "{certificate}", key_file: "{key}", handshake_first: auto }}
 """
 
+_JETSTREAM = """
+jetstream {{ store_dir: "{folder}" }}
+"""
+
 
 class NatsServer:
     """
     Runs ``nats-server``; a context manager. It ends with the benchmark, however the benchmark ends.
 
     :param tls: whether clients may use TLS.
+    :param jetstream: whether it has JetStream.
 
     :ivar url: where it listens.
     :ivar monitor: the URL of its monitoring.
@@ -46,12 +51,13 @@ class NatsServer:
     :ivar trouble: the errors and warnings of its log, and slow consumers.
     """
 
-    def __init__(self, *, tls: bool = False) -> None:
+    def __init__(self, *, tls: bool = False, jetstream: bool = False) -> None:
         self.url = ""
         self.monitor = ""
         self.ca_file = ""
         self.trouble: list[str] = []
         self._tls = tls
+        self._jetstream = jetstream
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._ready = threading.Event()
@@ -59,7 +65,12 @@ class NatsServer:
     def __enter__(self) -> NatsServer:
         self._folder = tempfile.TemporaryDirectory(prefix="benchmarks-")
         configuration = Path(self._folder.name, "server.conf")
-        configuration.write_text(_CONFIGURATION + (self._certificates() if self._tls else ""))
+        parts = [_CONFIGURATION]
+        if self._tls:
+            parts.append(self._certificates())
+        if self._jetstream:
+            parts.append(_JETSTREAM.format(folder=Path(self._folder.name, "streams")))
+        configuration.write_text("".join(parts))
         self._process = subprocess.Popen(
             server_command("-c", str(configuration)), stdin=subprocess.PIPE, stderr=subprocess.PIPE
         )
