@@ -67,7 +67,7 @@ class TypeTests(SynchronousTestCase):
                 (folder / f"{page}_line_{one.line}.py").write_text(one.source, "utf-8")
             examples = [path for path in (ROOT / "examples").rglob("*.py") if path.parent.name != "kemi"]
             for path in [*examples, ROOT / "tests" / "typed_program.py"]:
-                (folder / f"example_{path.name}").write_text(path.read_text("utf-8"), "utf-8")
+                (folder / f"example_{path.parent.name}_{path.name}").write_text(path.read_text("utf-8"), "utf-8")
             (folder / "prose.py").write_text(prose_source(), "utf-8")
             (folder / "wrong.py").write_text(ROUTES.source.replace('"presence.dialog"', "5"), "utf-8")
             files = sorted(path.name for path in folder.glob("*.py"))

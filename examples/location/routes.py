@@ -1,0 +1,76 @@
+"""
+natsroute's side of the location table: a key-value bucket that knows where each user of a SIP registrar is.
+
+Run it beside a Kamailio with ``kamailio.cfg``::
+
+    twistd -n natsroute --jetstream_stream "LOCATION=>subjects=location.*;max_msgs_per_subject=100000" \\
+        --jetstream_consumer LOCATION:mirror --jetstream_create --event_routes examples/location/routes.py
+
+Any program can ask the bucket ``location`` then, and the registrar has no work with it:
+``nats kv get location alice=40example=2Ecom``.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from natsroute import Event, EventRoutes, RunningService
+from natsroute.jetstream.errors import KeyNotFoundError
+from natsroute.jetstream.key_value import KeyValue
+
+event_route = EventRoutes()
+
+#: Seconds that the state of a user without contacts is kept. Messages that are older than it may still come.
+KEEP_EMPTY = 3600.0
+
+
+class Location:
+    """
+    The mirror of the location table.
+
+    :ivar bucket: has for each user the contacts, and the number of the message that they are from.
+    """
+
+    bucket: KeyValue
+
+    async def change(self, state: dict[str, Any], sequence: int) -> None:
+        """
+        Write the state of a user, unless the bucket has a newer one.
+
+        A message that comes again comes late: behind one that is newer. So the number that the stream has given to each
+        message is kept with the state. ``update`` and ``create`` fail if another process has changed the entry since it
+        was read; then the message comes again.
+        """
+        key = key_of(state["user"])
+        # Each contact has the time when it expires. When the last one has, the server removes the entry.
+        left = max((contact["expires"] - time.time() for contact in state["contacts"]), default=KEEP_EMPTY)
+        ttl = max(1.0, left)
+        value = {**state, "sequence": sequence}
+        try:
+            known = await self.bucket.get(key)
+        except KeyNotFoundError:
+            await self.bucket.create(key, value, ttl=ttl)
+            return
+        if known.json()["sequence"] < sequence:
+            await self.bucket.update(key, value, known.revision, ttl=ttl)
+
+
+location = Location()
+
+
+def key_of(user: str) -> str:
+    """A key of the bucket for a user: what a key may not have becomes ``=`` and the numbers of its bytes."""
+    return re.sub(rb"[^A-Za-z0-9_-]", lambda found: b"=%02X" % found[0][0], user.encode()).decode("ascii")
+
+
+@event_route.on_start
+def open_bucket(service: RunningService) -> None:
+    location.bucket = service.key_value("location", create=True)
+
+
+@event_route("nats:location.changed", key=lambda event: event.json()["user"])
+async def changed(event: Event) -> None:
+    assert event.sequence is not None  # the message is from a stream
+    await location.change(event.json(), event.sequence)
