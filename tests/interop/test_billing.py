@@ -27,11 +27,11 @@ from tests.support.waiting import TIMEOUT
 
 EXAMPLE = ROOT / "examples" / "billing"
 #: The calls before Kamailio is killed, and after it.
-CALLS, MORE = 50, 10
+CALLS, MORE = 80, 10
 #: Calls that SIPp begins in a second.
-RATE = 25
+RATE = 15
 #: How often natsroute and the server are killed while there are calls.
-KILLS, SERVER_KILLS = 4, 2
+KILLS, SERVER_KILLS = 3, 2
 
 #: Kamailio publishes what is not billed each second; and it answers RPC requests of the test.
 RESEND = '"name=resend;interval=1;mode=1;"'
@@ -81,12 +81,14 @@ class BillingTests(RpcKamailioTestCase):
         victims = ["natsroute"] * KILLS + ["server"] * SERVER_KILLS
         chance.shuffle(victims)
         for victim in victims:
-            await deferLater(self.reactor, chance.uniform(0.1, 0.8))
             if victim == "server":
+                await deferLater(self.reactor, chance.uniform(0.3, 0.8))
                 await self.server.kill()
                 await deferLater(self.reactor, chance.uniform(0.0, 0.3))
                 await self.server.start()
             else:
+                await self.until(lambda: any("Consumer CALLS:billing" in line for line in program.output))
+                await deferLater(self.reactor, chance.uniform(0.0, 0.3))
                 os.kill(program.pid, signal.SIGKILL)
                 await program.ended()
                 program = self.start_natsroute()

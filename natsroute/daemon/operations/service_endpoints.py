@@ -48,7 +48,10 @@ class ServiceEndpoints:
     def stats(self) -> list[EndpointStats]:
         """What each of them has done."""
         self._measurements.settle()
-        return [self._stats_of(consumer, route, info) for consumer, route, info in self._all()]
+        known = {
+            (id(one), counters.route): counters for one in self._consumers for counters in one.runner.route_counters
+        }
+        return [self._stats_of(known.get((id(consumer), route)), info) for consumer, route, info in self._all()]
 
     def _all(self) -> Iterator[tuple[Consumer, str, EndpointInfo]]:
         """Each endpoint, with its consumer and the name of its route."""
@@ -62,23 +65,22 @@ class ServiceEndpoints:
                 name = shown.name or endpoint_name(route.pattern)
                 yield consumer, route.name, EndpointInfo(name, subject, entry.queue_group or "", shown.metadata)
 
-    def _stats_of(self, consumer: Consumer, route: str, info: EndpointInfo) -> EndpointStats:
-        for counters in consumer.runner.route_counters:
-            if counters.route == route:
-                return EndpointStats(
-                    info,
-                    counters.routed,
-                    counters.failed,
-                    self._last_errors.get(counters, ""),
-                    self._measurements.handled.get(counters, 0.0),
-                    {
-                        "waiting": counters.waiting,
-                        "in_progress": counters.in_progress,
-                        "retried": counters.retried,
-                        "dead_lettered": counters.dead_lettered,
-                    },
-                )
-        return EndpointStats(info)
+    def _stats_of(self, counters: RouteCounters | None, info: EndpointInfo) -> EndpointStats:
+        if counters is None:  # there was no request yet
+            return EndpointStats(info)
+        return EndpointStats(
+            info,
+            counters.routed,
+            counters.failed,
+            self._last_errors.get(counters, ""),
+            self._measurements.handled.get(counters, 0.0),
+            {
+                "waiting": counters.waiting,
+                "in_progress": counters.in_progress,
+                "retried": counters.retried,
+                "dead_lettered": counters.dead_lettered,
+            },
+        )
 
     def _failed(self, event: Event, failure: Failure) -> None:
         error: BaseException = failure.value  # type: ignore[assignment]  # it is never None
