@@ -74,6 +74,13 @@ class BillingTests(RpcKamailioTestCase):
         self.addCleanup(sipp.stop)
         self.assertEqual(await sipp.ended(), 0)
 
+    async def kill(self, program: NatsrouteProcess, seconds: float) -> None:
+        """Kill a natsroute, this long after it has begun to connect."""
+        await self.until(lambda: any("Consumer CALLS:billing" in line for line in program.output))
+        await deferLater(self.reactor, seconds)
+        os.kill(program.pid, signal.SIGKILL)
+        await program.ended()
+
     async def kill_all_the_time(self) -> NatsrouteProcess:
         """Kill natsroute and the server at random moments; returns the natsroute that lives."""
         chance = Random(int(os.environ.get("NATSROUTE_KILL_SEED", "1")))
@@ -87,10 +94,7 @@ class BillingTests(RpcKamailioTestCase):
                 await deferLater(self.reactor, chance.uniform(0.0, 0.3))
                 await self.server.start()
             else:
-                await self.until(lambda: any("Consumer CALLS:billing" in line for line in program.output))
-                await deferLater(self.reactor, chance.uniform(0.0, 0.3))
-                os.kill(program.pid, signal.SIGKILL)
-                await program.ended()
+                await self.kill(program, chance.uniform(0.0, 0.3))
                 program = self.start_natsroute()
         return program
 
