@@ -46,6 +46,11 @@ class BillingTests(SynchronousTestCase):
         self.assertEqual((self.bill("1@a.test")[0], self.bill("1@a.test")[1]["cents"]), (1, 6))
         self.assertEqual([one.data for one in self.tester.published], [b"1@a.test"] * 3)
 
+    def test_without_names(self) -> None:
+        """Kamailio leaves out what is not UTF-8. The call is billed all the same."""
+        self.deliver({"call_id": "1@a.test", "seconds": 60})
+        self.assertEqual((self.bill("1@a.test")[1]["from"], self.bill("1@a.test")[1]["cents"]), ("", 3))
+
     def test_something_else(self) -> None:
         """It is refused for good: it would never be a call."""
         for message in (b"{", [], {}, {**CALL, "seconds": "long"}, 5):

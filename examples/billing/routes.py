@@ -72,13 +72,12 @@ def read(event: Event) -> dict[str, Any]:
     """
     try:
         call = event.json()
-        return {
-            "call_id": str(call["call_id"]),
-            "from": call["from"],
-            "to": call["to"],
-            "seconds": int(call["seconds"]),
-        }
-    except (DecodeError, LookupError, TypeError, ValueError) as error:
+        names = {
+            "from": str(call.get("from", "")),
+            "to": str(call.get("to", "")),
+        }  # Kamailio leaves out what is not UTF-8
+        return {"call_id": str(call["call_id"]), **names, "seconds": int(call["seconds"])}
+    except (DecodeError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise Reject(f"not the end of a call: {error}") from None
 
 

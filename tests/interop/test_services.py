@@ -29,7 +29,7 @@ from nats.micro.service import (
 )
 from twisted.internet.threads import deferToThread
 
-from natsroute import Endpoint, Event, EventRoutes, NatsrouteService
+from natsroute import Endpoint, Event, EventRoutes, NatsrouteService, Reject
 from natsroute.payloads import to_json
 from tests.support.server_case import OneServerTestCase
 
@@ -80,6 +80,8 @@ class ServicesTests(OneServerTestCase):
 
         @event_route("nats:add", responds=True)
         async def add(event: Event) -> int:
+            if not event.data:
+                raise Reject("no numbers")
             return sum(event.json())
 
         @event_route("nats:divide", responds=True, endpoint=Endpoint("div", {"schema": "two numbers"}))
@@ -169,16 +171,18 @@ class ServicesTests(OneServerTestCase):
                 (await client.request("calc.add", b"[%d, 1]" % number, timeout=COLLECT)).data for number in range(5)
             ]
             failed = await client.request("calc.divide", b"[1, 0]", timeout=COLLECT)
+            rejected = await client.request("calc.add", b"", timeout=COLLECT)
             stats = await client.request(control_subject(ServiceVerb.STATS, "calc"), timeout=COLLECT)
-            return [sums, failed, ServiceStats.from_dict(to_json(stats.data, ""))]
+            return [sums, failed, rejected, ServiceStats.from_dict(to_json(stats.data, ""))]
 
-        sums, failed, stats = await self.as_client(talk)
+        sums, failed, rejected, stats = await self.as_client(talk)
         self.assertEqual(sums, [b"1", b"2", b"3", b"4", b"5"])
         error = ServiceError(failed.headers["Nats-Service-Error-Code"], failed.headers["Nats-Service-Error"])
         self.assertEqual((int(error.code), failed.data), (500, b""))
         self.assertIn("ZeroDivisionError", error.description)
+        self.assertEqual(dict(rejected.headers), {"Nats-Service-Error": "no numbers", "Nats-Service-Error-Code": "400"})
         add, div = stats.endpoints
-        self.assertEqual((add.num_requests, add.num_errors, add.last_error), (5, 0, ""))
+        self.assertEqual((add.num_requests, add.num_errors, add.last_error), (6, 1, "no numbers"))
         self.assertEqual((div.num_requests, div.num_errors, div.last_error), (1, 1, error.description))
         for endpoint in (add, div):
             self.assertGreater(endpoint.processing_time, 0)
