@@ -127,6 +127,10 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
     ],
     ("docs/reliability.md", "The ledger", "python"): [f"{SNIPPETS}.ServiceTests.test_ledger"],
     ("docs/reload.md", "Reload", "python"): ["tests.integration.test_reload.ReloadTests.test_routes_change"],
+    **{
+        ("docs/requests.md", heading, "python"): ["tests.integration.test_requests.DocumentTests.test_examples"]
+        for heading in ("Requests", "Several answers", "Routes that answer", "In a thread", "Testing")
+    },
     ("docs/services.md", "Services", "python"): ["tests.integration.test_services.AnnouncedTests.test_document"],
     ("docs/routes.md", "Hooks", "python"): [f"{SNIPPETS}.RoutesTests.test_hooks"],
     ("docs/routes.md", "Middleware", "python"): [f"{SNIPPETS}.RoutesTests.test_middleware"],

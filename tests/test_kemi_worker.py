@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -69,6 +69,7 @@ class WorkerCase(SynchronousTestCase):
         self.notified: list[object] = []
         self.may_begin = True
         self.on_pause: Callable[[], object] = lambda: self.worker.end()
+        self.on_call: Callable[[Callable[[], object]], object] = lambda function: function()
         self.worker = self.new_worker(lambda worker: self.instance)
 
     def new_worker(self, new_instance: Callable[[Worker], Any]) -> Worker:
@@ -86,6 +87,7 @@ class WorkerCase(SynchronousTestCase):
             on_loaded=self.notified.append,
             on_pause=pause,
             on_ended=lambda: self.notified.append("ended"),
+            call_from_thread=lambda function: self.on_call(function),
         )
 
     def run_worker(self, *items: Event | Job) -> None:
@@ -308,3 +310,63 @@ class OutboxTests(WorkerCase):
         self.instance.do = lambda event: [self.worker.publish(b"a", b"x") for _ in range(5)]
         self.run_worker(new_event(), new_event())
         self.assertEqual((self.worker.done, len(self.worker.outbox)), (1, 5))
+
+
+class AskTests(WorkerCase):
+    """A script that waits for an answer."""
+
+    def ask(self, request: Callable[[], Deferred[Any]]) -> list[Any]:
+        """What a script gets that asks, or what that raises."""
+        outcomes: list[Any] = []
+
+        def ask(event: Event) -> None:
+            try:
+                outcomes.append(self.worker.ask(request))
+            except Exception as error:
+                outcomes.append(error)
+
+        self.instance.do = ask
+        pauses = iter([lambda: None, self.worker.end])
+        self.on_pause = lambda: next(pauses)()
+        self.run_worker(new_event())
+        return outcomes
+
+    def test_answer(self) -> None:
+        """What was published before is taken first."""
+        order: list[str] = []
+
+        def call(function: Callable[[], object]) -> None:
+            order.append(f"call after {len(self.notified)}")
+            function()
+
+        self.on_call = call
+        self.assertEqual(self.ask(lambda: succeed(b"answer")), [b"answer"])
+        self.assertEqual((order, self.notified[:2]), (["call after 2"], [None, "pause"]))
+
+    def test_failure(self) -> None:
+        def raises() -> Deferred[Any]:
+            raise LookupError
+
+        for request in (lambda: fail(LookupError()), raises):
+            [outcome] = self.ask(request)
+            self.assertIsInstance(outcome, LookupError)
+            self.worker = self.new_worker(lambda worker: self.instance)
+
+    def test_the_end(self) -> None:
+        """Nobody waits for an answer any more."""
+        asked: list[Deferred[Any]] = []
+
+        def request() -> Deferred[Any]:
+            asked.append(Deferred())
+            return asked[0]
+
+        def call(function: Callable[[], object]) -> None:
+            function()
+            self.worker.end()
+            function()  # the call may come after the end
+
+        self.on_call = call
+        [outcome] = self.ask(request)
+        self.assertIsInstance(outcome, PublisherStoppedError)
+        self.assertEqual((len(asked), asked[0].called), (1, True))
+        self.assertRaises(PublisherStoppedError, self.worker.ask, Deferred)

@@ -28,6 +28,7 @@ class OutboxReaderTests(SynchronousTestCase):
             on_loaded=lambda failure: None,
             on_pause=lambda: None,
             on_ended=lambda: None,
+            call_from_thread=lambda function: function(),
         )
 
     def publish(self, subject: str, payload: bytes, reply: str | None) -> None:

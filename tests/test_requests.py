@@ -125,6 +125,13 @@ class RequestsTests(RequestsTestCase):
         self.answer(self.replies()[0])
         self.assertEqual((self.requests.pending, self.requests.inbox.late), (0, 1))
 
+    def test_cancelled_without_a_connection(self) -> None:
+        """No timer is left behind."""
+        asked = self.ask()
+        asked.cancel()
+        self.failureResultOf(asked, CancelledError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_waits_for_a_connection(self) -> None:
         self.client.startService()
         asked = self.ask()

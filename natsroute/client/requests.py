@@ -178,6 +178,8 @@ class Requests:
 
     def _cancelled(self, request: Any) -> None:
         self._forget(request)
+        if not self._requests:
+            self._stop_deadlines()
 
     def _timed_out(self, request: Request, seconds: float) -> None:
         was_sent = request.reply not in self._unwritten
@@ -203,6 +205,10 @@ class Requests:
         deadlines = self._deadlines[timeout] = _Deadlines(self._clock, timeout, self._timed_out, forget)
         return deadlines
 
+    def _stop_deadlines(self) -> None:
+        for deadlines in [*self._deadlines.values()]:
+            deadlines.stop()
+
     # -- the connection -----------------------------------------------------------------------------------------------
 
     def _on_change(self, change: Change) -> None:
@@ -215,8 +221,7 @@ class Requests:
         elif event in (ConnectionEvent.DISCONNECTED, ConnectionEvent.CLOSED):
             closed = event is ConnectionEvent.CLOSED
             if closed:
-                for deadlines in [*self._deadlines.values()]:
-                    deadlines.stop()
+                self._stop_deadlines()
             lost = [one for one in self._requests.values() if closed or one.reply not in self._unwritten]
             reason = "the connection was closed" if change.reason is None else f"the connection ended: {change.reason}"
             for request in lost:

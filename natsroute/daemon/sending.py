@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 
 from natsroute.client.connection import Connection
 from natsroute.daemon.answering import Answering
@@ -53,6 +54,7 @@ class Sending:
             on_low_water=on_low_water,
             on_confirmed=on_confirmed,
         )
+        self._connections = connections
         self.publisher = self.workers.publisher
         self._thread = ReactorThread(reactor.callFromThread)
         needed = bool(settings.jetstream_consumer)
@@ -66,6 +68,16 @@ class Sending:
         """Accept messages. Call this in the reactor thread."""
         self._thread.start()
         self.publisher.start()
+
+    def stop(self, timeout: float) -> Deferred[None]:
+        """
+        Accept no more messages; a request waits for the next start from now on, unless its connection runs already.
+
+        :param timeout: see :meth:`Publisher.stop() <natsroute.publishing.publisher.Publisher.stop>`, also for the
+            Deferred.
+        """
+        self._connections.stopped()
+        return self.publisher.stop(timeout)
 
     def for_consumer(self, context: RunnerContext, connection: Connection) -> RunnerContext:
         """The context of a runner of messages that come over a connection: answers may go out there."""

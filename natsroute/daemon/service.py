@@ -169,7 +169,7 @@ class NatsrouteService(Service):
             settings.drain_timeout,
             lambda: self._versions.stop_hooks(self),
             settings.hook_timeout,
-            self.publisher.stop,
+            self._sending.stop,
             self._sending.connections,
             [self._sending.threads, self._route_threads, self._versions],
             self._embedded,

@@ -318,7 +318,7 @@ class Event(StreamMessage):
         Publish an answer to the message's reply subject. See :meth:`publish` for the arguments.
 
         :param confirm: False: write the answer at once, over the connection that the message came over, and do not let
-            the server confirm it. That halves the time to the answer. ``policy`` and ``msg_id`` have no effect then,
+            the server confirm it, which takes less time. ``policy`` and ``msg_id`` have no effect then,
             the payload must not be a callable, and the answer is not in the ledger, because nobody learns what becomes
             of it. Without a connection it is published as with ``confirm=True``.
         :return: fires when the server has the answer; with ``confirm=False`` it has fired already, unless another

@@ -196,6 +196,67 @@ class LuaTests(KemiCase):
         self.assertEqual(service.ledger().differences(), [])
 
 
+class RequestTests(KemiCase):
+    """Scripts that ask a route in Python."""
+
+    PYTHON = """\
+        import KSR
+
+        def on_event(evname):
+            if evname == "nats:in":
+                KSR.nats.publish("out", "before")
+                answer = KSR.nats.request("double", KSR.pv.get("$natsData"), 60000)
+                KSR.nats.publish("out", str(answer))
+                KSR.nats.publish("out", str(KSR.nats.request("nobody", "")))
+        """
+    LUA = """\
+        function on_event(evname)
+            if evname == "nats:in" then
+                KSR.nats.publish("out", "before")
+                local answer = KSR.nats.request("double", KSR.pv.get("$natsData"), 60000)
+                KSR.nats.publish("out", tostring(answer))
+                KSR.nats.publish("out", tostring(KSR.nats.request("nobody", "")))
+            end
+        end
+        """
+
+    async def check_answers(self, source: str, suffix: str, null: bytes) -> None:
+        """A script gets its answers in order; one that nobody gives is null, and in the log once."""
+        event_route = EventRoutes()
+        event_route("nats:double", responds=True)(lambda event: int(event.text()) * 2)
+        await self.connect_service(event_route, subject_queue_group="double:q")
+        client, seen = await self.listen("out")
+        log = LogRecorder(self)
+        await self.run_script(source, suffix, num_publish_workers=1)
+        for number in range(20):
+            client.publish("in", b"%d" % number)
+        await self.until(lambda: len(seen) == 60)
+        expected = [data for number in range(20) for data in (b"before", b"%d" % (2 * number), null)]
+        self.assertEqual([data for _, data in seen], expected)
+        self.assertEqual(len(log.matching("nobody is subscribed to the subject")), 1)
+
+    async def test_python(self) -> None:
+        await self.check_answers(self.PYTHON, ".py", b"None")
+
+    async def test_lua(self) -> None:
+        await self.check_answers(self.LUA, ".lua", b"nil")
+
+    async def test_stop(self) -> None:
+        """A script that waits for an answer does not hold the stop."""
+        asked: list[Event] = []
+        event_route = EventRoutes()
+        event_route("nats:double")(asked.append)
+        client = await self.connect_service(event_route, subject_queue_group="double:q")
+        log = LogRecorder(self)
+        service = await self.run_script(self.LUA, ".lua", drain_timeout=0.1)
+        client.publish("in", b"1")
+        await self.until(lambda: asked)
+        began = self.reactor.seconds()
+        await service.stopService()
+        self.assertLess(self.reactor.seconds() - began, 5.0)
+        self.assertEqual(log.matching("is still blocked with"), [])
+
+
 class BadScriptTests(KemiCase):
     """Scripts that fail, block or end."""
 

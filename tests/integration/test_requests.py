@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import blockingCallFromThread
 
@@ -10,6 +12,7 @@ from natsroute.errors import NoRespondersError, PayloadError, PermissionsError, 
 from natsroute.jetstream.errors import JetStreamUnavailableError, StreamNotFoundError
 from natsroute.message import Message
 from natsroute.routes.event import Event
+from tests.support.documents import snippet
 from tests.support.nats_cluster import start_cluster
 from tests.support.server_case import OneServerTestCase, ServerTestCase
 
@@ -164,6 +167,36 @@ class PermissionTests(OneServerTestCase):
             await service.request("forbidden", timeout=60)
         self.assertEqual((await others[0]).json(), 6)
         self.failureResultOf(others[1], PermissionsError)
+
+
+class DocumentTests(OneServerTestCase):
+    """docs/requests.md"""
+
+    async def test_examples(self) -> None:
+        """Its routes ask each other, as it says."""
+        found: dict[str, Any] = {}
+        collections: list[EventRoutes] = []
+        for heading in ("Requests", "Several answers", "Routes that answer", "In a thread"):
+            names: dict[str, Any] = {}
+            exec(snippet("docs/requests.md", heading).source, names)
+            collections.append(names["event_route"])
+        event_route = EventRoutes.merged(collections)
+        event_route("nats:nodes.status", responds=True)(lambda event: {"up": True})
+        seen: list[Any] = []
+        event_route("nats:calls.credit")(lambda event: seen.append(event.json()))
+        subjects = ["calls.*", "status:q", "billing.credit:q", "reports.*:q", "nodes.status"]
+        service = await self.connect_service(event_route, subject_queue_group=subjects)
+        await service.publish("calls.1", "alice")
+        await self.until(lambda: seen)
+        self.assertEqual(seen, [{"account": "alice", "credit": 100}])
+        self.assertEqual((await service.request("reports.1", "bob")).text(), "credit: 100")
+        self.assertEqual((await service.request("status")).json(), [{"up": True}])
+        refused = await service.request("billing.credit", {"account": ""})
+        self.assertEqual(refused.headers["Nats-Service-Error-Code"], "400")
+        self.assertEqual(refused.headers["Nats-Service-Error"], "the account is missing")
+        found["event_route"] = event_route
+        exec(snippet("docs/requests.md", "Testing").text, found)
+        found["test_call"]()
 
 
 class LameDuckTests(ServerTestCase):

@@ -7,7 +7,9 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.kamailio.evaluation import ConsumerVariables, ServiceVariables
@@ -19,12 +21,20 @@ from natsroute.kamailio.kemi.worker import Worker
 from natsroute.kamailio.tables import HashTable
 from natsroute.ledger import RouteCounters
 from natsroute.routes.event import Event, EventContext
+from natsroute.routes.outgoing import NoRequests, Requests
 from natsroute.wire.frames import Address
 
 
-def new_event(data: bytes = b"", *, subject: str = "a", route: str = "nats:a", headers: bytes = b"") -> Event:
+def new_event(
+    data: bytes = b"",
+    *,
+    subject: str = "a",
+    route: str = "nats:a",
+    headers: bytes = b"",
+    requests: Requests = NoRequests(),
+) -> Event:
     """A message on its way to a script; one without a subject is the event of a connection."""
-    context = EventContext(_no_publish, Clock(), RouteCounters(route), "group")
+    context = EventContext(_no_publish, Clock(), RouteCounters(route), "group", requests=requests)
     return Event.of_message(context, Address(subject, 1 if subject else 0), data, headers)
 
 
@@ -57,6 +67,15 @@ class ScriptCase(SynchronousTestCase):
         """Likewise."""
         for message in messages:
             self.publish(*message)
+
+    def ask(self, request: Callable[[], Deferred[Any]]) -> Any:
+        """Likewise. The answer must be there at once."""
+        outcomes: list[Any] = []
+        request().addBoth(outcomes.append)
+        [outcome] = outcomes
+        if isinstance(outcome, Failure):
+            outcome.raiseException()
+        return outcome
 
     def new_context(self) -> ScriptContext:
         """What an instance works with."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
 
 from natsroute.kamailio.evaluation import ConsumerVariables, Evaluation, EventVariables
 from natsroute.routes.event import Event
@@ -20,6 +22,14 @@ class Outbox(Protocol):
 
     def publish_all(self, messages: Sequence[Message]) -> None:
         """Take several."""
+
+    def ask(self, request: Callable[[], Deferred[Any]]) -> Any:
+        """
+        Send a request after what was published before, and wait for the answer.
+
+        :param request: sends it. It is called in the reactor's thread.
+        :raises Exception: what the request fails with.
+        """
 
 
 class ScriptContext:

@@ -66,11 +66,9 @@ def _python_function(function: KemiFunction) -> Callable[..., object]:
     def of_any(*arguments: object) -> object:
         if name not in current.functions:
             raise MisuseError(f"KSR.{name}() works in the thread of a KEMI script, not in one that it has started")
-        if len(arguments) != len(parameters):
+        if not function.fewest <= len(arguments) <= len(parameters):
             raise TypeError(f"KSR.{name}() takes {len(parameters)} arguments, not {len(arguments)}")
-        converted = [
-            _CONVERTERS[letter](name, argument) for letter, argument in zip(parameters, arguments, strict=True)
-        ]
+        converted = [_CONVERTERS[letter](name, argument) for letter, argument in zip(parameters, arguments)]
         result = current.functions[name](*converted)
         return result.decode() if type(result) is bytes else result
 

@@ -233,7 +233,7 @@ def _lua_function(function: KemiFunction, context: ScriptContext) -> Callable[..
     has_result = function.has_result
 
     def call(*arguments: object) -> object:
-        if len(arguments) < len(parameters):
+        if len(arguments) < function.fewest:
             return refuse(f"it takes {len(parameters)} arguments, not {len(arguments)}")
         converted: list[int | bytes] = []
         for letter, argument in zip(parameters, arguments):

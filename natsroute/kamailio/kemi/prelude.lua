@@ -1,7 +1,7 @@
 -- Runs before a KEMI script in Lua: makes KSR, and what calls the script. natsroute.kamailio.kemi.lua_script runs it.
 --
--- Python's lock is not held here, and waiting for it would take longer than everything else. So $natsData and the
--- functions of KSR.nats need no call of Python: what a script publishes is kept, and Python takes it after a batch of
+-- Python's lock is not held here, and waiting for it would take longer than everything else. So $natsData and what
+-- publishes in KSR.nats need no call of Python: what a script publishes is kept, and Python takes it after a batch of
 -- messages. It is not kept where the script may block, in a function written in C for example: then it leaves at once.
 
 local exit, path, cpath, enter, publish_in_python = ...
@@ -27,6 +27,11 @@ local function flush()
     end
 end
 
+local function stop_keeping()
+    may_block, keeps = true, false
+    flush()
+end
+
 local function define(package, name, call)
     local owner = KSR
     if package ~= "" then
@@ -44,6 +49,11 @@ local function define(package, name, call)
         owner[name] = function(expression, ...)
             if data and expression == "$natsData" then return data end
             return in_python(expression, ...)
+        end
+    elseif package == "nats" and name == "request" then
+        owner[name] = function(...)
+            stop_keeping() -- it waits for the answer, and what was published before goes out first
+            return in_python(...)
         end
     elseif package == "nats" then
         owner[name] = function(subject, payload, reply, ...)

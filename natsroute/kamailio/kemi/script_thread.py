@@ -295,6 +295,7 @@ class ScriptThread:
             on_loaded=on_loaded,
             on_pause=lambda: call(self._on_pause, worker),
             on_ended=lambda: call(self._on_ended, worker),
+            call_from_thread=call,
         )
         self._handed = len(self._inbox)
         self._handed_bytes = sum(0 if isinstance(item, Job) else len(item.data) for item in self._inbox)

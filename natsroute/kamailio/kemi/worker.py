@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from time import perf_counter
+from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from natsroute.errors import PublisherStoppedError
@@ -22,6 +23,8 @@ MAX_OUTBOX_MESSAGES = 4096
 MAX_OUTBOX_BYTES = 2 * 1024 * 1024
 #: As many times more when the thread is to end: the call does not wait any more, and can still end by itself.
 _AT_END = 4
+
+_ENDING = object()
 
 #: Seconds that a batch of messages takes: it becomes larger below the first, and smaller above the second.
 MIN_BATCH_TIME, MAX_BATCH_TIME = 0.001, 0.004
@@ -69,6 +72,7 @@ class Worker:
     :param on_loaded: called in this thread when the script is loaded: with None, or with the reason why it is not.
     :param on_pause: called in this thread when the inbox is empty, or the script waits for space in the outbox.
     :param on_ended: called in this thread at its end.
+    :param call_from_thread: the reactor's ``callFromThread``.
 
     :ivar done: calls that have ended.
     :ivar done_bytes: bytes of the payloads of these.
@@ -90,6 +94,7 @@ class Worker:
         on_loaded: Callable[[Failure | None], None],
         on_pause: Callable[[], None],
         on_ended: Callable[[], None],
+        call_from_thread: Callable[[Callable[[], object]], object],
     ) -> None:
         self.done = self.done_bytes = self.published_bytes = 0
         self.taken_bytes = 0  # of the outbox; the reactor's thread writes it
@@ -102,10 +107,13 @@ class Worker:
         self._on_loaded = on_loaded
         self._on_pause = on_pause
         self._on_ended = on_ended
+        self._call_from_thread = call_from_thread
         self._wake: SimpleQueue[None] = SimpleQueue()
         self.asleep = False
         self._space: SimpleQueue[None] = SimpleQueue()
         self._waits_for_space = False
+        self._answers: SimpleQueue[Any] = SimpleQueue()  # to the request that the thread waits for
+        self._asking: Deferred[Any] | None = None  # the same request, in the reactor's thread
         self.ending = self.has_ended = False
         self._batch = 1
         self.thread = threading.Thread(target=self._main, name=name, daemon=True)
@@ -123,6 +131,9 @@ class Worker:
         self.ending = True
         self._wake.put(None)
         self._space.put(None)
+        self._answers.put(_ENDING)
+        if self._asking is not None:
+            self._asking.cancel()
 
     def made_space(self) -> None:
         """Something was taken out of the outbox."""
@@ -150,6 +161,31 @@ class Worker:
         self.outbox.extend(messages)
         if len(self.outbox) >= MAX_OUTBOX_MESSAGES or self.published_bytes - self.taken_bytes >= MAX_OUTBOX_BYTES:
             self._wait_for_space()
+
+    def ask(self, request: Callable[[], Deferred[Any]]) -> Any:
+        """
+        Send a request, and wait for the answer. What was published before is taken first.
+
+        :param request: sends it. It is called in the reactor's thread.
+        :raises PublisherStoppedError: :meth:`end` was called.
+        :raises Exception: what the request fails with.
+        """
+        answers = self._answers = SimpleQueue()  # before the look at "ending", which the other thread sets first
+        if self.ending:
+            raise PublisherStoppedError("the service stops, and waits for no answer")
+        self._on_pause()
+        self._call_from_thread(lambda: self._begin_to_ask(request, answers))
+        answer = answers.get()
+        if answer is _ENDING:
+            raise PublisherStoppedError("the service stops, and waits for no answer")
+        if isinstance(answer, Failure):
+            answer.raiseException()
+        return answer
+
+    def _begin_to_ask(self, request: Callable[[], Deferred[Any]], answers: SimpleQueue[Any]) -> None:
+        """In the reactor's thread."""
+        if not self.ending:
+            self._asking = maybeDeferred(request).addBoth(answers.put)
 
     def _is_full(self) -> bool:
         return (

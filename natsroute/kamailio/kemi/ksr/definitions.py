@@ -23,6 +23,7 @@ class KemiFunction:
     :ivar name: such as ``pv.get``, or ``info`` for one of the core.
     :ivar parameters: a letter for each argument: ``s`` for a string, ``i`` for an integer.
     :ivar new: makes the function for one instance of a script.
+    :ivar optional: how many of them may be left out, at the end.
     :ivar has_result: it returns something. One that does not gives 0 in Python and false in Lua, as in Kamailio.
     """
 
@@ -30,9 +31,17 @@ class KemiFunction:
     parameters: str
     new: Callable[[ScriptContext], Run]
     has_result: bool = True
+    optional: int = 0
+
+    @property
+    def fewest(self) -> int:
+        """The number of arguments that it needs."""
+        return len(self.parameters) - self.optional
 
 
-def function(name: str, parameters: str, run: Callable[..., Result], *, has_result: bool = True) -> KemiFunction:
+def function(
+    name: str, parameters: str, run: Callable[..., Result], *, has_result: bool = True, optional: int = 0
+) -> KemiFunction:
     """
     A function of ``KSR``.
 
@@ -48,7 +57,7 @@ def function(name: str, parameters: str, run: Callable[..., Result], *, has_resu
             return lambda first, second: run(context, first, second)
         return lambda *arguments: run(context, *arguments)
 
-    return KemiFunction(name, parameters, new, has_result)
+    return KemiFunction(name, parameters, new, has_result, optional)
 
 
 def table(*functions: KemiFunction) -> dict[str, KemiFunction]:
