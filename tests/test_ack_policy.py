@@ -25,6 +25,12 @@ class DeliveryRulesTests(SynchronousTestCase):
         self.assertEqual(DeliveryRules(ack_wait=30).shortest_wait, 30)
         self.assertEqual(DeliveryRules(ack_wait=5, backoff=(7.0, 2.0)).shortest_wait, 2)
 
+    def test_the_delay_that_the_server_is_told(self) -> None:
+        """It adds what its backoff has above ack_wait. tests.integration.test_jetstream_routes measures it."""
+        self.assertEqual([DeliveryRules().nak_delay(3.0, n) for n in (1, 5)], [3.0, 3.0])
+        rules = DeliveryRules(ack_wait=1.0, backoff=(1.0, 5.0))
+        self.assertEqual([rules.nak_delay(2.0, n) for n in (1, 2, 9)], [2.0, -2.0, -2.0])
+
     def test_the_last_delivery(self) -> None:
         self.assertFalse(DeliveryRules().is_last(10**9))
         self.assertEqual([DeliveryRules(max_deliver=3).is_last(n) for n in (1, 2, 3, 4)], [False, False, True, True])

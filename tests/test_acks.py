@@ -45,7 +45,8 @@ class AcksTests(ConnectionTestCase):
         self.acks.in_progress(ONE)
         self.acks.term(ONE)
         self.acks.term(ONE, " bad\r\nPUB x 0 ")
-        payloads = [b"-NAK", b'-NAK {"delay":1500000000}', b'-NAK {"delay":0}', b"+WPI", b"+TERM", b"+TERM bad PUB x 0"]
+        naks = [b"-NAK", b'-NAK {"delay":1500000000}', b'-NAK {"delay":-1000000000}']
+        payloads = [*naks, b"+WPI", b"+TERM", b"+TERM bad PUB x 0"]
         expected = b"".join(b"PUB %b %d\r\n%b\r\n" % (ONE, len(payload), payload) for payload in payloads)
         self.assertEqual(self.said(), expected)
 

@@ -67,12 +67,13 @@ class Acks:
         """
         Let the server deliver a message again.
 
-        :param delay: seconds until then; None: at once, or as the ``backoff`` of the consumer says.
+        :param delay: seconds until then, if the consumer has no ``backoff``: see
+            :meth:`natsroute.routes.ack_policy.DeliveryRules.nak_delay`. None: at once.
         """
         if delay is None:
             self._add(reply_to, b"-NAK")
         else:
-            self._add(reply_to, b'-NAK {"delay":%d}' % round(max(0.0, delay) * _NANOSECONDS))
+            self._add(reply_to, b'-NAK {"delay":%d}' % round(delay * _NANOSECONDS))
 
     def in_progress(self, reply_to: bytes) -> None:
         """Tell the server that a message is still being handled: its ``ack_wait`` begins again."""

@@ -41,6 +41,20 @@ class DeliveryRules:
             return self.backoff[min(delivered, len(self.backoff)) - 1]
         return min(MAX_WAIT, DEFAULT_WAIT * 2.0 ** min(delivered - 1, 30))
 
+    def nak_delay(self, wait: float, delivered: int) -> float:
+        """
+        The delay of a ``-NAK`` after which the server waits this long. It may be below 0.
+
+        nats-server counts the delay from its ``ack_wait``, and waits until the ``backoff`` for this delivery is over
+        (``processNak`` and ``checkPending`` in its ``consumer.go``).
+
+        :param wait: seconds.
+        :param delivered: how often the message has been delivered.
+        """
+        if not self.backoff:
+            return wait
+        return wait - (self.backoff[min(delivered, len(self.backoff)) - 1] - self.ack_wait)
+
     def is_last(self, delivered: int) -> bool:
         """Whether no delivery follows this one."""
         return 0 < self.max_deliver <= delivered

@@ -235,7 +235,7 @@ class RouteAcknowledgement:
         if wait is None:
             self._acks.term(reply_to, error.reason if isinstance(error, Reject) else describe(error))
             return False
-        self._acks.nak(reply_to, wait)
+        self._acks.nak(reply_to, self.consumer.rules().nak_delay(wait, event.delivered or 1))
         if decided:  # the middleware has logged and counted it
             return not self.is_last_delivery(event)  # or the message stays in the stream
         event.counters.retried += 1
@@ -285,6 +285,8 @@ class RouteAcknowledgement:
 
     def nak(self, msg: StreamMessage, delay: float | None) -> None:
         """See :meth:`StreamMessage.nak`."""
+        if delay is not None:
+            delay = self.consumer.rules().nak_delay(delay, msg.delivered or 1)
         self._acknowledge(msg, "nak", self._acks.nak, delay)
 
     def term(self, msg: StreamMessage, reason: str) -> None:
