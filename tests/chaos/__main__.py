@@ -30,6 +30,8 @@ from tests.chaos import (
     readyz,
     reloads,
     restarts,
+    stream_kills,
+    stream_leaders,
     subject_mapping,
 )
 from tests.chaos.comparison import Comparison
@@ -46,6 +48,7 @@ TIMED: dict[str, tuple[Callable[[Any, Path, int, float], Awaitable[Outcome]], st
     "permissions": (permissions.run, "permissions change while natsroute publishes and consumes"),
     "subject-mapping": (subject_mapping.run, "an account maps subjects, and refuses them under their new names"),
     "payload-limits": (payload_limits.run, "a cluster whose nodes differ in max_payload"),
+    "stream-leaders": (stream_leaders.run, "a replicated stream whose leaders step down, and whose nodes are killed"),
 }
 
 
@@ -84,6 +87,10 @@ def _arguments() -> argparse.Namespace:
     )
     run.add_argument("--kills", type=int, default=50, help="default: 50")
     run.add_argument("--kill-rate", type=float, default=5_000.0, help="the same during the kills; default: 5,000")
+    run = runs.add_parser("stream-kills", help="two natsroute processes that work through a stream are killed")
+    run.add_argument("--messages", type=int, default=100_000, help="default: 100,000")
+    run.add_argument("--kills", type=int, default=20, help="of natsroute, with SIGKILL; default: 20")
+    run.add_argument("--restarts", type=int, default=5, help="of nats-server; default: 5")
     for run in runs.choices.values():
         run.add_argument("--seed", type=int, default=1, help="default: 1")
     run = runs.add_parser("blocked-route", help="a route blocks while much more arrives than natsroute may hold")
@@ -190,6 +197,14 @@ async def _processes(reactor: Any, folder: Path, arguments: argparse.Namespace) 
     return violations
 
 
+async def _stream_kills(reactor: Any, folder: Path, arguments: argparse.Namespace) -> list[str]:
+    outcome = await stream_kills.run(
+        reactor, folder / "stream-kills", arguments.seed, arguments.messages, arguments.kills, arguments.restarts
+    )
+    print(f"seed {arguments.seed}", *_lines(outcome.figures), sep="\n")
+    return outcome.violations
+
+
 def _lines(figures: dict[str, object]) -> list[str]:
     return [f"- {name}: {figure}" for name, figure in figures.items()]
 
@@ -203,6 +218,7 @@ RUNS = {
     "blocked-route": _blocked_route,
     "readyz": _readyz,
     "processes": _processes,
+    "stream-kills": _stream_kills,
 }
 
 

@@ -66,7 +66,7 @@ Acks.ack_confirmed = recorded
 async def handle(event):
     number = event.data.split()[0].decode()
     write("h", event.sequence, event.delivered, number)
-    await event.publish("effects", event.data, stream=True, msg_id=number)
+    await event.publish("effects", event.data, msg_id=number)
 """
 
 

@@ -23,6 +23,9 @@ from tests.support.waiting import until
 
 STREAM, DURABLE = "CHAOS", "crew"
 
+#: What happens: the first two step down, the third one is killed.
+EVENTS = ("the stream's leader", "the consumer's leader", "a node")
+
 #: Messages a second.
 RATE = 500.0
 
@@ -99,15 +102,21 @@ class _Run:
         self.acknowledged.add(number)
 
     async def play(self, seconds: float) -> None:
-        """One event after the other: the leader of the stream or of the consumer steps down, or a node is killed."""
+        """
+        One event after the other, each kind at least once: the leader of the stream or of the consumer steps down, or a
+        node is killed.
+        """
         end = self._reactor.seconds() + seconds
-        while self._reactor.seconds() < end:
+        kinds: list[str] = []
+        while self._reactor.seconds() < end or len(self.events) < len(EVENTS):
             await deferLater(self._reactor, self._chance.uniform(0.5, 2.0))
-            event = self._chance.choice(["the stream's leader", "the consumer's leader", "a node"])
+            if not kinds:
+                kinds = self._chance.sample(EVENTS, len(EVENTS))
+            event = kinds.pop()
             self.events[event] += 1
-            if event == "the stream's leader":
+            if event == EVENTS[0]:
                 await self.control.ask(f"STREAM.LEADER.STEPDOWN.{STREAM}")
-            elif event == "the consumer's leader":
+            elif event == EVENTS[1]:
                 await self.control.ask(f"CONSUMER.LEADER.STEPDOWN.{STREAM}.{DURABLE}")
             else:
                 await self._kill()

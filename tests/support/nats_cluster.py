@@ -32,6 +32,9 @@ async def start_cluster(
     first, *others = servers
     try:
         # The others learn of each other from the first. So no port has to be known before nats-server has chosen it.
+        if "jetstream" in first.config:
+            # A cluster with JetStream does not start without a route. Nothing listens there.
+            first.routes = [f"nats://{first.host}:9"]
         await first.start()
         for server in others:
             server.routes = [_route(first)]
