@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.daemon.operations.announced_service import AnnouncedService
+from natsroute.monitoring.overview import ServiceRow
 from natsroute.services.endpoints import EndpointInfo, EndpointStats
 from natsroute.services.identity import ServiceIdentity
 from natsroute.wire.frames import Address, Msg
@@ -91,6 +92,11 @@ class AnnouncedServiceTests(SynchronousTestCase):
     def test_log(self) -> None:
         """The ID is how an operator finds the instance."""
         self.assertEqual(self.log.lines("info"), ["Announced as service calc 1.0.0, ID a1. Endpoints: add (calc.add)"])
+
+    def test_row(self) -> None:
+        """What the overview shows; nothing before the first start."""
+        self.assertEqual(self.announced.rows(), (ServiceRow("calc", "1.0.0", "a1", 1),))
+        self.assertEqual(AnnouncedService(self.connection, lambda: None, self.endpoints).rows(), ())  # type: ignore[arg-type,return-value]
 
     def test_another_start(self) -> None:
         """It stays the same instance: its counters go on, too."""

@@ -21,6 +21,7 @@ from natsroute.monitoring.overview import (
     PublisherRow,
     Reason,
     RouteRow,
+    ServiceRow,
     WorkerRow,
 )
 
@@ -58,6 +59,7 @@ def overview(pid: int = 1, **fields: object) -> Overview:
         calls=(CallRow("nats:one", "one", 5.0 + pid),),
         calls_in_flight=3,
         errors=(ErrorRow(150.0 + pid, "warn", "natsroute", "slow"),),
+        services=(ServiceRow("calc", "1.0.0", f"id{pid}", 2),),
     )
     return attrs.evolve(made, **fields)  # type: ignore[arg-type]
 
@@ -144,6 +146,11 @@ class MergedTests(SynchronousTestCase):
         both = Overview.merged([overview(1), overview(2)])
         for rows in (both.reasons, both.connections, both.workers):
             self.assertEqual([row.process for row in rows], [1, 2])
+
+    def test_services(self) -> None:
+        """Each process is an instance of its own."""
+        services = Overview.merged([overview(1), overview(2)]).services
+        self.assertEqual([(row.id, row.process) for row in services], [("id1", 1), ("id2", 2)])
 
     def test_order(self) -> None:
         """The oldest call and the latest error come first."""

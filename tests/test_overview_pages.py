@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.console.overview_pages import MAX_CALLS, MAX_ERRORS, calls_page, ledger_page, status_page
 from natsroute.console.pages import Page, Style
-from natsroute.monitoring.overview import CallRow, ErrorRow, Overview
+from natsroute.monitoring.overview import CallRow, ErrorRow, Overview, ServiceRow
 from tests.support.console_case import sample_overview
 
 
@@ -41,6 +41,13 @@ class StatusPageTests(SynchronousTestCase):
         self.assertEqual(status_page(sample_overview(reasons=())).lines[1].style, Style.GOOD)
         [connections] = [table for table in page.tables if table.title == "Connections"]
         self.assertEqual([row[1].style for row in connections.rows], [Style.BAD, Style.GOOD])
+
+    def test_services(self) -> None:
+        """What it is announced as, if it is."""
+        now = sample_overview(services=(ServiceRow("calc", "1.0.0", "a1", 1),))
+        self.assertEqual(status_page(now).lines[1].text, "service calc 1.0.0, ID a1, 1 endpoint")
+        now = Overview.merged([sample_overview(services=(ServiceRow("calc", "1.0.0", "a1", 3),))] * 2)
+        self.assertEqual(status_page(now).lines[2].text, "service calc 1.0.0, ID a1, 3 endpoints (process 2)")
 
     def test_rates(self) -> None:
         """By the times of the overviews. A process that was replaced has no negative rate."""

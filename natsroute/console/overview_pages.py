@@ -53,6 +53,9 @@ def _heading(now: Overview) -> Iterable[Cell]:
     reloads = f", code loaded anew {now.reloads} times" if now.reloads else ""
     up = duration_text(now.time - now.started)
     yield Cell(f"{now.name}: natsroute {now.version}, {processes} {pids}, running for {up}{reloads}")
+    for row in now.services:
+        count = "1 endpoint" if row.endpoints == 1 else f"{row.endpoints} endpoints"
+        yield Cell(_with_process(f"service {row.name} {row.version}, ID {row.id}, {count}", row.process))
     yield Cell("ready", Style.GOOD) if now.ready else Cell("not ready:", Style.BAD)
 
 

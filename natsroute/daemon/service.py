@@ -195,6 +195,7 @@ class NatsrouteService(Service):
             measurements.idle,
             lambda: self._operations.errors(),
             lambda: self._reloader.count,
+            lambda: self._operations.announced(),
         )
         #: Everything that is shown of the service at this moment: an Overview.
         self.overview = observation.overview

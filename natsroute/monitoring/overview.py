@@ -201,6 +201,24 @@ class CallRow:
 
 
 @attrs.frozen
+class ServiceRow:
+    """
+    An instance of the NATS micro service that a process is announced as.
+
+    :ivar name: the name of the service.
+    :ivar version: its version.
+    :ivar id: the ID of the instance.
+    :ivar endpoints: how many endpoints it has.
+    """
+
+    name: str
+    version: str
+    id: str
+    endpoints: int
+    process: int = 0
+
+
+@attrs.frozen
 class ErrorRow:
     """
     A line of the log that is a warning or an error.
@@ -238,6 +256,7 @@ class Overview:
     :ivar calls_in_flight: how many there are in all.
     :ivar errors: the latest warnings and errors of the log, the latest first; at most :data:`MAX_ERRORS`.
     :ivar reloads: how often the code was loaded anew.
+    :ivar services: what it is announced as; one for each process, empty without ``service_name``.
     """
 
     name: str
@@ -255,6 +274,7 @@ class Overview:
     calls_in_flight: int = 0
     errors: tuple[ErrorRow, ...] = ()
     reloads: int = 0
+    services: tuple[ServiceRow, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -305,6 +325,7 @@ class Overview:
                 :MAX_ERRORS
             ],
             reloads=max(one.reloads for one in numbered),
+            services=tuple(row for one in numbered for row in one.services),
         )
 
 
@@ -316,6 +337,7 @@ _ROWS: dict[str, type[Any]] = {
     "workers": WorkerRow,
     "calls": CallRow,
     "errors": ErrorRow,
+    "services": ServiceRow,
 }
 
 

@@ -69,6 +69,7 @@ class AnnouncedTests(OneServerTestCase):
         client = await self.client()
         await client.request("calc.add")
         before = await self.ask(client, "INFO")
+        self.assertEqual([(row.id, row.endpoints) for row in service.overview().services], [(before["id"], 1)])
         self.assertEqual([endpoint["name"] for endpoint in before["endpoints"]], ["calc-add"])
         routes.write_text(ROUTES.format(name="add") + ROUTES.format(name="sub").partition("EventRoutes()")[2])
         await service.reload()

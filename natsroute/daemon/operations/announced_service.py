@@ -17,6 +17,7 @@ from natsroute.client.subscription import PendingLimits
 from natsroute.daemon.operations.service_endpoints import ServiceEndpoints
 from natsroute.errors import SubjectError
 from natsroute.log import Logger
+from natsroute.monitoring.overview import ServiceRow
 from natsroute.routes.responding import CODE_HEADER, ERROR_HEADER
 from natsroute.services.discovery import Discovery
 from natsroute.services.identity import ServiceIdentity
@@ -68,6 +69,13 @@ class AnnouncedService(Service):
             id=self.identity.id,
             endpoints=", ".join(f"{one.name} ({one.subject})" for one in self._endpoints.infos()) or "none",
         )
+
+    def rows(self) -> tuple[ServiceRow, ...]:
+        """The row for the overview; none before the first start."""
+        identity = self.identity
+        if identity is None:
+            return ()
+        return (ServiceRow(identity.name, identity.version, identity.id, len(self._endpoints.infos())),)
 
     def stopService(self) -> Deferred[None]:
         """Close the connection. Fires when it is closed."""

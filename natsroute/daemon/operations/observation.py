@@ -21,6 +21,7 @@ from natsroute.monitoring.overview import (
     PublisherRow,
     Reason,
     RouteRow,
+    ServiceRow,
     WorkerRow,
 )
 from natsroute.routes.in_flight import CallsInFlight
@@ -51,6 +52,7 @@ class Observation:
     :param idle: returns the seconds since the last message of each consumer, in the order of the ledger.
     :param errors: returns the latest errors, the latest first.
     :param reloads: returns how often the code was loaded anew.
+    :param services: returns what the service is announced as.
     :param unix_time: the time, as ``time.time()``.
     """
 
@@ -66,6 +68,7 @@ class Observation:
         idle: Callable[[], Sequence[float | None]],
         errors: Callable[[], tuple[ErrorRow, ...]] = lambda: (),
         reloads: Callable[[], int] = lambda: 0,
+        services: Callable[[], tuple[ServiceRow, ...]] = lambda: (),
         unix_time: Callable[[], float] = time.time,
     ) -> None:
         self._reactor = reactor
@@ -77,6 +80,7 @@ class Observation:
         self._reasons = reasons
         self._errors = errors
         self._reloads = reloads
+        self._services = services
         self._idle = idle
         self._unix_time = unix_time
         self._started = unix_time()
@@ -100,6 +104,7 @@ class Observation:
             calls_in_flight=len(self._in_flight.running),
             errors=self._errors(),
             reloads=self._reloads(),
+            services=self._services(),
         )
 
     def _calls(self) -> Iterator[CallRow]:

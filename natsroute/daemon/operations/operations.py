@@ -27,7 +27,7 @@ from natsroute.daemon.operations.service_endpoints import ServiceEndpoints
 from natsroute.daemon.operations.systemd import Notifier
 from natsroute.daemon.settings.fields import OFF
 from natsroute.daemon.settings.settings import Settings
-from natsroute.monitoring.overview import ErrorRow, Overview, Reason
+from natsroute.monitoring.overview import ErrorRow, Overview, Reason, ServiceRow
 from natsroute.monitoring.recent_errors import RecentErrors
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.services.identity import ServiceIdentity
@@ -115,6 +115,10 @@ class Operations(MultiService):
     def logged(self) -> dict[str, int]:
         """How many warnings and errors the log had, by level."""
         return self._recent_errors.counts()
+
+    def announced(self) -> tuple[ServiceRow, ...]:
+        """What the service is announced as."""
+        return () if self._announced is None else self._announced.rows()
 
     def startService(self) -> None:
         """
