@@ -8,6 +8,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.admin.errors import AnswerTimeoutError, MethodError, NoAccessError, NoServiceError
@@ -88,7 +89,10 @@ class EndTests(SynchronousTestCase):
                 return int(result)
 
         module: Any = Module()
-        running: Deferred[None] = Deferred.fromCoroutine(session._run(None, module, None))  # type: ignore[arg-type]
+        clock = Clock()
+        running: Deferred[None] = Deferred.fromCoroutine(session._run(clock, module, None))  # type: ignore[arg-type]
+        self.assertNoResult(running)  # before the reactor runs, a signal would end the process anyhow
+        clock.advance(0)
         code = self.failureResultOf(running, SystemExit).value.code
         self.assertIsInstance(code, int)
         return int(code)

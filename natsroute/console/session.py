@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import react
+from twisted.internet.task import deferLater, react
 
 from natsroute.admin.client import AdminClient
 from natsroute.admin.errors import AdminError, NoServiceError
@@ -147,6 +147,7 @@ def _in_reactor(reactor: Any, module: CommandModule, arguments: Namespace) -> De
 
 async def _run(reactor: Any, module: CommandModule, arguments: Namespace) -> None:
     try:
+        await deferLater(reactor, 0)  # not before the reactor runs: until then, SIGINT ends the process as it likes
         code = await module.run(reactor, arguments)
         sys.stdout.flush()
     except ConsoleError as error:
