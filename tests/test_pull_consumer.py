@@ -45,6 +45,20 @@ class PullConsumerTests(PullCase):
         self.clock.advance(1.0)
         self.assertEqual(self.batches(), [10])
 
+    def test_prepare(self) -> None:
+        """It is awaited before the consumer is looked for; what it raises is a problem, and tried again."""
+        prepared: list[float] = []
+
+        async def prepare() -> None:
+            prepared.append(self.clock.seconds())
+            if len(prepared) == 1:
+                raise MISSING
+
+        consumer = self.consuming(prepare=prepare)
+        self.assertEqual((self.batches(), consumer.problem, self.api.asked), ([], MISSING, []))
+        self.clock.advance(1.0)
+        self.assertEqual((self.batches(), len(prepared), len(self.api.asked)), ([10], 2, 1))
+
     def test_lost_connection(self) -> None:
         """The next one begins with a pull, and nothing that was asked for before counts."""
         consumer = self.consuming()

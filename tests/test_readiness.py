@@ -59,6 +59,7 @@ class ReadinessTestCase(SynchronousTestCase):
         self.lifecycle: Any = SimpleNamespace(phase=Phase.RUNNING)
         self.pending: tuple[str, float] | None = None
         self.problems: list[tuple[str, str]] = []
+        self.stream_problems: list[tuple[str, str]] = []
         self.make()
 
     def make(self) -> None:
@@ -71,6 +72,7 @@ class ReadinessTestCase(SynchronousTestCase):
             lambda: self.pending,
             self.lifecycle,
             lambda: self.problems,
+            lambda: self.stream_problems,
         )
 
     def reasons(self) -> list[tuple[str, str, str]]:
@@ -108,6 +110,11 @@ class ReadinessTests(ReadinessTestCase):
         self.problems = [("consumer CALLS:billing", "consumes nothing: consumer not found\n")]
         text = "consumer CALLS:billing consumes nothing: consumer not found\\n"
         self.assertEqual(self.reasons(), [("not_consuming", "consumer CALLS:billing", text)])
+
+    def test_a_stream_that_differs(self) -> None:
+        self.stream_problems = [("stream calls", "cannot be used: max_age is 5\x1b")]
+        text = "stream calls cannot be used: max_age is 5\\x1b"
+        self.assertEqual(self.reasons(), [("no_stream", "stream calls", text)])
 
     def test_login_refused(self) -> None:
         """With the text of the server, made safe."""

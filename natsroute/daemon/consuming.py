@@ -71,6 +71,7 @@ class Consuming:
                 self._reactor,
                 PullOptions(**entry.pull),
                 self._settings.inbox_prefix,
+                partial(self._sending.streams.ensure_consumer, entry.stream, entry.config),
             )
             context, new = attrs.evolve(context, stream=parts.stream), parts.consumer
         return self._versions.new_consumer(

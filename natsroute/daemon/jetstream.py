@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IReactorTime
+
 from natsroute.daemon.requesting import Requesting
 from natsroute.daemon.settings.jetstream_settings import JetStreamSettings
 from natsroute.jetstream.api import JetStreamApi, api_prefix
+from natsroute.jetstream.ensuring import Permission
+from natsroute.jetstream.stream_checks import StreamChecks
+
+
+def new_checks(
+    settings: JetStreamSettings, requesting: Requesting, api: JetStreamApi, clock: IReactorTime
+) -> StreamChecks:
+    """What creates and checks the streams and consumers that these settings name."""
+    may = Permission(create=settings.jetstream_create, update=settings.jetstream_update)
+    streams = [entry.config for entry in settings.jetstream_stream]
+    return StreamChecks(requesting.connection, api, streams, may, clock=clock)
 
 
 def new_api(settings: JetStreamSettings, requesting: Requesting) -> JetStreamApi:

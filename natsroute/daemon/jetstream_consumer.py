@@ -16,6 +16,7 @@ from natsroute.daemon.settings.jetstream_entries import ConsumerEntry
 from natsroute.errors import PendingLimitError
 from natsroute.jetstream.acks import Acks
 from natsroute.jetstream.api import JetStreamApi
+from natsroute.jetstream.consumer_lookup import Prepare, nothing_to_prepare
 from natsroute.jetstream.pull_consumer import PullConsumer
 from natsroute.jetstream.pull_options import PullOptions
 from natsroute.ledger import ConsumerAccount
@@ -115,6 +116,7 @@ class StreamParts:
     :param clock: the reactor.
     :param options: what each pull asks for.
     :param inbox_prefix: what the reply subjects begin with.
+    :param prepare: creates or checks the consumer.
 
     :ivar stream: acknowledges for its routes.
     """
@@ -127,9 +129,11 @@ class StreamParts:
         clock: Any,
         options: PullOptions,
         inbox_prefix: str,
+        prepare: Prepare = nothing_to_prepare,
     ) -> None:
         self._inbox_prefix = inbox_prefix
         self._api = api
+        self._prepare = prepare
         self._clock = clock
         self._options = options
         self._acks = Acks(connection, Requests(connection, clock, inbox_prefix=inbox_prefix), clock)
@@ -157,6 +161,7 @@ class StreamParts:
             clock=self._clock,
             limits=limits,
             on_overflow=on_overflow,
+            prepare=self._prepare,
             inbox_prefix=self._inbox_prefix,
         )
         self._pull = pull

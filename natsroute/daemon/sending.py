@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from natsroute.client.connection import Connection
 from natsroute.daemon.answering import Answering
 from natsroute.daemon.connections import Connections
-from natsroute.daemon.jetstream import new_api
+from natsroute.daemon.jetstream import new_api, new_checks
 from natsroute.daemon.key_values import server_buckets
 from natsroute.daemon.publish_workers import PublishWorkers
 from natsroute.daemon.reactor_thread import ReactorThread
@@ -33,6 +33,7 @@ class Sending:
     :ivar publisher: publishes over their connections.
     :ivar requesting: sends requests.
     :ivar jetstream_api: asks the JetStream API.
+    :ivar streams: creates and checks the streams and consumers of the settings.
     :ivar key_values: the key-value buckets.
     """
 
@@ -57,11 +58,12 @@ class Sending:
         self._connections = connections
         self.publisher = self.workers.publisher
         self._thread = ReactorThread(reactor.callFromThread)
-        needed = bool(settings.jetstream_consumer)
+        needed = bool(settings.jetstream_consumer or settings.jetstream_stream)
         self.requesting = Requesting(
             connections, reactor, self._thread, inbox_prefix=settings.inbox_prefix, needed=needed
         )
         self.jetstream_api = new_api(settings, self.requesting)
+        self.streams = new_checks(settings, self.requesting, self.jetstream_api, reactor)
         self.key_values = server_buckets(self.jetstream_api, self.requesting, reactor)
 
     def start(self) -> None:

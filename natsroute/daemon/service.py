@@ -183,6 +183,7 @@ class NatsrouteService(Service):
             lambda: self.program.hooks.pending,
             self._lifecycle,
             lambda: self.consumers.problems,
+            lambda: self._sending.streams.problems,
         )
         observation = Observation(
             reactor,

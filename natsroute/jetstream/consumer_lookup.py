@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -23,6 +24,14 @@ from natsroute.log import Logger
 RETRY = Backoff(wait=0.25, max_wait=10.0, jitter=0.1)
 
 
+#: Creates or checks a consumer; raises :class:`~natsroute.jetstream.errors.JetStreamError` if it cannot be used.
+Prepare: TypeAlias = Callable[[], "Awaitable[object]"]
+
+
+async def nothing_to_prepare() -> None:
+    """The consumer is created and checked by others."""
+
+
 class ConsumerLookup:
     """
     Knows what the server says of a consumer, and why nothing can be consumed from it.
@@ -32,6 +41,7 @@ class ConsumerLookup:
     :param on_info: called with each :class:`ConsumerInfo`.
     :param on_missing: called when a :meth:`refresh` finds that the consumer is gone. It is being looked for.
     :param on_problem: called with the reason when nothing can be consumed, and with None when that is over.
+    :param prepare: called before the consumer is looked for, and not before a :meth:`refresh`.
 
     :ivar name: stream and consumer, for the log.
     :ivar info: what the server said last; None before it has.
@@ -53,6 +63,7 @@ class ConsumerLookup:
         on_info: Callable[[ConsumerInfo], object],
         on_missing: Callable[[], object],
         on_problem: Callable[[JetStreamError | None], object],
+        prepare: Prepare,
     ) -> None:
         self.name = f"{stream}:{durable}"
         self.info: ConsumerInfo | None = None
@@ -66,6 +77,7 @@ class ConsumerLookup:
         self._on_info = on_info
         self._on_missing = on_missing
         self._on_problem = on_problem
+        self._prepare = prepare
         self._asking: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
         self._is_refresh = False
@@ -132,6 +144,8 @@ class ConsumerLookup:
 
     async def _look_up(self) -> None:
         try:
+            if not self._is_refresh:
+                await self._prepare()
             info = consumer_info(await self._api.call(self._method))
         except CancelledError:
             return

@@ -24,7 +24,7 @@ from natsroute.errors import PendingLimitError
 from natsroute.jetstream.acks import Acks
 from natsroute.jetstream.api import JetStreamApi
 from natsroute.jetstream.consumer_info import ConsumerInfo
-from natsroute.jetstream.consumer_lookup import RETRY, ConsumerLookup
+from natsroute.jetstream.consumer_lookup import RETRY, ConsumerLookup, Prepare, nothing_to_prepare
 from natsroute.jetstream.errors import JetStreamError
 from natsroute.jetstream.heartbeats import MAX_MISSED, Heartbeats
 from natsroute.jetstream.pull_options import PullOptions
@@ -74,6 +74,7 @@ class PullConsumer:
     :param limits: see :class:`~natsroute.client.subscription.Subscription`, as for ``on_overflow``.
     :param on_problem: called with the reason when nothing can be consumed, and with None when that is over. Both are in
         the log already.
+    :param prepare: creates or checks the consumer before it is looked for. What it raises is a problem.
     :param retry: how long to wait before the consumer is looked for again.
     :param inbox_prefix: what the reply subjects begin with.
 
@@ -97,6 +98,7 @@ class PullConsumer:
         limits: PendingLimits = PendingLimits(),
         on_overflow: Callable[[PendingLimitError], None] = lambda error: None,
         on_problem: Callable[[JetStreamError | None], object] = lambda problem: None,
+        prepare: Prepare = nothing_to_prepare,
         retry: Backoff = RETRY,
         inbox_prefix: str = DEFAULT_INBOX_PREFIX,
     ) -> None:
@@ -119,6 +121,7 @@ class PullConsumer:
             on_info=self._on_info,
             on_missing=self._on_missing,
             on_problem=on_problem,
+            prepare=prepare,
         )
         self._puller = puller = Puller(
             connection,

@@ -26,6 +26,7 @@ REASONS = (
     "not_connected",
     "not_subscribed",
     "not_consuming",
+    "no_stream",
     "cannot_publish",
     "blocked_reactor",
 )

@@ -27,8 +27,9 @@ class Reason:
     A reason why a service is not ready.
 
     :ivar code: what kind of reason: ``starting``, ``stopping``, ``failed``, ``not_connected``, ``not_subscribed``,
-        ``not_consuming`` (the consumer of a stream is missing, for example), ``cannot_publish``, ``no_answer`` (one of
-        several processes does not answer) or ``blocked_reactor``.
+        ``not_consuming`` (the consumer of a stream is missing, for example), ``no_stream`` (a stream of the settings is
+        missing, or differs from them), ``cannot_publish``, ``no_answer`` (one of several processes does not answer) or
+        ``blocked_reactor``.
     :ivar about: what it is about, such as ``consumer Kamailio-World:2021``; empty if it is the whole service.
     :ivar text: a sentence for people.
     :ivar process: the number of the process, if there are several; else 0. So in all classes below.

@@ -56,6 +56,7 @@ class Readiness:
     :param pending_hook: returns the ``on_start`` hook that runs, and for how many seconds it has run; or None.
     :param lifecycle: knows whether it stops.
     :param problems: returns the consumers that are connected and consume nothing, each with the reason.
+    :param stream_problems: returns the streams that are not as the settings say, each with the reason.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Readiness:
         pending_hook: Callable[[], tuple[str, float] | None],
         lifecycle: Lifecycle,
         problems: Callable[[], Iterable[tuple[str, str]]] = lambda: (),
+        stream_problems: Callable[[], Iterable[tuple[str, str]]] = lambda: (),
     ) -> None:
         self._clock = clock
         self._workers = workers
@@ -74,6 +76,7 @@ class Readiness:
         self._pending_hook = pending_hook
         self._lifecycle = lifecycle
         self._problems = problems
+        self._stream_problems = stream_problems
         self._connections = [(purpose, one, LastFailures(one)) for purpose, one in connections.named]
 
     def fatal(self) -> list[Reason]:
@@ -96,6 +99,8 @@ class Readiness:
                 yield from self._cannot_publish(purpose, worker)
         for purpose, problem in self._problems():
             yield Reason("not_consuming", purpose, f"{purpose} {printable(problem, 500)}")
+        for stream, problem in self._stream_problems():
+            yield Reason("no_stream", stream, f"{stream} {printable(problem, 500)}")
 
     def _phase(self) -> Iterator[Reason]:
         phase = self._lifecycle.phase

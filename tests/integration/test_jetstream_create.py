@@ -1,0 +1,183 @@
+"""``jetstream_create`` and ``jetstream_update`` with a real server: what is created, checked and changed"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from natsroute import EventRoutes, NatsrouteService
+from natsroute.jetstream.configs import ConsumerConfig, StreamConfig
+from natsroute.jetstream.consumers import consumer_info, create_consumer, delete_consumer
+from natsroute.jetstream.streams import create_stream, delete_stream, stream_info
+from natsroute.routes.event import Event
+from tests.support.server_case import OneServerTestCase
+
+STREAM = "calls=>subjects=calls.>;max_age=1h"
+CONSUMER = "calls:billing=>ack_wait=20;max_deliver=5;filter_subjects=calls.end"
+
+
+class CreateTests(OneServerTestCase):
+    """A service whose settings name a stream and a consumer."""
+
+    config = "jetstream: {}"
+
+    async def start(self, stream: str = STREAM, consumer: str = CONSUMER, **settings: Any) -> NatsrouteService:
+        """A service that is connected."""
+        self.handled: list[bytes] = []
+        event_route = EventRoutes()
+
+        @event_route("nats:calls.end")
+        def end(event: Event) -> None:
+            self.handled.append(event.data)
+
+        self.service = await self.connect_service(
+            event_route, jetstream_stream=stream, jetstream_consumer=consumer, **settings
+        )
+        self.api = self.service._sending.jetstream_api
+        return self.service
+
+    def reasons(self) -> dict[str, str]:
+        """Why the service is not ready."""
+        return {f"{reason.code} {reason.about}": reason.text for reason in self.service.overview().reasons}
+
+    async def until_works(self) -> None:
+        """A message that is published now comes to the route, and the service is ready."""
+        await self.until(lambda: not any(reason.startswith("no_stream") for reason in self.reasons()))
+        await self.service.publish("calls.end", b"1")
+        await self.until(lambda: self.handled)
+        await self.until(lambda: not self.reasons())
+
+    async def test_created(self) -> None:
+        """With the options of the settings. After a deletion they are created again."""
+        await self.start(jetstream_create=True)
+        await self.until_works()
+        stream, consumer = await stream_info(self.api, "calls"), await consumer_info(self.api, "calls", "billing")
+        self.assertEqual((stream.config.subjects, stream.config.max_age), (("calls.>",), 3600.0))
+        self.assertEqual((consumer.config.ack_wait, consumer.config.max_deliver), (20.0, 5))
+        self.assertEqual((consumer.config.ack_policy, consumer.config.filter_subjects), ("explicit", ("calls.end",)))
+        await delete_consumer(self.api, "calls", "billing")
+        self.handled.clear()
+        await self.until(lambda: self.service.consumers[0].problem is None and self.service.consumers[0].source)
+        await self.service.publish("calls.end", b"2")
+        await self.until(lambda: b"2" in self.handled)
+
+    async def test_several_at_once(self) -> None:
+        """Services that start at the same time create them together."""
+        services = [await self.start(jetstream_create=True) for _ in range(3)]
+        for self.service in services:
+            await self.until(lambda: not self.reasons())
+
+    async def test_missing(self) -> None:
+        """Without jetstream_create, the service is not ready until somebody else has created them."""
+        await self.start()
+        await self.until(lambda: len(self.reasons()) == 2)
+        reasons = self.reasons()
+        self.assertEqual(set(reasons), {"no_stream stream calls", "not_consuming consumer calls:billing"})
+        for text in reasons.values():
+            self.assertIn("stream not found (code 404, err_code 10059). Create the stream, or set jetstream_c", text)
+        await create_stream(self.api, StreamConfig(name="calls", subjects=("calls.>",), max_age=3600.0))
+        config = self.service.settings.jetstream_consumer[0].config
+        await create_consumer(self.api, "calls", config)
+        await self.until_works()
+
+    async def test_differs(self) -> None:
+        """Each difference is named, and nothing is changed; with jetstream_update it is."""
+        await self.start(jetstream_create=True)
+        await self.until(lambda: not self.reasons())
+        await self.service.stopService()
+        stream, consumer = STREAM.replace("1h", "2h"), CONSUMER.replace("=5", "=7").replace("=20", "=25")
+        await self.start(stream, "calls:billing", jetstream_create=True)
+        await self.until(lambda: "no_stream stream calls" in self.reasons())
+        self.assertIn(
+            "stream calls differs from the settings: max_age is 3600 at the server, and 7200 in the settings. ",
+            self.reasons()["no_stream stream calls"],
+        )
+        await self.service.stopService()
+        await self.start(STREAM, consumer, jetstream_create=True)
+        await self.until(lambda: "differs" in self.reasons().get("not_consuming consumer calls:billing", ""))
+        text = self.reasons()["not_consuming consumer calls:billing"]
+        self.assertIn("ack_wait is 20 at the server, and 25 in the settings", text)
+        self.assertIn("max_deliver is 5 at the server, and 7 in the settings", text)
+        self.assertIn("jetstream_update", text)
+        await self.service.stopService()
+        await self.start(stream, consumer, jetstream_update=True)
+        await self.until_works()
+        self.assertEqual((await stream_info(self.api, "calls")).config.max_age, 7200.0)
+        self.assertEqual((await consumer_info(self.api, "calls", "billing")).config.max_deliver, 7)
+
+    async def test_deleted_while_consuming(self) -> None:
+        """Without jetstream_create that is a problem until it is there again."""
+        await self.start(jetstream_create=True)
+        await self.until(lambda: not self.reasons())
+        await self.service.stopService()
+        await self.start()
+        await self.until_works()
+        await delete_stream(self.api, "calls")
+        await self.until(lambda: "not_consuming consumer calls:billing" in self.reasons())
+        await create_stream(self.api, StreamConfig(name="calls", subjects=("calls.>",), max_age=3600.0))
+        await create_consumer(self.api, "calls", self.service.settings.jetstream_consumer[0].config)
+        self.handled.clear()
+        await self.until_works()
+
+    async def test_cannot_be_changed(self) -> None:
+        """The server refuses: its words are the reason."""
+        await self.start(jetstream_create=True)
+        await self.until(lambda: not self.reasons())
+        await self.service.stopService()
+        await self.start(f"{STREAM};storage=memory", jetstream_update=True)
+        await self.until(lambda: "no_stream stream calls" in self.reasons())
+        self.assertIn("can not change storage type", self.reasons()["no_stream stream calls"])
+        self.assertEqual((await stream_info(self.api, "calls")).config.storage, "file")
+
+
+class WithoutJetStreamTests(OneServerTestCase):
+    """A server that has no JetStream."""
+
+    async def test_reasons(self) -> None:
+        """They say what to do. What does not need JetStream works."""
+        received: list[bytes] = []
+        event_route = EventRoutes()
+        event_route("nats:a")(lambda event: received.append(event.data))
+        service = await self.connect_service(
+            event_route,
+            subject_queue_group="a",
+            jetstream_stream=STREAM,
+            jetstream_consumer=CONSUMER,
+            jetstream_create=True,
+        )
+        await self.until(lambda: len(service.overview().reasons) == 2)
+        for reason in service.overview().reasons:
+            self.assertIn("Start the server with -js", reason.text)
+        await service.publish("a", b"x")
+        await self.until(lambda: received)
+
+
+class ConsumerConfigTests(OneServerTestCase):
+    """Options of the settings, as the server has them."""
+
+    config = "jetstream: {}"
+
+    async def test_all_options(self) -> None:
+        """What the settings give does not differ from what the server has made of it."""
+        service = await self.connect_service(
+            jetstream_create=True,
+            jetstream_stream=[
+                "calls=>subjects=calls.> cdr.*;storage=memory;replicas=1;retention=limits;discard=new;max_age=7d;"
+                "max_msgs=1000;max_bytes=1MiB;max_msg_size=4096;max_msgs_per_subject=100;duplicate_window=500ms;"
+                "allow_direct=1;allow_msg_ttl=1;allow_atomic=1",
+                "later=>subjects=later.*;allow_msg_schedules=1;discard=old;retention=workqueue",
+            ],
+            jetstream_consumer=[
+                "calls:a=>filter_subjects=calls.* cdr.*;backoff=1 5 30;max_deliver=7;max_ack_pending=9;max_waiting=64",
+                "calls:b=>deliver_policy=last_per_subject;filter_subjects=>;inactive_threshold=1d;replicas=1;ack_wait=5",
+                "calls:c=>priority_policy=overflow;priority_groups=jobs;group=jobs;min_pending=10",
+                "calls:d=>priority_policy=pinned_client;priority_groups=jobs;group=jobs;priority_timeout=20",
+            ],
+        )
+        await self.until(lambda: not service.overview().reasons)
+        api = service._sending.jetstream_api
+        for stream in service.settings.jetstream_stream:
+            self.assertEqual(stream.config.differences((await stream_info(api, stream.config.name)).config), [])
+        for entry in service.settings.jetstream_consumer:
+            info = await consumer_info(api, "calls", entry.durable)
+            self.assertEqual(entry.config.differences(info.config), [])
+        self.assertNotEqual(ConsumerConfig(max_deliver=8).differences(info.config), [])
