@@ -266,10 +266,11 @@ class TimeTests(RouteCase):
         await self.publish("1", "2")
         await self.until(lambda: len(running) == 2)
         stopped = service.stopService()
-        await self.publish("3")
+        await self.until(lambda: not service.overview().ready)
         for call in running:
             call.callback(None)
         await stopped
+        await self.publish("3")
         self.assertEqual(await self.state(), (1, 0, 0))
         self.adds_up(service, received=2, succeeded=2)
 
