@@ -14,11 +14,13 @@ from natsroute.wire import encoder
 from natsroute.wire.encoder import (
     PING,
     PONG,
+    encode_answer,
     encode_connect,
     encode_pub,
     encode_sub,
     encode_unsub,
     read_pub,
+    request_template,
     split_pubs,
 )
 from natsroute.wire.frames import ConnectOptions, Err
@@ -113,6 +115,12 @@ class InjectionTests(SynchronousTestCase):
                 for _ in range(2):  # a refused name is not remembered as valid
                     self.assertRaises(SubjectError, encode, name)
 
+    def test_answers_and_requests(self) -> None:
+        """Their subjects are checked as all others are."""
+        for subject in ("a\r\nPUB b 0\r\n\r\n", "a b", "a.*", ">", "a..b", "", ".a", "a.", "a\0"):
+            self.assertRaises(SubjectError, encode_answer, subject, b"")
+            self.assertRaises(SubjectError, request_template, subject)
+
     def test_wildcards(self) -> None:
         """Only subscriptions may have them; a queue group may look like one."""
         for wildcard in ("*", ">", "a.*", "a.>"):
@@ -150,6 +158,10 @@ class InjectionTests(SynchronousTestCase):
         except SubjectError:
             return
         self.assertEqual(parsed_pub(data), (subject, reply, headers, payload))
+        self.assertEqual(encode_answer(subject, payload, headers), encode_pub(subject, payload, None, headers))
+        if reply is not None:
+            request = request_template(subject) % (reply.encode("utf-8", "surrogateescape"), len(payload), payload)
+            self.assertEqual(request, encode_pub(subject, payload, reply))
         self.assert_one_line(data[: len(data) - len(headers) - len(payload) - len(b"\r\n")])
 
     @quick

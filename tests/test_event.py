@@ -37,12 +37,13 @@ class EventTests(SynchronousTestCase):
             ("nats:a.*", "a.b", b"hi", "r", "q", None),
         )
 
-    def test_publishing_with(self) -> None:
+    def test_sending_with(self) -> None:
         """Everything else of the context is kept, whatever fields it has."""
         fields = {field.name: object() for field in attrs.fields(EventContext)}
         context: Any = EventContext(**fields)  # type: ignore[arg-type]
-        other = context.publishing_with(publish := object(), span := object())
-        self.assertEqual({name: getattr(other, name) for name in fields}, {**fields, "publish": publish, "span": span})
+        changed = {name: object() for name in ("publish", "requests", "answer", "span")}
+        other = context.sending_with(*changed.values())
+        self.assertEqual({name: getattr(other, name) for name in fields}, {**fields, **changed})
 
     def test_binary_payload(self) -> None:
         """It is complete, NUL bytes included."""

@@ -99,4 +99,4 @@ class StreamMessageTests(SynchronousTestCase):
         """The context of an event with a span."""
         calls: Any = Calls()
         context: EventContext = of_stream(calls).context
-        self.assertIs(context.publishing_with(context.publish, "a span").acknowledgement, calls)
+        self.assertIs(context.sending_with(context.publish, context.requests, None, "a span").acknowledgement, calls)

@@ -9,7 +9,7 @@ from natsroute.client.connection import Connection
 from natsroute.daemon.reactor_thread import ReactorThread
 from natsroute.errors import HeaderError, PayloadTooLargeError
 from natsroute.routes.outgoing import Publish
-from natsroute.wire.encoder import encode_pub
+from natsroute.wire.encoder import encode_answer
 from natsroute.wire.headers import NO_HEADERS, HeaderValues, encode_headers
 
 
@@ -39,7 +39,7 @@ class Answering:
         """
         data = payload if type(payload) is bytes else payloads.to_bytes(payload)
         block = encode_headers(headers) if headers else b""
-        command = encode_pub(reply, data, None, block)
+        command = encode_answer(reply, data, block)
         size = len(data) + len(block)
         if self._thread.is_current:
             return self._write(reply, command, size, data, headers)

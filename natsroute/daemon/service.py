@@ -124,12 +124,13 @@ class NatsrouteService(Service):
             on_confirmed=measurements.on_confirmed,
         )
         self.publisher = self._sending.publisher
-        self.request, self.request_many = self._sending.requesting.request, self._sending.requesting.request_many
         self.key_value = self._sending.key_values.key_value
         publish_connections = self._sending.workers.connections
         self._tracing = ServiceTracing(reactor, settings, tracer_provider, self.publisher, publish_connections)
         # Bound once: a method that passes the call on would add a fifth to the cost of publishing bytes.
         self.publish = self.nats_publish = self._tracing.publish(self.publisher.publish)
+        requests = self._tracing.requests(self._sending.requesting)
+        self.request, self.request_many = requests.request, requests.request_many
         self._runner_context = RunnerContext(
             self.publisher.publish,
             reactor,

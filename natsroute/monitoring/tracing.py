@@ -38,8 +38,9 @@ from natsroute.monitoring.trace_context import (
     with_parent,
 )
 from natsroute.monitoring.traced_messages import TracedMessages
+from natsroute.monitoring.traced_sending import TracedRequests, traced_context
 from natsroute.routes.event import Event, Middleware, RouteFunction
-from natsroute.routes.outgoing import Publish
+from natsroute.routes.outgoing import Publish, Requests
 from natsroute.routes.results import PLAIN_TYPES, as_deferred
 from natsroute.routes.route_errors import describe, is_exit
 from natsroute.text import printable
@@ -121,8 +122,8 @@ class Tracing:
 
     def _pass_on(self, event: Event) -> None:
         """Let what an untraced event publishes carry the parent that its message had."""
-        context = event.context
-        event.context = context.publishing_with(partial(self._publish_untraced, context.publish, event.header_block))
+        block = event.header_block
+        event.context = traced_context(event.context, lambda publish: partial(self._publish_untraced, publish, block))
 
     def _call(self, server: Callable[[], Address | None], function: RouteFunction, event: Event) -> object:
         if event.context.server is not None:  # a connection event
@@ -135,8 +136,10 @@ class Tracing:
                 self._pass_on(event)
             return function(event)
         context = trace.set_span_in_context(span, context)
-        publish = partial(self._publish_in, event.context.publish, context, parent)
-        event.context = event.context.publishing_with(publish, span)
+        publish_in = self._publish_in
+        event.context = traced_context(
+            event.context, lambda publish: partial(publish_in, publish, context, parent), span
+        )
         token = attach(context)
         try:
             result = function(event)
@@ -177,6 +180,10 @@ class Tracing:
             return publish(subject, payload, reply, headers, **options)
 
         return traced_publish
+
+    def requests(self, requests: Requests) -> Requests:
+        """What sends requests as the given object does, with spans as :meth:`publish` has them."""
+        return TracedRequests(requests, self.publish)
 
     def _publish_in_current(
         self,

@@ -74,8 +74,10 @@ class EventContext:
     answer: Answer | None = None
     acknowledgement: Acknowledgement | None = None
 
-    def publishing_with(self, publish: Publish, span: Any = None) -> EventContext:
-        """The same, with another publish and span. (``attrs.evolve()`` costs three times as much, for each message.)"""
+    def sending_with(
+        self, publish: Publish, requests: Requests, answer: Answer | None, span: Any = None
+    ) -> EventContext:
+        """The same, with other means to send. (``attrs.evolve()`` costs three times as much, for each message.)"""
         return EventContext(
             publish,
             self.clock,
@@ -87,8 +89,8 @@ class EventContext:
             self.expressions,
             span,
             self.version,
-            self.requests,
-            self.answer,
+            requests,
+            answer,
             self.acknowledgement,
         )
 

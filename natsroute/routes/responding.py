@@ -34,7 +34,8 @@ def responding(function: RouteFunction) -> RouteFunction:
     """
 
     def respond(event: Event) -> object:
-        if event.reply is None:
+        reply = event.reply
+        if reply is None:
             return function(event)
         try:
             result = function(event)
@@ -43,8 +44,8 @@ def responding(function: RouteFunction) -> RouteFunction:
             raise
         ending = None if type(result) in PLAIN_TYPES else as_deferred(result)
         if ending is None:
-            return _answer(event, result)
-        return ending.addCallbacks(partial(_answer, event), partial(_failed, event))
+            return _answer(event, reply, result)
+        return ending.addCallbacks(partial(_answer, event, reply), partial(_failed, event))
 
     return respond
 
@@ -63,10 +64,8 @@ def error_headers(error: BaseException) -> HeaderValues:
     return {ERROR_HEADER: printable(text, _MAX_TEXT), CODE_HEADER: str(code)}
 
 
-def _answer(event: Event, result: object) -> object:
+def _answer(event: Event, reply: str, result: object) -> object:
     """Answer a call that succeeded. If that is impossible, the call has failed."""
-    reply = event.reply
-    assert reply is not None  # or there is no answer
     try:
         later = event.context.respond(reply, b"" if result is None else result)
     except NatsrouteError as error:

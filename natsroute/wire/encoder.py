@@ -96,6 +96,23 @@ def encode_pub(subject: str, payload: bytes, reply: str | None = None, headers: 
     return b"PUB %b %b %d\r\n%b\r\n" % (_subject(subject), _reply(reply), len(payload), payload)
 
 
+def encode_answer(reply: str, payload: bytes, headers: bytes = b"") -> bytes:
+    """
+    Encode a message to a reply subject. It is as :func:`encode_pub`, for a subject that is used once.
+
+    :raises SubjectError: the reply subject is invalid.
+    """
+    if headers:
+        return b"HPUB %b %d %d\r\n%b%b\r\n" % (
+            _reply(reply),
+            len(headers),
+            len(headers) + len(payload),
+            headers,
+            payload,
+        )
+    return b"PUB %b %d\r\n%b\r\n" % (_reply(reply), len(payload), payload)
+
+
 @attrs.frozen
 class Pub:
     """

@@ -14,7 +14,7 @@ from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import SettingError
 from natsroute.monitoring.publish_target import Target
 from natsroute.monitoring.sampling import Sampling
-from natsroute.routes.outgoing import Publish
+from natsroute.routes.outgoing import Publish, Requests
 from natsroute.routes.runner import RunnerContext
 
 if TYPE_CHECKING:
@@ -100,6 +100,10 @@ class ServiceTracing:
         """What publishes for the program, traced."""
         return publish if self._tracing is None else self._tracing.publish(publish)
 
+    def requests(self, requests: Requests) -> Requests:
+        """What sends requests for the program, traced."""
+        return requests if self._tracing is None else self._tracing.requests(requests)
+
     def publish_for(self, publish_for: Callable[[str], Publish]) -> Callable[[str], Publish]:
         """What publishes for the route of a given name, traced, where no message is handled."""
         if self._tracing is None:
@@ -110,7 +114,8 @@ class ServiceTracing:
         """The context of runners of connection events: there is no span of a message that a publish could be in."""
         if self._tracing is None or context.publish_for is None:
             return context
-        return attrs.evolve(context, publish_for=self.publish_for(context.publish_for))
+        publish_for, requests = self.publish_for(context.publish_for), self.requests(context.requests)
+        return attrs.evolve(context, publish_for=publish_for, requests=requests)
 
     def for_consumer(self, context: RunnerContext, connection: Connection) -> RunnerContext:
         """The context of a runner of messages that come over a connection."""
