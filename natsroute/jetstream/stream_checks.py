@@ -50,6 +50,7 @@ class StreamChecks:
         self._retry = retry
         self._problems: dict[str, NatsrouteError] = {}  # by stream
         self._streams = {config.name: config for config in streams}
+        self._unknown = set(self._streams)  # those that were never looked at
         self._failures = 0
         self._checking: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
@@ -59,8 +60,12 @@ class StreamChecks:
     @property
     def problems(self) -> Iterator[tuple[str, str]]:
         """Each stream that is not as it must be, as ``stream calls``, and why, as a sentence."""
-        for stream, problem in self._problems.items():
-            yield f"stream {stream}", f"cannot be used: {problem}"
+        for stream in self._streams:
+            problem = self._problems.get(stream)
+            if problem is not None:
+                yield f"stream {stream}", f"cannot be used: {problem}"
+            elif stream in self._unknown:
+                yield f"stream {stream}", "has not been looked at yet"
 
     async def ensure_consumer(self, stream: str, config: ConsumerConfig) -> ConsumerInfo:
         """
@@ -97,10 +102,11 @@ class StreamChecks:
             try:
                 await ensure_stream(self._api, config, self._may)
             except ConnectionLostError:
-                return
+                return  # the next connection looks again
             except NatsrouteError as problem:
                 self._report(stream, problem)
             else:
+                self._unknown.discard(stream)
                 if self._problems.pop(stream, None) is not None:
                     self.log.info("The stream {stream} is as the settings say", stream=stream)
         self._checking = None

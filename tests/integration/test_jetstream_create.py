@@ -39,6 +39,11 @@ class CreateTests(OneServerTestCase):
         """Why the service is not ready."""
         return {f"{reason.code} {reason.about}": reason.text for reason in self.service.overview().reasons}
 
+    async def until_reason(self, reason: str, text: str) -> str:
+        """The text of a reason, when it contains this."""
+        await self.until(lambda: text in self.reasons().get(reason, ""))
+        return self.reasons()[reason]
+
     async def until_works(self) -> None:
         """A message that is published now comes to the route, and the service is ready."""
         await self.until(lambda: not any(reason.startswith("no_stream") for reason in self.reasons()))
@@ -69,11 +74,10 @@ class CreateTests(OneServerTestCase):
     async def test_missing(self) -> None:
         """Without jetstream_create, the service is not ready until somebody else has created them."""
         await self.start()
-        await self.until(lambda: len(self.reasons()) == 2)
-        reasons = self.reasons()
-        self.assertEqual(set(reasons), {"no_stream stream calls", "not_consuming consumer calls:billing"})
-        for text in reasons.values():
+        for reason in ("no_stream stream calls", "not_consuming consumer calls:billing"):
+            text = await self.until_reason(reason, "stream not found")
             self.assertIn("stream not found (code 404, err_code 10059). Create the stream, or set jetstream_c", text)
+        self.assertEqual(len(self.reasons()), 2)
         await create_stream(self.api, StreamConfig(name="calls", subjects=("calls.>",), max_age=3600.0))
         config = self.service.settings.jetstream_consumer[0].config
         await create_consumer(self.api, "calls", config)
@@ -86,15 +90,13 @@ class CreateTests(OneServerTestCase):
         await self.service.stopService()
         stream, consumer = STREAM.replace("1h", "2h"), CONSUMER.replace("=5", "=7").replace("=20", "=25")
         await self.start(stream, "calls:billing", jetstream_create=True)
-        await self.until(lambda: "no_stream stream calls" in self.reasons())
+        text = await self.until_reason("no_stream stream calls", "differs")
         self.assertIn(
-            "stream calls differs from the settings: max_age is 3600 at the server, and 7200 in the settings. ",
-            self.reasons()["no_stream stream calls"],
+            "stream calls differs from the settings: max_age is 3600 at the server, and 7200 in the settings. ", text
         )
         await self.service.stopService()
         await self.start(STREAM, consumer, jetstream_create=True)
-        await self.until(lambda: "differs" in self.reasons().get("not_consuming consumer calls:billing", ""))
-        text = self.reasons()["not_consuming consumer calls:billing"]
+        text = await self.until_reason("not_consuming consumer calls:billing", "differs")
         self.assertIn("ack_wait is 20 at the server, and 25 in the settings", text)
         self.assertIn("max_deliver is 5 at the server, and 7 in the settings", text)
         self.assertIn("jetstream_update", text)
@@ -124,8 +126,7 @@ class CreateTests(OneServerTestCase):
         await self.until(lambda: not self.reasons())
         await self.service.stopService()
         await self.start(f"{STREAM};storage=memory", jetstream_update=True)
-        await self.until(lambda: "no_stream stream calls" in self.reasons())
-        self.assertIn("can not change storage type", self.reasons()["no_stream stream calls"])
+        await self.until_reason("no_stream stream calls", "can not change storage type")
         self.assertEqual((await stream_info(self.api, "calls")).config.storage, "file")
 
 
@@ -144,9 +145,8 @@ class WithoutJetStreamTests(OneServerTestCase):
             jetstream_consumer=CONSUMER,
             jetstream_create=True,
         )
-        await self.until(lambda: len(service.overview().reasons) == 2)
-        for reason in service.overview().reasons:
-            self.assertIn("Start the server with -js", reason.text)
+        remedy = "Start the server with -js"
+        await self.until(lambda: [remedy in reason.text for reason in service.overview().reasons] == [True, True])
         await service.publish("a", b"x")
         await self.until(lambda: received)
 
