@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from natsroute.confirmation import Confirmation
 from natsroute.errors import HeaderError, PayloadTooLargeError
 from natsroute.publishing.batches import (
     Batch,
@@ -18,7 +19,6 @@ from natsroute.publishing.batches import (
     resendable,
     sendable,
 )
-from natsroute.publishing.confirmation import Confirmation
 from natsroute.publishing.suspicion import Suspicion
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import NO_HEADERS

@@ -1,4 +1,4 @@
-"""natsroute.publishing.confirmation"""
+"""natsroute.confirmation"""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.errors import PayloadError, SubjectError
-from natsroute.publishing import confirmation as confirmation_module
-from natsroute.publishing.confirmation import (
+from natsroute import confirmation as confirmation_module
+from natsroute.confirmation import (
     LOG_INTERVAL,
     Confirmation,
     UnhandledFailureLog,
@@ -19,6 +18,7 @@ from natsroute.publishing.confirmation import (
     new_confirmation_class,
     without_abandoned,
 )
+from natsroute.errors import PayloadError, SubjectError
 from tests.support.log_recorder import LogRecorder
 
 

@@ -21,6 +21,8 @@ from natsroute import Event, Settings, errors, middleware
 from natsroute.daemon.settings.connection_settings import DEFAULT_URL
 from natsroute.daemon.settings.settings import SETTING_FIELDS
 from natsroute.daemon.settings.sources import ENVIRONMENT_PREFIX
+from natsroute.jetstream import errors as jetstream_errors
+from natsroute.wire.publish_options import PublishOptions
 from tests.support import ROOT
 from tests.support.documents import (
     PRELUDE,
@@ -37,6 +39,7 @@ from tests.support.documents import (
 PUBLIC_MODULES = {
     "natsroute",
     "natsroute.errors",
+    "natsroute.jetstream",  # its errors
     "natsroute.kamailio",
     "natsroute.middleware",
     "natsroute.testing",
@@ -131,6 +134,9 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
         ("docs/requests.md", heading, "python"): ["tests.integration.test_requests.DocumentTests.test_examples"]
         for heading in ("Requests", "Several answers", "Routes that answer", "In a thread", "Testing")
     },
+    ("docs/jetstream-publishing.md", "Publishing to streams", "python"): [
+        "tests.integration.test_jetstream_publishing.DocumentTests.test_snippet",
+    ],
     ("docs/services.md", "Services", "python"): ["tests.integration.test_services.AnnouncedTests.test_document"],
     ("docs/routes.md", "Hooks", "python"): [f"{SNIPPETS}.RoutesTests.test_hooks"],
     ("docs/routes.md", "Middleware", "python"): [f"{SNIPPETS}.RoutesTests.test_middleware"],
@@ -271,7 +277,8 @@ class NamesTests(SynchronousTestCase):
     def test_errors(self) -> None:
         for document in documents():
             named = {code for code in document.code if re.fullmatch(r"\w+Error", code)} - {"CancelledError"}
-            unknown = [name for name in sorted(named) if not hasattr(errors, name) and not hasattr(builtins, name)]
+            places = (errors, jetstream_errors, builtins)
+            unknown = [name for name in sorted(named) if not any(hasattr(place, name) for place in places)]
             self.assertEqual(unknown, [], document.name)
 
     def test_variables(self) -> None:
@@ -299,7 +306,8 @@ class NamesTests(SynchronousTestCase):
                     parameters = inspect.signature(functions[written[1]]).parameters
                     for parameter in written[2].split(", "):
                         name, _, default = parameter.partition("=")
-                        expected = parameters[name].default
+                        is_option = name in PublishOptions.__annotations__ and name not in parameters
+                        expected = None if is_option else parameters[name].default
                         if default not in ("", "…"):
                             self.assertEqual(ast.literal_eval(default), expected, code)
         self.assertEqual(

@@ -88,7 +88,7 @@ class EventTests(SynchronousTestCase):
             [
                 ("s", b"p", "r", {"N": "v"}),
                 ("s", b"p", None, None),
-                ("s", b"p", None, None, {"policy": "fail", "msg_id": None}),
+                ("s", b"p", None, None, {"policy": "fail"}),
             ],
         )
 

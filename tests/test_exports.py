@@ -44,7 +44,7 @@ PUBLIC = {
         "throttle",
         "timeout",
     ],
-    "natsroute.testing": ["Acknowledged", "Published", "RouteTester"],
+    "natsroute.testing": ["Published", "RouteTester"],
 }
 
 

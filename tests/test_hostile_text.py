@@ -21,13 +21,13 @@ from natsroute.client.connection import Connection
 from natsroute.client.observers import Observers
 from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import Server
+from natsroute.confirmation import UnhandledFailureLog
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.errors import DecodeError, NatsrouteError, PendingLimitError, PublishError
 from natsroute.ledger import RouteCounters
 from natsroute.middleware import dead_letter, retry
 from natsroute.payloads import to_json, to_text
-from natsroute.publishing.confirmation import UnhandledFailureLog
 from natsroute.routes.calls import Calls
 from natsroute.routes.event import Event, EventContext
 from natsroute.routes.in_flight import CallsInFlight

@@ -112,8 +112,8 @@ class OptionsTests(_WithoutVariables):
         self.assertEqual(
             sorted(repeatable),
             [
-                *("admin_subject_methods", "event_routes", "jetstream_consumer", "jetstream_stream", "log_level"),
-                *("nats_url", "service_metadata", "subject_queue_group"),
+                *("admin_subject_methods", "event_routes", "jetstream_consumer", "jetstream_publish"),
+                *("jetstream_stream", "log_level", "nats_url", "service_metadata", "subject_queue_group"),
             ],
         )
 

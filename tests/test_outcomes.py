@@ -8,10 +8,10 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from natsroute.confirmation import Confirmation, UnhandledFailureLog
 from natsroute.errors import PayloadTooLargeError, PublishDroppedError, PublisherStoppedError
 from natsroute.publishing.batches import Command, Message, Unserialised
 from natsroute.publishing.buffer import Buffer
-from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog
 from natsroute.publishing.options import PublishLimits
 from natsroute.publishing.outcomes import Outcomes
 from natsroute.turns import MAX_TURN

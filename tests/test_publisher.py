@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from natsroute.confirmation import Confirmation
 from natsroute.errors import (
     ConnectionLostError,
     HeaderError,
@@ -22,7 +23,6 @@ from natsroute.errors import (
     SettingError,
     SubjectError,
 )
-from natsroute.publishing.confirmation import Confirmation
 from natsroute.publishing.options import PublishLimits
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_publisher import PublisherTestCase

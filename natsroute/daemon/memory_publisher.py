@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
@@ -11,11 +11,22 @@ from twisted.internet.defer import Deferred, fail, succeed
 from natsroute import payloads
 from natsroute.daemon.key_values import KeyValues
 from natsroute.daemon.settings.settings import Settings
-from natsroute.errors import NatsrouteError
+from natsroute.errors import MisuseError, NatsrouteError
+from natsroute.jetstream.pub_ack import PubAck
 from natsroute.ledger import Ledger, PublisherAccount
 from natsroute.publishing.options import check_policy
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import HeaderValues, encode_headers, with_message_id
+from natsroute.wire.publish_options import stream_headers, stream_options
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from natsroute.wire.publish_options import PublishOptions
+
+
+#: The stream that acknowledges what a route publishes in memory.
+MEMORY_STREAM = "MEMORY"
 
 
 @attrs.frozen
@@ -26,12 +37,16 @@ class Published:
     :ivar data: the payload, as the bytes that would go over the wire.
     :ivar reply: the reply subject, or None.
     :ivar headers: the headers that the route gave, or None. A ``msg_id`` is among them, as ``Nats-Msg-Id``.
+    :ivar stream: whether it goes to a stream.
+    :ivar options: what the route gave that only messages to streams have, such as ``ttl``.
     """
 
     subject: str
     data: bytes
     reply: str | None = None
     headers: HeaderValues | None = None
+    stream: bool = False
+    options: Mapping[str, object] = attrs.field(factory=dict)
 
 
 class MemoryPublisher:
@@ -39,10 +54,15 @@ class MemoryPublisher:
     Publishes to a function, in whatever thread it is called.
 
     :param on_published: called with each message that is valid.
+    :param takes: whether messages to a subject go to streams without being asked to.
     """
 
-    def __init__(self, on_published: Callable[[Published], object]) -> None:
+    def __init__(
+        self, on_published: Callable[[Published], object], takes: Callable[[str], bool] = lambda subject: False
+    ) -> None:
         self._on_published = on_published
+        self._takes = takes
+        self._sequence = 0
 
     def publish(
         self,
@@ -50,26 +70,37 @@ class MemoryPublisher:
         payload: object,
         reply: str | None = None,
         headers: HeaderValues | None = None,
-        *,
-        policy: str | None = None,
-        msg_id: str | None = None,
-    ) -> Deferred[None]:
+        **options: Unpack[PublishOptions],
+    ) -> Deferred[Any]:
         """
         As :meth:`natsroute.publishing.outlet.Outlet.publish`.
 
-        :return: has fired; or has failed, if the message cannot be published.
+        :return: has fired, for a message to a stream with a made-up :class:`~natsroute.jetstream.pub_ack.PubAck`; or
+            has failed, if the message cannot be published.
         """
+        names = stream_options(options)
+        policy, msg_id, stream = (options.get(name) for name in ("policy", "msg_id", "stream"))
+        is_to_stream = self._takes(subject) if stream is None else bool(stream)
         try:
             if policy is not None:
-                check_policy(policy)
+                check_policy(str(policy))
+            if names and not is_to_stream:
+                raise MisuseError(f"{names[0]}: only messages to streams have this option; give stream=True, too")
+            if is_to_stream and reply is not None:
+                raise MisuseError("reply: a message to a stream has none, because the stream answers there")
             if msg_id is not None:
-                headers = with_message_id(headers, msg_id)
+                headers = with_message_id(headers, msg_id)  # type: ignore[arg-type]
             data = payloads.to_bytes(payload() if callable(payload) else payload)
-            encode_pub(subject, data, reply, encode_headers(headers) if headers else b"")
+            all_headers = stream_headers(subject, headers, options) if is_to_stream else headers
+            encode_pub(subject, data, reply, encode_headers(all_headers) if all_headers else b"")
         except NatsrouteError as error:
             return fail(error)
-        self._on_published(Published(subject, data, reply, headers))
-        return succeed(None)
+        given: dict[str, object] = {name: options[name] for name in names}  # type: ignore[literal-required]
+        self._on_published(Published(subject, data, reply, headers, is_to_stream, given))
+        if not is_to_stream:
+            return succeed(None)
+        self._sequence += 1
+        return succeed(PubAck(str(options.get("expected_stream") or MEMORY_STREAM), self._sequence))
 
 
 class MemoryService:

@@ -88,7 +88,7 @@ class Sending:
     @property
     def connections(self) -> Sequence[Connection]:
         """The connections that are needed until the last route and the last hook have ended."""
-        return [*self.workers.connections, self.requesting.connection]
+        return [*self.workers.connections, self.workers.streams.connection, self.requesting.connection]
 
     @property
     def threads(self) -> Service:

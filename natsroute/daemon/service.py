@@ -191,7 +191,7 @@ class NatsrouteService(Service):
             lambda: str(self.name),
             self.ledger,
             self._connections,
-            self.publisher.workers,
+            self._sending.workers.named,
             self.in_flight,
             readiness.reasons,
             measurements.idle,

@@ -11,6 +11,7 @@ Every exception of JetStream that natsroute raises or fails a Deferred with::
     │   └── BucketNotFoundError       .bucket: there is no such key-value bucket
     ├── StreamExistsError             there is a stream of this name, or for these subjects, already
     ├── StreamSealedError             the stream is sealed
+    ├── NoStreamError                 .subject: no stream takes a subject, or its leader is not elected
     ├── ConsumerNotFoundError         there is no such consumer
     ├── ConsumerExistsError           there is a consumer of this name, with another configuration
     ├── InvalidConfigError            the server refuses the configuration of a stream or consumer
@@ -168,6 +169,19 @@ class BucketNotFoundError(StreamNotFoundError):
             remedy=f"Create it with `nats kv add {bucket}`, or pass create=True",
         )
         self.bucket = bucket
+
+
+class NoStreamError(JetStreamError):
+    """
+    No stream took the message: none has its subject, or the stream has had no leader for too long. Create the stream,
+    or check the subjects that it takes.
+
+    :ivar subject: the subject of the message.
+    """
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"no stream takes messages to {subject!r}, or it has no leader", 503)
+        self.subject = subject
 
 
 class ConsumerNotFoundError(JetStreamError):

@@ -9,16 +9,25 @@ import attrs
 
 from natsroute import payloads
 from natsroute.errors import DecodeError, NoRespondersError
-from natsroute.jetstream.errors import InvalidPubAckError, JetStreamError, error_of
+from natsroute.jetstream.errors import (
+    InvalidPubAckError,
+    JetStreamBusyError,
+    JetStreamError,
+    NoStreamError,
+    error_of,
+)
 from natsroute.wire.frames import Msg
 
 #: The status of the reply when no stream takes the subject, or its leader is not elected yet (NATS ADR-4).
 _NO_RESPONDERS = 503
+#: The code of a server that has too many messages in its hands.
+_TOO_MANY_REQUESTS = 429
 
 # Nearly all acknowledgements. A name without backslashes and quotes means the same in JSON, and a sequence begins at 1.
 # Anything else is read as JSON.
 _USUAL = re.compile(rb'\{"stream": ?"([A-Za-z0-9_-]{1,255})", ?"seq": ?([1-9][0-9]{0,18})(,"duplicate": ?true)?\}')
-_match_usual = _USUAL.fullmatch
+#: Matches the payload of nearly every acknowledgement; groups: stream, sequence, what says that it is a duplicate.
+match_usual_ack = _USUAL.fullmatch
 
 
 @attrs.define(weakref_slot=False)
@@ -28,8 +37,8 @@ class PubAck:
 
     :ivar stream: the stream that stored it.
     :ivar sequence: its sequence in the stream; of a duplicate, that of the first one; of a batch, that of the last
-        message. 0 if the server did not say it again: see :meth:`publish_all
-        <natsroute.daemon.jetstream_publish.JetStreamPublish.publish_all>`.
+        message. 0 if the server did not say it again, which happens only for a batch whose first acknowledgement was
+        lost.
     :ivar duplicate: whether the stream had a message with this id already, and did not store this one.
     :ivar domain: the JetStream domain of the stream, or None.
     :ivar batch: the id of the atomic batch, or None.
@@ -55,11 +64,16 @@ def parse_pub_ack(msg: Msg) -> PubAck:
     :raises JetStreamError: the server refused the message; there are subclasses.
     :raises InvalidPubAckError: the reply is no acknowledgement.
     """
-    usual = _match_usual(msg.data)
+    usual = match_usual_ack(msg.data)
     if usual is None:
         return _parse(msg)
     stream, sequence, duplicate = usual.groups()
     return PubAck(stream.decode(), int(sequence), duplicate is not None)
+
+
+def may_pass(error: JetStreamError) -> bool:
+    """Whether a message that was refused with this error may be accepted a moment later."""
+    return isinstance(error, (NoStreamError, JetStreamBusyError)) or error.code == _TOO_MANY_REQUESTS
 
 
 def _parse(msg: Msg) -> PubAck:

@@ -13,8 +13,8 @@ from typing import cast
 import attrs
 from twisted.python.failure import Failure
 
+from natsroute.confirmation import Confirmation, without_abandoned
 from natsroute.errors import HeaderError, PayloadTooLargeError
-from natsroute.publishing.confirmation import Confirmation, without_abandoned
 from natsroute.publishing.suspicion import Suspicion
 from natsroute.wire.encoder import read_pub, split_pubs
 from natsroute.wire.headers import NO_HEADERS

@@ -9,7 +9,9 @@ from typing import Protocol as Interface
 import attrs
 from twisted.internet.defer import Deferred
 
+from natsroute.confirmation import Confirmation
 from natsroute.errors import SettingError
+from natsroute.ledger import PublisherAccount
 from natsroute.wire.frames import Info
 
 
@@ -31,6 +33,48 @@ class Link(Interface):
         :param messages: how many commands ``data`` has.
         :return: fires when the PONG arrives; fails when the connection ends first.
         """
+
+
+class StreamTarget(Interface):
+    """What publishes to one subject of a stream."""
+
+    def add(self, confirmation: Confirmation, payload: bytes, policy: str) -> None:
+        """Take a message without headers."""
+
+    def add_with_headers(
+        self, confirmation: Confirmation, payload: bytes | Callable[[], bytes], block: bytes, policy: str
+    ) -> None:
+        """Take a message with headers, or one whose payload the thread pool makes."""
+
+
+class Streams(Interface):
+    """
+    What publishes to streams. All but :meth:`takes` and :meth:`next_id` run in the reactor thread.
+    """
+
+    def takes(self, subject: str) -> bool:
+        """Whether messages to a subject go to streams without being asked to."""
+
+    def next_id(self) -> str:
+        """An id for a subject."""
+
+    def subject(self, name: str) -> StreamTarget:
+        """What publishes to a subject; raises SubjectError if it is invalid."""
+
+    def account(self) -> PublisherAccount:
+        """What became of the messages."""
+
+    def cancelled(self) -> None:
+        """A Deferred is cancelled."""
+
+    def flush(self) -> Deferred[None]:
+        """Fires when each message so far is acknowledged or has failed."""
+
+    def drain(self) -> Deferred[None]:
+        """The same, and no message may be added after this call."""
+
+    def abandon(self) -> None:
+        """Fail all messages that are not acknowledged."""
 
 
 #: Runs a function in the thread pool; its Deferred fires in the reactor thread when the function has returned.

@@ -10,12 +10,12 @@ from itertools import islice
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
+from natsroute.confirmation import Confirmation, UnhandledFailureLog, confirm_all
 from natsroute.errors import PublishDroppedError
 from natsroute.ledger import PublisherAccount
 from natsroute.log import Logger
 from natsroute.publishing.batches import Batch, Command, Message, Messages, Unserialised
 from natsroute.publishing.buffer import Buffer
-from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog, confirm_all
 from natsroute.turns import MAX_TURN
 from natsroute.wire.encoder import read_pub
 

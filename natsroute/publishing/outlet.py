@@ -7,19 +7,27 @@ from functools import partial
 from itertools import count
 from secrets import token_hex
 from threading import get_ident
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from natsroute import payloads
+from natsroute.confirmation import Confirmation, UnhandledFailureLog
 from natsroute.errors import HeaderError, NatsrouteError, PublisherStoppedError, SubjectError
 from natsroute.publishing.batches import Command, Unserialised
-from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog
-from natsroute.publishing.options import check_policy
+from natsroute.publishing.options import Streams, check_policy
+from natsroute.publishing.stream_outlet import StreamOutlet
 from natsroute.publishing.thread_queue import ThreadQueue
 from natsroute.publishing.worker import PublishWorker
 from natsroute.wire.encoder import encode_pub, pub_template
 from natsroute.wire.headers import MESSAGE_ID, NO_HEADERS, HeaderValues, encode_headers, with_message_id
+from natsroute.wire.publish_options import stream_options
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from natsroute.wire.publish_options import PublishOptions
 
 #: Subjects for which an outlet remembers the template and the worker.
 _MAX_TARGETS = 8192
@@ -40,6 +48,7 @@ class Outlet:
     :param workers: all workers of the publisher.
     :param new_confirmation: makes the Deferred of a message.
     :param message_ids: gives the ``Nats-Msg-Id`` of messages that are published without one; None: they get none.
+    :param streams: publishes to streams; None: nothing does.
 
     :ivar rejected: messages that failed before a worker had them.
     """
@@ -53,6 +62,7 @@ class Outlet:
         unhandled: UnhandledFailureLog,
         policy: str,
         message_ids: Iterator[str] | None,
+        streams: Streams | None = None,
     ) -> None:
         self.rejected = 0
         self._route = route
@@ -64,7 +74,8 @@ class Outlet:
         self._message_ids = message_ids
         self._reactor_thread: int | None = None
         self._is_open = True
-        self._targets: dict[str, tuple[bytes, PublishWorker]] = {}  # by subject, see _target()
+        self._targets: dict[str, tuple[bytes | None, Any]] = {}  # by subject, see _target()
+        self._streams = StreamOutlet(streams, thread_queue, self._stream_opened, self._fail)
 
     def open(self, reactor_thread: int | None) -> None:
         """
@@ -79,6 +90,7 @@ class Outlet:
         """Accept no more messages."""
         self._is_open = False
         self._targets.clear()
+        self._streams.close()
 
     def publish(
         self,
@@ -86,10 +98,8 @@ class Outlet:
         payload: object,
         reply: str | None = None,
         headers: HeaderValues | None = None,
-        *,
-        policy: str | None = None,
-        msg_id: str | None = None,
-    ) -> Deferred[None]:
+        **options: Unpack[PublishOptions],
+    ) -> Deferred[Any]:
         """
         Publish a message. Messages to one subject are sent in the order of the calls.
 
@@ -104,11 +114,12 @@ class Outlet:
             be changed afterwards.
         :param reply: the subject for answers.
         :param headers: NATS headers, each with one value or several (NATS ADR-4).
-        :param policy: ``"keep"``, ``"fail"`` or ``"drop"``, instead of the default of the publisher. See
+        :param options: ``policy``, ``msg_id``, ``stream`` and others: see
+            :class:`~natsroute.wire.publish_options.PublishOptions`. For the policies, see
             :data:`natsroute.publishing.options.PublishPolicy`.
-        :param msg_id: the header ``Nats-Msg-Id``, by which a stream detects a message that was sent twice.
 
-        :return: fires with None when the server has the message. Cancelling it, in the reactor thread, withdraws a
+        :return: fires with None when the server has the message; for a message to a stream, with the stream's
+            :class:`~natsroute.jetstream.pub_ack.PubAck`. Cancelling it, in the reactor thread, withdraws a
             message that is not written yet. If it is written, its Deferred fails, and the message is sent. It fails
             with
 
@@ -127,28 +138,34 @@ class Outlet:
             - :class:`~natsroute.errors.PublisherStoppedError` if the publisher stopped first,
             - :class:`~natsroute.errors.PublishError` or :class:`~natsroute.errors.ServerError` if the server closed the
               connection each time that it got the message; the error says why,
-            - whatever a callable payload raises.
+            - whatever a callable payload raises,
+            - for a message to a stream, :class:`~natsroute.jetstream.errors.JetStreamError` if the stream refuses it,
+              or none takes it in time; there are subclasses. docs/jetstream-publishing.md has more.
         """
+        if options:
+            return self._publish_with(subject, payload, reply, headers, options)
         confirmation = self._new_confirmation()
         if get_ident() != self._reactor_thread:
-            self._publish_from_thread(confirmation, subject, payload, reply, headers, policy, msg_id)
+            self._publish_from_thread(confirmation, subject, payload, reply, headers, self._policy)
             return confirmation
         command: Command
         try:
             template, worker = self._targets.get(subject) or self._target(subject)
-            if type(payload) is bytes and headers is None and msg_id is None is self._message_ids:
+            if template is None:  # the subject is one of those whose messages go to streams
+                if type(payload) is bytes and headers is None is reply:
+                    worker.add(confirmation, payload, self._policy)
+                else:
+                    self._streams.publish(confirmation, subject, payload, reply, headers, self._policy, {})
+                return confirmation
+            if type(payload) is bytes and headers is None is self._message_ids:
                 size = len(payload)
                 command = template % (size, payload) if reply is None else encode_pub(subject, payload, reply)
             else:
-                command, size = self._command(worker, subject, payload, reply, headers, msg_id)
-            if policy is None:
-                policy = self._policy
-            else:
-                check_policy(policy)
+                command, size = self._command(worker, subject, payload, reply, headers)
         except Exception as error:
             self._fail(confirmation, subject, Failure(_named(error, subject, reply, headers)))
             return confirmation
-        worker.add(confirmation, command, size, policy)
+        worker.add(confirmation, command, size, self._policy)
         return confirmation
 
     #: The name that the function has in a Kamailio script.
@@ -170,15 +187,27 @@ class Outlet:
             self._thread_queue.put_failure(self._fail, confirmation, _NO_SUBJECT, Failure(error))
         return confirmation
 
-    def _target(self, subject: str) -> tuple[bytes, PublishWorker]:
-        """The template of commands to this subject, and the worker that publishes them."""
+    def _target(self, subject: str) -> tuple[bytes | None, Any]:
+        """
+        The template of commands to this subject, and the worker that publishes them. For a subject whose messages go to
+        streams: None, and what publishes to it.
+        """
         self._check_open(subject)
-        target = pub_template(subject), self.worker_for(subject)
+        target: tuple[bytes | None, Any]
+        if self._streams.takes(subject):
+            target = None, self._streams.target(subject)
+        else:
+            target = pub_template(subject), self.worker_for(subject)
+            self._unhandled.publishes(self._route, subject)
         if len(self._targets) >= _MAX_TARGETS:
             self._targets.clear()
         self._targets[subject] = target
-        self._unhandled.publishes(self._route, subject)
         return target
+
+    def _stream_opened(self, subject: str) -> None:
+        """Messages to this subject are going to streams."""
+        self._check_open(subject)
+        self._unhandled.publishes(self._route, subject)
 
     def _check_open(self, subject: str) -> None:
         if not self._is_open:
@@ -188,19 +217,47 @@ class Outlet:
         """The worker that publishes the messages to a subject."""
         return self._workers[hash(subject) % len(self._workers)]
 
-    def _command(
+    def _publish_with(
         self,
-        worker: PublishWorker,
         subject: str,
         payload: object,
         reply: str | None,
         headers: HeaderValues | None,
-        msg_id: str | None,
+        options: PublishOptions,
+    ) -> Deferred[Any]:
+        """Publish with options, in any thread."""
+        confirmation = self._new_confirmation()
+        is_here = get_ident() == self._reactor_thread
+        names = stream_options(options)
+        policy, msg_id = options.get("policy"), options.get("msg_id")
+        if policy is None:
+            policy = self._policy
+        try:
+            check_policy(policy)
+            if self._streams.wants(subject, options.get("stream"), names):
+                self._streams.publish(
+                    confirmation, subject, payload, reply, headers, policy, options, from_thread=not is_here
+                )
+                return confirmation
+            if msg_id is not None:
+                headers = with_message_id(headers, msg_id)
+            if is_here:
+                template, worker = self._targets.get(subject) or self._target(subject)
+                if template is None:  # stream=False
+                    worker = self.worker_for(subject)
+                worker.add(confirmation, *self._command(worker, subject, payload, reply, headers), policy)
+                return confirmation
+        except Exception as error:
+            self._fail_here_or_there(confirmation, subject, _named(error, subject, reply, headers), is_here=is_here)
+            return confirmation
+        self._publish_from_thread(confirmation, subject, payload, reply, headers, policy)
+        return confirmation
+
+    def _command(
+        self, worker: PublishWorker, subject: str, payload: object, reply: str | None, headers: HeaderValues | None
     ) -> tuple[Command, int]:
         """The command, and the bytes that ``max_payload`` limits; 0 if it is unserialised."""
-        if msg_id is not None:
-            headers = with_message_id(headers, msg_id)
-        elif self._message_ids is not None:
+        if self._message_ids is not None:
             headers = {MESSAGE_ID: next(self._message_ids), **(headers or {})}
         block = encode_headers(headers) if headers else b""
         if block and not worker.limits.headers:
@@ -225,24 +282,32 @@ class Outlet:
         payload: object,
         reply: str | None,
         headers: HeaderValues | None,
-        policy: str | None,
-        msg_id: str | None,
+        policy: str,
     ) -> None:
         """Encode the message in this thread, and let the reactor thread do the rest."""
         confirmation.has_callbacks = True  # this thread may add one at any moment
         try:
+            if self._streams.takes(subject):
+                self._streams.publish(confirmation, subject, payload, reply, headers, policy, {}, from_thread=True)
+                return
             worker = self.worker_for(subject)
-            command, size = self._command(worker, subject, payload, reply, headers, msg_id)
-            if policy is None:
-                policy = self._policy
-            check_policy(policy)
+            command, size = self._command(worker, subject, payload, reply, headers)
             self._thread_queue.put(
                 len(command), self._add_from_thread, confirmation, subject, worker, command, size, policy
             )
         except Exception as error:
-            failure = Failure(_named(error, subject, reply, headers))
-            failure.cleanFailure()
-            self._thread_queue.put_failure(self._fail, confirmation, subject, failure)
+            error = _named(error, subject, reply, headers)
+            self._fail_here_or_there(confirmation, subject, error, is_here=False)
+
+    def _fail_here_or_there(self, confirmation: Confirmation, subject: str, error: Exception, *, is_here: bool) -> None:
+        """Fail a message; in the reactor thread if this is another one."""
+        failure = Failure(error)
+        if is_here:
+            self._fail(confirmation, subject, failure)
+            return
+        confirmation.has_callbacks = True
+        failure.cleanFailure()
+        self._thread_queue.put_failure(self._fail, confirmation, subject, failure)
 
     def _add_from_thread(
         self,
@@ -257,7 +322,8 @@ class Outlet:
             self.rejected += 1
             return
         try:
-            self._target(subject)  # checks that the outlet is open, and remembers the route
+            self._check_open(subject)
+            self._unhandled.publishes(self._route, subject)
         except NatsrouteError:
             self._fail(confirmation, subject, Failure())
         else:

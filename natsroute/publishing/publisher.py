@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from threading import get_ident
+from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
+from natsroute.confirmation import UnhandledFailureLog, new_confirmation_class
 from natsroute.errors import NatsrouteError
 from natsroute.ledger import PublisherAccount
-from natsroute.publishing.confirmation import UnhandledFailureLog, new_confirmation_class
-from natsroute.publishing.options import Link, PublishLimits, RunInPool
+from natsroute.publishing.options import Link, PublishLimits, RunInPool, Streams
 from natsroute.publishing.outlet import Outlet
 from natsroute.publishing.thread_queue import ThreadQueue
 from natsroute.publishing.worker import PublishWorker
@@ -39,6 +40,8 @@ class Publisher:
     :param on_confirmed: called when the server has confirmed messages, with the number of the worker, the first is 1,
         the seconds since the first of the messages was published, and how many they are. None if nobody wants to know.
     :param message_ids: gives the ``Nats-Msg-Id`` of messages that are published without one; None: they get none.
+    :param unhandled: logs failures that nobody handles; None: a log of its own.
+    :param streams: publishes to streams; None: nothing does.
     """
 
     def __init__(
@@ -53,8 +56,10 @@ class Publisher:
         on_low_water: Callable[[], None] = lambda: None,
         on_confirmed: Callable[[int, float, int], None] | None = None,
         message_ids: Iterator[str] | None = None,
+        unhandled: UnhandledFailureLog | None = None,
+        streams: Streams | None = None,
     ) -> None:
-        self._unhandled = UnhandledFailureLog(clock)
+        self._unhandled = UnhandledFailureLog(clock) if unhandled is None else unhandled
         self.workers = [
             PublishWorker(
                 link,
@@ -68,6 +73,8 @@ class Publisher:
             )
             for number, link in enumerate(links, 1)
         ]
+        self._streams = streams
+        self._parts: list[PublishWorker | Streams] = [*self.workers, *([] if streams is None else [streams])]
         self._clock = clock
         self._limits = limits
         self._message_ids = message_ids
@@ -80,7 +87,7 @@ class Publisher:
         self._outlets: dict[str, Outlet] = {}  # by route
         self.publish = self.nats_publish = self._outlet_for("").publish
 
-    def publish_for(self, route: str) -> Callable[..., Deferred[None]]:
+    def publish_for(self, route: str) -> Callable[..., Deferred[Any]]:
         """
         A :attr:`publish` for one event route.
 
@@ -108,6 +115,7 @@ class Publisher:
                 self._unhandled,
                 self._limits.policy,
                 self._message_ids,
+                self._streams,
             )
             outlet.open(self._reactor_thread)
             if not self._is_open:
@@ -122,7 +130,7 @@ class Publisher:
         """What became of the messages so far, without those that other threads have just published."""
         count = sum(outlet.rejected for outlet in self._outlets.values())
         rejected = PublisherAccount(published=count, confirmed=0, failed=count, dropped=0, resent=0, in_progress=0)
-        return PublisherAccount.total([rejected, *(worker.account() for worker in self.workers)])
+        return PublisherAccount.total([rejected, *(part.account() for part in self._parts)])
 
     def start(self) -> None:
         """
@@ -139,8 +147,8 @@ class Publisher:
         self._thread_queue.run_all()
 
     def _cancelled(self) -> None:
-        for worker in self.workers:
-            worker.cancelled()
+        for part in self._parts:
+            part.cancelled()
 
     def flush(self) -> Deferred[None]:
         """
@@ -155,7 +163,7 @@ class Publisher:
         return flushed
 
     def _flush(self, flushed: Deferred[None]) -> None:
-        gatherResults([worker.flush() for worker in self.workers]).addCallback(lambda _: flushed.callback(None))
+        gatherResults([part.flush() for part in self._parts]).addCallback(lambda _: flushed.callback(None))
 
     def stop(self, timeout: float) -> Deferred[None]:
         """
@@ -183,8 +191,8 @@ class Publisher:
                 self._starts_again = False
                 self.start()
 
-        return gatherResults([worker.drain() for worker in self.workers]).addCallback(stopped)
+        return gatherResults([part.drain() for part in self._parts]).addCallback(stopped)
 
     def _abandon(self) -> None:
-        for worker in self.workers:
-            worker.abandon()
+        for part in self._parts:
+            part.abandon()

@@ -20,6 +20,7 @@ from itertools import chain
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from natsroute.confirmation import Confirmation, UnhandledFailureLog
 from natsroute.errors import (
     ConnectionLostError,
     PayloadTooLargeError,
@@ -31,7 +32,6 @@ from natsroute.errors import (
 from natsroute.ledger import PublisherAccount
 from natsroute.publishing.batches import Batch, Command, Messages, ServerLimits, Unserialised, sendable
 from natsroute.publishing.buffer import Buffer
-from natsroute.publishing.confirmation import Confirmation, UnhandledFailureLog
 from natsroute.publishing.flushes import Flushes
 from natsroute.publishing.options import Link, PublishLimits, RunInPool
 from natsroute.publishing.outcomes import OnConfirmed, Outcomes

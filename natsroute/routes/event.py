@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 
 import attrs
@@ -18,6 +18,11 @@ from natsroute.routes.outgoing import REQUEST_TIMEOUT, Answer, NoRequests, Publi
 from natsroute.routes.stream_message import Acknowledgement, StreamMessage
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import HeaderValues
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from natsroute.wire.publish_options import PublishOptions
 
 
 class Expressions(Interface):
@@ -289,20 +294,18 @@ class Event(StreamMessage):
         payload: object,
         reply: str | None = None,
         headers: HeaderValues | None = None,
-        *,
-        policy: str | None = None,
-        msg_id: str | None = None,
-    ) -> Deferred[None]:
+        **options: Unpack[PublishOptions],
+    ) -> Deferred[Any]:
         """
         Publish a message; see :meth:`natsroute.publishing.outlet.Outlet.publish` for the arguments and errors.
 
         It may be called from any thread.
 
-        :return: fires in the reactor's thread when the server has the message.
+        :return: fires in the reactor's thread: with None when the server has the message, or with a stream's PubAck.
         """
-        if policy is None and msg_id is None:  # nearly always, and then a cheaper call
+        if not options:  # nearly always, and then a cheaper call
             return self.context.publish(subject, payload, reply, headers)
-        return self.context.publish(subject, payload, reply, headers, policy=policy, msg_id=msg_id)
+        return self.context.publish(subject, payload, reply, headers, **options)
 
     #: The name of the function in a Kamailio script.
     nats_publish = publish
@@ -336,6 +339,8 @@ class Event(StreamMessage):
                 return self.context.respond(reply, payload, headers) or succeed(None)
             except NatsrouteError as error:
                 return self.context.reject(error)
+        if policy is None and msg_id is None:
+            return self.publish(reply, payload, None, headers)
         return self.publish(reply, payload, None, headers, policy=policy, msg_id=msg_id)
 
     def request(

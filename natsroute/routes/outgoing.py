@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 
 from twisted.internet.defer import Deferred, fail
@@ -11,6 +11,11 @@ from twisted.internet.defer import Deferred, fail
 from natsroute.errors import MisuseError, NatsrouteError
 from natsroute.message import Message
 from natsroute.wire.headers import HeaderValues
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from natsroute.wire.publish_options import PublishOptions
 
 #: Seconds that a request waits for its answer, if it says nothing else.
 REQUEST_TIMEOUT = 5.0
@@ -25,10 +30,8 @@ class Publish(Interface):
         payload: object,
         reply: str | None = None,
         headers: HeaderValues | None = None,
-        *,
-        policy: str | None = None,
-        msg_id: str | None = None,
-    ) -> Deferred[None]: ...
+        **options: Unpack[PublishOptions],
+    ) -> Deferred[Any]: ...
 
 
 class Requests(Interface):

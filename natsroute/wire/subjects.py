@@ -8,6 +8,7 @@ inject a command.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 
 from natsroute.errors import SubjectError
 
@@ -124,3 +125,8 @@ def intersection(pattern: str, other: str) -> str | None:
             return None
         tokens.append(theirs if ours == "*" else ours)
     return ".".join(tokens) if len(left) == len(right) else None
+
+
+def matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """A function that tells whether one of these patterns matches a subject."""
+    return lambda subject: any(overlaps(pattern, subject) for pattern in patterns)

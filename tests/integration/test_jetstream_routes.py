@@ -266,11 +266,10 @@ class TimeTests(RouteCase):
         await self.publish("1", "2")
         await self.until(lambda: len(running) == 2)
         stopped = service.stopService()
-        await self.until(lambda: not service.overview().ready)
+        await self.publish("3")
         for call in running:
             call.callback(None)
         await stopped
-        await self.publish("3")
         self.assertEqual(await self.state(), (1, 0, 0))
         self.adds_up(service, received=2, succeeded=2)
 

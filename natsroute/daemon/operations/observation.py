@@ -46,7 +46,7 @@ class Observation:
     :param name: returns the name of the service.
     :param ledger: returns its ledger.
     :param connections: its connections.
-    :param workers: its publish workers, in the order of their connections.
+    :param workers: returns its publish workers, each after its name.
     :param in_flight: its calls.
     :param reasons: returns why it is not ready.
     :param idle: returns the seconds since the last message of each consumer, in the order of the ledger.
@@ -62,7 +62,7 @@ class Observation:
         name: Callable[[], str],
         ledger: Callable[[], Ledger],
         connections: Connections,
-        workers: Sequence[Worker],
+        workers: Callable[[], Iterable[tuple[str, Worker]]],
         in_flight: CallsInFlight,
         reasons: Callable[[], Iterable[Reason]],
         idle: Callable[[], Sequence[float | None]],
@@ -99,7 +99,7 @@ class Observation:
             consumers=tuple(map(ConsumerRow.of, ledger.consumers, self._idle())),
             routes=tuple(RouteRow.of(counters) for counters in ledger.routes),
             publisher=PublisherRow.of(ledger.publisher),
-            workers=tuple(_worker_row(number, worker) for number, worker in enumerate(self._workers, 1)),
+            workers=tuple(_worker_row(name, worker) for name, worker in self._workers()),
             calls=tuple(self._calls()),
             calls_in_flight=len(self._in_flight.running),
             errors=self._errors(),
@@ -113,8 +113,6 @@ class Observation:
             yield CallRow(call.event.name, call.event.subject, now - call.started)
 
 
-def _worker_row(number: int, worker: Worker) -> WorkerRow:
+def _worker_row(name: str, worker: Worker) -> WorkerRow:
     buffer = worker.buffer
-    return WorkerRow.of(
-        f"publish worker {number}", worker.account(), buffer.bytes, buffer.limits.bytes, buffer.limits.messages
-    )
+    return WorkerRow.of(name, worker.account(), buffer.bytes, buffer.limits.bytes, buffer.limits.messages)

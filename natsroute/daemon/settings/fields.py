@@ -21,7 +21,7 @@ from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, StreamEnt
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import SettingError, SubjectError
 from natsroute.monitoring.log_levels import parse_rule
-from natsroute.wire.subjects import check_subject
+from natsroute.wire.subjects import check_pattern, check_subject
 
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 _Attribute: TypeAlias = "attrs.Attribute[Any]"
@@ -231,6 +231,23 @@ def route_files(value: str | Path | Iterable[str | Path]) -> tuple[str, ...]:
             names = _split(check_text("event_routes", one))
             files += [file_path(name) if names_file(name) else name for name in names]
     return tuple(files)
+
+
+def subject_patterns(value: str | Iterable[str]) -> tuple[str, ...]:
+    """
+    A converter: one subject with or without wildcards, or several. A text may hold several with commas between them.
+
+    :raises SettingError: one is not a text, or malformed.
+    """
+    patterns = [part for one in _several(value) for part in _split(check_text("jetstream_publish", one))]
+    for pattern in patterns:
+        try:
+            check_pattern(pattern)
+        except SubjectError as error:
+            raise SettingError(
+                "jetstream_publish", pattern, str(error), "Give a subject such as calls.*.ended"
+            ) from None
+    return tuple(patterns)
 
 
 def log_rules(value: str | Iterable[str]) -> tuple[str, ...]:

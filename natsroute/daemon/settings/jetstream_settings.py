@@ -9,11 +9,14 @@ import attrs
 
 from natsroute.daemon.settings.fields import (
     consumer_entries,
+    count,
     described,
     flag,
     optional_subject,
     optional_token,
+    seconds,
     stream_entries,
+    subject_patterns,
 )
 from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, StreamEntry
 from natsroute.daemon.settings.setting_group import SettingGroup
@@ -51,6 +54,22 @@ class JetStreamSettings(SettingGroup):
     )
     jetstream_create: bool = flag("Create the streams and consumers of the settings that are missing.")
     jetstream_update: bool = flag("Change the streams and consumers that differ from the settings.")
+    jetstream_publish: tuple[str, ...] = attrs.field(
+        default=(),
+        converter=subject_patterns,
+        metadata=described(
+            "A subject, or a pattern with wildcards: what is published to it is confirmed when a stream has stored it.",
+            repeatable=True,
+        ),
+    )
+    jetstream_publish_window: int = count(
+        "How many messages to one subject of a stream are sent before the first of them is acknowledged. 1 keeps their "
+        "order in every case.",
+        4096,
+    )
+    jetstream_publish_timeout: float = seconds(
+        "After how many seconds without an acknowledgement a message to a stream is sent again.", 5.0
+    )
 
     def check(self) -> None:
         """Check these settings together."""

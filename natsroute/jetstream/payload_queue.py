@@ -1,0 +1,66 @@
+"""Messages whose payload the thread pool makes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from natsroute.jetstream.stream_message import StreamMessage
+
+
+class PayloadQueue:
+    """
+    Makes payloads one after the other, as long as there is space for them.
+
+    :param run_in_pool: runs a function in the thread pool; its Deferred fires in the reactor thread when it has ended.
+    :param has_space: whether the buffer has space for another payload.
+    :param on_made: called in the reactor thread with a message, and its command or why there is none.
+    """
+
+    def __init__(
+        self,
+        run_in_pool: Callable[[Callable[[], None]], Deferred[None]],
+        has_space: Callable[[], bool],
+        on_made: Callable[[StreamMessage, bytes | Failure], object],
+    ) -> None:
+        self._run_in_pool = run_in_pool
+        self._has_space = has_space
+        self._on_made = on_made
+        self._queue: deque[tuple[StreamMessage, Callable[[], bytes]]] = deque()
+        self._is_running = False
+
+    def __len__(self) -> int:
+        """Messages that wait."""
+        return len(self._queue)
+
+    def add(self, message: StreamMessage, make_command: Callable[[], bytes]) -> None:
+        """Take a message. ``make_command`` runs in the pool."""
+        self._queue.append((message, make_command))
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Make the next payload if there is space."""
+        while self._queue and self._queue[0][0].command is None:  # it has expired, or was cancelled
+            self._queue.popleft()
+        if self._is_running or not self._queue or not self._has_space():
+            return
+        self._is_running = True
+        message, make_command = self._queue.popleft()
+        made: list[Any] = []
+
+        def run() -> None:
+            try:
+                made.append(make_command())
+            except BaseException:
+                made.append(Failure())
+
+        self._run_in_pool(run).addBoth(self._made, message, made)
+
+    def _made(self, ended: object, message: StreamMessage, made: list[Any]) -> None:
+        self._is_running = False
+        self._on_made(message, made[0] if made else ended if isinstance(ended, Failure) else Failure(RuntimeError()))
+        self.go_on()
