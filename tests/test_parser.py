@@ -373,6 +373,10 @@ class MemoryTests(SynchronousTestCase):
             b"MSGb 1 2", b"MSG b 1 1 2", b"MSG 1 2", b"MSG  b 1 2", b"MSG b 1  2", b"MSG b -1 2", b"MSG b 1 r 2",
             b"HMSG b 1 2", b"HPUB b 1 2", b"PING 1 2", b"HMSG b 1 18 20", b"HMSG b 1 20 18", b"HMSG b 1 2 18",
             b"HMSG b\t1 18 20", b"HMSG b 1 r 18 20", b"MSG b 1 18 20",
+            b"MSG _INBOX.a 1 2", b"MSG _INBOX. 1 2", b"MSG _INBOX.\xc3\xa5 1 2", b"MSG _INBOX.\xff 1 2",
+            b"MSG _INBOX.a\t1 2", b"MSG _INBOX.a 1\t2", b"MSG _INBOX.a  1 2", b"MSG  _INBOX.a 1 2",
+            b"MSG _INBOX.a 1 r 2", b"MSG _INBOX.a 1 1 2", b"MSG _INBOX.a 12 2", b"MSG _INBOX.a\rb 1 2",
+            b"MSG _INBOX.a\x0b 1 2", b"HMSG _INBOX.a 1 18 20", b"MSG _INBOX.a 1 18 20", b"msg _INBOX.a 1 2",
         ):  # fmt: skip
             for body in (b"hi", BLOCK + b"hi"):
                 stream = line + b"\r\n" + body + b"\r\n"

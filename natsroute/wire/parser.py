@@ -51,8 +51,12 @@ _Line = tuple[Address, bytes | None, int, int, bytes]
 _NO_RECEIVERS: Mapping[int, Callable[[Any], object]] = MappingProxyType({})
 
 _MESSAGES = (b"MSG", b"HMSG")
+_MSG = b"MSG "
+# The beginning of an answer to a request, or of the acknowledgement of a stream, unless it has headers, or inboxes have
+# another prefix.
+_ANSWER = _MSG + b"_INBOX."
 _SIGNALS = {signal.value: signal for signal in Signal}
-_TAB, _CR, _H = b"\t\rH"
+_TAB, _CR, _H, _SPACE = b"\t\rH "
 _VT, _FF = b"\v\f"
 _BLANKS = re.compile(rb"[ \t]+")
 
@@ -142,7 +146,7 @@ class Parser:
                         if stop + 2 > length:
                             wanted = stop + 2 - position
                             return
-                        if buffer[stop : stop + 2] != b"\r\n":
+                        if not startswith(b"\r\n", stop):
                             raise ProtocolError("no line end after a payload", buffer[stop:])
                     position = stop + 2
                     if header_size:
@@ -179,13 +183,18 @@ class Parser:
             address = addresses.get(prefix)
             if address is not None and reply_to and _TAB not in reply_to:
                 return address, reply_to, header_size, size, b""
+            if prefix.startswith(_ANSWER):  # its subject is a new one each time
+                subject = prefix[len(_MSG) :]
+                if _SPACE in subject or _TAB in subject:
+                    return None
+                return Address(subject.decode(), self._sids[reply_to]), None, header_size, size, b""
             name = b"%b %b" % (prefix, reply_to)
             address = addresses.get(name)
             if address is not None:
                 return self._remember(text, address, header_size, size)
-            # A new subject of a known subscription, as each answer to a request has one.
+            # A new subject of a known subscription.
             operation, _, subject = prefix.partition(b" ")
-            if operation not in _MESSAGES or not subject or b" " in subject or _TAB in subject:
+            if operation not in _MESSAGES or not subject or _SPACE in subject or _TAB in subject:
                 return None
             address = Address(subject.decode("utf-8", "surrogateescape"), self._sids[reply_to])
             _put(addresses, name, address, _MAX_CACHED_PARTS)
