@@ -119,6 +119,7 @@ class BillingTests(RpcKamailioTestCase):
         found = []
         for sequence in range(1, await self.last_sequence(service, "KV_bills") + 1):
             answer = await self.api(service, "STREAM.MSG.GET.KV_bills", {"seq": sequence})
+            self.assertIn("message", answer, f"bill {sequence} was written over or deleted")
             found.append(json.loads(base64.b64decode(answer["message"]["data"]))["call_id"])
         return found
 
