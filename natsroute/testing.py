@@ -16,6 +16,7 @@ Timeouts, retries and other middleware run as in production too, on a clock that
 
 from __future__ import annotations
 
+import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
@@ -25,6 +26,7 @@ from natsroute.daemon.code.routing import compile_cfg
 from natsroute.daemon.key_values import memory_buckets
 from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
 from natsroute.daemon.memory_requests import MemoryRequests
+from natsroute.daemon.memory_stream import Acknowledged, MemoryStream
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError, SlowConsumerError
 from natsroute.kamailio.cfg.start_values import service_variables
@@ -42,7 +44,7 @@ from natsroute.wire.frames import Address
 from natsroute.wire.headers import HeaderValues, encode_headers
 from natsroute.wire.subjects import matcher
 
-__all__ = ["Published", "RouteTester"]
+__all__ = ["Acknowledged", "Published", "RouteTester"]
 
 
 class RouteTester:
@@ -66,6 +68,7 @@ class RouteTester:
     :ivar published: what the routes and hooks have published, in order. Answers are among them, those of routes with
         ``responds=True`` too.
     :ivar requested: the requests that the routes and hooks have made, in order. :meth:`answer` says what they get.
+    :ivar acknowledged: what the routes, or natsroute for them, have acknowledged of the messages of a stream, in order.
     :ivar key_value: gives a key-value bucket in memory, which hooks have as ``service.key_value``. All buckets are
         there, and empty at first. See :meth:`KeyValues.key_value <natsroute.daemon.key_values.KeyValues.key_value>`.
     :ivar clock: the time that middleware sees, and ``$TS`` and the like in expressions.
@@ -74,8 +77,10 @@ class RouteTester:
     def __init__(self, routes: EventRoutes, settings: Settings = Settings()) -> None:
         self.published: list[Published] = []
         self.requested: list[Published] = []
+        self.acknowledged: list[Acknowledged] = []
         self._publisher = MemoryPublisher(self.published.append, matcher(settings.jetstream_publish))
         self.clock = Clock()
+        self._stream = MemoryStream(self.clock, self.acknowledged.append)
         self._requests = MemoryRequests(self.clock, self.requested.append)
         if settings.cfg is not None:
             functions = load_code(settings.event_routes).script_functions
@@ -135,19 +140,33 @@ class RouteTester:
         reply: str | None = None,
         headers: HeaderValues | None = None,
         queue_group: str | None = None,
+        stream: str = "",
+        consumer: str = "consumer",
+        sequence: int = 1,
+        delivered: int = 1,
+        max_deliver: int = 0,
     ) -> Deferred[object]:
         """
         Run the best route for a message.
+
+        With ``stream``, the message comes from a consumer of that stream. :attr:`acknowledged` has what becomes of it.
+        A message that should come again is not delivered again: call this once more, with ``delivered=2``.
 
         :param subject: the subject that the message is published to.
         :param payload: bytes; a string, sent as UTF-8; or anything else, sent as JSON.
         :param reply: the subject that answers go to, or None.
         :param headers: each with one value or several.
         :param queue_group: what ``event.queue_group`` is.
+        :param stream: the stream that the message comes from; empty: from none.
+        :param consumer: the name of its consumer.
+        :param sequence: the message's sequence in the stream.
+        :param delivered: how often it has been delivered, this time included.
+        :param max_deliver: how often the consumer delivers it at most; 0: there is no limit.
         :return: fires with the route's result when the call has ended; fails with what the route raised, or with
             :class:`~natsroute.errors.RouteError` if no route matches. Cancelling it cancels the call.
         :raises PayloadError: the payload cannot be encoded.
         :raises HeaderError: a header is not valid.
+        :raises SubjectError: ``stream`` or ``consumer`` is not a name that they can have.
         """
         route = self._table.find(subject)
         if route is None:
@@ -156,7 +175,12 @@ class RouteTester:
         reply_to = None if reply is None else reply.encode("utf-8", "surrogateescape")
         context = self._context(route, queue_group)
         event = Event.of_message(context, Address(subject, 1), payloads.to_bytes(payload), block, reply_to)
-        return call_deferred(route.wrapped(self._call_here), event)
+        function = route.wrapped(self._call_here)
+        if not stream:
+            return call_deferred(function, event)
+        event.reply_to = self._stream.ack_subject(stream, consumer, sequence, delivered)
+        event.context = attrs.evolve(context, acknowledgement=self._stream.acknowledgement(route, max_deliver))
+        return self._stream.call(function, event)
 
     def connected(self, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:
         """Run ``nats:connected``. See :meth:`deliver` for the Deferred; the other connection events have the same."""

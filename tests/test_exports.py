@@ -44,7 +44,7 @@ PUBLIC = {
         "throttle",
         "timeout",
     ],
-    "natsroute.testing": ["Published", "RouteTester"],
+    "natsroute.testing": ["Acknowledged", "Published", "RouteTester"],
 }
 
 

@@ -154,13 +154,14 @@ class RouteAcknowledgement:
             if decided:  # middleware outside of retry() has dealt with the failure
                 decided.pop(event, None)
             ack(event.reply_to)
-            return None
+            return result
 
         return acknowledged
 
-    def _ended(self, result: object, event: Event) -> None:
+    def _ended(self, result: object, event: Event) -> object:
         self._decided.pop(event, None)
         self._acks.ack(event.reply_to)  # type: ignore[arg-type]
+        return result
 
     def _after_then(self, function: RouteFunction, end: Callable[[Event], Deferred[None] | None]) -> RouteFunction:
         """Do something else than to acknowledge after a call that succeeded."""
