@@ -23,7 +23,6 @@ from twisted.internet.task import Clock
 from natsroute import payloads
 from natsroute.daemon.code.loading import load_code
 from natsroute.daemon.code.routing import compile_cfg
-from natsroute.daemon.key_values import memory_buckets
 from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
 from natsroute.daemon.memory_requests import MemoryRequests
 from natsroute.daemon.memory_stream import Acknowledged, MemoryStream
@@ -69,7 +68,7 @@ class RouteTester:
         ``responds=True`` too.
     :ivar requested: the requests that the routes and hooks have made, in order. :meth:`answer` says what they get.
     :ivar acknowledged: what the routes, or natsroute for them, have acknowledged of the messages of a stream, in order.
-    :ivar key_value: gives a key-value bucket in memory, which hooks have as ``service.key_value``. All buckets are
+    :ivar key_value: gives a key-value bucket in memory, which hooks and routes have, too. All buckets are
         there, and empty at first. See :meth:`KeyValues.key_value <natsroute.daemon.key_values.KeyValues.key_value>`.
     :ivar clock: the time that middleware sees, and ``$TS`` and the like in expressions.
     """
@@ -97,9 +96,8 @@ class RouteTester:
             on_statement_failure=failures.statement_failed,
         )
         self._expressions = EventExpressions(ConsumerVariables(variables))
-        buckets = memory_buckets(self.clock)
-        self.key_value = buckets.key_value
-        self._service = MemoryService(self._publisher, self._requests, settings, lambda: len(self.published), buckets)
+        self.key_value = self._requests.key_value
+        self._service = MemoryService(self._publisher, self._requests, settings, lambda: len(self.published))
 
     def start(self) -> Deferred[None]:
         """

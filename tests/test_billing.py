@@ -7,8 +7,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Reject
-from natsroute.jetstream.key_value_names import check_key
 from natsroute.testing import RouteTester
+from natsroute.wire.key_value import check_key
 from tests.support import ROOT
 from tests.support.examples import load_example
 

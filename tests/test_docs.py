@@ -39,7 +39,7 @@ from tests.support.documents import (
 PUBLIC_MODULES = {
     "natsroute",
     "natsroute.errors",
-    "natsroute.jetstream",  # its errors
+    "natsroute.jetstream",  # its errors, and how buckets are configured
     "natsroute.kamailio",
     "natsroute.middleware",
     "natsroute.testing",
@@ -137,6 +137,9 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
     ("docs/jetstream-publishing.md", "Publishing to streams", "python"): [
         "tests.integration.test_jetstream_publishing.DocumentTests.test_snippet",
     ],
+    ("docs/key-value.md", "Key-value buckets", "python"): ["tests.test_key_value_document.DocumentTests.test_testing"],
+    ("docs/key-value.md", "Watching", "python"): ["tests.test_key_value_document.DocumentTests.test_watching"],
+    ("docs/key-value.md", "Testing", "python"): ["tests.test_key_value_document.DocumentTests.test_testing"],
     ("docs/services.md", "Services", "python"): ["tests.integration.test_services.AnnouncedTests.test_document"],
     ("docs/routes.md", "Hooks", "python"): [f"{SNIPPETS}.RoutesTests.test_hooks"],
     ("docs/routes.md", "Middleware", "python"): [f"{SNIPPETS}.RoutesTests.test_middleware"],

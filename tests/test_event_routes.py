@@ -61,7 +61,7 @@ class EventRoutesTests(SynchronousTestCase):
             error = self.assertRaises(RouteError, EventRoutes, group=group)
             self.assertIn(f"group {group!r}: ", str(error))
         error = self.assertRaises(RouteError, EventRoutes(group="calc")("add", responds=True), function)
-        self.assertIn("a name must be 'nats:' and a subject", str(error))
+        self.assertIn("a name must be 'nats:' and a subject, or 'kv:BUCKET:' and a key", str(error))
 
     def test_two_routes_of_one_name(self) -> None:
         event_route = EventRoutes()
@@ -72,7 +72,9 @@ class EventRoutesTests(SynchronousTestCase):
     def test_wrong_routes(self) -> None:
         """A route that is not valid cannot be added."""
         error = self.assertRaises(RouteError, EventRoutes()("Kamailio-World"), function)
-        self.assertEqual(str(error), "event route 'Kamailio-World': a name must be 'nats:' and a subject")
+        self.assertEqual(
+            str(error), "event route 'Kamailio-World': a name must be 'nats:' and a subject, or 'kv:BUCKET:' and a key"
+        )
 
     def test_wrong_options(self) -> None:
         """Each mistake names the route."""

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.errors import PayloadError
-from natsroute.jetstream.errors import (
-    BucketConfigError,
-    KeyExistsError,
-    KeyNotFoundError,
-    KeyValueNameError,
-    WrongLastSequenceError,
-)
+from natsroute.errors import PayloadError, SubjectError
+from natsroute.jetstream.errors import BucketConfigError, KeyExistsError, KeyNotFoundError, WrongLastSequenceError
 from natsroute.jetstream.key_value import KeyValue
 from natsroute.jetstream.key_value_config import BucketConfig
 from natsroute.jetstream.key_value_memory import MemoryBucket
+
+#: 7 seconds after the beginning of 1970.
+_AT_7 = datetime(1970, 1, 1, 0, 0, 7, tzinfo=timezone.utc)
 
 
 class KeyValueTests(SynchronousTestCase):
@@ -39,7 +37,10 @@ class KeyValueTests(SynchronousTestCase):
         self.assertEqual(self.result(self.kv.put("a.b", "text")), 2)
         entry = self.result(self.kv.get("a"))
         self.assertEqual((entry.bucket, entry.key, entry.value, entry.json()), ("calls", "a", b'{"n":1}', {"n": 1}))
-        self.assertEqual((entry.revision, entry.created, entry.operation), (1, 7.0, "put"))
+        self.assertEqual(
+            (entry.revision, entry.created, entry.operation),
+            (1, _AT_7, "put"),
+        )
         self.assertEqual(self.result(self.kv.get("a.b")).text(), "text")
 
     def test_keys_that_are_not_there(self) -> None:
@@ -101,8 +102,8 @@ class KeyValueTests(SynchronousTestCase):
     def test_bad_input(self) -> None:
         """Nothing is sent."""
         for call in (self.kv.get, lambda key: self.kv.put(key, b""), self.kv.delete, self.kv.purge):
-            self.failureResultOf(call("a b"), KeyValueNameError)
-        self.failureResultOf(self.kv.create("a b", b""), KeyValueNameError)
+            self.failureResultOf(call("a b"), SubjectError)
+        self.failureResultOf(self.kv.create("a b", b""), SubjectError)
         self.failureResultOf(self.kv.put("a", object()), PayloadError)
         self.failureResultOf(self.kv.put("a", b"", ttl=0.5), BucketConfigError)
         for revision in (-1, "1", True):

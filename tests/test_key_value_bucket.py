@@ -9,16 +9,19 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.errors import NoRespondersError
+from natsroute.errors import ConnectionLostError, NoRespondersError, RequestTimeoutError
 from natsroute.jetstream.api import JetStreamApi
 from natsroute.jetstream.errors import BucketNotFoundError, JetStreamError, JetStreamUnavailableError
 from natsroute.jetstream.key_value_bucket import ServerBucket
 from natsroute.jetstream.key_value_config import BucketConfig
+from natsroute.jetstream.key_value_entry import Entry
+from natsroute.jetstream.key_value_watch import Watch, WatchOptions
 from natsroute.message import Message
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import encode_headers
 
-_INFO = {"config": {"name": "KV_b", "allow_direct": True}, "state": {}}
+_STATE = {"messages": 0, "bytes": 0, "first_seq": 0, "last_seq": 0, "consumer_count": 0}
+_INFO = {"config": {"name": "KV_b", "allow_direct": True}, "state": _STATE, "created": ""}
 _NOT_FOUND = {"error": {"code": 404, "err_code": 10059, "description": "stream not found"}}
 
 
@@ -28,6 +31,21 @@ def answer(value: Any = None, headers: dict[str, str] | None = None, block: byte
     return Message(Address("_INBOX.x", 1), data, encode_headers(headers) if headers else block)
 
 
+class FakeConsumer:
+    """What a watch reads from: the stream, and the arguments that it was made with."""
+
+    def __init__(self, stream: str, options: dict[str, Any]) -> None:
+        self.stream = stream
+        self.options = options
+        self.calls: list[str] = []
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+
 class ServerBucketTests(SynchronousTestCase):
     """What is asked, and what becomes of the answers. The test is the server."""
 
@@ -35,11 +53,12 @@ class ServerBucketTests(SynchronousTestCase):
         self.clock = Clock()
         self.asked: list[tuple[str, bytes]] = []
         self.answers: dict[str, list[Any]] = {"$JS.API.STREAM.INFO.KV_b": [answer(_INFO)]}
+        self.consumers: list[FakeConsumer] = []
         self.bucket = self.new()
 
     def new(self, prefix: str = "$JS.API") -> ServerBucket:
         """A bucket that has not been looked up."""
-        return ServerBucket("b", JetStreamApi(self.request, prefix), self.request, self.clock)
+        return ServerBucket("b", JetStreamApi(self.request, prefix), self.request, self.clock, self.consume)
 
     def request(self, subject: str, payload: bytes, timeout: float, headers: Any = None) -> Deferred[Any]:
         """Each subject has its answers; the last one is given again."""
@@ -49,6 +68,11 @@ class ServerBucketTests(SynchronousTestCase):
         if isinstance(found, Deferred):
             return found
         return fail(found) if isinstance(found, Exception) else succeed(found)
+
+    def consume(self, stream: str, **options: Any) -> Any:
+        """Make the consumer of a watch."""
+        self.consumers.append(FakeConsumer(stream, options))
+        return self.consumers[-1]
 
     def start(self, coroutine: Any) -> Deferred[Any]:
         """Let it run."""
@@ -122,7 +146,7 @@ class ServerBucketTests(SynchronousTestCase):
     def test_mirrors(self) -> None:
         """Changes go to the bucket that is mirrored, perhaps in another domain."""
         mirror: dict[str, Any] = {"name": "KV_origin"}
-        info = {"config": {"name": "KV_b", "mirror": mirror}}
+        info = {**_INFO, "config": {"name": "KV_b", "mirror": mirror}}
         for external, subject in ((None, "$KV.origin.a"), ({"api": "$JS.hub.API"}, "$JS.hub.API.$KV.origin.a")):
             mirror["external"] = external
             self.answers = {
@@ -133,7 +157,12 @@ class ServerBucketTests(SynchronousTestCase):
             self.assertEqual(self.subjects()[-1], subject)
 
     def test_direct(self) -> None:
-        found = {"Nats-Subject": "$KV.b.a", "Nats-Sequence": "7", "Nats-Time-Stamp": "2026-11-26T21:18:15Z"}
+        found = {
+            "Nats-Stream": "KV_b",
+            "Nats-Subject": "$KV.b.a",
+            "Nats-Sequence": "7",
+            "Nats-Time-Stamp": "2026-11-26T21:18:15Z",
+        }
         self.answers["$JS.API.DIRECT.GET.KV_b.$KV.b.a"] = [
             answer(b"v", found),
             answer(b"", block=b"NATS/1.0 404 Message Not Found\r\n\r\n"),
@@ -145,11 +174,11 @@ class ServerBucketTests(SynchronousTestCase):
         self.assertEqual((error.code, error.description), (408, "Bad Request"))
         self.answers["$JS.API.DIRECT.GET.KV_b"] = [answer(b"v", found)]
         self.successResultOf(self.start(self.bucket.at(7)))
-        self.assertEqual(self.asked[-1], ("$JS.API.DIRECT.GET.KV_b", b'{"seq": 7}'))
+        self.assertEqual(self.asked[-1], ("$JS.API.DIRECT.GET.KV_b", b'{"seq":7}'))
 
     def test_from_the_leader(self) -> None:
         """A bucket whose stream has no direct get."""
-        self.answers["$JS.API.STREAM.INFO.KV_b"] = [answer({"config": {"name": "KV_b"}})]
+        self.answers["$JS.API.STREAM.INFO.KV_b"] = [answer({**_INFO, "config": {"name": "KV_b"}})]
         message = {"subject": "$KV.b.a", "seq": 7, "data": "dg==", "time": "2026-11-26T21:18:15Z"}
         self.answers["$JS.API.STREAM.MSG.GET.KV_b"] = [
             answer({"message": message}),
@@ -163,3 +192,51 @@ class ServerBucketTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(self.start(self.bucket.at(7))))
         for expected in (JetStreamError, JetStreamError, BucketNotFoundError):
             self.failureResultOf(self.start(self.bucket.last("a")), expected)
+
+    def test_watch(self) -> None:
+        """It looks the bucket up, and reads its stream."""
+        entries: list[Entry] = []
+        watch = Watch(entries.append)
+        self.bucket.watch(watch, WatchOptions(patterns=("a.>", "b"), meta_only=True))
+        (consumer,) = self.consumers
+        self.assertEqual((consumer.stream, consumer.calls), ("KV_b", ["start"]))
+        self.assertEqual(consumer.options["filter_subjects"], ["$KV.b.a.>", "$KV.b.b"])
+        self.assertEqual(
+            (consumer.options["start"].policy, consumer.options["headers_only"]), ("last_per_subject", True)
+        )
+        ack = b"$JS.ACK.KV_b.x.1.7.2.1700000000250000000.3"
+        consumer.options["on_msg"](Message(Address("$KV.b.a.c", 1), b"v", b"", ack))
+        self.assertEqual([(entry.key, entry.revision) for entry in entries], [("a.c", 7)])
+        problem = JetStreamError("gone")
+        consumer.options["on_problem"](problem)
+        self.assertIs(watch.problem, problem)
+        consumer.options["on_caught_up"]()
+        self.successResultOf(watch.caught_up())
+        self.bucket.stop_watches()
+        self.assertEqual(consumer.calls, ["start", "stop"])
+
+    def test_watch_before_there_is_a_server(self) -> None:
+        """The bucket is looked up again; if there is none, the watch ends."""
+        for answers, problem in (
+            ([RequestTimeoutError("x", 5, was_sent=False), answer(_INFO)], None),
+            ([ConnectionLostError("gone"), answer(_NOT_FOUND)], BucketNotFoundError),
+        ):
+            self.answers["$JS.API.STREAM.INFO.KV_b"] = answers
+            watch = Watch(lambda entry: None)
+            self.bucket = self.new()
+            self.bucket.watch(watch, WatchOptions())
+            self.assertIsNotNone(watch.problem)
+            self.clock.advance(1)
+            if problem is None:
+                self.assertIsNone(watch.problem)
+            else:
+                self.failureResultOf(watch.caught_up(), problem)
+        self.assertEqual([consumer.calls for consumer in self.consumers], [["start"]])
+
+    def test_watch_that_is_stopped_before(self) -> None:
+        """Nothing is read."""
+        self.answers["$JS.API.STREAM.INFO.KV_b"] = [Deferred()]
+        watch = Watch(lambda entry: None)
+        self.bucket.watch(watch, WatchOptions(history=True))
+        watch.stop()
+        self.assertEqual(self.consumers, [])

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
-from natsroute.daemon.key_values import memory_buckets
 from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
 from natsroute.errors import HeaderError, PayloadError, SettingError, SubjectError
 from natsroute.routes.outgoing import NoRequests
@@ -50,7 +48,6 @@ class MemoryPublisherTests(SynchronousTestCase):
             NoRequests(),
             Settings(client_name="x"),
             lambda: len(self.published),
-            memory_buckets(Clock()),
         )
         service.publish("a", b"")
         self.successResultOf(service.flush())

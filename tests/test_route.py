@@ -30,6 +30,7 @@ class CheckTests(SynchronousTestCase):
             Route("nats:a", function),
             Route("nats:a.*.>", coroutine, 5),
             Route("nats:connected", function, key=len, thread=True),  # type: ignore[arg-type]
+            Route("kv:calls:a.*.>", coroutine, 5),
         ):
             route.check()
 
@@ -38,6 +39,12 @@ class CheckTests(SynchronousTestCase):
         wrong: list[tuple[str, Any, dict[str, Any], str]] = [
             ("Kamailio-World", function, {}, "a name must be 'nats:' and a subject"),
             ("nats:", function, {}, "it is empty"),
+            ("kv:", function, {}, "'' is not the name of a bucket"),
+            ("kv:calls", function, {}, "'' is not a pattern of keys"),
+            ("kv:ca.lls:a", function, {}, "'ca.lls' is not the name of a bucket"),
+            ("kv:calls:a b", function, {}, "'a b' is not a pattern of keys"),
+            ("kv:calls:a", function, {"responds": True}, "nobody waits for an answer"),
+            ("kv:calls:a", function, {"ack": "before"}, "are not acknowledged"),
             ("nats:a b", function, {}, "white space"),
             ("nats:a.>.b", function, {}, "may only be last"),
             ("nats:a", "no function", {}, "'no function' is not callable"),
@@ -65,6 +72,12 @@ class WrappedTests(SynchronousTestCase):
     def call_in_thread(self, called: RouteFunction, event: Event) -> Deferred[object]:
         self.in_threads.append(called)
         return succeed(called(event))
+
+    def test_bucket(self) -> None:
+        """The pattern is that of the stream."""
+        route = Route("kv:calls:a.>", function)
+        self.assertEqual((route.bucket, route.pattern), ("calls", "$KV.calls.a.>"))
+        self.assertIsNone(Route("nats:kv.a", function).bucket)
 
     def test_pattern(self) -> None:
         self.assertEqual(Route("nats:a.*", function).pattern, "a.*")

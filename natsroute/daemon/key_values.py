@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
+from natsroute.daemon.connections import Connections
 from natsroute.daemon.requesting import Requesting
 from natsroute.jetstream.api import JetStreamApi
 from natsroute.jetstream.key_value import KeyValue
 from natsroute.jetstream.key_value_bucket import Bucket, ServerBucket
 from natsroute.jetstream.key_value_config import BucketConfig
 from natsroute.jetstream.key_value_memory import MemoryBucket
-from natsroute.jetstream.key_value_names import check_bucket
+from natsroute.jetstream.ordered_consumer import OrderedConsumer
+from natsroute.message import Message
+from natsroute.wire.key_value import check_bucket
 
 #: Makes the bucket with a name.
 NewBucket = Callable[[str], Bucket]
@@ -28,7 +33,7 @@ class KeyValues:
     def __init__(self, new_bucket: NewBucket) -> None:
         self._new_bucket = new_bucket
         self._configured: set[str] = set()
-        self._known: dict[str, tuple[Bucket, KeyValue]] = {}
+        self._known: dict[str, Bucket] = {}
 
     def key_value(self, bucket: str, config: BucketConfig | None = None, *, create: bool = False) -> KeyValue:
         """
@@ -38,23 +43,58 @@ class KeyValues:
         :param config: create it like this if it does not exist.
         :param create: create it if it does not exist, as :class:`~natsroute.jetstream.key_value_config.BucketConfig`
             has it.
-        :raises KeyValueNameError: the name is invalid.
+        :raises SubjectError: the name is invalid.
         """
-        if bucket not in self._known:
-            made = self._new_bucket(check_bucket(bucket))
-            self._known[bucket] = made, KeyValue(made)
-        known, key_value = self._known[bucket]
         if config is None and create and bucket not in self._configured:
             config = BucketConfig()
+        return KeyValue(self.bucket(bucket, config))
+
+    def stop_watches(self) -> None:
+        """Stop all watches: the service stops."""
+        for bucket in self._known.values():
+            bucket.stop_watches()
+
+    def bucket(self, bucket: str, config: BucketConfig | None = None) -> Bucket:
+        """What the entries of a bucket are in; the arguments are those of :meth:`key_value`."""
+        if bucket not in self._known:
+            self._known[bucket] = self._new_bucket(check_bucket(bucket))
         if config is not None:
-            known.configure(config)
+            self._known[bucket].configure(config)
             self._configured.add(bucket)
-        return key_value
+        return self._known[bucket]
 
 
-def server_buckets(api: JetStreamApi, requesting: Requesting, clock: IReactorTime) -> KeyValues:
-    """The buckets on a server. The first request starts the connection for requests, if it does not run yet."""
-    return KeyValues(lambda bucket: ServerBucket(bucket, api, requesting.request, clock))
+class ServerBuckets(KeyValues):
+    """
+    The buckets on a server.
+
+    :param api: where they are.
+    :param requesting: sends their requests. The first one starts its connection, if it does not run yet.
+    :param inbox_prefix: what the reply subjects of the watches begin with.
+    :param needed: whether the settings need the connection of the watches, so that the service is not ready without it.
+        Otherwise it is made when the first watch begins.
+
+    :ivar watches: the connection of the watches.
+    """
+
+    def __init__(
+        self,
+        api: JetStreamApi,
+        requesting: Requesting,
+        connections: Connections,
+        clock: IReactorTime,
+        *,
+        inbox_prefix: str,
+        needed: bool,
+    ) -> None:
+        super().__init__(lambda bucket: ServerBucket(bucket, api, requesting.request, clock, self._consume))
+        self.watches = (connections.new if needed else connections.new_idle)("key-value watches", Message)
+        self._new_consumer = partial(OrderedConsumer, self.watches, api, clock=clock, inbox_prefix=inbox_prefix)
+        self._connections = connections
+
+    def _consume(self, stream: str, **options: Any) -> OrderedConsumer:
+        self._connections.start_when_possible(self.watches)
+        return self._new_consumer(stream, **options)
 
 
 def memory_buckets(clock: IReactorTime) -> KeyValues:

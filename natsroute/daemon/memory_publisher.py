@@ -9,7 +9,6 @@ import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 
 from natsroute import payloads
-from natsroute.daemon.key_values import KeyValues
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import MisuseError, NatsrouteError
 from natsroute.jetstream.pub_ack import PubAck
@@ -109,7 +108,6 @@ class MemoryService:
 
     :param requests: answers requests: a :class:`~natsroute.daemon.memory_requests.MemoryRequests`.
     :param published: returns how many messages were published so far.
-    :param key_values: its key-value buckets.
 
     :ivar publish: publishes a message.
     :ivar request: sends a request.
@@ -124,11 +122,10 @@ class MemoryService:
         requests: Any,
         settings: Settings,
         published: Callable[[], int],
-        key_values: KeyValues,
     ) -> None:
         self.publish = publisher.publish
         self.request, self.request_many = requests.request, requests.request_many
-        self.key_value = key_values.key_value
+        self.key_value = requests.key_value
         self.settings = settings
         self._published = published
 

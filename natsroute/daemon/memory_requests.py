@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from natsroute import payloads
 from natsroute.client.request_many import Until, check_seconds
+from natsroute.daemon.key_values import memory_buckets
 from natsroute.daemon.memory_publisher import Published
 from natsroute.errors import NatsrouteError, NoRespondersError, RequestTimeoutError
 from natsroute.message import Message
@@ -31,11 +32,14 @@ class MemoryRequests:
 
     :param clock: the time that a request waits for an answer that is a Deferred.
     :param on_request: called with each request that is valid.
+
+    :ivar key_value: gives a key-value bucket in memory.
     """
 
     def __init__(self, clock: IReactorTime, on_request: Callable[[Published], object]) -> None:
         self._clock = clock
         self._on_request = on_request
+        self.key_value = memory_buckets(clock).key_value
         self._answers: dict[str, tuple[tuple[object, ...], bytes]] = {}  # by subject: payloads, and headers
 
     def answer(self, subject: str, *answers: object, headers: HeaderValues | None = None) -> None:

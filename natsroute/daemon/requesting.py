@@ -29,7 +29,10 @@ class Requesting:
 
     :ivar connection: the connection.
     :ivar requests: matches the answers to the requests.
+    :ivar key_value: gives a key-value bucket; whoever builds the buckets sets it.
     """
+
+    key_value: Callable[..., Any]
 
     def __init__(
         self,

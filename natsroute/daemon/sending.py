@@ -7,17 +7,18 @@ from typing import Any
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
 from natsroute.client.connection import Connection
 from natsroute.daemon.answering import Answering
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.jetstream import new_api, new_checks
-from natsroute.daemon.key_values import server_buckets
+from natsroute.daemon.key_values import ServerBuckets
 from natsroute.daemon.publish_workers import PublishWorkers
 from natsroute.daemon.reactor_thread import ReactorThread
 from natsroute.daemon.requesting import Requesting
 from natsroute.daemon.settings.settings import Settings
+from natsroute.daemon.shared_htables import SharedHtables
 from natsroute.routes.runner import RunnerContext
 
 
@@ -35,6 +36,7 @@ class Sending:
     :ivar jetstream_api: asks the JetStream API.
     :ivar streams: creates and checks the streams and consumers of the settings.
     :ivar key_values: the key-value buckets.
+    :ivar htables: the htables of scripts that are kept in buckets.
     """
 
     def __init__(
@@ -58,13 +60,25 @@ class Sending:
         self._connections = connections
         self.publisher = self.workers.publisher
         self._thread = ReactorThread(reactor.callFromThread)
-        needed = bool(settings.jetstream_consumer or settings.jetstream_stream)
-        self.requesting = Requesting(
-            connections, reactor, self._thread, inbox_prefix=settings.inbox_prefix, needed=needed
-        )
+        shares, inbox_prefix = bool(settings.kamailio_htable), settings.inbox_prefix
+        needed = shares or bool(settings.jetstream_consumer or settings.jetstream_stream)
+        self.requesting = Requesting(connections, reactor, self._thread, inbox_prefix=inbox_prefix, needed=needed)
         self.jetstream_api = new_api(settings, self.requesting)
         self.streams = new_checks(settings, self.requesting, self.jetstream_api, reactor)
-        self.key_values = server_buckets(self.jetstream_api, self.requesting, reactor)
+        self.key_values = ServerBuckets(
+            self.jetstream_api, self.requesting, connections, reactor, inbox_prefix=inbox_prefix, needed=shares
+        )
+        self.requesting.key_value = self.key_values.key_value
+        key_value_connections = self.requesting.connection, self.key_values.watches
+        self.htables = SharedHtables(
+            settings.kamailio_htable,
+            self.key_values,
+            reactor,
+            self._thread,
+            create=settings.jetstream_create,
+            start=lambda: connections.start(key_value_connections),
+        )
+        self.htables.observe(*key_value_connections)
 
     def start(self) -> None:
         """Accept messages. Call this in the reactor thread."""
@@ -74,12 +88,14 @@ class Sending:
     def stop(self, timeout: float) -> Deferred[None]:
         """
         Accept no more messages; a request waits for the next start from now on, unless its connection runs already.
+        Wait until the server has what was published, and the buckets what scripts have changed in shared htables.
 
-        :param timeout: see :meth:`Publisher.stop() <natsroute.publishing.publisher.Publisher.stop>`, also for the
-            Deferred.
+        :param timeout: seconds to wait at most.
+        :return: fires then; never fails.
         """
         self._connections.stopped()
-        return self.publisher.stop(timeout)
+        stopped = gatherResults([self.publisher.stop(timeout), self.htables.stop(timeout)])
+        return stopped.addCallback(lambda _: self.key_values.stop_watches())
 
     def for_consumer(self, context: RunnerContext, connection: Connection) -> RunnerContext:
         """The context of a runner of messages that come over a connection: answers may go out there."""
@@ -88,7 +104,12 @@ class Sending:
     @property
     def connections(self) -> Sequence[Connection]:
         """The connections that are needed until the last route and the last hook have ended."""
-        return [*self.workers.connections, self.workers.streams.connection, self.requesting.connection]
+        return [
+            *self.workers.connections,
+            self.workers.streams.connection,
+            self.requesting.connection,
+            self.key_values.watches,
+        ]
 
     @property
     def threads(self) -> Service:

@@ -142,9 +142,10 @@ class NatsrouteService(Service):
             requests=self._sending.requesting,
         )
         run, publish_for = self._route_threads.run, self._tracing.publish_for(self.publisher.publish_for)
+        share = self._sending.htables.share
 
         def new_program(settings: Settings, former: Program | None = None) -> Program:
-            return Program(reactor, settings, event_routes, run, self.in_flight, publish_for, former)
+            return Program(reactor, settings, event_routes, run, self.in_flight, publish_for, former, share)
 
         unrouted = self._runner_context.unrouted
         self._versions = Versions(reactor, new_program(settings), self.in_flight, unrouted, settings)
@@ -163,6 +164,7 @@ class NatsrouteService(Service):
             on_connecting=self._on_connecting,
             on_failed=self._on_failed,
             load_scripts=lambda: self.program.scripts.load(),
+            load_tables=self._sending.htables.load,
         )
         self._shutdown = Shutdown(
             reactor,
@@ -183,7 +185,7 @@ class NatsrouteService(Service):
             self._startup,
             lambda: self.program.hooks.pending,
             self._lifecycle,
-            lambda: self.consumers.problems,
+            lambda: (*self.consumers.problems, *self._sending.htables.problems),
             lambda: self._sending.streams.problems,
         )
         observation = Observation(

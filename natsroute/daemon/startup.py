@@ -28,6 +28,8 @@ class Startup:
     :param on_connecting: called when all connections have been started.
     :param on_failed: called with the reason when the service cannot start. It is logged by then.
     :param load_scripts: loads the KEMI scripts, if there are any.
+    :param load_tables: loads the htables that are kept in key-value buckets, before the hooks, and so before the first
+        message.
 
     :ivar step: what the start waits for, as a sentence.
     :ivar is_ready: whether everything has been connected since the last start, and the service has not been stopped.
@@ -43,11 +45,13 @@ class Startup:
         on_connecting: Callable[[], None],
         on_failed: Callable[[Failure], object],
         load_scripts: Callable[[], Deferred[None]] = lambda: succeed(None),
+        load_tables: Callable[[], Deferred[None]] = lambda: succeed(None),
     ) -> None:
         self._connections = connections
         self._publish_connections = publish_connections
         self._embedded = embedded
         self._load_scripts = load_scripts
+        self._load_tables = load_tables
         self._on_connecting = on_connecting
         self._on_failed = on_failed
         self._running: Deferred[None] = succeed(None)
@@ -116,6 +120,8 @@ class Startup:
                 self.log.error("The embedded server did not start: {reason}", reason=str(error))
                 raise
             self._connections.use(server)
+        self.step = "the htables are loaded from their key-value buckets"
+        await self._load_tables()
         if start_hooks is not None:
             self.step = "the on_start hooks wait until all publish workers are connected"
             self._connections.start(self._publish_connections)

@@ -32,7 +32,6 @@ Every exception of JetStream that natsroute raises or fails a Deferred with::
     └── InvalidPubAckError            .data: something that is no stream answered a message
 
     MisuseError
-    ├── KeyValueNameError             a key, a pattern of keys or the name of a bucket is invalid
     └── BucketConfigError             a bucket cannot be configured like this
 """
 
@@ -336,10 +335,6 @@ class InvalidPubAckError(JetStreamError):
             remedy="Look for a subscriber of the subject that answers",
         )
         self.data = data
-
-
-class KeyValueNameError(MisuseError, ValueError):
-    """A key, a pattern of keys or the name of a bucket is invalid (NATS ADR-8)."""
 
 
 class BucketConfigError(MisuseError, ValueError):

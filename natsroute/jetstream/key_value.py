@@ -17,8 +17,9 @@ from natsroute.jetstream.errors import (
 )
 from natsroute.jetstream.key_value_bucket import Bucket
 from natsroute.jetstream.key_value_config import BucketStatus
-from natsroute.jetstream.key_value_entry import DELETE, OPERATION, PURGE, TTL, Entry
-from natsroute.jetstream.key_value_names import check_key
+from natsroute.jetstream.key_value_entry import TTL, Entry
+from natsroute.jetstream.key_value_watch import OnEntry, Watch, WatchOptions, read_all
+from natsroute.wire.key_value import DELETE, OPERATION, PURGE, check_key, check_key_pattern
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -48,7 +49,7 @@ class KeyValue:
     :class:`~natsroute.jetstream.errors.JetStreamError` if the server refuses, with
     :class:`~natsroute.errors.RequestTimeoutError` if it does not answer, with
     :class:`~natsroute.errors.ConnectionLostError` if the connection ends before it does, and with
-    :class:`~natsroute.jetstream.errors.KeyValueNameError` if the key is invalid.
+    :class:`~natsroute.errors.SubjectError` if the key is invalid.
 
     :param bucket: where the entries are.
 
@@ -171,6 +172,71 @@ class KeyValue:
         :raises WrongLastSequenceError: the key has another revision.
         """
         return await self._mark(key, PURGE, revision, {**self._ttl(ttl), **_ROLLUP})
+
+    def watch(
+        self,
+        on_entry: OnEntry,
+        *patterns: str,
+        history: bool = False,
+        updates_only: bool = False,
+        ignore_deletes: bool = False,
+        meta_only: bool = False,
+    ) -> Watch:
+        """
+        Watch the changes of keys, beginning with what is in the bucket.
+
+        :param on_entry: called in the reactor thread with each entry, in the order of revisions. If it returns a
+            Deferred, the next entry follows when that has fired. An exception is logged.
+        :param patterns: watch the keys that match one of them, such as ``calls.*`` or ``calls.>``; none: all keys.
+        :param history: begin with all revisions that are kept; otherwise with the last one of each key.
+        :param updates_only: begin with the next change.
+        :param ignore_deletes: leave out the marks that a key was deleted.
+        :param meta_only: leave out the values, which are empty then.
+        :return: the watch. It goes on until its :meth:`~natsroute.jetstream.key_value_watch.Watch.stop`, and survives
+            reconnects: each entry comes once. Of a key that changed several times while there was no connection, the
+            entries that the bucket still has come. The bucket is looked up first; if that fails, so does
+            :meth:`~natsroute.jetstream.key_value_watch.Watch.caught_up`.
+        :raises SubjectError: a pattern is invalid.
+        """
+        options = WatchOptions(
+            patterns=tuple(check_key_pattern(pattern) for pattern in patterns) or (">",),
+            history=history,
+            updates_only=updates_only,
+            meta_only=meta_only,
+        )
+        watch = Watch(on_entry, ignore_deletes=ignore_deletes)
+        self._bucket.watch(watch, options)
+        return watch
+
+    @_deferred
+    async def keys(self, *patterns: str) -> list[str]:
+        """
+        The keys that have a value, in the order of their last changes.
+
+        :param patterns: only keys that match one of them; none: all keys.
+        """
+        found: dict[str, None] = {}
+
+        def on_entry(entry: Entry) -> None:
+            found.pop(entry.key, None)
+            if not entry.is_deleted:
+                found[entry.key] = None
+
+        await read_all(self.watch(on_entry, *patterns, meta_only=True), self._bucket.clock)
+        return list(found)
+
+    @_deferred
+    async def history(self, key: str) -> list[Entry]:
+        """
+        All entries of a key that are kept, the oldest first: values, and marks that it was deleted.
+
+        :raises KeyNotFoundError: there are none.
+        """
+        found: list[Entry] = []
+        await read_all(self.watch(found.append, check_key(key), history=True), self._bucket.clock)
+        if not found:
+            raise KeyNotFoundError(self.bucket, key)
+        return found
 
     async def _mark(self, key: str, operation: str, revision: int | None, headers: dict[str, str]) -> int:
         if revision is not None:

@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 from typing import Protocol as Interface
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from natsroute.errors import NoRespondersError
+from natsroute.errors import ConnectionLostError, NatsrouteError, NoRespondersError, RequestError
 from natsroute.jetstream.api import DEFAULT_API_PREFIX, DEFAULT_API_TIMEOUT, JetStreamApi
+from natsroute.jetstream.ephemeral_consumers import Start
 from natsroute.jetstream.errors import (
     BucketNotFoundError,
-    JetStreamError,
+    JetStreamBusyError,
     JetStreamUnavailableError,
+    MessageNotFoundError,
+    NoApiAnswerError,
     StreamNotFoundError,
 )
 from natsroute.jetstream.key_value_config import BucketConfig, BucketStatus
-from natsroute.jetstream.key_value_entry import Entry, direct_entry, stored_entry
-from natsroute.jetstream.key_value_names import STREAMS, stream_of, subject_of
+from natsroute.jetstream.key_value_entry import Entry, stored_entry, watched_entry
+from natsroute.jetstream.key_value_watch import Watch, WatchOptions
+from natsroute.jetstream.ordered_consumer import OrderedConsumer
 from natsroute.jetstream.pub_ack import parse_pub_ack
+from natsroute.jetstream.stored_messages import (
+    StoredMessage,
+    get_last_message,
+    get_last_message_direct,
+    get_message,
+    get_message_direct,
+)
+from natsroute.jetstream.streams import create_stream, stream_info
 from natsroute.log import Logger
 from natsroute.wire.headers import HeaderValues
+from natsroute.wire.key_value import STREAMS, stream_of, subject_of
 
 #: Sends a request: subject, payload, timeout in seconds, and headers. See
 #: :meth:`natsroute.daemon.requesting.Requesting.request`.
 Request: TypeAlias = Callable[[str, bytes, float, "HeaderValues | None"], "Deferred[Any]"]
 
-#: A change is written again so many times, after so many seconds, if the stream has no leader at the moment.
+_Answer = TypeVar("_Answer")
+_Get = Callable[[JetStreamApi, str, Any], "Awaitable[StoredMessage]"]
+
+#: How often it is asked again if the stream has no leader at the moment, and after how many seconds.
 _RETRIES, _RETRY_AFTER = 3, 0.25
-_NOT_FOUND, _NO_MESSAGE = 404, 10037
+#: Seconds until a bucket that is to be watched is looked up again.
+_WATCH_RETRY = 1.0
 
 
 class Bucket(Interface):
@@ -41,6 +57,10 @@ class Bucket(Interface):
     @property
     def name(self) -> str:
         """The name of the bucket."""
+
+    @property
+    def clock(self) -> IReactorTime:
+        """The reactor, or the clock of a test."""
 
     def configure(self, config: BucketConfig) -> None:
         """Create the bucket like this if it does not exist."""
@@ -65,12 +85,20 @@ class Bucket(Interface):
     async def status(self) -> BucketStatus:
         """What the server says of the bucket."""
 
+    def watch(self, watch: Watch, options: WatchOptions) -> None:
+        """Begin to hand entries to a watch."""
+
+    def stop_watches(self) -> None:
+        """Stop all watches."""
+
 
 class ServerBucket:
     """
     A bucket on the server. All methods run in the reactor thread.
 
     :param request: sends requests.
+    :param consume: makes the consumer of a watch, out of its stream and the arguments of
+        :class:`~natsroute.jetstream.ordered_consumer.OrderedConsumer` that are named below.
     :param timeout: seconds that an answer may take.
     """
 
@@ -82,6 +110,7 @@ class ServerBucket:
         api: JetStreamApi,
         request: Request,
         clock: IReactorTime,
+        consume: Callable[..., OrderedConsumer],
         *,
         timeout: float = DEFAULT_API_TIMEOUT,
     ) -> None:
@@ -89,9 +118,11 @@ class ServerBucket:
         self.stream = stream_of(name)
         self._api = api
         self._request = request
-        self._clock = clock
+        self.clock = clock
+        self._consume = consume
         self._config: BucketConfig | None = None
         self._timeout = timeout
+        self._watches: list[Watch] = []
         self._opened: BucketStatus | None = None
         self._opening = DeferredLock()
         self._storing: dict[str, Deferred[None]] = {}  # by key: the last one, which the next waits for
@@ -120,19 +151,18 @@ class ServerBucket:
         except BucketNotFoundError:
             if config is None:
                 raise
-            method = f"STREAM.CREATE.{self.stream}"
-            status = BucketStatus.of(await self._api.call(method, config.stream(self.name)))
+            status = BucketStatus.of(await create_stream(self._api, config.stream(self.name)))
         else:
-            differences = [] if config is None else config.differences(self.name, status.stream)
-            if differences:
+            differences = [] if config is None else config.stream(self.name).differences(status.stream)
+            if differences and not status.is_mirror:
                 self.log.warn(
                     "Bucket {bucket} is there already, and stays as it is: {differences}",
                     bucket=self.name,
-                    differences="; ".join(differences),
+                    differences="; ".join(map(str, differences)),
                 )
         self._opened = status
         prefix = "" if self._api.prefix == DEFAULT_API_PREFIX else f"{self._api.prefix}."
-        mirror = status.stream.get("mirror")
+        mirror = status.stream.more.get("mirror")
         if isinstance(mirror, Mapping):
             self._source = str(mirror.get("name", "")).removeprefix(STREAMS)
             external = mirror.get("external")
@@ -148,54 +178,30 @@ class ServerBucket:
     async def status(self) -> BucketStatus:
         """See :meth:`Bucket.status`."""
         try:
-            return BucketStatus.of(await self._api.call(f"STREAM.INFO.{self.stream}"))
+            return BucketStatus.of(await stream_info(self._api, self.stream))
         except StreamNotFoundError:
             raise BucketNotFoundError(self.name) from None
 
     async def last(self, key: str) -> Entry | None:
         """See :meth:`Bucket.last`."""
-        await self.open()
-        assert self._opened is not None
-        subject = subject_of(self._source, key)
-        if not self._opened.allows_direct:
-            return await self._stored({"last_by_subj": subject})
-        return await self._direct(f".{subject}", b"")
+        return await self._get(get_last_message_direct, get_last_message, lambda: subject_of(self._source, key))
 
     async def at(self, revision: int) -> Entry | None:
         """See :meth:`Bucket.at`."""
+        return await self._get(get_message_direct, get_message, lambda: revision)
+
+    async def _get(self, direct: _Get, from_leader: _Get, wanted: Callable[[], Any]) -> Entry | None:
         await self.open()
         assert self._opened is not None
-        wanted = {"seq": revision}
-        if not self._opened.allows_direct:
-            return await self._stored(wanted)
-        return await self._direct("", json.dumps(wanted).encode())
-
-    async def _stored(self, wanted: Mapping[str, Any]) -> Entry | None:
-        """Ask the leader of the stream."""
+        get = direct if self._opened.allows_direct else from_leader
         try:
-            answer = await self._api.call(f"STREAM.MSG.GET.{self.stream}", wanted)
+            message = await self._with_responders(lambda: get(self._api, self.stream, wanted()))
+        except MessageNotFoundError:
+            return None
         except StreamNotFoundError:
             self._opened = None
             raise BucketNotFoundError(self.name) from None
-        except JetStreamError as error:
-            if error.err_code == _NO_MESSAGE:
-                return None
-            raise
-        message = answer.get("message")
-        if not isinstance(message, Mapping):
-            raise JetStreamError(f"the answer of bucket {self.name} has no message: {answer!r}")
         return stored_entry(self.name, message)
-
-    async def _direct(self, rest: str, payload: bytes) -> Entry | None:
-        """Ask any server that has the stream."""
-        subject = f"{self._api.prefix}.DIRECT.GET.{self.stream}{rest}"
-        msg = await self._with_responders(subject, payload, None)
-        headers = msg.headers
-        if headers.status is None:
-            return direct_entry(self.name, msg)
-        if headers.status == _NOT_FOUND:
-            return None
-        raise JetStreamError(headers.description or "the server refuses to get a message", headers.status)
 
     async def store(self, key: str, value: bytes, headers: Mapping[str, str]) -> int:
         """See :meth:`Bucket.store`. Changes of one key are stored in the order of the calls."""
@@ -206,30 +212,70 @@ class ServerBucket:
                 await before
             await self.open()
             subject = self._store_prefix + subject_of(self._source, key)
-            msg = await self._with_responders(subject, value, headers or None)
+            msg = await self._with_responders(lambda: self._request(subject, value, self._timeout, headers or None))
         finally:
             if self._storing[key] is stored:
                 del self._storing[key]
             stored.callback(None)
         return parse_pub_ack(msg).sequence
 
-    async def _with_responders(self, subject: str, payload: bytes, headers: HeaderValues | None) -> Any:
+    def watch(self, watch: Watch, options: WatchOptions) -> None:
+        """See :meth:`Bucket.watch`. Until the bucket can be looked up, this tries again; without a bucket, it fails."""
+        self._watches = [*(one for one in self._watches if not one.stopped), watch]
+        looking = Deferred.fromCoroutine(self._watch(watch, options))
+        if not looking.called:
+            watch.started(looking.cancel)
+        looking.addErrback(lambda failure: failure.trap(CancelledError))
+
+    def stop_watches(self) -> None:
+        """See :meth:`Bucket.stop_watches`."""
+        for watch in self._watches:
+            watch.stop()
+
+    async def _watch(self, watch: Watch, options: WatchOptions) -> None:
+        while True:
+            try:
+                await self.open()
+                break
+            except (RequestError, ConnectionLostError, NoApiAnswerError, JetStreamBusyError) as error:
+                watch.problem = error
+                await deferLater(self.clock, _WATCH_RETRY)
+            except NatsrouteError as error:
+                self.log.error("Bucket {bucket} cannot be watched: {reason}", bucket=self.name, reason=str(error))
+                watch.failed(error)
+                return
+        watch.problem = None
+        consumer = self._consume(
+            self.stream,
+            on_msg=lambda msg: watch.hand_over(watched_entry(self.name, msg)),
+            on_caught_up=watch.has_caught_up,
+            on_problem=lambda problem: setattr(watch, "problem", problem),
+            filter_subjects=[subject_of(self._source, pattern) for pattern in options.patterns],
+            start=Start(options.deliver_policy),
+            headers_only=options.meta_only,
+        )
+        watch.started(consumer.stop)
+        if not watch.stopped:
+            consumer.start()
+
+    async def _with_responders(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
         """
-        Send a request; again after a while if nobody responds, which may mean that the stream elects a leader.
+        Ask; again after a while if nobody responds, which may mean that the stream elects a leader.
 
         :raises BucketNotFoundError: there is no such stream any more.
         :raises JetStreamUnavailableError: there is one, but nobody responds.
         """
-        for _ in range(_RETRIES):
+        for wait in (_RETRY_AFTER,) * _RETRIES:
             try:
-                return await self._request(subject, payload, self._timeout, headers)
-            except NoRespondersError:
-                await deferLater(self._clock, _RETRY_AFTER)
+                return await ask()
+            except (NoRespondersError, JetStreamUnavailableError):
+                await deferLater(self.clock, wait)
         try:
-            return await self._request(subject, payload, self._timeout, headers)
-        except NoRespondersError:
+            return await ask()
+        except (NoRespondersError, JetStreamUnavailableError):
             self._opened = None
             await self.open()  # names what is wrong, if the stream is not there
-            problem = f"nothing answers at {subject}"
-            remedy = "The stream of the bucket has no leader, or the account must not publish there"
-            raise JetStreamUnavailableError(problem, 503, remedy=remedy) from None
+            remedy = "Look for its leader, with: nats stream info, and whether the account may publish there"
+            raise JetStreamUnavailableError(
+                "nothing answers", 503, remedy=remedy, asked=f"bucket {self.name}"
+            ) from None

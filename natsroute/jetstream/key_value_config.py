@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
-
 import attrs
 
+from natsroute.jetstream.configs import Storage, StreamConfig
 from natsroute.jetstream.errors import BucketConfigError
-from natsroute.jetstream.key_value_names import STREAMS, check_bucket, stream_of, subject_of
+from natsroute.jetstream.streams import StreamInfo
+from natsroute.wire.key_value import STREAMS, check_bucket, stream_of, subject_of
 
 #: The most revisions of a key that a bucket may keep.
 MAX_HISTORY = 64
 _DUPLICATE_WINDOW = 120.0
-_NANOSECONDS = 1_000_000_000
-#: What the server leaves out.
-_ABSENT: dict[str, Any] = {"compression": "none", "description": "", "subject_delete_marker_ttl": 0, "max_age": 0}
 
 
 @attrs.frozen(kw_only=True)
@@ -40,7 +36,7 @@ class BucketConfig:
     limit_marker_ttl: float | None = None
     max_bytes: int = -1
     max_value_size: int = -1
-    storage: Literal["file", "memory"] = "file"
+    storage: Storage = "file"
     replicas: int = 1
     description: str = ""
     compression: bool = False
@@ -53,47 +49,29 @@ class BucketConfig:
             if seconds is not None and not seconds > 0:
                 raise BucketConfigError(f"{name} = {seconds!r}: it must be a number of seconds above 0")
 
-    def stream(self, bucket: str) -> dict[str, Any]:
-        """The configuration of the stream of a bucket, as the server wants it."""
-        window = min(self.ttl, _DUPLICATE_WINDOW) if self.ttl else _DUPLICATE_WINDOW
-        stream: dict[str, Any] = {
-            "name": stream_of(check_bucket(bucket)),
-            "subjects": [subject_of(bucket, ">")],
-            "max_msgs_per_subject": self.history,
-            "max_age": _nanoseconds(self.ttl),
-            "max_bytes": self.max_bytes,
-            "max_msg_size": self.max_value_size,
-            "max_msgs": -1,
-            "max_consumers": -1,
-            "discard": "new",
-            "duplicate_window": _nanoseconds(window),
-            "storage": self.storage,
-            "num_replicas": self.replicas,
-            "allow_direct": True,
-            "allow_rollup_hdrs": True,
-            "allow_msg_ttl": True,
-            "deny_delete": True,
-        }
-        if self.description:
-            stream["description"] = self.description
-        if self.compression:
-            stream["compression"] = "s2"
-        if self.limit_marker_ttl is not None:
-            stream["subject_delete_marker_ttl"] = _nanoseconds(self.limit_marker_ttl)
-        return stream
-
-    def differences(self, bucket: str, stream: Mapping[str, Any]) -> list[str]:
-        """
-        What is different in a bucket that is there already, each as a phrase.
-
-        :param stream: the configuration of its stream, as the server gives it.
-        """
-        wanted = {"compression": "none", "description": "", "subject_delete_marker_ttl": 0, **self.stream(bucket)}
-        return [
-            f"{name} is {stream.get(name)!r} and not {value!r}"
-            for name, value in wanted.items()
-            if stream.get(name, _ABSENT.get(name)) != value and not (name == "subjects" and stream.get("mirror"))
-        ]
+    def stream(self, bucket: str) -> StreamConfig:
+        """The configuration of the stream of a bucket."""
+        return StreamConfig(
+            name=stream_of(check_bucket(bucket)),
+            subjects=(subject_of(bucket, ">"),),
+            description=self.description,
+            storage=self.storage,
+            num_replicas=self.replicas,
+            max_consumers=-1,
+            max_msgs=-1,
+            max_bytes=self.max_bytes,
+            max_age=self.ttl or 0.0,
+            max_msgs_per_subject=self.history,
+            max_msg_size=self.max_value_size,
+            discard="new",
+            duplicate_window=min(self.ttl or _DUPLICATE_WINDOW, _DUPLICATE_WINDOW),
+            compression="s2" if self.compression else "none",
+            allow_direct=True,
+            allow_rollup_hdrs=True,
+            deny_delete=True,
+            allow_msg_ttl=True,
+            subject_delete_marker_ttl=self.limit_marker_ttl,
+        )
 
 
 @attrs.frozen
@@ -113,7 +91,7 @@ class BucketStatus:
     :ivar allows_ttl: whether entries may have a TTL of their own.
     :ivar allows_direct: whether each server that has the bucket answers a ``get``, and not its leader alone.
     :ivar is_mirror: whether it is a copy of another bucket.
-    :ivar stream: the configuration of its stream, as the server gives it.
+    :ivar stream: the configuration of its stream.
     """
 
     bucket: str
@@ -128,32 +106,24 @@ class BucketStatus:
     allows_ttl: bool
     allows_direct: bool
     is_mirror: bool
-    stream: Mapping[str, Any] = attrs.field(repr=False)
+    stream: StreamConfig = attrs.field(repr=False)
 
     @classmethod
-    def of(cls, info: Mapping[str, Any]) -> BucketStatus:
+    def of(cls, info: StreamInfo) -> BucketStatus:
         """The status of the bucket whose stream the server describes."""
-        config, state = info.get("config", {}), info.get("state", {})
+        config = info.config
         return cls(
-            bucket=str(config.get("name", "")).removeprefix(STREAMS),
-            values=int(state.get("messages", 0)),
-            bytes=int(state.get("bytes", 0)),
-            history=int(config.get("max_msgs_per_subject", 1)),
-            ttl=_seconds(config.get("max_age")),
-            limit_marker_ttl=_seconds(config.get("subject_delete_marker_ttl")),
-            storage=str(config.get("storage", "")),
-            replicas=int(config.get("num_replicas", 1)),
-            is_compressed=config.get("compression", "none") not in ("", "none"),
-            allows_ttl=bool(config.get("allow_msg_ttl")),
-            allows_direct=bool(config.get("allow_direct")),
-            is_mirror=bool(config.get("mirror")),
+            bucket=config.name.removeprefix(STREAMS),
+            values=info.messages,
+            bytes=info.bytes,
+            history=config.max_msgs_per_subject or 1,
+            ttl=config.max_age or None,
+            limit_marker_ttl=config.subject_delete_marker_ttl or None,
+            storage=config.storage or "file",
+            replicas=config.num_replicas or 1,
+            is_compressed=config.compression not in (None, "", "none"),
+            allows_ttl=bool(config.allow_msg_ttl),
+            allows_direct=bool(config.allow_direct),
+            is_mirror=bool(config.more.get("mirror")),
             stream=config,
         )
-
-
-def _nanoseconds(seconds: float | None) -> int:
-    return 0 if seconds is None else round(seconds * _NANOSECONDS)
-
-
-def _seconds(nanoseconds: Any) -> float | None:
-    return nanoseconds / _NANOSECONDS if nanoseconds else None

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Mapping
-from datetime import datetime, timezone
-from typing import Any, Literal
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import attrs
 
 from natsroute import payloads
 from natsroute.errors import DecodeError
-from natsroute.jetstream.errors import JetStreamError
-from natsroute.jetstream.key_value_names import key_of
+from natsroute.jetstream.stored_messages import StoredMessage
 from natsroute.wire.ack_subject import parse_ack_subject
 from natsroute.wire.frames import Msg
-from natsroute.wire.headers import Headers, parse_headers
+from natsroute.wire.headers import Headers
+from natsroute.wire.key_value import Operation, key_of, operation_of
 
-#: What became of a key. Deleting keeps its history, purging removes it.
-Operation = Literal["put", "delete", "purge"]
-
-#: The header that marks a key as deleted, and its values.
-OPERATION = "KV-Operation"
-DELETE, PURGE = "DEL", "PURGE"
-#: The header of a mark that the server makes itself, because a value has expired.
-MARKER_REASON = "Nats-Marker-Reason"
 #: The header that says how many seconds a message is kept, or ``never`` (NATS ADR-43).
 TTL = "Nats-TTL"
 
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
@@ -44,7 +33,7 @@ class Entry:
     :ivar key: the key.
     :ivar value: the value; empty if the key was deleted.
     :ivar revision: the sequence of the change in the bucket. Later changes have higher revisions.
-    :ivar created: when the server stored the change, in seconds since 1970 (UTC).
+    :ivar created: when the server stored the change: UTC, to the microsecond.
     :ivar operation: ``"put"``, ``"delete"`` or ``"purge"``. A value that has expired was purged.
     :ivar delta: of a watch: how many entries follow that are in the bucket already; otherwise 0.
     :ivar headers: the headers of the message.
@@ -54,7 +43,7 @@ class Entry:
     key: str
     value: bytes
     revision: int
-    created: float
+    created: datetime
     operation: Operation = "put"
     delta: int = 0
     headers: Headers = attrs.field(factory=Headers, eq=False, repr=False)
@@ -86,19 +75,6 @@ class Entry:
         return payloads.to_json(self.value, self.key)
 
 
-def operation_of(headers: Headers) -> Operation:
-    """What became of the key that a message with these headers is about."""
-    operation = headers.get(OPERATION)
-    if operation == DELETE:
-        return "delete"
-    if operation == PURGE:
-        return "purge"
-    reason = headers.get(MARKER_REASON)
-    if reason is None:
-        return "put"
-    return "delete" if reason == "Remove" else "purge"  # MaxAge, Purge, and what later servers may say
-
-
 def ttl_of(headers: Headers) -> float | None:
     """Seconds after which the server removes a message with these headers; None if it says nothing of its own."""
     value = headers.get(TTL)
@@ -125,66 +101,26 @@ def watched_entry(bucket: str, msg: Msg) -> Entry:
         key_of(msg.subject),
         msg.data,
         delivery.sequence,
-        delivery.timestamp / 1_000_000_000,
+        moment_of(delivery.timestamp),
         operation_of(headers),
         delivery.pending,
         headers,
     )
 
 
-def direct_entry(bucket: str, msg: Msg) -> Entry:
-    """
-    The entry that a direct get answers with (NATS ADR-31).
-
-    :raises JetStreamError: the answer is malformed.
-    """
-    try:
-        headers = msg.headers
-        revision, created = int(headers["Nats-Sequence"]), parse_time(headers["Nats-Time-Stamp"])
-        return Entry(
-            bucket,
-            key_of(headers["Nats-Subject"]),
-            msg.data,
-            revision,
-            created,
-            operation_of(headers),
-            headers=headers,
-        )
-    except (KeyError, ValueError, DecodeError) as problem:
-        raise JetStreamError(f"the answer of bucket {bucket} is no message: {problem!r}") from None
+def stored_entry(bucket: str, message: StoredMessage) -> Entry:
+    """The entry that a message of the bucket's stream is."""
+    return Entry(
+        bucket,
+        key_of(message.subject),
+        message.data,
+        message.sequence,
+        moment_of(message.timestamp),
+        operation_of(message.headers),
+        headers=message.headers,
+    )
 
 
-def stored_entry(bucket: str, message: Mapping[str, Any]) -> Entry:
-    """
-    The entry in an answer of ``STREAM.MSG.GET``.
-
-    :raises JetStreamError: the answer is malformed.
-    """
-    try:
-        block = base64.b64decode(message.get("hdrs") or "", validate=True)
-        headers = parse_headers(block) if block else Headers()
-        return Entry(
-            bucket,
-            key_of(str(message["subject"])),
-            base64.b64decode(message.get("data") or "", validate=True),
-            int(message["seq"]),
-            parse_time(str(message["time"])),
-            operation_of(headers),
-            headers=headers,
-        )
-    except (KeyError, TypeError, ValueError, binascii.Error, DecodeError) as problem:
-        raise JetStreamError(f"the answer of bucket {bucket} is no message: {problem!r}") from None
-
-
-def parse_time(text: str) -> float:
-    """
-    Seconds since 1970 of a time as the server writes it (RFC 3339, with up to nine digits behind the seconds).
-
-    :raises ValueError: it is no such time.
-    """
-    found = _TIME.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text!r} is no time")
-    zone = "+00:00" if found[3] == "Z" else found[3]
-    moment = datetime.fromisoformat(found[1] + zone).astimezone(timezone.utc)
-    return moment.timestamp() + float(f"0{found[2] or ''}")
+def moment_of(nanoseconds: int) -> datetime:
+    """The moment so many nanoseconds after 1970 began (UTC), to the microsecond."""
+    return _EPOCH + timedelta(microseconds=nanoseconds // 1000)

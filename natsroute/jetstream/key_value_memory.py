@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from natsroute.jetstream.errors import MessageTtlError, StreamFullError, WrongLastSequenceError
 from natsroute.jetstream.key_value_config import BucketConfig, BucketStatus
-from natsroute.jetstream.key_value_entry import MARKER_REASON, TTL, Entry, operation_of, ttl_of
+from natsroute.jetstream.key_value_entry import TTL, Entry, moment_of, ttl_of
+from natsroute.jetstream.key_value_watch import Watch, WatchOptions
+from natsroute.jetstream.streams import StreamInfo
+from natsroute.jetstream.times import to_nanoseconds
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import Headers, encode_headers, parse_headers
+from natsroute.wire.key_value import MARKER_REASON, operation_of
+from natsroute.wire.subjects import overlaps
 
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 _ROLLUP = "Nats-Rollup"
@@ -32,7 +39,13 @@ class MemoryBucket:
         self._revision = 0
         self._entries: dict[int, Entry] = {}  # by revision
         self._by_key: dict[str, list[int]] = {}
+        self._watches: list[_MemoryWatch] = []
         self._ends: dict[int, IDelayedCall] = {}  # of the entries that are removed at some time
+
+    @property
+    def clock(self) -> IReactorTime:
+        """See :attr:`~natsroute.jetstream.key_value_bucket.Bucket.clock`."""
+        return self._clock
 
     def configure(self, config: BucketConfig) -> None:
         """See :meth:`~natsroute.jetstream.key_value_bucket.Bucket.configure`. The last configuration counts."""
@@ -71,21 +84,49 @@ class MemoryBucket:
         self._remove(key, keep=self._config.history)
         return entry.revision
 
+    def watch(self, watch: Watch, options: WatchOptions) -> None:
+        """
+        See :meth:`~natsroute.jetstream.key_value_bucket.Bucket.watch`. ``on_entry`` is called during the call that
+        changes the bucket, unless it is busy with another entry.
+        """
+        self._watches.append(_MemoryWatch(watch, options))
+        self._watches[-1].begin(self._entries.values(), self._by_key)
+        watch.started(lambda: None)
+
+    def stop_watches(self) -> None:
+        """See :meth:`~natsroute.jetstream.key_value_bucket.Bucket.stop_watches`."""
+        for one in self._watches:
+            one.watch.stop()
+
     async def status(self) -> BucketStatus:
         """See :meth:`~natsroute.jetstream.key_value_bucket.Bucket.status`."""
         size = sum(len(entry.key) + len(entry.value) for entry in self._entries.values())
-        state: dict[str, Any] = {"messages": len(self._entries), "bytes": size}
-        return BucketStatus.of({"config": self._config.stream(self.name), "state": state})
+        return BucketStatus.of(
+            StreamInfo(
+                config=self._config.stream(self.name),
+                messages=len(self._entries),
+                bytes=size,
+                first_sequence=min(self._entries, default=self._revision + 1),
+                last_sequence=self._revision,
+                consumers=0,
+                created="",
+                cluster={},
+            )
+        )
 
     def _add(self, key: str, value: bytes, headers: Headers) -> Entry:
         self._revision = revision = self._revision + 1
-        entry = Entry(self.name, key, value, revision, self._clock.seconds(), operation_of(headers), headers=headers)
+        created = moment_of(to_nanoseconds(self._clock.seconds()))
+        entry = Entry(self.name, key, value, revision, created, operation_of(headers), headers=headers)
         self._entries[revision] = entry
         self._by_key.setdefault(key, []).append(revision)
         ttl = entry.ttl
         seconds = self._config.ttl if ttl is None else ttl
         if seconds is not None:
             self._ends[revision] = self._clock.callLater(seconds, self._expire, entry)
+        self._watches = [one for one in self._watches if not one.watch.stopped]
+        for one in tuple(self._watches):
+            one.offer(entry)
         return entry
 
     def _remove(self, key: str, *, keep: int) -> None:
@@ -106,3 +147,54 @@ class MemoryBucket:
         seconds = self._config.limit_marker_ttl
         if not revisions and seconds is not None and not entry.is_deleted:
             self._add(entry.key, b"", Headers({MARKER_REASON: ["MaxAge"], TTL: [f"{seconds:g}s"]}))
+
+
+class _MemoryWatch:
+    """Hands entries to a watch, one after the other."""
+
+    def __init__(self, watch: Watch, options: WatchOptions) -> None:
+        self.watch = watch
+        self._options = options
+        self._queue: deque[Entry | None] = deque()  # None: it has caught up
+        self._is_busy = False
+
+    def begin(self, entries: Iterable[Entry], by_key: Mapping[str, list[int]]) -> None:
+        """What is there already."""
+        if not self._options.updates_only:
+            there = [
+                entry
+                for entry in entries
+                if self._matches(entry) and (self._options.history or by_key[entry.key][-1] == entry.revision)
+            ]
+            left = len(there)
+            for entry in there:
+                left -= 1
+                self._queue.append(attrs.evolve(entry, delta=left))
+        self._queue.append(None)
+        self._hand_over()
+
+    def offer(self, entry: Entry) -> None:
+        """A change."""
+        if self._matches(entry):
+            self._queue.append(entry)
+            self._hand_over()
+
+    def _matches(self, entry: Entry) -> bool:
+        return any(overlaps(pattern, entry.key) for pattern in self._options.patterns)
+
+    def _hand_over(self) -> None:
+        while self._queue and not self._is_busy and not self.watch.stopped:
+            entry = self._queue.popleft()
+            if entry is None:
+                self.watch.has_caught_up()
+                continue
+            self._is_busy = True
+            busy = self.watch.hand_over(attrs.evolve(entry, value=b"") if self._options.meta_only else entry)
+            if busy is None:
+                self._is_busy = False
+            else:
+                busy.addBoth(self._done)
+
+    def _done(self, result: Any) -> None:
+        self._is_busy = False
+        self._hand_over()

@@ -24,7 +24,7 @@ from natsroute.kamailio.json import documents as json_documents
 from natsroute.kamailio.json.lenient import NotJsonError
 from natsroute.kamailio.locks import Locks
 from natsroute.kamailio.table_iterators import TableIterator
-from natsroute.kamailio.tables import TableStore
+from natsroute.kamailio.tables import HashTable, TableStore
 from natsroute.kamailio.values import Value
 from natsroute.kamailio.xavps import Xavps
 from natsroute.routes.event import Event
@@ -100,6 +100,12 @@ class ServiceVariables:
         self.on_failure = on_failure
         self.on_statement_failure = on_statement_failure
         self.started = int(now())
+
+    def share_tables(self, share: Callable[[bytes, HashTable], TableStore]) -> None:
+        """Have other tables, which may be shared with other processes, in the place of those in memory."""
+        self.tables = {
+            name: share(name, table) if isinstance(table, HashTable) else table for name, table in self.tables.items()
+        }
 
 
 class ConsumerVariables:

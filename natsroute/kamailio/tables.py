@@ -89,13 +89,14 @@ class HashTable:
     def __len__(self) -> int:
         return len(self._values)
 
+    @property
+    def definition(self) -> tuple[int, int | None, bool]:
+        """The arguments that it was made with: ``expire``, ``initial`` and ``update_expire``."""
+        return self._expire, self._initial, self._update_expire
+
     def is_defined_as(self, other: object) -> bool:
         """Whether another table was made with the same arguments."""
-        return isinstance(other, HashTable) and (self._expire, self._initial, self._update_expire) == (
-            other._expire,
-            other._initial,
-            other._update_expire,
-        )
+        return isinstance(other, HashTable) and self.definition == other.definition
 
     @property
     def initial(self) -> int | None:
@@ -123,8 +124,7 @@ class HashTable:
 
     def delete(self, name: bytes) -> None:
         """See :meth:`TableStore.delete`."""
-        self._values.pop(name, None)
-        self._ends.pop(name, None)
+        self._forget(name)
 
     def clear(self) -> None:
         """See :meth:`TableStore.clear`."""
@@ -178,7 +178,11 @@ class HashTable:
             return
         self._next_purge = now + PURGE_INTERVAL
         for name in [name for name, end in list(self._ends.items()) if end < int(now)]:
-            self.delete(name)
+            self._forget(name)
+
+    def _forget(self, name: bytes) -> None:
+        self._values.pop(name, None)
+        self._ends.pop(name, None)
 
 
 def _condition(condition: bytes) -> Callable[[int | bytes], bool] | None:

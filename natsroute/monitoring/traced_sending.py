@@ -60,6 +60,11 @@ class TracedRequests:
         ask = partial(self._requests.request_many, **until)
         return self._trace(partial(_ask, ask, timeout))(subject, payload, None, headers)
 
+    @property
+    def key_value(self) -> Callable[..., Any]:
+        """See :class:`~natsroute.routes.outgoing.Requests`. What is done with a bucket has no span."""
+        return self._requests.key_value
+
 
 def _ask(
     ask: Callable[..., Deferred[Any]],

@@ -352,6 +352,16 @@ class Event(StreamMessage):
         """
         return self.context.requests.request(subject, payload, timeout, headers)
 
+    def key_value(self, bucket: str) -> Any:
+        """
+        A key-value bucket; see :class:`natsroute.jetstream.key_value.KeyValue` for its methods. Call this, and them, in
+        the reactor thread.
+
+        :param bucket: its name.
+        :raises SubjectError: the name is invalid.
+        """
+        return self.context.requests.key_value(bucket)
+
     def request_many(
         self,
         subject: str,

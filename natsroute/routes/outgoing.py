@@ -56,6 +56,10 @@ class Requests(Interface):
     ) -> Deferred[list[Message]]:
         """Send a request, and wait for several answers."""
 
+    @property
+    def key_value(self) -> Callable[..., Any]:
+        """Gives a key-value bucket; see :meth:`natsroute.daemon.key_values.KeyValues.key_value`."""
+
 
 class NoRequests:
     """Stands for :class:`Requests` where there is nothing that sends requests."""
@@ -69,6 +73,14 @@ class NoRequests:
         return fail(MisuseError(f"there is nothing that sends requests, such as the one to {subject!r}"))
 
     request_many = request
+
+    def key_value(self, bucket: str, *arguments: Any, **options: Any) -> Any:
+        """
+        Fail.
+
+        :raises MisuseError: always.
+        """
+        raise MisuseError(f"there is nothing that has key-value buckets, such as {bucket!r}")
 
 
 class Answer(Interface):

@@ -16,9 +16,12 @@ from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.responding import responding
 from natsroute.routes.results import PLAIN_TYPES, as_deferred
 from natsroute.routes.signatures import check_function, is_coroutine_function
+from natsroute.wire.key_value import check_bucket, check_key_pattern, subject_of
 from natsroute.wire.subjects import check_pattern
 
 PREFIX = "nats:"
+#: Before the bucket and the pattern of keys in the name of a route for the changes of a key-value bucket.
+KEY_VALUE_PREFIX = "kv:"
 CONNECTED = "nats:connected"
 DISCONNECTED = "nats:disconnected"
 ERROR = "nats:error"
@@ -39,7 +42,8 @@ class Route:
     """
     An event route.
 
-    :ivar name: ``nats:`` and the subject or wildcard that the route is for.
+    :ivar name: ``nats:`` and the subject or wildcard that the route is for; or ``kv:``, a key-value bucket, ``:`` and
+        the key or wildcard.
     :ivar function: what runs for each message.
     :ivar concurrency: how many messages, or keys, run at once. 1 without a key: one message after the other.
     :ivar key: messages with the same key run one after the other, those with different keys at the same time.
@@ -64,8 +68,16 @@ class Route:
 
     @property
     def pattern(self) -> str:
-        """The subject or wildcard that the route is for."""
-        return self.name[len(PREFIX) :]
+        """The subject or wildcard that the route is for; for changes of a bucket, that of its stream."""
+        bucket = self.bucket
+        if bucket is None:
+            return self.name[len(PREFIX) :]
+        return subject_of(bucket, self.name[len(KEY_VALUE_PREFIX) + len(bucket) + 1 :])
+
+    @property
+    def bucket(self) -> str | None:
+        """The key-value bucket whose changes the route is for; None if it is for messages."""
+        return self.name[len(KEY_VALUE_PREFIX) :].partition(":")[0] if self.name.startswith(KEY_VALUE_PREFIX) else None
 
     def wrapped(self, call_in_thread: CallInThread) -> RouteFunction:
         """The function with all middleware around it; in a thread, if the route asks for one."""
@@ -101,9 +113,7 @@ class Route:
             raise RouteError(f"event route {self.name!r}: {error}") from None
 
     def _check(self) -> None:
-        if not isinstance(self.name, str) or not self.name.startswith(PREFIX):
-            raise RouteError("a name must be 'nats:' and a subject")
-        check_pattern(self.pattern)
+        self._check_name()
         check_function(self.function, "the event")
         if type(self.concurrency) is not int or self.concurrency < 1:
             raise RouteError(f"concurrency = {self.concurrency!r}; it must be an integer of at least 1")
@@ -127,6 +137,22 @@ class Route:
             raise RouteError("responds: a connection event has no reply subject")
         if self.thread and is_coroutine_function(self.function):
             raise RouteError("a coroutine function runs on the reactor, not in a thread")
+
+    def _check_name(self) -> None:
+        if not isinstance(self.name, str) or not self.name.startswith((PREFIX, KEY_VALUE_PREFIX)):
+            raise RouteError("a name must be 'nats:' and a subject, or 'kv:BUCKET:' and a key")
+        if self.bucket is None:
+            check_pattern(self.pattern)
+        else:
+            self._check_key_value(self.bucket)
+
+    def _check_key_value(self, bucket: str) -> None:
+        check_bucket(bucket)
+        check_key_pattern(self.name[len(KEY_VALUE_PREFIX) + len(bucket) + 1 :])
+        if self.responds:
+            raise RouteError("responds: nobody waits for an answer to the change of a key")
+        if self.ack != "after":
+            raise RouteError("ack: the changes of a bucket are not acknowledged")
 
 
 def _compose(function: RouteFunction, middleware: Sequence[Middleware]) -> RouteFunction:

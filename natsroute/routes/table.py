@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from natsroute.routes.route import PREFIX, Route
+from natsroute.routes.route import Route
 from natsroute.wire.subjects import is_wildcard, overlaps
 
 
@@ -19,6 +19,7 @@ class RouteTable:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = {route.pattern: route for route in routes}
+        self._by_name = {route.name: route for route in self._routes.values()}
         self._tree: dict[str, Any] = {}
         for pattern, route in self._routes.items():
             if is_wildcard(pattern):
@@ -34,7 +35,7 @@ class RouteTable:
 
     def get(self, name: str) -> Route | None:
         """The route with exactly this name, or None."""
-        return self._routes.get(name[len(PREFIX) :])
+        return self._by_name.get(name)
 
     def for_subscription(self, pattern: str) -> list[Route]:
         """The routes that a message of a subscription to this pattern may match."""

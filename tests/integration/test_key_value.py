@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import attrs
+
 from natsroute import NatsrouteService
 from natsroute.errors import NatsrouteError
 from natsroute.jetstream.errors import (
@@ -14,7 +16,9 @@ from natsroute.jetstream.errors import (
     StreamFullError,
     WrongLastSequenceError,
 )
+from natsroute.jetstream.key_value import KeyValue
 from natsroute.jetstream.key_value_config import BucketConfig
+from natsroute.jetstream.key_value_entry import Entry
 from tests.support.server_case import OneServerTestCase
 
 
@@ -44,8 +48,8 @@ class BucketTests(OneServerTestCase):
             kv = service.key_value(bucket, BucketConfig(history=3))
             await kv.open()
             if bucket == "leader":
-                config = {**(await kv.status()).stream, "allow_direct": False}
-                await self.asked(service, f"STREAM.UPDATE.KV_{bucket}", **config)
+                config = attrs.evolve((await kv.status()).stream, allow_direct=False)
+                await self.asked(service, f"STREAM.UPDATE.KV_{bucket}", **config.to_json())
                 kv._bucket._opened = None
             self.assertEqual((await kv.status()).allows_direct, bucket == "direct")
             began = self.reactor.seconds()
@@ -53,7 +57,7 @@ class BucketTests(OneServerTestCase):
             second = await kv.put("a.b", b"\x00\xff")
             entry = await kv.get("a.b")
             self.assertEqual((entry.key, entry.value, entry.revision), ("a.b", b"\x00\xff", second))
-            self.assertLess(abs(entry.created - began), 60)
+            self.assertLess(abs(entry.created.timestamp() - began), 60)
             self.assertEqual((await kv.get("a.b", first)).json(), {"n": 1})
             with self.assertRaises(KeyNotFoundError):
                 await kv.get("other")
@@ -117,7 +121,7 @@ class BucketTests(OneServerTestCase):
             for number in range(20):
                 await kv.put(f"k{number}", b"12")
         config = BucketConfig().stream("plain")
-        await self.asked(service, "STREAM.CREATE.KV_plain", **{**config, "allow_msg_ttl": False})
+        await self.asked(service, "STREAM.CREATE.KV_plain", **attrs.evolve(config, allow_msg_ttl=False).to_json())
         with self.assertRaises(MessageTtlError):
             await service.key_value("plain").put("a", b"", ttl=5)
 
@@ -126,7 +130,7 @@ class BucketTests(OneServerTestCase):
         service = await self.connect_service()
         ours, found = service.key_value("ours", create=True), service.key_value("found")
         await ours.put("a", b"")
-        await self.asked(service, "STREAM.CREATE.KV_found", **BucketConfig().stream("found"))
+        await self.asked(service, "STREAM.CREATE.KV_found", **BucketConfig().stream("found").to_json())
         await found.put("a", b"")
         for bucket in ("ours", "found"):
             await self.asked(service, f"STREAM.DELETE.KV_{bucket}")
@@ -178,3 +182,118 @@ class WithoutJetStreamTests(OneServerTestCase):
         service = await self.connect_service()
         with self.assertRaises(JetStreamUnavailableError):
             await service.key_value("calls").get("a")
+
+
+class WatchTests(OneServerTestCase):
+    """Watches of a bucket; tests.test_key_value_watch has the same in memory."""
+
+    config = "jetstream: {}"
+
+    async def started(self) -> tuple[KeyValue, KeyValue]:
+        """A bucket, as two services see it."""
+        config = BucketConfig(history=5)
+        return tuple([(await self.connect_service()).key_value("calls", config) for _ in range(2)])  # type: ignore
+
+    async def test_watch(self) -> None:
+        """It begins with what is there, and ends at its stop."""
+        ours, theirs = await self.started()
+        await ours.put("a.x", "1")
+        await ours.put("a.x", "2")
+        await ours.put("b", "3")
+        await ours.delete("b")
+        entries: list[Entry] = []
+        watch = theirs.watch(entries.append)
+        await watch.caught_up()
+        self.assertEqual(_shown(entries), [("a.x", "2", "put"), ("b", "", "delete")])
+        self.assertEqual([entry.delta for entry in entries], [1, 0])
+        await ours.put("c", "4")
+        await ours.purge("a.x")
+        await self.until(lambda: len(entries) == 4)
+        self.assertEqual(_shown(entries[2:]), [("c", "4", "put"), ("a.x", "", "purge")])
+        found = await ours.get("c")
+        self.assertEqual(found, entries[2])
+        watch.stop()
+        revision = await ours.put("d", "5")
+        await theirs.get("d", revision)
+        self.assertEqual(len(entries), 4)
+
+    async def test_options(self) -> None:
+        ours, theirs = await self.started()
+        for value in ("1", "2"):
+            await ours.put("a.x", value)
+        await ours.put("b", "3")
+        await ours.delete("b")
+        history: list[Entry] = []
+        await theirs.watch(history.append, "a.*", history=True).caught_up()
+        self.assertEqual(_shown(history), [("a.x", "1", "put"), ("a.x", "2", "put")])
+        meta: list[Entry] = []
+        await theirs.watch(meta.append, "a.*", "b", meta_only=True, ignore_deletes=True).caught_up()
+        self.assertEqual(_shown(meta), [("a.x", "", "put")])
+        updates: list[Entry] = []
+        await theirs.watch(updates.append, updates_only=True).caught_up()
+        await ours.put("c", "4")
+        await self.until(lambda: updates)
+        self.assertEqual(_shown(updates), [("c", "4", "put")])
+
+    async def test_keys_and_history(self) -> None:
+        ours, theirs = await self.started()
+        self.assertEqual(await theirs.keys(), [])
+        with self.assertRaises(KeyNotFoundError):
+            await theirs.history("a")
+        for key in ("a", "b", "c.x", "a"):
+            await ours.put(key, key)
+        await ours.delete("b")
+        self.assertEqual(await theirs.keys(), ["c.x", "a"])
+        self.assertEqual(await theirs.keys("c.*"), ["c.x"])
+        self.assertEqual(_shown(await theirs.history("b")), [("b", "b", "put"), ("b", "", "delete")])
+
+    async def test_restarts_of_the_server(self) -> None:
+        """No change is missing, and none comes twice."""
+        ours, theirs = await self.started()
+        await ours.open()
+        entries: list[Entry] = []
+        await theirs.watch(entries.append).caught_up()
+        for turn in range(3):
+            for number in range(50):
+                await ours.put(f"k{number}", f"{turn}")
+            await self.server.stop()
+            await self.server.start()
+            await _stored(ours, f"after-{turn}")
+        await self.until(lambda: len(entries) >= 153)
+        self.assertEqual([entry.revision for entry in entries], list(range(1, 154)))
+
+    async def test_no_bucket(self) -> None:
+        """The watch ends, and says why."""
+        kv = (await self.connect_service()).key_value("nothing")
+        with self.assertRaises(BucketNotFoundError):
+            await kv.watch(lambda entry: None).caught_up()
+        with self.assertRaises(BucketNotFoundError):
+            await kv.keys()
+
+    async def test_before_the_server(self) -> None:
+        """A watch waits for a connection."""
+        await self.server.stop()
+        service = self.start_service(nats_url=self.url)
+        entries: list[Entry] = []
+        kv = service.key_value("calls", create=True)
+        watch = kv.watch(entries.append)
+        await self.server.start()
+        await watch.caught_up()
+        await kv.put("a", "1")
+        await self.until(lambda: entries)
+
+
+def _shown(entries: list[Entry]) -> list[tuple[str, str, str]]:
+    return [(entry.key, entry.text(), entry.operation) for entry in entries]
+
+
+async def _stored(kv: KeyValue, key: str) -> None:
+    """Put a key as soon as the server is there again."""
+    while True:
+        try:
+            await kv.create(key, "x")
+            return
+        except KeyExistsError:
+            return
+        except NatsrouteError:
+            pass

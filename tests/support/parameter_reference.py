@@ -55,6 +55,7 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "service_metadata": ("site=fra", "rack=7"),
     "jetstream_consumer": ("calls:billing", "calls:cdr=>ack_wait=30;max_deliver=5"),
     "jetstream_stream": ("calls=>subjects=calls.> cdr.*;storage=file;replicas=3;max_age=7d",),
+    "kamailio_htable": ("calls=kamailio-calls",),
     "http_listen": ("127.0.0.1:8080",),
     "admin_socket": ("/run/natsroute/sbc.sock",),
     "admin_subject": ("admin.sbc-fra-1",),

@@ -16,6 +16,7 @@ from natsroute.kamailio.evaluation_log import EvaluationLog
 from natsroute.kamailio.event_expressions import EventExpressions
 from natsroute.kamailio.kemi.script_thread import ScriptThread
 from natsroute.kamailio.kemi.scripts import Scripts
+from natsroute.kamailio.tables import HashTable, TableStore
 from natsroute.routes.event import Expressions
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import HookRunner
@@ -78,6 +79,7 @@ class Program:
     :param in_flight: the calls that have not ended.
     :param publish_for: gives the ``publish`` of the KEMI script for a connection.
     :param former: the version before it, whose variables it goes on from; None for the first one.
+    :param share: gives the htable that scripts use for one of the ``kamailio_cfg`` with this name.
     :raises SettingError: a routes file or a callback cannot be loaded.
     :raises ScriptError: something in the ``kamailio_cfg`` or the KEMI script is malformed, or one of the event routes
         cannot run.
@@ -99,6 +101,7 @@ class Program:
         in_flight: CallsInFlight,
         publish_for: Callable[[str], Publish],
         former: Program | None = None,
+        share: Callable[[bytes, HashTable], TableStore] = lambda name, table: table,
     ) -> None:
         self.version = object()  # not the program: an event that is kept does not keep that
         self.settings = settings
@@ -117,6 +120,7 @@ class Program:
         )
         if former is not None:
             go_on_from(former.variables, self.variables)
+        self.variables.share_tables(share)
         self._of_publish_workers = self._new_script("publish workers", consumes=False)
 
     def for_publish_worker(self) -> ConnectionCode:

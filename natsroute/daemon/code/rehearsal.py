@@ -11,7 +11,6 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.python.failure import Failure
 
 from natsroute.daemon.code.program import ConnectionCode, Program
-from natsroute.daemon.key_values import memory_buckets
 from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
 from natsroute.daemon.memory_requests import MemoryRequests
 from natsroute.daemon.settings.queue_entry import QueueEntry
@@ -126,7 +125,7 @@ class Rehearsal:
         entries = settings.subject_queue_group or (QueueEntry(">"),)
         self._entries = [_Entry(entry, self._program.for_consumer(entry), context) for entry in entries]
         others = MemoryPublisher(partial(self._keep, None))
-        self._service = MemoryService(others, nobody, settings, lambda: self._published, memory_buckets(reactor))
+        self._service = MemoryService(others, nobody, settings, lambda: self._published)
 
     async def start(self) -> None:
         """

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from natsroute.daemon.settings.htable_entry import HtableEntry
 from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, StreamEntry
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import SettingError, SubjectError
@@ -269,6 +270,21 @@ def method_names(value: str | Iterable[str]) -> tuple[str, ...]:
     :raises SettingError: one is not a text.
     """
     return tuple(name for one in _several(value) for name in _split(check_text("admin_subject_methods", one)))
+
+
+def htable_entries(value: str | HtableEntry | Iterable[str | HtableEntry]) -> tuple[HtableEntry, ...]:
+    """
+    A converter: one ``kamailio_htable`` or several. A text may hold several with commas between them.
+
+    :raises SettingError: one is not a text, or malformed.
+    """
+    entries: list[HtableEntry] = []
+    for one in _several(value):
+        if isinstance(one, HtableEntry):
+            entries.append(one)
+        else:
+            entries += map(HtableEntry.parse, _split(check_text("kamailio_htable", one)))
+    return tuple(entries)
 
 
 def flag_value(value: object) -> bool | None:

@@ -12,12 +12,14 @@ from natsroute.daemon.settings.fields import (
     count,
     described,
     flag,
+    htable_entries,
     optional_subject,
     optional_token,
     seconds,
     stream_entries,
     subject_patterns,
 )
+from natsroute.daemon.settings.htable_entry import HtableEntry
 from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, StreamEntry
 from natsroute.daemon.settings.setting_group import SettingGroup
 from natsroute.errors import SettingError
@@ -69,6 +71,16 @@ class JetStreamSettings(SettingGroup):
     )
     jetstream_publish_timeout: float = seconds(
         "After how many seconds without an acknowledgement a message to a stream is sent again.", 5.0
+    )
+
+    kamailio_htable: tuple[HtableEntry, ...] = attrs.field(
+        default=(),
+        converter=htable_entries,
+        metadata=described(
+            "An htable of Kamailio scripts that is kept in a key-value bucket, NAME=BUCKET, so that all instances "
+            "share it.",
+            repeatable=True,
+        ),
     )
 
     def check(self) -> None:

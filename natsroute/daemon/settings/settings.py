@@ -14,6 +14,7 @@ import attrs
 
 from natsroute.daemon.settings.connection_settings import ConnectionSettings
 from natsroute.daemon.settings.contexts import with_context
+from natsroute.daemon.settings.htable_entry import check_htables
 from natsroute.daemon.settings.jetstream_entries import AnyEntry
 from natsroute.daemon.settings.jetstream_settings import JetStreamSettings
 from natsroute.daemon.settings.kamailio_settings import with_kamailio_cfg
@@ -64,6 +65,7 @@ class Settings(
                     f"Use Settings.from_environment(os.environ, {name}={getattr(self, name)!r})",
                 )
         self.check()
+        check_htables(self.kamailio_htable, self.cfg)
 
     def __repr__(self) -> str:
         entries = ", ".join(map(str, self.entries))
