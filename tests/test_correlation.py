@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import succeed
+from twisted.internet.task import Clock
+
 from natsroute import Event, EventRoutes
 from natsroute.errors import RouteError
+from natsroute.ledger import RouteCounters
 from natsroute.middleware import Middleware, correlation
+from natsroute.routes.event import EventContext
 from natsroute.testing import RouteTester
+from natsroute.wire.frames import Address
 from tests.support.route_cases import MiddlewareTestCase
 
 
@@ -31,6 +37,27 @@ class CorrelationTests(MiddlewareTestCase):
             [message.headers for message in tester.published],
             [{"Correlation-Id": ["call-1"], "N": "v"}, {"Correlation-Id": ["call-1"]}],
         )
+
+    def test_received_headers(self) -> None:
+        """They keep all their values."""
+        event_route = EventRoutes(middleware=[correlation()])
+        event_route("nats:a")(lambda event: event.publish("b", b"", headers=event.headers))
+        tester = RouteTester(event_route)
+        self.successResultOf(tester.deliver("a", headers={"A": ["1", "2"], "Correlation-Id": "x"}))
+        self.assertEqual(tester.published[0].headers, {"A": ["1", "2"], "Correlation-Id": ["x"]})
+
+    def test_an_answer_that_is_not_confirmed(self) -> None:
+        """It has the id, too, and so has that of a route that responds."""
+        answers: list[Any] = []
+        context = EventContext(
+            lambda *message, **options: succeed(None),
+            Clock(),
+            RouteCounters("nats:a"),
+            answer=lambda *a: answers.append(a),
+        )
+        event = Event.of_message(context, Address("a", 1), b"", b"NATS/1.0\r\nCorrelation-Id: 5\r\n\r\n", b"r")
+        correlation()(lambda event: event.respond(b"x", {"N": "v"}, confirm=False))(event)
+        self.assertEqual(answers, [("r", b"x", {"Correlation-Id": ["5"], "N": "v"})])
 
     def test_a_new_id(self) -> None:
         """A message without an id gets a new one for everything that its call publishes; the next gets another."""

@@ -48,6 +48,14 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(headers.get_all("A"), ["1", "3", "2"])
         self.assertEqual(headers.get_all("a"), [])
 
+    def test_published_again(self) -> None:
+        """Received headers keep all their values, also beside a message id."""
+        block = b"NATS/1.0 503 Why\r\nA: 1\r\nB: x\r\nA: 2\r\n\r\n"
+        received = parse_headers(block)
+        again = b"NATS/1.0\r\nA: 1\r\nA: 2\r\nB: x\r\n"
+        self.assertEqual(encode_headers(received), again + b"\r\n")
+        self.assertEqual(encode_headers(with_message_id(received, "7")), again + b"Nats-Msg-Id: 7\r\n\r\n")
+
     def test_get_all_returns_a_copy(self) -> None:
         headers = parse_headers(b"NATS/1.0\r\nA: 1\r\n\r\n")
         headers.get_all("A").append("2")

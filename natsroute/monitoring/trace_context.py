@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from natsroute.wire.headers import HeaderValues
+from natsroute.wire.headers import HeaderValues, all_values
 
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 
@@ -111,7 +111,7 @@ def replaces(headers: HeaderValues, received: RemoteParent | None) -> bool:
     Whether our ``traceparent`` takes the place of the one in headers to publish: they have none, or the one that was
     received, as when a route publishes the headers of its message again. One that the route chose itself is kept.
     """
-    for name, value in headers.items():
+    for name, value in all_values(headers).items():
         if _is(name, TRACEPARENT):
             texts = [value] if isinstance(value, str) else value
             if received is None or any(text.strip().lower() != received.traceparent for text in texts):
@@ -121,5 +121,5 @@ def replaces(headers: HeaderValues, received: RemoteParent | None) -> bool:
 
 def with_parent(headers: HeaderValues, own: Mapping[str, str]) -> HeaderValues:
     """Headers to publish, with ours instead of those of the same names, in whatever case they are written."""
-    rest = {name: value for name, value in headers.items() if not _is(name, TRACEPARENT, TRACESTATE)}
+    rest = {name: value for name, value in all_values(headers).items() if not _is(name, TRACEPARENT, TRACESTATE)}
     return {**rest, **own}

@@ -21,7 +21,7 @@ from natsroute.publishing.stream_outlet import StreamOutlet
 from natsroute.publishing.thread_queue import ThreadQueue
 from natsroute.publishing.worker import PublishWorker
 from natsroute.wire.encoder import encode_pub, pub_template
-from natsroute.wire.headers import MESSAGE_ID, NO_HEADERS, HeaderValues, encode_headers, with_message_id
+from natsroute.wire.headers import MESSAGE_ID, NO_HEADERS, HeaderValues, all_values, encode_headers, with_message_id
 from natsroute.wire.publish_options import stream_options
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ class Outlet:
     ) -> tuple[Command, int]:
         """The command, and the bytes that ``max_payload`` limits; 0 if it is unserialised."""
         if self._message_ids is not None:
-            headers = {MESSAGE_ID: next(self._message_ids), **(headers or {})}
+            headers = {MESSAGE_ID: next(self._message_ids), **all_values(headers or {})}
         block = encode_headers(headers) if headers else b""
         if block and not worker.limits.headers:
             raise HeaderError(NO_HEADERS)

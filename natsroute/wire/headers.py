@@ -38,12 +38,13 @@ _MAX_CACHED_NAME = 256
 
 def with_message_id(headers: HeaderValues | None, message_id: str) -> HeaderValues:
     """A copy of the headers, with this message ID."""
-    return {**(headers or {}), MESSAGE_ID: message_id}
+    return {**all_values(headers or {}), MESSAGE_ID: message_id}
 
 
 class Headers(Mapping[str, str]):
     """
-    The headers of a received message: a mapping from each name to its first value.
+    The headers of a received message: a mapping from each name to its first value. Published again, as
+    ``headers=event.headers``, they keep all values.
 
     :ivar status: the code of the status line, such as 503 for "no responders", or None.
     :ivar description: the text after the code, or "".
@@ -74,6 +75,11 @@ class Headers(Mapping[str, str]):
     def __repr__(self) -> str:
         status = "" if self.status is None else f", status={self.status}, description={self.description!r}"
         return f"Headers({dict(self._values)!r}{status})"
+
+
+def all_values(headers: HeaderValues) -> HeaderValues:
+    """Headers to publish; those of a received message with all of their values."""
+    return headers._values if isinstance(headers, Headers) else headers
 
 
 def parse_headers(block: bytes) -> Headers:
@@ -126,7 +132,7 @@ def encode_headers(headers: HeaderValues) -> bytes:
     :raises HeaderError: a name is not printable ASCII or has a colon, or a value is no string or has a CR or LF.
     """
     lines = [_VERSION]
-    for name, values in headers.items():
+    for name, values in (headers._values if type(headers) is Headers else headers).items():
         cached = type(name) is str and len(name) <= _MAX_CACHED_NAME
         prefix = _line_prefix(name) if cached else _line_prefix.__wrapped__(name)
         if type(values) is str:

@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.threads import blockingCallFromThread
+from twisted.internet.threads import blockingCallFromThread, deferToThread
 
 from natsroute import EventRoutes, NatsrouteService
-from natsroute.errors import NoRespondersError, PayloadError, PermissionsError, RequestTimeoutError
+from natsroute.errors import (
+    NoRespondersError,
+    PayloadError,
+    PayloadTooLargeError,
+    PermissionsError,
+    RequestTimeoutError,
+)
 from natsroute.jetstream.errors import JetStreamUnavailableError, StreamNotFoundError
 from natsroute.message import Message
 from natsroute.routes.event import Event
 from tests.support.documents import snippet
 from tests.support.nats_cluster import start_cluster
+from tests.support.plain_client import PlainClient
 from tests.support.server_case import OneServerTestCase, ServerTestCase
 
 
@@ -259,3 +266,52 @@ class RequestManyTests(OneServerTestCase):
 
         service = await self.connect_service(event_route, subject_queue_group=["count:q", "digits:q"])
         self.assertEqual((await service.request("count")).json(), list("0123456789"))
+
+
+class HeaderTests(OneServerTestCase):
+    """Headers end to end: several values, their order and case, bytes that are not UTF-8, and limits."""
+
+    async def test_there_and_back(self) -> None:
+        """A route publishes the headers that it has received again, and nothing is lost or added."""
+        event_route = EventRoutes()
+        seen: list[Event] = []
+        event_route("nats:back")(seen.append)
+        event_route("nats:there")(lambda event: event.publish("back", event.data, headers=event.headers))
+        service = await self.connect_service(event_route, subject_queue_group=["back:q", "there:q"])
+        headers = {"Call-ID": ["1", "", "é \udcff"], "call-id": "other", "X": "a:b"}
+        await service.publish("there", b"\0", headers=headers)
+        await self.until(lambda: seen)
+        found = seen[0].headers
+        self.assertEqual({name: found.get_all(name) for name in found}, {**headers, "call-id": ["other"], "X": ["a:b"]})
+        self.assertEqual((found["Call-ID"], seen[0].data), ("1", b"\0"))
+
+    async def test_status(self) -> None:
+        """Any client can send one. A request takes only that of the server for the want of an answer."""
+        event_route = EventRoutes()
+        service = await self.connect_service(event_route)
+        await service.request("x").addErrback(lambda failure: failure.trap(NoRespondersError))
+        for block, description in ((b"NATS/1.0 503 Busy\r\nA: b\r\n\r\n", "Busy"), (b"NATS/1.0 100\r\n\r\n", "")):
+            with PlainClient(self.url) as client:
+                client.subscribe("ask")
+                asked = service.request("ask")
+                await deferToThread(self.answer, client, block)
+                msg = await asked
+                self.assertEqual((msg.headers.status, msg.headers.description), (int(block[9:12]), description))
+                self.assertEqual(msg.data, b"!")
+
+    def answer(self, client: PlainClient, block: bytes) -> None:
+        """Answer the next request with a header block."""
+        _, reply, _ = client.next_message()
+        client.write(b"HPUB %b %d %d\r\n%b!\r\n" % (reply, len(block), len(block) + 1, block))
+        client.flush()
+
+    async def test_limits(self) -> None:
+        """Headers count for max_payload, and a request that has too many fails before it is sent."""
+        event_route = EventRoutes()
+        event_route("nats:size", responds=True)(lambda event: len(event.headers["Large"]))
+        service = await self.connect_service(event_route, subject_queue_group="size:q")
+        max_payload = 1024 * 1024
+        fits = "x" * (max_payload - len("NATS/1.0\r\nLarge: \r\n\r\n"))
+        self.assertEqual((await service.request("size", headers={"Large": fits})).json(), len(fits))
+        with self.assertRaises(PayloadTooLargeError):
+            await service.request("size", headers={"Large": fits + "x"})

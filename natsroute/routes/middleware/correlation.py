@@ -14,7 +14,7 @@ from natsroute.errors import RouteError
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.middleware.base import readable_headers
 from natsroute.routes.outgoing import Answer
-from natsroute.wire.headers import HeaderValues
+from natsroute.wire.headers import HeaderValues, all_values
 
 
 def correlation(header: str = "Correlation-Id") -> Middleware:
@@ -51,10 +51,10 @@ def _publish_with(
     headers: HeaderValues | None = None,
     **options: Any,
 ) -> Deferred[None]:
-    return publish(subject, payload, reply, {**added, **(headers or {})}, **options)
+    return publish(subject, payload, reply, {**added, **all_values(headers or {})}, **options)
 
 
 def _answer_with(
     answer: Answer, added: HeaderValues, reply: str, payload: object, headers: HeaderValues | None = None
 ) -> Deferred[None] | None:
-    return answer(reply, payload, {**added, **(headers or {})})
+    return answer(reply, payload, {**added, **all_values(headers or {})})
