@@ -8,7 +8,9 @@ from natsroute.errors import RequestTimeoutError
 from natsroute.jetstream.errors import ConsumerNotFoundError
 from natsroute.jetstream.pull_options import PullOptions
 from natsroute.message import Message
+from tests.support.connection_case import A, B
 from tests.support.log_recorder import LogRecorder
+from tests.support.memory_network import info as info_line
 from tests.support.pull_case import PullCase, info
 
 MISSING = ConsumerNotFoundError("consumer not found", 404, 10014)
@@ -69,6 +71,19 @@ class PullConsumerTests(PullCase):
         self.assertEqual((consumer.received, consumer.problem), (3, None))
         self.deliver(5)
         self.assertEqual(self.batches(), [5])
+
+    def test_lame_duck(self) -> None:
+        """The next server has the subscription before the last one is left, and gets a pull of its own."""
+        self.client = self.connection(A, B)
+        consumer = self.consuming()
+        old = self.network.link
+        self.said()
+        old.receive(info_line(ldm=True, connect_urls=["b:4222"]))
+        self.deliver(1)
+        self.accept()
+        self.assertIsNot(self.network.link, old)
+        self.assertIn(b"UNSUB 1", old.transport.sent())
+        self.assertEqual((self.batches(), consumer.received), ([10], 1))
 
     def test_pending_messages_outlive_the_connection(self) -> None:
         """They are handled, and count as asked for."""
@@ -229,7 +244,9 @@ class PullConsumerTests(PullCase):
         consumer.drain()
         self.said()
         consumer.start()
-        self.assertIn(b"SUB %b 1\r\n" % consumer._subscription.subject.encode(), self.network.link.transport.value())
+        self.assertIn(
+            b"SUB %b natsroute 1\r\n" % consumer._subscription.subject.encode(), self.network.link.transport.value()
+        )
         self.assertEqual(self.batches(), [10])
         consumer.stop()
         self.client.stopService()

@@ -34,6 +34,8 @@ from natsroute.log import Logger
 from natsroute.wire.ack_subject import parse_ack_subject
 from natsroute.wire.encoder import encode_sub, encode_unsub
 
+#: With a queue group, two servers may have the subscription while one of them shuts down, and a message comes once.
+_QUEUE_GROUP = "natsroute"
 #: Seconds between two looks at the messages that wait, if the consumer says nothing else.
 _PROGRESS_INTERVAL = 5.0
 
@@ -135,6 +137,7 @@ class PullConsumer:
         subscription = connection.subscribe(
             f"{puller.inbox}*",
             on_msg,
+            _QUEUE_GROUP,
             limits=limits,
             on_overflow=on_overflow,
             make=lambda *about: make(*about, on_status=puller.on_status, on_low=puller.ask),
@@ -225,7 +228,7 @@ class PullConsumer:
         self._report_progress()
         if self._connection.state.is_connected:
             # The server has this subscription, unless it was ended there; a second time does no harm.
-            self._connection.write(encode_sub(self._subscription.subject, self._subscription.sid))
+            self._connection.write(encode_sub(self._subscription.subject, self._subscription.sid, _QUEUE_GROUP))
             self._connected()
 
     def drain(self) -> Deferred[None]:
