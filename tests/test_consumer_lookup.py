@@ -7,9 +7,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.server_pool import Backoff
 from natsroute.errors import RequestTimeoutError
-from natsroute.jetstream.consumer_info import ConsumerInfo
 from natsroute.jetstream.consumer_lookup import ConsumerLookup
-from natsroute.jetstream.errors import ConsumerNotFoundError, JetStreamError, StreamNotFoundError
+from natsroute.jetstream.consumers import ConsumerInfo
+from natsroute.jetstream.errors import (
+    ConsumerNotFoundError,
+    JetStreamError,
+    JetStreamUnavailableError,
+    StreamNotFoundError,
+)
 from tests.support.log_recorder import LogRecorder
 from tests.support.pull_case import MemoryApi, info
 
@@ -22,7 +27,8 @@ class ConsumerLookupTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.api = MemoryApi()
-        self.found = self.missing = 0
+        self.found = self.missing = self.prepared = 0
+        self.differs: JetStreamError | None = None
         self.infos: list[ConsumerInfo] = []
         self.problems: list[JetStreamError | None] = []
         self.log = LogRecorder(self)
@@ -36,7 +42,13 @@ class ConsumerLookupTests(SynchronousTestCase):
             on_info=self.infos.append,
             on_missing=self._missing,
             on_problem=self.problems.append,
+            prepare=self._prepare,
         )
+
+    async def _prepare(self) -> None:
+        self.prepared += 1
+        if self.differs is not None:
+            raise self.differs
 
     def _found(self) -> None:
         self.found += 1
@@ -66,6 +78,17 @@ class ConsumerLookupTests(SynchronousTestCase):
         (line,) = self.log.lines("error")
         self.assertIn("Nothing is consumed from S:D: consumer not found", line)
         self.assertEqual(len(self.log.matching("again")), 2)
+
+    def test_prepare(self) -> None:
+        """The consumer is created or checked before it is looked up, and not at each refresh."""
+        self.differs = JetStreamError("it differs from the settings")
+        self.lookup.begin()
+        self.assertEqual((self.lookup.problem, self.api.asked), (self.differs, []))
+        self.differs = None
+        self.clock.advance(1.0)
+        self.assertEqual((self.prepared, self.found), (2, 1))
+        self.lookup.refresh()
+        self.assertEqual(self.prepared, 2)
 
     def test_another_problem(self) -> None:
         """A problem that changes is reported again."""
@@ -105,11 +128,13 @@ class ConsumerLookupTests(SynchronousTestCase):
         self.assertEqual((len(self.infos), self.found), (1, 0))
         self.api.answer = RequestTimeoutError("$JS.API.CONSUMER.INFO.S.D", 5.0, was_sent=True)
         self.lookup.refresh()
-        self.assertEqual((self.problems, self.missing), ([], 0))  # it says nothing of the consumer
+        self.api.answer = JetStreamUnavailableError("no leader", 503)
+        self.lookup.refresh()
+        self.assertEqual((self.problems, self.missing), ([], 0))  # they say nothing of the consumer
         self.api.answer = None
         self.lookup.refresh()
         self.lookup.refresh()
-        self.assertEqual(len(self.api.asked), 3)
+        self.assertEqual(len(self.api.asked), 4)
 
     def test_refresh_finds_that_it_is_missing(self) -> None:
         self.api.answer = MISSING

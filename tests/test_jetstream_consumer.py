@@ -16,6 +16,7 @@ from natsroute.daemon import jetstream_consumer
 from natsroute.daemon.jetstream_consumer import FLUSH_TIMEOUT, JetStreamConsumer, StreamParts
 from natsroute.daemon.settings.jetstream_entries import ConsumerEntry
 from natsroute.errors import ConnectionLostError
+from natsroute.jetstream.configs import ConsumerConfig
 from natsroute.jetstream.errors import ConsumerNotFoundError
 from natsroute.jetstream.pull_options import PullOptions
 from natsroute.routes.in_flight import CallsInFlight
@@ -146,7 +147,7 @@ class JetStreamConsumerTests(SynchronousTestCase):
         """Until the consumer was found, and whenever it cannot be used."""
         self.start()
         self.assertEqual(self.consumer.problem, "has not found its consumer yet")
-        self.pull.info = SimpleNamespace(ack_wait=8.0, max_deliver=None, backoff=())
+        self.pull.info = SimpleNamespace(config=ConsumerConfig(ack_wait=8.0, max_deliver=None, backoff=()))
         self.assertIsNone(self.consumer.problem)
         self.pull.problem = ConsumerNotFoundError("consumer not found", 404, 10014)
         self.assertEqual(self.consumer.problem, f"consumes nothing: {self.pull.problem}")
@@ -156,14 +157,14 @@ class JetStreamConsumerTests(SynchronousTestCase):
         self.start()
         self.assertEqual(self.consumer.stream.rules().max_deliver, 0)
         self.assertEqual(self.consumer.stream.rules().ack_wait, 1.0)  # a short one, until it is known
-        self.pull.info = SimpleNamespace(ack_wait=8.0, max_deliver=5, backoff=(1.0, 2.0))
+        self.pull.info = SimpleNamespace(config=ConsumerConfig(ack_wait=8.0, max_deliver=5, backoff=(1.0, 2.0)))
         rules = self.consumer.stream.rules()
         self.assertEqual((rules.ack_wait, rules.max_deliver, rules.backoff), (8.0, 5, (1.0, 2.0)))
 
     def test_a_long_call(self) -> None:
         """Is reported."""
         self.start()
-        self.pull.info = SimpleNamespace(ack_wait=8.0, max_deliver=None, backoff=())
+        self.pull.info = SimpleNamespace(config=ConsumerConfig(ack_wait=8.0, max_deliver=None, backoff=()))
         self.receive(1)
         self.clock.pump([0.25, 2.0])
         self.assertEqual(self.acks.written, [(1, "in progress")])

@@ -30,7 +30,7 @@ class PullConsumerTests(PullCase):
         self.assertEqual(first.reply_to, b"$JS.ACK.S.D.1.1.1.1700000000000000000.7")
         self.assertEqual((consumer.received, consumer.pending, consumer.dropped), (2, 0, 0))
         assert consumer.info is not None
-        self.assertEqual(consumer.info.ack_wait, 30.0)
+        self.assertEqual(consumer.info.config.ack_wait, 30.0)
 
     def test_starts_when_connected(self) -> None:
         self.connected(self.client)

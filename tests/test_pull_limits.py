@@ -6,16 +6,17 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.jetstream.consumer_info import ConsumerInfo, consumer_info
+from natsroute.jetstream.consumers import ConsumerInfo
 from natsroute.jetstream.pull_limits import PullLimits, remedy_for_bad_request
 from natsroute.jetstream.pull_options import PullOptions
 from natsroute.jetstream.pull_status import PullStatus, StatusKind
+from tests.support import pull_case
 from tests.support.log_recorder import LogRecorder
 
 
 def info(**config: Any) -> ConsumerInfo:
     """A consumer."""
-    return consumer_info({"config": config})
+    return ConsumerInfo.from_json(pull_case.info(**config))
 
 
 class PullLimitsTests(SynchronousTestCase):

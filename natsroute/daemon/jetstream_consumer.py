@@ -176,4 +176,5 @@ class StreamParts:
         info = None if self._pull is None else self._pull.info
         if info is None:
             return DeliveryRules(ack_wait=_UNKNOWN_ACK_WAIT)
-        return DeliveryRules(info.ack_wait, info.max_deliver or 0, info.backoff)
+        config = info.config
+        return DeliveryRules(config.ack_wait or 0.0, max(0, config.max_deliver or 0), config.backoff or ())

@@ -11,11 +11,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from natsroute.client.server_pool import Backoff
 from natsroute.errors import NatsrouteError
 from natsroute.jetstream.api import JetStreamApi
-from natsroute.jetstream.consumer_info import ConsumerInfo, consumer_info
+from natsroute.jetstream.consumers import ConsumerInfo, consumer_info
 from natsroute.jetstream.errors import (
     ConsumerNotFoundError,
     JetStreamError,
-    JetStreamUnavailableError,
     StreamNotFoundError,
 )
 from natsroute.log import Logger
@@ -70,7 +69,8 @@ class ConsumerLookup:
         self.problem: JetStreamError | None = None
         self.failures = 0
         self._api = api
-        self._method = f"CONSUMER.INFO.{stream}.{durable}"
+        self._stream = stream
+        self._durable = durable
         self._clock = clock
         self._retry = retry
         self._on_found = on_found
@@ -146,7 +146,7 @@ class ConsumerLookup:
         try:
             if not self._is_refresh:
                 await self._prepare()
-            info = consumer_info(await self._api.call(self._method))
+            info = await consumer_info(self._api, self._stream, self._durable)
         except CancelledError:
             return
         except NatsrouteError as error:
@@ -162,14 +162,14 @@ class ConsumerLookup:
         self.info = info
         self._on_info(info)
         if info.is_push:
-            where = info.config["deliver_subject"]
+            where = info.config.deliver_subject
             remedy = "natsroute needs a pull consumer: create one without deliver_subject"
             self._missing(JetStreamError(f"the consumer delivers to {where!r} by itself", remedy=remedy))
         elif not self._is_refresh:
             self._on_found()
 
     def _failed(self, error: NatsrouteError) -> None:
-        is_missing = isinstance(error, (ConsumerNotFoundError, StreamNotFoundError, JetStreamUnavailableError))
+        is_missing = isinstance(error, (ConsumerNotFoundError, StreamNotFoundError))
         if is_missing or not self._is_refresh:
             self._missing(error if isinstance(error, JetStreamError) else JetStreamError(str(error)))
 

@@ -23,8 +23,8 @@ from natsroute.client.subscription import PendingLimits
 from natsroute.errors import PendingLimitError
 from natsroute.jetstream.acks import Acks
 from natsroute.jetstream.api import JetStreamApi
-from natsroute.jetstream.consumer_info import ConsumerInfo
 from natsroute.jetstream.consumer_lookup import RETRY, ConsumerLookup, Prepare, nothing_to_prepare
+from natsroute.jetstream.consumers import ConsumerInfo
 from natsroute.jetstream.errors import JetStreamError
 from natsroute.jetstream.heartbeats import MAX_MISSED, Heartbeats
 from natsroute.jetstream.pull_options import PullOptions
@@ -206,7 +206,7 @@ class PullConsumer:
             delivery = parse_ack_subject(self._subscription.last)
             if delivery is not None:
                 return delivery.pending
-        return None if self.info is None else self.info.pending
+        return None if self.info is None else self.info.num_pending
 
     @property
     def statistics(self) -> PullStatistics:
@@ -321,13 +321,24 @@ class PullConsumer:
 
     def _report_progress(self) -> None:
         """Pending messages are not handled yet, and must not be delivered again meanwhile."""
-        if self.info is not None and self.info.shortest_wait:
+        if self._shortest_wait:
             for reply_to in self._subscription.pending_replies:
                 self._acks.in_progress(reply_to)
         self._schedule_progress()
 
+    @property
+    def _shortest_wait(self) -> float:
+        """
+        Seconds that a message may go without acknowledgement before it is delivered again; 0 if it never is, or if that
+        is not known yet.
+        """
+        if self.info is None or self.info.config.ack_policy == "none":
+            return 0.0
+        waits = (self.info.config.ack_wait or 0.0, *(self.info.config.backoff or ()))
+        return float(min(waits))
+
     def _schedule_progress(self) -> None:
-        wait = 0.0 if self.info is None else self.info.shortest_wait
+        wait = self._shortest_wait
         interval = max(0.1, wait / 3) if wait else _PROGRESS_INTERVAL
         if self._progress is not None and self._progress.active():
             interval = min(interval, max(0.0, self._progress.getTime() - self._clock.seconds()))

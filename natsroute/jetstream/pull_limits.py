@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import attrs
 
-from natsroute.jetstream.consumer_info import ConsumerInfo
+from natsroute.jetstream.consumers import ConsumerInfo
 from natsroute.jetstream.pull_options import PullOptions
 from natsroute.jetstream.pull_status import PullStatus, StatusKind
 from natsroute.log import Logger
+
+_N = TypeVar("_N", int, float)
 
 #: The largest message that a server can have, with headers.
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024 + 64 * 1024
@@ -46,9 +50,10 @@ class PullLimits:
     def adapt(self, info: ConsumerInfo) -> None:
         """Ask for what the consumer allows."""
         wanted = attrs.evolve(self._wanted, max_bytes=max(self._wanted.max_bytes, self.options.max_bytes))
-        batch = min(wanted.batch, info.max_batch or wanted.batch, info.max_ack_pending or wanted.batch)
-        expires = min(wanted.expires, info.max_expires or wanted.expires)
-        max_bytes = min(wanted.max_bytes, info.max_bytes or wanted.max_bytes)
+        allowed = info.config
+        batch = min(_allowed(wanted.batch, allowed.max_batch), _allowed(wanted.batch, allowed.max_ack_pending))
+        expires = _allowed(wanted.expires, allowed.max_expires)
+        max_bytes = _allowed(wanted.max_bytes, allowed.max_bytes)
         self.options = attrs.evolve(wanted, batch=batch, expires=expires, max_bytes=max_bytes)
         for name, value, limit in (
             ("batch", self._wanted.batch, batch),
@@ -82,8 +87,9 @@ class PullLimits:
         :param refused: the ``max_bytes`` of that pull.
         :return: whether the next pull asks for more.
         """
-        allowed = _MAX_MESSAGE_BYTES if info is None else info.max_bytes or _MAX_MESSAGE_BYTES
-        max_bytes = min(max(self.options.max_bytes, refused * 2), allowed)
+        max_bytes = min(max(self.options.max_bytes, refused * 2), _MAX_MESSAGE_BYTES)
+        if info is not None:
+            max_bytes = _allowed(max_bytes, info.config.max_bytes)
         self.options = attrs.evolve(self.options, max_bytes=max_bytes)
         if max_bytes > refused:
             self._warn("grow", f"it has messages of more than {refused} bytes, and natsroute asks for more")
@@ -100,12 +106,18 @@ class PullLimits:
             self.log.warn("Consumer {consumer}: {text}", consumer=self._name, text=text)
 
 
+def _allowed(wanted: _N, limit: _N | None) -> _N:
+    """The server writes 0 or -1 for "no limit"."""
+    return min(wanted, limit) if limit is not None and limit > 0 else wanted
+
+
 def remedy_for_bad_request(options: PullOptions, info: ConsumerInfo | None) -> str:
     """What to do when the server does not accept the parts of a pull."""
     if info is None:
         return "Check the options of the pull"
-    if info.priority_policy == "none":
+    config = info.config
+    if config.priority_policy in (None, "none"):
         return "The consumer has no priority policy: set none of the priority options, or set its priority_policy"
-    if options.group not in info.priority_groups:
-        return f"Set the priority group to one of the consumer: {', '.join(info.priority_groups)}"
-    return f"The consumer has the priority policy {info.priority_policy!r}: set only the options of that policy"
+    if options.group not in (config.priority_groups or ()):
+        return f"Set the priority group to one of the consumer: {', '.join(config.priority_groups or ())}"
+    return f"The consumer has the priority policy {config.priority_policy!r}: set only the options of that policy"

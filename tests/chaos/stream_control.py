@@ -82,14 +82,12 @@ class StreamControl:
         }
         await self.ask(f"STREAM.CREATE.{name}", config)
 
-    async def create_consumer(self, stream: str, durable: str, ack_wait: float, **more: Any) -> None:
-        """Make a durable consumer whose acknowledgements the server reports, each of them."""
+    async def create_consumer(self, stream: str, durable: str, ack_wait: float) -> None:
+        """Make a durable consumer."""
         config = {
             "durable_name": durable,
             "ack_policy": "explicit",
             "ack_wait": round(ack_wait * _NANOSECONDS),
-            "sample_freq": "100",
-            **more,
         }
         await self.ask(f"CONSUMER.CREATE.{stream}.{durable}", {"stream_name": stream, "config": config})
 

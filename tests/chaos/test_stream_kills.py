@@ -34,9 +34,10 @@ class RecordTests(SynchronousTestCase):
     def test_record(self) -> None:
         path = Path(self.mktemp())
         record = Record(path)
-        path.write_bytes(b"h 1 1 0\nh 2 1 1\nc 1\nh 2 2 1\nh 1 2 0\nh 3")
+        path.write_bytes(b"h 1 0\nh 2 1\nc 1 7 100.0\nh 2 1\nh 1 0\nr 1 8 100.5\nr 2 7 100.5\nh 3")
         self.assertEqual(record.update(), 2)
-        self.assertEqual((record.handled, record.confirmed, record.again), ({0: 2, 1: 2}, {1}, [(1, 2)]))
+        self.assertEqual((record.handled, record.confirmed), ({0: 2, 1: 2}, {1: (7, 100.0)}))
+        self.assertEqual((record.late, record.again), ([1], []))
         with path.open("ab") as file:
-            file.write(b" 1 2\n")
-        self.assertEqual(record.update(), 3)
+            file.write(b" 2\nr 1 8 102.0\nr 1 7 100.1\n")
+        self.assertEqual((record.update(), record.again), (3, [1, 1]))

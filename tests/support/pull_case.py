@@ -50,6 +50,11 @@ class MemoryApi:
 def info(num_pending: int = 0, **config: Any) -> dict[str, Any]:
     """An answer of ``CONSUMER.INFO``."""
     return {
+        "stream_name": "S",
+        "name": "D",
+        "created": "2026-11-26T00:00:00Z",
+        "delivered": {"consumer_seq": 0, "stream_seq": 0},
+        "ack_floor": {"consumer_seq": 0, "stream_seq": 0},
         "num_pending": num_pending,
         "config": {"ack_policy": "explicit", "ack_wait": 30_000_000_000, "max_deliver": -1, **config},
     }
