@@ -17,7 +17,7 @@ from natsroute.client.status import Change
 from natsroute.daemon import connections
 from natsroute.daemon.check import INSPECTIONS, Reached, connect_once, plan_lines
 from natsroute.daemon.plan import Plan, PlannedConsumer
-from natsroute.daemon.settings.jetstream_entries import ConsumerEntry
+from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, ReplayEntry
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import HandshakeError, ScriptError
 from natsroute.wire.frames import Info
@@ -47,7 +47,8 @@ class PlanLinesTests(SynchronousTestCase):
     def test_streams(self) -> None:
         """Have a table of their own: there are no queue groups."""
         stream = PlannedConsumer(ConsumerEntry.parse("CALLS:billing=>max_deliver=5"), ("nats:calls.*",))
-        plan = Plan("nats://a:4222", 1, (PlannedConsumer(QueueEntry("b"), ("nats:>",)), stream), ())
+        replay = PlannedConsumer(ReplayEntry.parse("CALLS=>from=last"), ("nats:>",))
+        plan = Plan("nats://a:4222", 1, (PlannedConsumer(QueueEntry("b"), ("nats:>",)), stream, replay), ())
         self.assertEqual(
             list(plan_lines(Settings(), plan))[3:],
             [
@@ -56,6 +57,7 @@ class PlanLinesTests(SynchronousTestCase):
                 "",
                 "stream  consumer  connections  runs",
                 "CALLS   billing   1            nats:calls.*",
+                "CALLS   (replay)  1            nats:>",
             ],
         )
 

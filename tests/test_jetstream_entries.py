@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, StreamEntry
+from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, ReplayEntry, StreamEntry
 from natsroute.errors import SettingError
 from natsroute.jetstream.configs import ConsumerConfig, StreamConfig
 
@@ -84,8 +84,8 @@ class StreamEntryTests(SynchronousTestCase):
     @given(st.text())
     def test_any_text(self, text: str) -> None:
         """Nothing but an entry or this error comes of it."""
-        for parse in (StreamEntry.parse, ConsumerEntry.parse):
-            for whole in (text, f"calls=>{text}", f"a:b=>max_deliver={text}"):
+        for parse in (StreamEntry.parse, ConsumerEntry.parse, ReplayEntry.parse):
+            for whole in (text, f"calls=>{text}", f"a:b=>max_deliver={text}", f"a=>from={text}"):
                 try:
                     parse(whole)
                 except SettingError:
@@ -149,3 +149,37 @@ class ConsumerEntryTests(SynchronousTestCase):
             self.assertIn(problem, error.problem)
         for text in ("calls:billing=>backoff=1 2;max_deliver=3", "calls:billing=>backoff=1 2;max_deliver=-1"):
             self.assertEqual(ConsumerEntry.parse(text).config.backoff, (1.0, 2.0))
+
+
+class ReplayEntryTests(SynchronousTestCase):
+    """``jetstream_replay``."""
+
+    def test_where_it_begins(self) -> None:
+        for text, entry in (
+            ("calls", ReplayEntry("calls")),
+            ("calls=>from=all", ReplayEntry("calls")),
+            ("calls=>from=new", ReplayEntry("calls", "new")),
+            ("calls=>from=last", ReplayEntry("calls", "last")),
+            ("calls=>from=last_per_subject", ReplayEntry("calls", "last_per_subject")),
+            ("calls=>from=17", ReplayEntry("calls", "by_start_sequence", sequence=17)),
+            (
+                "calls=>from=1970-01-01T00:00:07Z;filter_subjects=a b.*",
+                ReplayEntry("calls", "by_start_time", time=7_000_000_000, filter_subjects=("a", "b.*")),
+            ),
+        ):
+            self.assertEqual(ReplayEntry.parse(text), entry)
+            self.assertEqual((str(entry), entry.subject, entry.queue_group), ("replay:calls", ">", None))
+
+    def test_malformed(self) -> None:
+        for text, problem in (
+            ("", "'' is not a name"),
+            ("calls:billing.x", "is not a name"),
+            ("calls=>from=", "from is '', which is not all, new, last"),
+            ("calls=>from=0", "from is '0', which is not all, new, last"),
+            ("calls=>from=yesterday", "a sequence, or a time such as 2026"),
+            ("calls=>from=2026-11-26", "a sequence, or a time such as 2026"),
+            ("calls=>start=1", "there is no option 'start'"),
+        ):
+            error = self.assertRaises(SettingError, ReplayEntry.parse, text)
+            self.assertEqual((error.setting, error.value), ("jetstream_replay", text))
+            self.assertIn(problem, error.problem)

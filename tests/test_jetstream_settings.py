@@ -38,12 +38,16 @@ class EntryTests(SynchronousTestCase):
         self.assertEqual(consumer, ConsumerEntry.parse("calls:billing"))
 
     def test_twice(self) -> None:
-        for settings in ({"jetstream_stream": "a,a=>max_age=1"}, {"jetstream_consumer": ["a:b", "a:b=>ack_wait=1"]}):
+        for settings in (
+            {"jetstream_stream": "a,a=>max_age=1"},
+            {"jetstream_consumer": ["a:b", "a:b=>ack_wait=1"]},
+            {"jetstream_replay": "a,a"},
+        ):
             error = self.assertRaises(SettingError, Settings, **settings)
             self.assertIn("given twice", str(error))
 
     def test_not_text(self) -> None:
-        for settings in ({"jetstream_stream": [7]}, {"jetstream_consumer": 7}):
+        for settings in ({"jetstream_stream": [7]}, {"jetstream_consumer": 7}, {"jetstream_replay": 7}):
             self.assertRaises(SettingError, Settings, **settings)
 
 

@@ -100,9 +100,11 @@ class OptionsTests(_WithoutVariables):
             *("--log_level", "warn,a=info"),
             *("--service_name", "s", "--service_version", "1.0.0", "--service_metadata", "a=b,c=d,e"),
             *("--jetstream_stream", "a=>max_age=1,b", "--jetstream_consumer", "a:c,a:d"),
+            *("--jetstream_replay", "a,b=>from=7"),
         )
         self.assertEqual([*map(str, settings.jetstream_stream)], ["a", "b"])
         self.assertEqual([*map(str, settings.jetstream_consumer)], ["a:c", "a:d"])
+        self.assertEqual([*map(str, settings.jetstream_replay)], ["replay:a", "replay:b"])
         self.assertEqual(settings.service_metadata, ("a=b", "c=d,e"))
         self.assertEqual(settings.subject_queue_group, (QueueEntry("a", "q"), QueueEntry("b")))
         self.assertEqual(settings.event_routes, ("c", "d"))
@@ -113,7 +115,14 @@ class OptionsTests(_WithoutVariables):
             sorted(repeatable),
             [
                 *("admin_subject_methods", "event_routes", "jetstream_consumer", "jetstream_publish"),
-                *("jetstream_stream", "kamailio_htable", "log_level", "nats_url", "service_metadata"),
+                *(
+                    "jetstream_replay",
+                    "jetstream_stream",
+                    "kamailio_htable",
+                    "log_level",
+                    "nats_url",
+                    "service_metadata",
+                ),
                 "subject_queue_group",
             ],
         )

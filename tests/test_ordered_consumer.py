@@ -310,6 +310,26 @@ class StopTests(OrderedCase):
         self.create()
         self.assertEqual(self.configs[1]["opt_start_seq"], 2)
 
+    def test_held_before_the_start(self) -> None:
+        """And over a stop: what waits then is handed over when it is released."""
+        consumer = self.make()
+        consumer.hold()
+        consumer.start()
+        self.connected(self.client)
+        self.create()
+        self.deliver(1)
+        consumer.stop()
+        self.assertEqual((self.sequences, consumer.pending), ([], 1))
+        consumer.release()
+        self.assertEqual((self.sequences, consumer.pending, consumer.dropped), ([1], 0, 0))
+
+    def test_another_receiver(self) -> None:
+        consumer = self.reading()
+        received: list[object] = []
+        consumer.hand_to(received.append)
+        self.deliver(1)
+        self.assertEqual((len(received), self.sequences), (1, []))
+
     def test_not_started(self) -> None:
         consumer = self.make()
         consumer.hold()

@@ -43,6 +43,10 @@ class PlanTests(SynchronousTestCase):
             self.plan(Settings(jetstream_consumer="CALLS:billing")).warnings,
             ("Consumer CALLS:billing has no event route: add some for the subjects of its stream",),
         )
+        self.assertEqual(
+            self.plan(Settings(jetstream_replay="CALLS")).warnings,
+            ("Consumer replay:CALLS has no event route: add some for the subjects of its stream",),
+        )
 
     def test_servers(self) -> None:
         """Without their credentials."""

@@ -54,6 +54,8 @@ class SettingsTests(SynchronousTestCase):
         processes=4,
         cpu_affinity=True,
         subject_queue_group=["a:q", "b"],
+        jetstream_consumer="calls:billing",
+        jetstream_replay="calls",
         warnings=("careful",),
         drain_timeout=7.0,
     )
@@ -65,12 +67,14 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual([str(entry) for entry in applied.subject_queue_group], ["a:q", "b"])
         self.assertEqual((applied.processes, applied.cpu_affinity, applied.drain_timeout), (1, False, 7.0))
         self.assertTrue(applied.first_process)
+        self.assertEqual([*map(str, applied.entries[2:])], ["calls:billing", "replay:calls"])
         self.assertEqual(applied.warnings, ("careful",))
 
     def test_others(self) -> None:
         applied = Role(2, "natsroute.x").applied_to(self.settings)
         self.assertEqual(applied.subject_queue_group, (QueueEntry("a", "q"),))
         self.assertFalse(applied.first_process)
+        self.assertEqual([*map(str, applied.entries[1:])], ["calls:billing"])
 
     def test_http(self) -> None:
         """The parent alone listens, and the process measures what the parent shows."""

@@ -17,6 +17,7 @@ from natsroute.daemon.connections import Connections
 from natsroute.daemon.plan import Inspection, Plan
 from natsroute.daemon.settings.connection_settings import DEFAULT_URL
 from natsroute.daemon.settings.jetstream_entries import AnyEntry, ConsumerEntry
+from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.kamailio.kemi.callback import check_callback
 from natsroute.kamailio.kemi.missing import missing_functions
@@ -63,13 +64,13 @@ def plan_lines(settings: Settings, plan: Plan) -> Iterator[str]:
 
 
 def _heading(entry: AnyEntry) -> tuple[str, ...]:
-    return _STREAM_HEADINGS if isinstance(entry, ConsumerEntry) else _HEADINGS
+    return _HEADINGS if isinstance(entry, QueueEntry) else _STREAM_HEADINGS
 
 
 def _names(entry: AnyEntry) -> tuple[str, str]:
-    return (
-        (entry.stream, entry.durable) if isinstance(entry, ConsumerEntry) else (entry.subject, entry.queue_group or "")
-    )
+    if isinstance(entry, QueueEntry):
+        return entry.subject, entry.queue_group or ""
+    return entry.stream, entry.durable if isinstance(entry, ConsumerEntry) else "(replay)"
 
 
 @attrs.frozen

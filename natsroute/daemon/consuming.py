@@ -14,8 +14,9 @@ from natsroute.daemon.connections import Connections
 from natsroute.daemon.consumer import Consumer
 from natsroute.daemon.jetstream_consumer import StreamParts
 from natsroute.daemon.operations.tracing import ServiceTracing
+from natsroute.daemon.replay_consumer import ReplayParts
 from natsroute.daemon.sending import Sending
-from natsroute.daemon.settings.jetstream_entries import AnyEntry, ConsumerEntry
+from natsroute.daemon.settings.jetstream_entries import AnyEntry, ConsumerEntry, ReplayEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.jetstream.pull_options import PullOptions
 from natsroute.routes.runner import RunnerContext
@@ -74,6 +75,11 @@ class Consuming:
                 partial(self._sending.streams.ensure_consumer, entry.stream, entry.config),
             )
             context, new = attrs.evolve(context, stream=parts.stream), parts.consumer
+        elif isinstance(entry, ReplayEntry):
+            replay = ReplayParts(
+                self._sending.jetstream_api, context.in_flight, self._reactor, self._settings.inbox_prefix
+            )
+            context, new = attrs.evolve(context, stream=replay.stream), replay.consumer
         return self._versions.new_consumer(
             entry,
             connection,

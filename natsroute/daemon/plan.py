@@ -8,7 +8,7 @@ import attrs
 
 from natsroute.daemon.code.routing import Routing
 from natsroute.daemon.operations.http import http_warnings
-from natsroute.daemon.settings.jetstream_entries import AnyEntry, ConsumerEntry
+from natsroute.daemon.settings.jetstream_entries import AnyEntry, ConsumerEntry, ReplayEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.daemon.subject_warnings import subject_warnings
 from natsroute.routes.route import PREFIX
@@ -22,7 +22,7 @@ class PlannedConsumer:
     """
     A consumer.
 
-    :ivar entry: its ``subject_queue_group`` or ``jetstream_consumer``.
+    :ivar entry: its ``subject_queue_group``, ``jetstream_consumer`` or ``jetstream_replay``.
     :ivar runs: the names of the event routes that its messages can reach, or what runs instead; empty if nothing does.
     """
 
@@ -63,7 +63,9 @@ class Plan:
             *settings.warnings,
             *http_warnings(settings),
             *subject_warnings(
-                settings.subject_queue_group, routing.all_names, streams=bool(settings.jetstream_consumer)
+                settings.subject_queue_group,
+                routing.all_names,
+                streams=bool(settings.jetstream_consumer or settings.jetstream_replay),
             ),
             *_service_warnings(settings, routing),
             *(warning for inspect in inspections for warning in inspect(settings)),
@@ -91,7 +93,7 @@ def _warnings_of(consumers: Iterable[PlannedConsumer]) -> Iterator[str]:
             name = PREFIX + consumer.entry.subject
             add = (
                 "some for the subjects of its stream"
-                if isinstance(consumer.entry, ConsumerEntry)
+                if isinstance(consumer.entry, (ConsumerEntry, ReplayEntry))
                 else f"one named '{name}'"
             )
             yield f"Consumer {consumer.entry} has no event route: add {add}"

@@ -61,7 +61,7 @@ class Sending:
         self.publisher = self.workers.publisher
         self._thread = ReactorThread(reactor.callFromThread)
         shares, inbox_prefix = bool(settings.kamailio_htable), settings.inbox_prefix
-        needed = shares or bool(settings.jetstream_consumer or settings.jetstream_stream)
+        needed = shares or settings.names_streams
         self.requesting = Requesting(connections, reactor, self._thread, inbox_prefix=inbox_prefix, needed=needed)
         self.jetstream_api = new_api(settings, self.requesting)
         self.streams = new_checks(settings, self.requesting, self.jetstream_api, reactor)

@@ -101,7 +101,9 @@ class OrderedConsumer:
         self._options = options
         self._limits = attrs.evolve(limits, policy="pause")
         self._inbox = f"{inbox_prefix}.{token_hex(11)}."
-        self._subscription: OrderedSubscription | None = None
+        self._subscription: OrderedSubscription | None = None  # after a stop, the last one
+        self._is_reading = False
+        self._holds = 0
         self._catching_up = CatchingUp(on_caught_up)
         self._consumers = EphemeralConsumers(
             api,
@@ -152,13 +154,24 @@ class OrderedConsumer:
         """The subject of each pending message."""
         return [] if self._subscription is None else self._subscription.pending_subjects
 
+    @property
+    def dropped(self) -> int:
+        """Messages that were dropped because too many were pending: reading pauses instead."""
+        return 0
+
+    def hand_to(self, on_msg: Callable[[Any], Deferred[None] | None]) -> None:
+        """Call this with each message from now on."""
+        self._on_msg = on_msg
+
     def hold(self) -> None:
-        """Hand over no more messages until :meth:`release`. It has no effect before :meth:`start`."""
+        """Hand over no more messages, until :meth:`release` has been called as often as this."""
+        self._holds += 1
         if self._subscription is not None:
             self._subscription.hold()
 
     def release(self) -> None:
         """Undo one :meth:`hold`."""
+        self._holds -= 1
         if self._subscription is not None:
             self._subscription.release()
 
@@ -166,8 +179,9 @@ class OrderedConsumer:
 
     def start(self) -> None:
         """Read from now on, whenever there is a connection. After a :meth:`stop`, go on behind the last message."""
-        if self._subscription is not None:
+        if self._is_reading:
             return
+        self._is_reading = True
         subscription = self._connection.subscribe(
             f"{self._inbox}*",
             self._hand_over,
@@ -176,6 +190,8 @@ class OrderedConsumer:
         )
         assert isinstance(subscription, OrderedSubscription)
         self._subscription = subscription
+        for _ in range(self._holds):
+            subscription.hold()
         self._stop_observing = self._connection.observe(self._on_change)
         self._heartbeats.start()
         if self._connection.state.is_usable:
@@ -183,16 +199,17 @@ class OrderedConsumer:
 
     def stop(self) -> None:
         """Read no more. Messages that wait for the receiver are still handed over."""
-        if self._subscription is None:
+        if not self._is_reading:
             return
+        self._is_reading = False
         self._lose()
         self._heartbeats.stop()
         self._stop_observing()
-        subscription, self._subscription = self._subscription, None
-        subscription.unsubscribe()
+        if self._subscription is not None:
+            self._subscription.unsubscribe()
 
     def _on_change(self, change: Change) -> None:
-        if self._subscription is None or change.event is ConnectionEvent.CONNECT_FAILED:
+        if not self._is_reading or change.event is ConnectionEvent.CONNECT_FAILED:
             return
         if change.event in (ConnectionEvent.CONNECTED, ConnectionEvent.DISCONNECTED, ConnectionEvent.CLOSED):
             self._lose()  # CONNECTED may be at another server, without a DISCONNECTED

@@ -61,7 +61,10 @@ class StreamConsumer:
 
     :ivar acks: writes the acknowledgements.
     :ivar in_flight: the calls that have not ended.
+    :cvar is_replay: whether the stream is only read, and nothing is acknowledged.
     """
+
+    is_replay = False
 
     def __init__(
         self,

@@ -160,6 +160,8 @@ class Runner:
         self.unrouted += 1
         if self._context.stream is None:
             self._context.unrouted.warn(self._subject, event.subject)
+        elif self._context.stream.is_replay:
+            self._context.unrouted.warn_of_replay(self._subject, event.subject)
         else:
             self._context.unrouted.warn_of_stream(self._subject, event.subject)
             self._context.stream.unrouted(event)

@@ -43,6 +43,17 @@ class UnroutedMessages:
                 seconds=LONG_WAIT,
             )
 
+    def warn_of_replay(self, consumer: str, subject: str) -> None:
+        """As :meth:`warn`, for a message of a stream that is replayed."""
+        if consumer not in self._warned:
+            self._warned.add(consumer)
+            self.log.warn(
+                "No event route matches a message to {subject!r} ({consumer}). Add a route for it, or filter_subjects "
+                "to the jetstream_replay. Further messages without a route are counted, not logged",
+                subject=subject,
+                consumer=consumer,
+            )
+
     def begin_anew(self) -> None:
         """Warn again: the code has changed."""
         self._warned.clear()

@@ -54,6 +54,7 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     "service_description": ("What calls cost",),
     "service_metadata": ("site=fra", "rack=7"),
     "jetstream_consumer": ("calls:billing", "calls:cdr=>ack_wait=30;max_deliver=5"),
+    "jetstream_replay": ("calls=>from=last_per_subject;filter_subjects=calls.>",),
     "jetstream_stream": ("calls=>subjects=calls.> cdr.*;storage=file;replicas=3;max_age=7d",),
     "kamailio_htable": ("calls=kamailio-calls",),
     "http_listen": ("127.0.0.1:8080",),

@@ -89,6 +89,7 @@ class Role:
             "processes": 1,
             "cpu_affinity": False,
             "subject_queue_group": entries,
+            "jetstream_replay": settings.jetstream_replay if self.number == 1 else (),
             "first_process": self.number == 1,
             "parent_measures": settings.measures_durations,
             "admin_socket": self.socket,

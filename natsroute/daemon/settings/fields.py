@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from natsroute.daemon.settings.htable_entry import HtableEntry
-from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, StreamEntry
+from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, ReplayEntry, StreamEntry
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import SettingError, SubjectError
 from natsroute.monitoring.log_levels import parse_rule
@@ -214,6 +214,21 @@ def consumer_entries(value: str | ConsumerEntry | Iterable[str | ConsumerEntry])
             entries.append(one)
         else:
             entries += map(ConsumerEntry.parse, _split(check_text("jetstream_consumer", one)))
+    return tuple(entries)
+
+
+def replay_entries(value: str | ReplayEntry | Iterable[str | ReplayEntry]) -> tuple[ReplayEntry, ...]:
+    """
+    A converter: one ``jetstream_replay`` or several. A text may hold several with commas between them.
+
+    :raises SettingError: one is not a text, or malformed.
+    """
+    entries: list[ReplayEntry] = []
+    for one in _several(value):
+        if isinstance(one, ReplayEntry):
+            entries.append(one)
+        else:
+            entries += map(ReplayEntry.parse, _split(check_text("jetstream_replay", one)))
     return tuple(entries)
 
 

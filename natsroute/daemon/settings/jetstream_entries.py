@@ -1,6 +1,6 @@
 """
-The values of ``jetstream_stream`` and ``jetstream_consumer``: a name, and behind ``=>`` options, as Kamailio's
-``htable`` has them.
+The values of ``jetstream_stream``, ``jetstream_consumer`` and ``jetstream_replay``: a name, and behind ``=>`` options,
+as Kamailio's ``htable`` has them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from natsroute.jetstream.configs import (
     RETENTIONS,
     STORAGES,
     ConsumerConfig,
+    DeliverPolicy,
     StreamConfig,
 )
+from natsroute.jetstream.times import parse_time
 from natsroute.nearest import did_you_mean
 from natsroute.wire.subjects import check_pattern, check_subject
 
@@ -143,6 +145,26 @@ _PULL_OPTIONS: dict[str, tuple[str, Reader]] = {
 }
 
 
+def _from(text: str) -> dict[str, Any]:
+    """Where a replay begins, as attributes of :class:`ReplayEntry`."""
+    if text in ("all", "new", "last", "last_per_subject"):
+        return {"policy": text}
+    if re.fullmatch(r"[1-9][0-9]{0,17}", text):
+        return {"policy": "by_start_sequence", "sequence": int(text)}
+    try:
+        return {"policy": "by_start_time", "time": parse_time(text)}
+    except ValueError:
+        raise ValueError(
+            "all, new, last, last_per_subject, a sequence, or a time such as 2026-11-26T08:00:00Z"
+        ) from None
+
+
+_REPLAY_OPTIONS: dict[str, tuple[str, Reader]] = {
+    "from": ("from", _from),
+    "filter_subjects": ("filter_subjects", _subjects),
+}
+
+
 @attrs.frozen
 class StreamEntry:
     """
@@ -234,8 +256,57 @@ class ConsumerEntry:
         return f"{self.stream}:{self.durable}"
 
 
-#: What messages are consumed by: a subject, or a consumer of a stream.
-AnyEntry = QueueEntry | ConsumerEntry
+@attrs.frozen
+class ReplayEntry:
+    """
+    One ``jetstream_replay``.
+
+    :ivar stream: the name of the stream.
+    :ivar policy: where to begin; see :class:`~natsroute.jetstream.ephemeral_consumers.Start`.
+    :ivar sequence: the first sequence, with ``by_start_sequence``.
+    :ivar time: the first moment, with ``by_start_time``, in nanoseconds since 1970 (UTC).
+    :ivar filter_subjects: only messages of these subjects; empty: all.
+    """
+
+    stream: str
+    policy: DeliverPolicy = "all"
+    sequence: int | None = None
+    time: int | None = None
+    filter_subjects: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> ReplayEntry:
+        """
+        Read ``STREAM``, or ``STREAM=>from=SEQUENCE``.
+
+        :raises SettingError: it is malformed, or an option is unknown.
+        """
+        reading = _Reading("jetstream_replay", text, "Write STREAM, or STREAM=>from=SEQUENCE")
+        name, options = reading.parts()
+        values = reading.values(options, _REPLAY_OPTIONS)
+        return cls(reading.name(name), **values.pop("from", {}), **values)
+
+    @property
+    def subject(self) -> str:
+        """What the subjects of its messages match: the server knows more."""
+        return ">"
+
+    @property
+    def queue_group(self) -> None:
+        """There is none: each replay has all messages."""
+        return None
+
+    @property
+    def event_name(self) -> str:
+        """What follows ``nats:`` in the name of its events, where no event route names them."""
+        return str(self)
+
+    def __str__(self) -> str:
+        return f"replay:{self.stream}"
+
+
+#: What messages are consumed by: a subject, a consumer of a stream, or a stream that is replayed.
+AnyEntry = QueueEntry | ConsumerEntry | ReplayEntry
 
 
 @attrs.frozen

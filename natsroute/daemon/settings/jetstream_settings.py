@@ -15,12 +15,13 @@ from natsroute.daemon.settings.fields import (
     htable_entries,
     optional_subject,
     optional_token,
+    replay_entries,
     seconds,
     stream_entries,
     subject_patterns,
 )
 from natsroute.daemon.settings.htable_entry import HtableEntry
-from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, StreamEntry
+from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, ReplayEntry, StreamEntry
 from natsroute.daemon.settings.setting_group import SettingGroup
 from natsroute.errors import SettingError
 
@@ -43,6 +44,15 @@ class JetStreamSettings(SettingGroup):
         metadata=described(
             "A durable consumer of a stream whose messages run the event routes, STREAM:DURABLE. Behind it may be "
             "options of the consumer, as in STREAM:DURABLE=>ack_wait=30;max_deliver=5. Each has its own connection.",
+            repeatable=True,
+        ),
+    )
+    jetstream_replay: tuple[ReplayEntry, ...] = attrs.field(
+        default=(),
+        converter=replay_entries,
+        metadata=described(
+            "A stream whose messages run the event routes in order, from its beginning at each start, without "
+            "acknowledgements. STREAM=>from=SEQUENCE begins there; it may also be a time, last or last_per_subject.",
             repeatable=True,
         ),
     )
@@ -83,12 +93,18 @@ class JetStreamSettings(SettingGroup):
         ),
     )
 
+    @property
+    def names_streams(self) -> bool:
+        """Whether the API of JetStream is asked from the start."""
+        return bool(self.jetstream_consumer or self.jetstream_replay or self.jetstream_stream)
+
     def check(self) -> None:
         """Check these settings together."""
         super().check()
         self._check_exclusive("jetstream_api_prefix", "jetstream_domain", "it says where the API is")
         self._check_twice("jetstream_stream", self.jetstream_stream)
         self._check_twice("jetstream_consumer", self.jetstream_consumer)
+        self._check_twice("jetstream_replay", self.jetstream_replay)
 
     def _check_twice(self, setting: str, entries: Iterable[object]) -> None:
         """Refuse two entries for the same stream or consumer."""

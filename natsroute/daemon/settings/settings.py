@@ -74,7 +74,7 @@ class Settings(
     @property
     def entries(self) -> tuple[AnyEntry, ...]:
         """What is consumed: each becomes a consumer with its own connection, in this order."""
-        return *self.subject_queue_group, *self.jetstream_consumer
+        return *self.subject_queue_group, *self.jetstream_consumer, *self.jetstream_replay
 
     @property
     def measures_durations(self) -> bool:
