@@ -3,6 +3,7 @@ The ledger: what became of each message. It adds up exactly, at any moment, also
 
     for each consumer    received  = succeeded + failed + handed back + dropped + in progress + waiting
     for the publisher    published = confirmed + failed + dropped + in progress
+    for requests         requested = answered + failed + in progress
 
 Each part of natsroute counts what it does itself. The subscription counts the messages received and dropped, the runner
 those that it gives to a route, and the calls of the route how they end. The messages that are pending or on their way
@@ -174,6 +175,28 @@ class PublisherAccount:
 
 
 @attrs.frozen
+class RequestsAccount:
+    """
+    The account of the requests that were sent, those to JetStream included.
+
+    :ivar requested: requests made.
+    :ivar answered: requests with an answer; those that take several answers, when these are complete.
+    :ivar failed: requests that failed or were cancelled.
+    :ivar in_progress: requests that wait for their answer, or for a connection.
+    :ivar late: answers that were dropped, because their requests had ended.
+    """
+
+    requested: int = 0
+    answered: int = 0
+    failed: int = 0
+    in_progress: int = 0
+    late: int = 0
+
+    def __str__(self) -> str:
+        return _line(self, "requested", "answered", "failed", "in_progress")
+
+
+@attrs.frozen
 class Ledger:
     """
     All accounts at one moment.
@@ -181,11 +204,13 @@ class Ledger:
     :ivar consumers: one for each ``subject_queue_group``, in the order of the setting.
     :ivar routes: one for each event route that has had a message or a connection event, the sum over all consumers.
     :ivar publisher: the account of the publisher.
+    :ivar requests: the account of the requests.
     """
 
     consumers: tuple[ConsumerAccount, ...]
     routes: tuple[RouteCounters, ...]
     publisher: PublisherAccount
+    requests: RequestsAccount = RequestsAccount()
 
     def differences(self) -> list[str]:
         """What does not add up, in words. If the list is not empty, natsroute has a bug."""
@@ -199,6 +224,9 @@ class Ledger:
         out = self.publisher
         if out.published != out.confirmed + out.failed + out.dropped + out.in_progress:
             wrong.append(f"publisher: {out}")
+        asked = self.requests
+        if asked.requested != asked.answered + asked.failed + asked.in_progress:
+            wrong.append(f"requests: {asked}")
         return wrong
 
 

@@ -37,7 +37,7 @@ class ServiceMethodsTests(SynchronousTestCase):
         whole = self.overview.as_json()
         for name, fields in {
             "ready": {"ready", "reasons"},
-            "ledger": {"consumers", "routes", "publisher", "workers"},
+            "ledger": {"consumers", "routes", "publisher", "requests", "workers"},
             "connections": {"connections"},
             "routes": {"routes"},
             "calls": {"calls", "calls_in_flight"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.ledger import ConsumerAccount, Ledger, PublisherAccount, RouteCounters
+from natsroute.ledger import ConsumerAccount, Ledger, PublisherAccount, RequestsAccount, RouteCounters
 
 
 class LedgerTests(SynchronousTestCase):
@@ -20,8 +20,10 @@ class LedgerTests(SynchronousTestCase):
         )
         self.publisher = PublisherAccount(published=10, confirmed=5, failed=2, dropped=1, resent=9, in_progress=2)
 
+        self.requests = RequestsAccount(requested=10, answered=7, failed=2, in_progress=1, late=5)
+
     def differences(self) -> list[str]:
-        return Ledger((self.consumer,), (), self.publisher).differences()
+        return Ledger((self.consumer,), (), self.publisher, self.requests).differences()
 
     def test_adds_up(self) -> None:
         self.assertEqual((self.consumer.in_progress, self.consumer.waiting, self.consumer.dropped), (1, 5, 6))
@@ -39,6 +41,11 @@ class LedgerTests(SynchronousTestCase):
             self.publisher = attrs.evolve(correct, **{name: getattr(correct, name) + 1})
             self.assertEqual(len(self.differences()), 1, name)
             self.publisher = correct
+        for name in ("requested", "answered", "failed", "in_progress"):
+            asked = self.requests
+            self.requests = attrs.evolve(asked, **{name: getattr(asked, name) + 1})
+            self.assertEqual(len(self.differences()), 1, name)
+            self.requests = asked
         self.counters.succeeded += 2  # as if one message was counted twice
         self.assertEqual(
             self.differences(), ["a:q: 19 received = 7 succeeded + 2 failed + 6 dropped + -1 in progress + 5 waiting"]

@@ -11,7 +11,7 @@ from natsroute.client.servers import parse_url
 from natsroute.client.state import State
 from natsroute.client.status import Status
 from natsroute.errors import ServerError
-from natsroute.ledger import ConsumerAccount, PublisherAccount, RouteCounters
+from natsroute.ledger import ConsumerAccount, PublisherAccount, RequestsAccount, RouteCounters
 from natsroute.monitoring.overview import (
     CallRow,
     ConnectionRow,
@@ -117,6 +117,7 @@ class JsonTests(SynchronousTestCase):
         fields = overview().as_json()
         for row in fields["consumers"]:
             del row["lag"], row["handed_back"]
+        del fields["requests"]
         self.assertEqual(Overview.from_json(fields), overview())
         del fields["consumers"][0]["received"]
         self.assertRaises(KeyError, Overview.from_json, fields)
@@ -139,6 +140,10 @@ class MergedTests(SynchronousTestCase):
         self.assertEqual([(row.name, row.received, row.idle) for row in both.consumers], [("one:q", 24, 3.0)])
         self.assertEqual([(row.route, row.routed) for row in both.routes], [("nats:one", 14)])
         self.assertEqual((both.publisher.published, both.calls_in_flight), (18, 6))
+        asked = RequestsAccount(5, 3, 1, 1, 2)
+        both = Overview.merged([overview(1, requests=asked), overview(2, requests=asked)])
+        self.assertEqual(both.requests, RequestsAccount(10, 6, 2, 2, 4))
+        self.assertEqual(Overview.from_json(both.as_json()), both)
         self.assertEqual((both.pids, both.started, both.time), ((1, 2), 101.0, 202.0))
 
     def test_processes(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,7 +15,7 @@ from natsroute.client.state import State
 from natsroute.client.status import Status
 from natsroute.daemon.operations.report import MAX_CALLS, account_lines, report_lines
 from natsroute.errors import ServerError
-from natsroute.ledger import ConsumerAccount, Ledger, PublisherAccount, RouteCounters
+from natsroute.ledger import ConsumerAccount, Ledger, PublisherAccount, RequestsAccount, RouteCounters
 from natsroute.routes.event import EventContext
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.wire.frames import Address
@@ -60,6 +61,14 @@ class ReportTests(SynchronousTestCase):
         self.assertEqual(list(account_lines(self.ledger)), accounts)
         route = "Event route nats:a: 3 routed = 1 succeeded + 1 failed + 1 in progress + 0 waiting"
         self.assertEqual(self.lines(), [*accounts, route])
+
+    def test_requests(self) -> None:
+        """They have a line if there were any."""
+        ledger = attrs.evolve(self.ledger, requests=RequestsAccount(5, 3, 1, 1, 2))
+        self.assertEqual(
+            list(account_lines(ledger))[-1],
+            "Requests: 5 requested = 3 answered + 1 failed + 1 in progress; 2 late answers",
+        )
 
     def test_connections(self) -> None:
         """What is not known is left out. What a server said is escaped."""

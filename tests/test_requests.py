@@ -40,6 +40,11 @@ class RequestsTestCase(ConnectionTestCase):
         said = self.network.link.transport.sent().decode()
         return re.findall(rf"^H?PUB {subject} (\S+) ", said, re.MULTILINE)
 
+    def tearDown(self) -> None:
+        """Whatever happened, the counters add up."""
+        requests = self.requests
+        self.assertEqual(requests.requested, requests.answered + requests.failed + requests.pending)
+
     def answer(self, reply: str, data: bytes = b"!", block: bytes = b"") -> None:
         """The server delivers an answer."""
         sizes = b"%d %d" % (len(block), len(block) + len(data)) if block else b"%d" % len(data)
@@ -58,6 +63,7 @@ class RequestsTests(RequestsTestCase):
         self.answer(second, b"two")
         self.answer(first, b"one")
         self.assertEqual([self.successResultOf(answer).data for answer in asked], [b"one", b"two"])
+        self.assertEqual((self.requests.requested, self.requests.answered, self.requests.failed), (2, 2, 0))
         self.assertEqual((self.requests.pending, len(self.requests.inbox)), (0, 0))
 
     def test_headers(self) -> None:

@@ -69,7 +69,7 @@ class PathTests(SiteTestCase):
         """The others show parts of the overview as JSON."""
         whole = an_overview().as_json()
         for path, names in {
-            "/ledger": ["consumers", "routes", "publisher", "workers"],
+            "/ledger": ["consumers", "routes", "publisher", "requests", "workers"],
             "/connections": ["connections"],
             "/routes": ["routes"],
             "/calls": ["calls", "calls_in_flight"],

@@ -47,12 +47,16 @@ class Requests:
     :param inbox_prefix: what the reply subjects begin with.
 
     :ivar inbox: the reply subjects. Its ``late`` counts the answers that came too late.
+    :ivar requested: requests so far.
+    :ivar answered: those of them that have an answer, or all of several.
+    :ivar failed: those that failed or were cancelled.
     """
 
     def __init__(
         self, connection: Connection, clock: IReactorTime, *, inbox_prefix: str = DEFAULT_INBOX_PREFIX
     ) -> None:
         self.inbox = Inbox(connection, inbox_prefix)
+        self.requested = self.answered = self.failed = 0
         self._connection = connection
         self._clock = clock
         self._requests: dict[str, Request] = {}  # by reply subject
@@ -86,11 +90,13 @@ class Requests:
             - :class:`~natsroute.errors.HeaderError` if it has headers, and the server does not support them,
             - :class:`~natsroute.errors.MisuseError` if the timeout is not a number above 0.
         """
+        self.requested += 1
         try:
             deadlines = self._deadlines.get(timeout) or self._new_deadlines(timeout)
             template = request_template(subject)
             reply = self.inbox.open(self._on_answer)
         except (NatsrouteError, TypeError) as error:
+            self.failed += 1
             return fail(_named(error))
         if header_block:
             command = encode_pub(subject, payload, reply, header_block)
@@ -120,22 +126,26 @@ class Requests:
             with ``on_answer``. Cancelling it ends the wait. It fails as that of :meth:`request`, but not for the want
             of an answer; :class:`~natsroute.errors.NoRespondersError` too, if nobody is subscribed to the subject.
         """
+        self.requested += 1
         try:
             check_seconds("timeout", until.timeout)
             until.check()
             request_template(subject)  # which checks it
             reply = self.inbox.open(lambda msg: self._one_of_many(request, answers, msg))
         except (NatsrouteError, TypeError) as error:
+            self.failed += 1
             return fail(_named(error))
         command = encode_pub(subject, payload, reply, header_block)
         request = self._requests[reply] = Request(self._on_cancelled, subject, reply)
 
         def complete(kept: list[Any]) -> None:
             self._forget(request)
+            self.answered += 1
             request.callback(kept)
 
         def failed(error: BaseException) -> None:
             self._forget(request)
+            self.failed += 1
             request.errback(error)
 
         answers = Answers(self._clock, until, on_answer, on_complete=complete, on_failed=failed)
@@ -172,12 +182,15 @@ class Requests:
         request = self._requests.pop(reply)
         self.inbox.close(reply)
         if _says_no_responders(msg):
+            self.failed += 1
             request.errback(NoRespondersError(request.subject))
         else:
+            self.answered += 1
             request.callback(msg)
 
     def _cancelled(self, request: Any) -> None:
         self._forget(request)
+        self.failed += 1
         if not self._requests:
             self._stop_deadlines()
 
@@ -187,6 +200,7 @@ class Requests:
 
     def _fail(self, request: Request, error: NatsrouteError) -> None:
         self._forget(request)
+        self.failed += 1
         request.errback(error)
 
     def _forget(self, request: Request) -> None:

@@ -14,6 +14,7 @@ from natsroute.client.requests import Requests
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.reactor_thread import ReactorThread
 from natsroute.errors import NatsrouteError
+from natsroute.ledger import RequestsAccount
 from natsroute.message import Message
 from natsroute.routes.outgoing import REQUEST_TIMEOUT
 from natsroute.wire.headers import HeaderValues, encode_headers
@@ -48,6 +49,13 @@ class Requesting:
         self._thread = thread
         self.connection = new("requests", Message)
         self.requests = Requests(self.connection, clock, inbox_prefix=inbox_prefix)
+
+    def account(self) -> RequestsAccount:
+        """What became of the requests so far, without those that could not be encoded."""
+        requests = self.requests
+        return RequestsAccount(
+            requests.requested, requests.answered, requests.failed, requests.pending, requests.inbox.late
+        )
 
     def request(
         self, subject: str, payload: object = b"", timeout: float = REQUEST_TIMEOUT, headers: HeaderValues | None = None

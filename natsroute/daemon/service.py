@@ -270,7 +270,8 @@ class NatsrouteService(Service):
     def ledger(self) -> Ledger:
         """What became of each message so far. It adds up at any moment."""
         accounts = tuple(consumer.account() for consumer in self.consumers)
-        return Ledger(accounts, self._versions.route_counters(), self.publisher.account())
+        requests = self._sending.requesting.account()
+        return Ledger(accounts, self._versions.route_counters(), self.publisher.account(), requests)
 
     def log_report(self) -> None:
         """Log the ledger, the connections and the calls in flight, as SIGUSR2 does under ``twistd natsroute``."""

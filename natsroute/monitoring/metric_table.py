@@ -126,6 +126,10 @@ def _worker(name: str, kind: str, help: str, field: str) -> Metric:
     return Metric(f"natsroute_publisher_{name}", kind, help, ("worker",), _rows("workers", "name", field))
 
 
+def _requests(name: str, kind: str, help: str, field: str) -> Metric:
+    return Metric(f"natsroute_{name}", kind, help, (), _one(lambda overview: getattr(overview.requests, field)))
+
+
 def _connection(name: str, kind: str, help: str, field: str) -> Metric:
     labels = ("connection",)
     return Metric(f"natsroute_connection_{name}", kind, help, labels, _rows("connections", "purpose", field))
@@ -322,6 +326,11 @@ METRICS: tuple[Metric, ...] = (
         ("worker",),
         _by_name("confirmation"),
     ),
+    _requests("requests_total", "counter", "Requests sent, those to JetStream included", "requested"),
+    _requests("requests_answered_total", "counter", "Requests that were answered", "answered"),
+    _requests("requests_failed_total", "counter", "Requests that failed or were cancelled", "failed"),
+    _requests("requests_in_progress", "gauge", "Requests that wait for their answer", "in_progress"),
+    _requests("requests_late_answers_total", "counter", "Answers that came after their requests had ended", "late"),
     Metric(
         "natsroute_connection_up",
         "gauge",

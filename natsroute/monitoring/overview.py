@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from natsroute.client.status import Status
-from natsroute.ledger import ConsumerAccount, PublisherAccount, RouteCounters
+from natsroute.ledger import ConsumerAccount, PublisherAccount, RequestsAccount, RouteCounters
 
 #: Latest errors that an overview has at most.
 MAX_ERRORS = 100
@@ -257,6 +257,7 @@ class Overview:
     :ivar calls_in_flight: how many there are in all.
     :ivar errors: the latest warnings and errors of the log, the latest first; at most :data:`MAX_ERRORS`.
     :ivar reloads: how often the code was loaded anew.
+    :ivar requests: the requests that were sent.
     :ivar services: what it is announced as; one for each process, empty without ``service_name``.
     """
 
@@ -276,6 +277,7 @@ class Overview:
     errors: tuple[ErrorRow, ...] = ()
     reloads: int = 0
     services: tuple[ServiceRow, ...] = ()
+    requests: RequestsAccount = RequestsAccount()
 
     @property
     def ready(self) -> bool:
@@ -294,8 +296,9 @@ class Overview:
         :raises KeyError: a field is missing.
         """
         rows: dict[str, Any] = {name: tuple(_row(kind, row) for row in fields[name]) for name, kind in _ROWS.items()}
-        plain = {name: fields[name] for name in attrs.fields_dict(cls) if name not in _ROWS}
+        plain = {name: fields[name] for name in attrs.fields_dict(cls) if name not in {*_ROWS, "requests"}}
         plain["publisher"] = _row(PublisherRow, fields["publisher"])
+        plain["requests"] = _row(RequestsAccount, fields.get("requests", {}))
         plain["pids"] = tuple(fields["pids"])
         return cls(**plain, **rows)
 
@@ -327,6 +330,7 @@ class Overview:
             ],
             reloads=max(one.reloads for one in numbered),
             services=tuple(row for one in numbered for row in one.services),
+            requests=_sum([one.requests for one in numbered]),
         )
 
 

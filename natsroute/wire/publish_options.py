@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from natsroute.errors import MisuseError
-from natsroute.wire.headers import MESSAGE_ID
+from natsroute.wire.headers import MESSAGE_ID, all_values
 
 if TYPE_CHECKING:
     from natsroute.wire.headers import HeaderValues
@@ -105,7 +105,7 @@ def stream_headers(
         raise MisuseError("schedule: it needs 'after' or 'at'")
     elif ttl is not None:
         made["Nats-TTL"] = _ttl(ttl)
-    return {**(headers or {}), **made} if made else headers
+    return {**all_values(headers or {}), **made} if made else headers
 
 
 def _text(option: str, value: object) -> str:

@@ -16,6 +16,7 @@ from natsroute.errors import (
     RequestTimeoutError,
 )
 from natsroute.jetstream.errors import JetStreamUnavailableError, StreamNotFoundError
+from natsroute.ledger import RequestsAccount
 from natsroute.message import Message
 from natsroute.routes.event import Event
 from tests.support.documents import snippet
@@ -96,6 +97,9 @@ class RequestTests(OneServerTestCase):
             await service.request("nobody", timeout=60)
         with self.assertRaises(RequestTimeoutError):
             await service.request("silent", timeout=0.1)
+        ledger = service.ledger()
+        self.assertEqual(ledger.requests, RequestsAccount(requested=2, failed=2))
+        self.assertEqual((ledger.differences(), service.overview().requests), ([], ledger.requests))
 
     async def test_a_payload_that_cannot_be_encoded(self) -> None:
         service = await self.responding()

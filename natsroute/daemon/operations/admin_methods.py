@@ -39,7 +39,7 @@ def service_methods(
     methods = Methods()
     methods.add("overview", part())
     methods.add("ready", part("ready", "reasons"))
-    methods.add("ledger", part("consumers", "routes", "publisher", "workers"))
+    methods.add("ledger", part("consumers", "routes", "publisher", "requests", "workers"))
     methods.add("connections", part("connections"))
     methods.add("routes", part("routes"))
     methods.add("calls", part("calls", "calls_in_flight"))

@@ -105,6 +105,7 @@ class Observation:
             errors=self._errors(),
             reloads=self._reloads(),
             services=self._services(),
+            requests=ledger.requests,
         )
 
     def _calls(self) -> Iterator[CallRow]:

@@ -33,10 +33,12 @@ def report_lines(
 
 
 def account_lines(ledger: Ledger) -> Iterator[str]:
-    """What became of the messages: a line for each consumer, and one for the publisher."""
+    """What became of the messages: a line for each consumer, one for the publisher, and one for requests if any."""
     for consumer in ledger.consumers:
         yield f"Consumer {consumer.name}: {consumer}"
     yield f"Publisher: {ledger.publisher}"
+    if ledger.requests.requested:
+        yield f"Requests: {ledger.requests}; {ledger.requests.late} late answers"
 
 
 def _connection(connection: Connection) -> str:

@@ -80,7 +80,7 @@ class Site(TwistedSite):
             b"/livez": lambda request: live(self._fatal(), detail=self._may_see(request)),
             b"/readyz": self._ready,
             b"/metrics": self._metrics_text,
-            b"/ledger": self._part("consumers", "routes", "publisher", "workers"),
+            b"/ledger": self._part("consumers", "routes", "publisher", "requests", "workers"),
             b"/connections": self._part("connections"),
             b"/routes": self._part("routes"),
             b"/calls": self._part("calls", "calls_in_flight"),
