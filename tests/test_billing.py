@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Reject
@@ -24,7 +25,12 @@ class BillingTests(SynchronousTestCase):
         self.successResultOf(self.tester.start())
 
     def deliver(self, call: Any) -> None:
-        self.successResultOf(self.tester.deliver("calls.ended", call))
+        """A message of the stream, which is acknowledged."""
+        self.successResultOf(self.send(call))
+        self.assertEqual(self.tester.acknowledged[-1].how, "ack")
+
+    def send(self, call: Any) -> Deferred[object]:
+        return self.tester.deliver("calls.ended", call, stream="CALLS", consumer="billing")
 
     def bill(self, call_id: str) -> Any:
         """The revision and the value of a bill."""
@@ -54,7 +60,9 @@ class BillingTests(SynchronousTestCase):
     def test_something_else(self) -> None:
         """It is refused for good: it would never be a call."""
         for message in (b"{", [], {}, {**CALL, "seconds": "long"}, 5):
-            self.failureResultOf(self.tester.deliver("calls.ended", message), Reject)
+            self.failureResultOf(self.send(message), Reject)
+            last = self.tester.acknowledged[-1]
+            self.assertEqual((last.how, last.reason[:21]), ("term", "not the end of a call"))
         self.assertEqual(self.tester.published, [])
 
     def test_keys(self) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute import EventRoutes
 from natsroute.jetstream.errors import KeyNotFoundError
 from natsroute.testing import RouteTester
 from tests.support import ROOT
@@ -20,10 +17,9 @@ class LocationTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         example = load_example(ROOT / "examples" / "location" / "routes.py")
-        self.tester = RouteTester(EventRoutes())
+        self.tester = RouteTester(example["event_route"])
+        self.successResultOf(self.tester.start())
         self.bucket = self.tester.key_value("location")
-        self.location: Any = example["location"]
-        self.location.bucket = self.bucket
 
     def change(self, sequence: int, *contacts: str, expires_in: float = 60.0) -> None:
         """A message of the stream."""
@@ -32,7 +28,9 @@ class LocationTests(SynchronousTestCase):
             "user": "al@a.test",
             "contacts": [{"address": one, "user_agent": "", "expires": expires} for one in contacts],
         }
-        self.successResultOf(Deferred.fromCoroutine(self.location.change(state, sequence)))
+        self.successResultOf(
+            self.tester.deliver("location.changed", state, stream="LOCATION", consumer="mirror", sequence=sequence)
+        )
 
     def contacts(self) -> list[str]:
         """What the bucket has."""

@@ -19,39 +19,12 @@ from twisted.logger import Logger
 from natsroute import Event, EventRoutes, Reject, RunningService
 from natsroute.errors import DecodeError
 from natsroute.jetstream.errors import KeyExistsError
-from natsroute.jetstream.key_value import KeyValue
 
 event_route = EventRoutes()
 log = Logger()
 
 #: Cents for each minute that has begun.
 RATE = 3
-
-
-class Billing:
-    """
-    Writes the bills.
-
-    :ivar bills: the bucket that they are in.
-    """
-
-    bills: KeyValue
-
-    async def bill(self, call: dict[str, Any]) -> None:
-        """
-        Write the bill for a call, unless there is one.
-
-        ``create`` fails if the key has a value, and the server decides that. So of two processes that bill the same
-        call at the same time one succeeds, and a message that comes again after a week still makes no second bill.
-        """
-        minutes = -(-call["seconds"] // 60)
-        try:
-            await self.bills.create(key_of(call["call_id"]), {**call, "cents": minutes * RATE})
-        except KeyExistsError:
-            log.info("call {call_id} is billed already", **call)
-
-
-billing = Billing()
 
 
 def key_of(call_id: str) -> str:
@@ -82,13 +55,23 @@ def read(event: Event) -> dict[str, Any]:
 
 
 @event_route.on_start
-def open_bucket(service: RunningService) -> None:
-    billing.bills = service.key_value("bills", create=True)
+def create_bucket(service: RunningService) -> None:
+    service.key_value("bills", create=True)  # with the first bill, if it is not there
 
 
 @event_route("nats:calls.ended", key=call_id_of)
 async def ended(event: Event) -> None:
+    """
+    Write the bill for a call, unless there is one.
+
+    ``create`` fails if the key has a value, and the server decides that. So of two processes that bill the same call at
+    the same time one succeeds, and a message that comes again after a week still makes no second bill.
+    """
     call = read(event)
-    await billing.bill(call)
+    minutes = -(-call["seconds"] // 60)
+    try:
+        await event.key_value("bills").create(key_of(call["call_id"]), {**call, "cents": minutes * RATE})
+    except KeyExistsError:
+        log.info("call {call_id} is billed already", **call)
     # Kamailio publishes the call until it receives this. If this is lost, it publishes the call again.
     await event.publish("calls-billed", call["call_id"])

@@ -14,50 +14,14 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
 
 from natsroute import Event, EventRoutes, RunningService
 from natsroute.jetstream.errors import KeyNotFoundError
-from natsroute.jetstream.key_value import KeyValue
 
 event_route = EventRoutes()
 
 #: Seconds that the state of a user without contacts is kept. Messages that are older than it may still come.
 KEEP_EMPTY = 3600.0
-
-
-class Location:
-    """
-    The mirror of the location table.
-
-    :ivar bucket: has for each user the contacts, and the number of the message that they are from.
-    """
-
-    bucket: KeyValue
-
-    async def change(self, state: dict[str, Any], sequence: int) -> None:
-        """
-        Write the state of a user, unless the bucket has a newer one.
-
-        A message that comes again comes late: behind one that is newer. So the number that the stream has given to each
-        message is kept with the state. ``update`` and ``create`` fail if another process has changed the entry since it
-        was read; then the message comes again.
-        """
-        key = key_of(state["user"])
-        # Each contact has the time when it expires. When the last one has, the server removes the entry.
-        left = max((contact["expires"] - time.time() for contact in state["contacts"]), default=KEEP_EMPTY)
-        ttl = max(1.0, left)
-        value = {**state, "sequence": sequence}
-        try:
-            known = await self.bucket.get(key)
-        except KeyNotFoundError:
-            await self.bucket.create(key, value, ttl=ttl)
-            return
-        if known.json()["sequence"] < sequence:
-            await self.bucket.update(key, value, known.revision, ttl=ttl)
-
-
-location = Location()
 
 
 def key_of(user: str) -> str:
@@ -66,11 +30,29 @@ def key_of(user: str) -> str:
 
 
 @event_route.on_start
-def open_bucket(service: RunningService) -> None:
-    location.bucket = service.key_value("location", create=True)
+def create_bucket(service: RunningService) -> None:
+    service.key_value("location", create=True)  # with the first user, if it is not there
 
 
 @event_route("nats:location.changed", key=lambda event: event.json()["user"])
 async def changed(event: Event) -> None:
+    """
+    Write the state of a user, unless the bucket has a newer one.
+
+    A message that comes again comes late: behind one that is newer. So the number that the stream has given to each
+    message is kept with the state. ``update`` and ``create`` fail if another process has changed the entry since it was
+    read; then the message comes again.
+    """
     assert event.sequence is not None  # the message is from a stream
-    await location.change(event.json(), event.sequence)
+    bucket, state = event.key_value("location"), event.json()
+    key, value = key_of(state["user"]), {**state, "sequence": event.sequence}
+    # Each contact has the time when it expires. When the last one has, the server removes the entry.
+    left = max((contact["expires"] - time.time() for contact in state["contacts"]), default=KEEP_EMPTY)
+    ttl = max(1.0, left)
+    try:
+        known = await bucket.get(key)
+    except KeyNotFoundError:
+        await bucket.create(key, value, ttl=ttl)
+        return
+    if known.json()["sequence"] < event.sequence:
+        await bucket.update(key, value, known.revision, ttl=ttl)
