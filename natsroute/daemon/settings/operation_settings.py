@@ -100,7 +100,7 @@ class OperationSettings(SettingGroup):
     tracing_max_rate: int = count(
         "Traces that begin here in a second, at most, so that a busy service does not spend its time on them. "
         "0: no limit.",
-        100,
+        50,
         minimum=0,
     )
 
