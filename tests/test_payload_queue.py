@@ -36,7 +36,7 @@ class PayloadQueueTests(SynchronousTestCase):
         for _ in range(3):
             self.pool.run_next()
         self.assertEqual(self.made, [(0, b"0"), (1, b"1"), (2, b"2")])
-        self.assertEqual(len(self.queue), 0)
+        self.assertEqual(len(self.queue.queue), 0)
 
     def test_space(self) -> None:
         """It waits for space."""

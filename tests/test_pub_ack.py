@@ -21,7 +21,7 @@ from natsroute.jetstream.errors import (
     WrongLastMessageIdError,
     WrongLastSequenceError,
 )
-from natsroute.jetstream.pub_ack import PubAck, parse_pub_ack
+from natsroute.jetstream.pub_ack import PubAck, parse_pub_ack, usual_ack_reader
 from natsroute.wire.frames import Address, Msg
 
 
@@ -45,6 +45,30 @@ class PubAckTests(SynchronousTestCase):
             b'{"duplicate":true,"stream":"CALLS","seq":2}',
         ):
             self.assertEqual(parse_pub_ack(reply(data)), PubAck("CALLS", 2, duplicate=True))
+
+    def test_reader_of_usual_ones(self) -> None:
+        """Whatever it has read before, it reads what is usual as the other function does, and nothing else."""
+        usual = [
+            b'{"stream":"A","seq":1}', b'{"stream":"A","seq":12345678901234567}',
+            b'{"stream":"A","seq":123456789012345678}', b'{"stream":"A","seq":9223372036854775807}',
+            b'{"stream":"B", "seq":7}', b'{"stream":"AB","seq":7}', b'{"stream":"A","seq":3,"duplicate":true}',
+            b'{"stream":"B", "seq":4,"duplicate": true}',
+        ]  # fmt: skip
+        unusual = [
+            b"", b"{", b"{}", b"{1}", b"{12", b'{"stream":"A","seq":}', b'{"stream":"A","seq":0}',
+            b'{"stream":"A","seq":01}', b'{"stream":"A","seq":-1}', b'{"stream":"A","seq":1',
+            b'{"stream":"A","seq":12', b'{"stream":"A","seq":1]', b'{"stream":"A","seq":1} ',
+            b'{"stream":"A","seq":1 }', b'{"stream":"A","seq":1}}', b'{"stream":"A","seq":1.5}',
+            b'{"stream":"A","seq":"1"}', b'{"stream":"A","seq":1,"val":"2"}', b'{"stream":"A","seq":\xd9\xa1}',
+            b'{"error":{"code":400},"stream":"A","seq":1}',
+        ]  # fmt: skip
+        for before in [None, *usual, *unusual]:
+            for data in [*usual, *unusual]:
+                read = usual_ack_reader()
+                if before is not None:
+                    read(before)
+                for _ in range(2):
+                    self.assertEqual(read(data), parse_pub_ack(reply(data)) if data in usual else None, (before, data))
 
     def test_all_fields(self) -> None:
         """A domain, a batch and a counter; unknown fields are ignored."""

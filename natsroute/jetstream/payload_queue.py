@@ -19,6 +19,9 @@ class PayloadQueue:
     :param run_in_pool: runs a function in the thread pool; its Deferred fires in the reactor thread when it has ended.
     :param has_space: whether the buffer has space for another payload.
     :param on_made: called in the reactor thread with a message, and its command or why there is none.
+
+    :ivar queue: the messages that wait, and what makes their commands. For the publisher's hot path, which looks
+        whether there are any.
     """
 
     def __init__(
@@ -30,26 +33,22 @@ class PayloadQueue:
         self._run_in_pool = run_in_pool
         self._has_space = has_space
         self._on_made = on_made
-        self._queue: deque[tuple[StreamMessage, Callable[[], bytes]]] = deque()
+        self.queue: deque[tuple[StreamMessage, Callable[[], bytes]]] = deque()
         self._is_running = False
-
-    def __len__(self) -> int:
-        """Messages that wait."""
-        return len(self._queue)
 
     def add(self, message: StreamMessage, make_command: Callable[[], bytes]) -> None:
         """Take a message. ``make_command`` runs in the pool."""
-        self._queue.append((message, make_command))
+        self.queue.append((message, make_command))
         self.go_on()
 
     def go_on(self) -> None:
         """Make the next payload if there is space."""
-        while self._queue and self._queue[0][0].command is None:  # it has expired, or was cancelled
-            self._queue.popleft()
-        if self._is_running or not self._queue or not self._has_space():
+        while self.queue and self.queue[0][0].command is None:  # it has expired, or was cancelled
+            self.queue.popleft()
+        if self._is_running or not self.queue or not self._has_space():
             return
         self._is_running = True
-        message, make_command = self._queue.popleft()
+        message, make_command = self.queue.popleft()
         made: list[Any] = []
 
         def run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -26,8 +27,9 @@ _TOO_MANY_REQUESTS = 429
 # Nearly all acknowledgements. A name without backslashes and quotes means the same in JSON, and a sequence begins at 1.
 # Anything else is read as JSON.
 _USUAL = re.compile(rb'\{"stream": ?"([A-Za-z0-9_-]{1,255})", ?"seq": ?([1-9][0-9]{0,18})(,"duplicate": ?true)?\}')
-#: Matches the payload of nearly every acknowledgement; groups: stream, sequence, what says that it is a duplicate.
-match_usual_ack = _USUAL.fullmatch
+_match_usual = _USUAL.fullmatch
+# The sequences that are read without a look at the rest have fewer digits than this.
+_MAX_DIGITS, _ZERO = 18, ord("0")
 
 
 @attrs.define(weakref_slot=False)
@@ -64,11 +66,39 @@ def parse_pub_ack(msg: Msg) -> PubAck:
     :raises JetStreamError: the server refused the message; there are subclasses.
     :raises InvalidPubAckError: the reply is no acknowledgement.
     """
-    usual = match_usual_ack(msg.data)
+    usual = _match_usual(msg.data)
     if usual is None:
         return _parse(msg)
     stream, sequence, duplicate = usual.groups()
     return PubAck(stream.decode(), int(sequence), duplicate is not None)
+
+
+def usual_ack_reader() -> Callable[[bytes], PubAck | None]:
+    """
+    What reads the usual acknowledgements for one publisher. Most of them differ from the one before in their sequence
+    alone, so the beginning of that is remembered.
+
+    :return: returns the acknowledgement, or None for any other payload.
+    """
+    beginning, stream = b'{"stream":"","seq":', ""
+    length = len(beginning)
+
+    def read(data: bytes) -> PubAck | None:
+        nonlocal beginning, length, stream
+        if data.startswith(beginning):
+            digits = data[length:-1]
+            if digits.isdigit() and data.endswith(b"}") and len(digits) < _MAX_DIGITS and digits[0] != _ZERO:
+                return PubAck(stream, int(digits))
+        usual = _match_usual(data)
+        if usual is None:
+            return None
+        name, sequence, duplicate = usual.groups()
+        if duplicate is None:
+            length, stream = usual.start(2), name.decode()
+            beginning = data[:length]
+        return PubAck(name.decode(), int(sequence), duplicate is not None)
+
+    return read
 
 
 def may_pass(error: JetStreamError) -> bool:

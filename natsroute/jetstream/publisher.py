@@ -34,7 +34,7 @@ from natsroute.errors import (
 )
 from natsroute.jetstream.errors import JetStreamError, NoStreamError
 from natsroute.jetstream.payload_queue import PayloadQueue
-from natsroute.jetstream.pub_ack import PubAck, match_usual_ack, may_pass, parse_pub_ack
+from natsroute.jetstream.pub_ack import may_pass, parse_pub_ack, usual_ack_reader
 from natsroute.jetstream.retry_log import RetryLog
 from natsroute.jetstream.stream_message import StreamMessage
 from natsroute.jetstream.stream_outcomes import StreamOutcomes
@@ -95,6 +95,7 @@ class JetStreamPublisher:
         self.payloads = PayloadQueue(
             run_in_pool, lambda: buffer.free > 0 or not self.writer.in_flight, self._payload_made
         )
+        self._read_usual = usual_ack_reader()
         self._connection = connection
         self._clock = clock
         self._options = options
@@ -151,8 +152,8 @@ class JetStreamPublisher:
         if message is None:
             self.late += 1
             return
-        usual = match_usual_ack(msg.data)
-        if usual is None:
+        ack: Any = self._read_usual(msg.data)
+        if ack is None:
             self._read_answer(message, msg)
             return
         target, buffer, outcomes, writer = message.target, self.buffer, self._outcomes, self.writer
@@ -166,8 +167,6 @@ class JetStreamPublisher:
         buffer.bytes -= message.size
         message.command = None
         confirmation = message.confirmation
-        stream, sequence, duplicate = usual.groups()
-        ack: Any = PubAck(stream.decode(), int(sequence), duplicate is not None)
         if confirmation.has_callbacks:
             if not confirmation.called:
                 confirmation.callback(ack)
@@ -180,7 +179,7 @@ class JetStreamPublisher:
             buffer.signal_low_water()
         if outcomes.flushes:
             outcomes.ended(message)
-        if self._drain_waiters or self.payloads:
+        if self._drain_waiters or self.payloads.queue:
             self._after_change()
 
     def _read_answer(self, message: StreamMessage, msg: Msg) -> None:
@@ -338,7 +337,7 @@ class JetStreamPublisher:
         self._outcomes.fire()
         if self.buffer.is_above:
             self.buffer.signal_low_water()
-        if self.payloads:
+        if self.payloads.queue:
             self.payloads.go_on()
         if self.writer.waiting:
             self.writer.write_later()

@@ -51,6 +51,9 @@ class ScenarioTests(SynchronousTestCase):
                 self.assertEqual(outcome.problems, [], name)
                 self.assertEqual(set(outcome.figures), {measure.name for measure in SCENARIOS[name].measures})
 
+    def test_natsroute(self) -> None:
+        self.check("natsroute")
+
     def test_nats_py(self) -> None:
         self.check("nats-py", "mixed")
 
