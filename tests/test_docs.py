@@ -118,6 +118,7 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
     ("docs/kamailio/transactions.md", "SIP transactions", "python"): [f"{SNIPPETS}.RoutesTests.test_transactions"],
     ("docs/kamailio/kemi.md", "KEMI scripts", "console"): [f"{SNIPPETS}.CommandTests.test_kemi"],
     ("docs/kamailio/kemi.md", "KEMI scripts", "python"): [f"{SNIPPETS}.CommandTests.test_kemi"],
+    ("docs/jetstream.md", "From a program", "python"): [f"{SNIPPETS}.ServiceTests.test_jetstream"],
     ("docs/logging.md", "Levels", "console"): [f"{SNIPPETS}.CommandTests.test_log_levels"],
     ("docs/logging.md", "In your own program", "python"): [f"{SNIPPETS}.CommandTests.test_log_of_a_program"],
     ("docs/processes.md", "Several processes", "console"): [

@@ -74,6 +74,7 @@ class NatsrouteService(Service):
     :ivar nats_publish: the same, under the name of Kamailio's function.
     :ivar request: sends a request, as ``request_many`` does; see :class:`~natsroute.daemon.requesting.Requesting`.
     :ivar key_value: gives a bucket: :meth:`KeyValues.key_value <natsroute.daemon.key_values.KeyValues.key_value>`.
+    :ivar jetstream: asks about streams and consumers: :class:`~natsroute.jetstream.api.JetStreamApi`.
     :ivar in_flight: the calls of event routes that have not ended.
     """
 
@@ -124,7 +125,7 @@ class NatsrouteService(Service):
             on_confirmed=measurements.on_confirmed,
         )
         self.publisher = self._sending.publisher
-        self.key_value = self._sending.key_values.key_value
+        self.key_value, self.jetstream = self._sending.key_values.key_value, self._sending.jetstream_api
         publish_connections = self._sending.workers.connections
         self._tracing = ServiceTracing(reactor, settings, tracer_provider, self.publisher, publish_connections)
         # Bound once: a method that passes the call on would add a fifth to the cost of publishing bytes.

@@ -274,6 +274,21 @@ class ServiceTests(OneServerTestCase):
         self.assertEqual((spans.one("process calls.*").attributes or {})["call.id"], "abc")
         self.assertTrue(is_child(spans.one("publish cdr"), spans.one("process calls.*")))
 
+    async def test_jetstream(self) -> None:
+        """The hook sees what the settings have created."""
+        await self.server.stop()
+        self.server = await self.start_server("jetstream: {}")
+        first = await self.connect_service(
+            jetstream_create=True, jetstream_stream="calls=>subjects=calls.>", jetstream_consumer="calls:billing"
+        )
+        await self.until(lambda: not first.overview().reasons)
+        await first.publish("calls.end", b"x", stream=True)
+        printed = StringIO()
+        self.patch(sys, "stdout", printed)
+        other = await self.connect_service(names_in(snippet("docs/jetstream.md", "From a program"))["event_route"])
+        await other.ready()
+        self.assertEqual(printed.getvalue(), "1 messages in the stream, 0 of them to bill\n")
+
     async def test_ledger(self) -> None:
         """What it prints looks as its comments say."""
         event_route = EventRoutes()
