@@ -123,6 +123,11 @@ class FieldTests(ContextTestCase):
             },
         )
 
+    def test_subjects(self) -> None:
+        """Where inboxes and JetStream are."""
+        fields = {"inbox_prefix": "_INBOX_u", "jetstream_domain": "hub", "jetstream_api_prefix": "JS.hub"}
+        self.assertEqual(self.settings(**fields, jetstream_event_prefix="x"), fields)
+
     def test_tls(self) -> None:
         """Each of its files asks for TLS, and so does tls_first."""
         for field in ("ca", "cert", "key"):
@@ -159,10 +164,9 @@ class FieldTests(ContextTestCase):
         self.assertEqual(self.settings(**settings), settings)
 
     def test_fields_that_concern_only_the_tool(self) -> None:
-        ignored = ("description", "color_scheme", "inbox_prefix", "name", "a_new_field")
-        jetstream = ("jetstream_domain", "jetstream_api_prefix", "jetstream_event_prefix")
+        ignored = ("description", "color_scheme", "jetstream_event_prefix", "name", "a_new_field")
         windows = ("windows_cert_store", "windows_cert_match_by", "windows_cert_match")
-        fields = dict.fromkeys([*ignored, *jetstream, *windows], "x")
+        fields = dict.fromkeys([*ignored, *windows], "x")
         self.assertEqual(self.settings(**fields, windows_ca_certs_match=["x"]), {})
 
     def test_null_and_capitals(self) -> None:
@@ -232,6 +236,13 @@ class WithContextTests(ContextTestCase):
             ({"tls": "1"}, {**url, **login, "tls": "1"}),
         ]:
             self.assertEqual(self.result(context, **settings_above), expected, settings_above)
+
+    def test_groups_of_subjects(self) -> None:
+        context = {"inbox_prefix": "_INBOX_u", "jetstream_domain": "hub"}
+        self.assertEqual(self.result(context), context)
+        self.assertEqual(self.result(context, inbox_prefix="mine"), {**context, "inbox_prefix": "mine"})
+        without = {"inbox_prefix": "_INBOX_u", "jetstream_api_prefix": "JS"}
+        self.assertEqual(self.result(context, jetstream_api_prefix="JS"), without)
 
     def test_origins(self) -> None:
         """What stands above keeps its own."""

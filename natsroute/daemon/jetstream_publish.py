@@ -63,6 +63,7 @@ class JetStreamPublish:
                 ack_timeout=settings.jetstream_publish_timeout,
                 max_age=settings.publish_limits.max_age,
             ),
+            inbox_prefix=settings.inbox_prefix,
         )
         self.account: Callable[[], PublisherAccount] = self._publisher.account
         self.cancelled: Callable[[], None] = self._publisher.cancelled

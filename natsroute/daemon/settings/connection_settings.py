@@ -49,7 +49,8 @@ class ConnectionSettings(SettingGroup):
         ),
     )
     nats_context: str = text(
-        "A context of the 'nats' tool. Its servers, login and TLS are used where no setting here gives one."
+        "A context of the 'nats' tool. Its servers, login, TLS, inbox prefix and JetStream domain are used where no "
+        "setting here gives one."
     )
     user: str = text("The user to log in as, for servers whose URL names none.")
     password: str = text("The user's password. Prefer the variable: 'ps' shows the command line.")

@@ -16,6 +16,7 @@ from natsroute.errors import SettingError
 _SETTING = "nats_context"
 
 _TEXTS = {"user": "user", "password": "password", "token": "token"}
+_SUBJECTS = ("inbox_prefix", "jetstream_domain", "jetstream_api_prefix")
 _FILES = {
     "creds": "creds_file",
     "nkey": "nkey_file",
@@ -53,7 +54,7 @@ class NatsContext:
 
     def values(self) -> dict[str, Given]:
         """
-        Read the context. Empty fields are left out, and so are those that concern only the tool itself or JetStream.
+        Read the context. Empty fields are left out, and so are those that concern only the tool itself.
 
         :return: settings by name, their values as text or 1.
         :raises SettingError: there is no such context, it cannot be read, or it asks for something that natsroute does
@@ -77,6 +78,8 @@ class NatsContext:
             if field != "user" and (_REFERENCE.match(value) or _FILE_REFERENCE.match(value)):
                 raise self._reference(field)
             add(setting, value, field)
+        for field in _SUBJECTS:
+            add(field, self._text(fields, field), field)
         for field, setting in _FILES.items():
             add(setting, self._path(fields, field), field)
         if self._field(fields, "tls_first", bool, "true or false"):
@@ -157,8 +160,8 @@ def with_context(given: Mapping[str, Given], environment: Mapping[str, str]) -> 
     """
     Add what the ``nats_context`` among some settings says, if there is one.
 
-    It adds servers, a login and TLS, and each of the three only if there is nothing of the kind: a login given above is
-    not mixed with the context's.
+    It adds servers, a login, TLS, and where inboxes and JetStream are, each only if there is nothing of the kind: a
+    login given above is not mixed with the context's.
 
     :param given: settings from the sources above.
     :raises SettingError: as :meth:`NatsContext.values`; also if the context's URL holds a login and another is given.
@@ -170,7 +173,7 @@ def with_context(given: Mapping[str, Given], environment: Mapping[str, str]) -> 
     if _has(given, LOGIN) and not _has(given, ("nats_url",)) and _has_login_in_url(context):
         problem = "its url has a login, and there is one in the settings too"
         raise SettingError(_SETTING, name, problem, "Leave one of them out")
-    for group in (("nats_url",), LOGIN, TLS):
+    for group in (("nats_url",), LOGIN, TLS, ("inbox_prefix",), ("jetstream_domain", "jetstream_api_prefix")):
         if not _has(given, group):
             settings.update({setting: context[setting] for setting in group if setting in context})
     return settings
