@@ -126,6 +126,9 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
     ],
     ("docs/publishing.md", "What the Deferred tells you", "python"): [f"{SNIPPETS}.ServiceTests.test_flush"],
     ("docs/publishing.md", "From a thread", "python"): [f"{SNIPPETS}.ServiceTests.test_thread"],
+    ("docs/jetstream.md", "Delivery guarantees", "console"): [
+        "not run: it takes two minutes; tests.chaos.test_stream_kills makes a shorter run",
+    ],
     ("docs/reliability.md", "A hundred restarts", "console"): [
         "not run: it takes 25 minutes; test_chaos_options looks at its options",
     ],
