@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from natsroute.errors import NatsrouteError, PayloadTooLargeError, RouteError, SubjectError
 from natsroute.log import Logger
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.middleware.base import CancellableCall, readable_headers
-from natsroute.routes.route_errors import describe
+from natsroute.routes.results import as_deferred
+from natsroute.routes.route_errors import describe, is_exit
+from natsroute.routes.signatures import RETURNS_COROUTINES
 from natsroute.text import printable
 from natsroute.wire.headers import HeaderValues
 from natsroute.wire.subjects import check_subject
@@ -60,19 +66,48 @@ def dead_letter(subject: str) -> Middleware:
             try:
                 return await call
             except BaseException as error:
-                if not call.ends_with(error) and event.server is None and not _comes_again(event, error):
+                if not call.ends_with(error) and event.server is None:
                     await _publish(event, subject, error)
                 raise
 
-        return dead_lettering
+        def dead_lettered(event: Event) -> object:
+            acknowledgement = event.acknowledgement
+            if acknowledgement is None or not acknowledgement.redelivers:
+                return dead_lettering(event)
+            # A coroutine for each message of a stream would cost more than everything else.
+            try:
+                result = function(event)
+            except BaseException as error:
+                if not _is_last(Failure(), event):
+                    raise
+                return Deferred.fromCoroutine(_publish_and_fail(event, subject, error))
+            ending = as_deferred(result)
+            return result if ending is None else ending.addErrback(failed, event)
+
+        def failed(failure: Failure, event: Event) -> Failure | Deferred[None]:
+            if not _is_last(failure, event) or failure.value is None:
+                return failure
+            return Deferred.fromCoroutine(_publish_and_fail(event, subject, failure.value))
+
+        setattr(dead_lettered, RETURNS_COROUTINES, True)
+        return dead_lettered
 
     return around
 
 
-def _comes_again(event: Event, error: BaseException) -> bool:
-    """Whether the message of a failed call is delivered again, and so was not the last one of its calls."""
-    acknowledgement = event.acknowledgement
-    return acknowledgement is not None and acknowledgement.comes_again(event, error)
+def _is_last(failure: Failure, event: Event) -> bool:
+    """Whether the call that failed is the last one for its message."""
+    error, acknowledgement = failure.value, event.acknowledgement
+    if error is None or acknowledgement is None or is_exit(error):
+        return False
+    if failure.check(CancelledError, asyncio.CancelledError) and acknowledgement.was_cancelled(event):
+        return False
+    return not acknowledgement.comes_again(event, error)
+
+
+async def _publish_and_fail(event: Event, subject: str, error: BaseException) -> None:
+    await _publish(event, subject, error)
+    raise error
 
 
 async def _publish(event: Event, subject: str, error: BaseException) -> None:
