@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.console.overview_pages import MAX_CALLS, MAX_ERRORS, calls_page, ledger_page, status_page
@@ -33,6 +34,17 @@ class StatusPageTests(SynchronousTestCase):
         self.assertEqual(column(page, "Consumers", "dropped"), ["6"])
         self.assertEqual(column(page, "Event routes", "succeeded"), ["1,000"])
         self.assertEqual(column(page, "Publish workers", "publish worker"), ["1"])
+
+    def test_streams(self) -> None:
+        """Their columns are there if there is a consumer of one."""
+        now = sample_overview()
+        [row] = now.consumers
+        self.assertRaises(ValueError, column, status_page(now), "Consumers", "in stream")
+        streams = attrs.evolve(now, consumers=(row, attrs.evolve(row, name="CALLS:billing", lag=1200, handed_back=7)))
+        for page in (status_page(streams), ledger_page(streams)):
+            self.assertEqual(column(page, "Consumers", "in stream"), ["-", "1,200"])
+            self.assertEqual(column(page, "Consumers", "handed back"), ["0", "7"])
+            self.assertEqual({len(line) for line in page.tables[0].rows}, {len(page.tables[0].headings)})
 
     def test_styles(self) -> None:
         """What is wrong can be seen."""

@@ -86,22 +86,26 @@ def _connections(now: Overview) -> Table:
 
 def _consumers(now: Overview, before: Overview | None) -> Table:
     rate = _rates(now, before, lambda one: {row.name: row.received for row in one.consumers})
+    streams = any(row.lag is not None or row.handed_back for row in now.consumers)
     rows = []
     for row in now.consumers:
         dropped = row.overflowed + row.unclaimed + row.unrouted
         counts = (number(row.received), number(row.succeeded), count_of_bad(row.failed), count_of_bad(dropped))
+        of_stream = (number(row.handed_back), Cell("-") if row.lag is None else number(row.lag))
         rows.append(
             (
                 Cell(row.name),
                 *counts,
+                *(of_stream if streams else ()),
                 number(row.in_progress),
                 number(row.waiting),
                 duration(row.idle),
                 *rate(row.name),
             )
         )
-    headings = ("consumer", "received", "succeeded", "failed", "dropped", "in progress", "waiting", "idle")
-    return Table("Consumers", (*headings, *_rate_heading(before)), tuple(rows))
+    headings = ("consumer", "received", "succeeded", "failed", "dropped")
+    more = (*(("handed back", "in stream") if streams else ()), "in progress", "waiting", "idle")
+    return Table("Consumers", (*headings, *more, *_rate_heading(before)), tuple(rows))
 
 
 def _routes(now: Overview, before: Overview | None) -> Table:

@@ -30,7 +30,7 @@ export function prepared(overview) {
     errors: keyed(overview.errors, "process", "time", "namespace", "text"),
     instance: `${overview.started} ${overview.pids.join(" ")}`,
     total: Object.fromEntries(
-      ["received", "succeeded", "failed", "dropped", "in_progress", "waiting"].map((name) => [
+      ["received", "succeeded", "failed", "handed_back", "dropped", "in_progress", "waiting"].map((name) => [
         name,
         sum(consumers, (row) => row[name]),
       ]),

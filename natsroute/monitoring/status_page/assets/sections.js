@@ -60,7 +60,10 @@ function glance(history, perSecond) {
 
 function consumers(history, perSecond) {
   const series = (name) => (item) => `consumer/${item.key}/${name}`;
-  const idle = (item) => (item.idle === null ? "" : `last message ${duration(item.idle)} ago`);
+  const idle = (item) => joined(
+    item.idle === null ? "" : `last message ${duration(item.idle)} ago`,
+    item.lag === null ? "" : `${count(item.lag)} still in the stream`,
+  );
   const table = new Table(find("consumers"), [
     nameCell((item) => item.name, idle),
     chartCell(history, series("received"), (item) => perSecond(series("received")(item)), peak(speed)),
@@ -147,7 +150,7 @@ function ledger() {
     };
   };
   const received = equation("ledger-received", "received", [
-    "succeeded", "failed", "dropped", "in_progress", "waiting",
+    "succeeded", "failed", "handed_back", "dropped", "in_progress", "waiting",
   ]);
   const published = equation("ledger-published", "published", ["confirmed", "failed", "dropped", "in_progress"]);
   return (overview) => {
