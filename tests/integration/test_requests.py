@@ -238,6 +238,39 @@ class LameDuckTests(ServerTestCase):
         await left
 
 
+class AllowResponsesTests(OneServerTestCase):
+    """Users that may only ask, or only answer what they were asked."""
+
+    config = f"authorization {{ {snippet('docs/requests.md', 'Permissions', language='text').text} }}"
+
+    async def test_answers(self) -> None:
+        """Those of the consumer's connection are allowed, also when a call fails."""
+        event_route = EventRoutes()
+        event_route("nats:billing.returned", responds=True)(lambda event: 1)
+        event_route("nats:billing.failed", responds=True)(lambda event: 1 // 0)
+
+        @event_route("nats:billing.unconfirmed")
+        async def unconfirmed(event: Event) -> None:
+            await event.respond(2, confirm=False)
+
+        @event_route("nats:billing.confirmed")
+        async def confirmed(event: Event) -> None:
+            try:
+                await event.respond(3)
+            except PermissionsError:
+                await event.respond("refused", confirm=False)
+
+        await self.connect_service(event_route, subject_queue_group="billing.*:q", user="answers", password="…")
+        service = await self.connect_service(user="asks", password="…")
+        answers = [await service.request(f"billing.{name}") for name in ("returned", "unconfirmed", "confirmed")]
+        self.assertEqual([answer.text() for answer in answers], ["1", "2", "refused"])
+        failed = await service.request("billing.failed")
+        self.assertEqual(failed.headers["Nats-Service-Error-Code"], "500")
+        self.flushLoggedErrors(ZeroDivisionError)
+        with self.assertRaises(PermissionsError):
+            await service.request("else")
+
+
 class RequestManyTests(OneServerTestCase):
     """Several services that answer."""
 
