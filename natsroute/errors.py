@@ -41,6 +41,7 @@ Every exception that natsroute raises or fails a Deferred with::
     ├── PendingLimitError             .subject .queue_group .messages .bytes: routes are too slow
     ├── RequestError                  .subject: a request has no answer
     │   ├── NoRespondersError         nobody is subscribed to its subject
+    │   ├── RequestLimitError         too many requests, or too large ones, wait for their answers
     │   └── RequestTimeoutError       .seconds: there was no answer in time
     └── PublishError                  a message was not published
         ├── PublishBufferFullError    .messages .max_messages .bytes .max_bytes
@@ -404,6 +405,16 @@ class NoRespondersError(RequestError):
 
     def __init__(self, subject: str) -> None:
         super().__init__(subject, "nobody is subscribed to the subject")
+
+
+class RequestLimitError(RequestError):
+    """
+    Too many requests wait for their answers, or their payloads are too large together, and this one was not sent. Wait
+    for the Deferreds of earlier requests before you send more.
+    """
+
+    def __init__(self, subject: str, messages: int, size: int) -> None:
+        super().__init__(subject, f"{messages} requests with {size} bytes wait for theirs")
 
 
 class RequestTimeoutError(RequestError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from twisted.internet.defer import Deferred
+
 from natsroute.client.inbox import Inbox
 from natsroute.wire.frames import Msg
 from tests.support.connection_case import ConnectionTestCase
@@ -49,6 +51,18 @@ class InboxTests(ConnectionTestCase):
         self.deliver(reply)
         self.deliver(reply.rpartition(".")[0] + ".guess")
         self.assertEqual((self.messages, self.inbox.late), ([], 2))
+
+    def test_nothing_waits(self) -> None:
+        """Neither behind a receiver that is slow, nor for a reply subject that is closed."""
+        reply = self.inbox.open(lambda msg: Deferred())
+        for _ in range(1000):
+            self.deliver(reply)
+        self.inbox.close(reply)
+        for _ in range(1000):
+            self.deliver(reply)
+        subscription = self.inbox._subscription
+        assert subscription is not None
+        self.assertEqual((subscription.received, subscription.pending, self.inbox.late), (2000, 0, 1000))
 
     def test_after_a_reconnect(self) -> None:
         """The next server has the subscription, too."""

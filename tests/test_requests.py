@@ -7,6 +7,8 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from natsroute.client import requests
+from natsroute.client.request_many import Until
 from natsroute.client.requests import Requests
 from natsroute.errors import (
     ConnectionLostError,
@@ -15,6 +17,7 @@ from natsroute.errors import (
     NoRespondersError,
     PayloadTooLargeError,
     PermissionsError,
+    RequestLimitError,
     RequestTimeoutError,
     SubjectError,
     SubscriptionLimitError,
@@ -42,8 +45,8 @@ class RequestsTestCase(ConnectionTestCase):
 
     def tearDown(self) -> None:
         """Whatever happened, the counters add up."""
-        requests = self.requests
-        self.assertEqual(requests.requested, requests.answered + requests.failed + requests.pending)
+        mine = self.requests
+        self.assertEqual(mine.requested, mine.answered + mine.failed + mine.pending)
 
     def answer(self, reply: str, data: bytes = b"!", block: bytes = b"") -> None:
         """The server delivers an answer."""
@@ -179,6 +182,30 @@ class RequestsTests(RequestsTestCase):
             self.assertIn("it must be a number above 0", str(error))
         self.failureResultOf(self.ask(timeout=[]), MisuseError)  # type: ignore[arg-type]
         self.assertEqual((self.requests.pending, len(self.requests.inbox)), (0, 0))
+
+    def test_limits(self) -> None:
+        """Memory is bounded, whether there is a connection or not. Each answer makes space."""
+        self.patch(requests, "MAX_PENDING", 2)
+        waiting = [self.ask(), self.ask()]
+        self.failureResultOf(self.ask(), RequestLimitError)
+        self.connected(self.client)
+        error = self.failureResultOf(self.ask("other"), RequestLimitError).value
+        self.assertIn("the request to 'other' has no answer: 2 requests with ", str(error))
+        self.failureResultOf(self.requests.request_many("other", b"", Until(1.0)), RequestLimitError)
+        self.answer(self.replies()[0])
+        self.successResultOf(waiting[0])
+        waiting.append(self.ask())
+        self.assertNoResult(waiting[2])
+        waiting[1].cancel()
+        self.failureResultOf(waiting[1], CancelledError)
+        self.patch(requests, "MAX_PENDING_BYTES", 200)
+        self.ask(payload=b"x" * 200)
+        self.patch(requests, "MAX_PENDING", 20)
+        self.failureResultOf(self.ask(), RequestLimitError)
+        self.clock.advance(2.0)
+        self.assertEqual((self.requests.pending, self.requests._bytes), (0, 0))
+        self.assertEqual(len(self.flushLoggedErrors(RequestTimeoutError)), 1)
+        self.failureResultOf(waiting[2], RequestTimeoutError)
 
     def test_no_headers(self) -> None:
         """A server that supports none would take them for a protocol error."""

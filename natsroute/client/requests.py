@@ -24,12 +24,17 @@ from natsroute.errors import (
     NoRespondersError,
     PayloadTooLargeError,
     PermissionsError,
+    RequestLimitError,
     RequestTimeoutError,
     ServerError,
 )
 from natsroute.wire.encoder import encode_pub, request_template
 from natsroute.wire.frames import Msg
 from natsroute.wire.headers import NO_HEADERS
+
+#: Requests that may wait for their answers, and bytes that they may have together. All of them are kept in memory while
+#: there is no connection, or while the server does not read.
+MAX_PENDING, MAX_PENDING_BYTES = 65_536, 64 * 1024 * 1024
 
 # How the answer begins that the server gives when nobody is subscribed to the subject (NATS ADR-4).
 _NO_RESPONDERS = b"NATS/1.0 503"
@@ -60,6 +65,7 @@ class Requests:
         self._connection = connection
         self._clock = clock
         self._requests: dict[str, Request] = {}  # by reply subject
+        self._bytes = 0  # of them
         self._unwritten: dict[str, Callable[[], None]] = {}  # writes those that wait for a connection
         self._deadlines: dict[float, _Deadlines] = {}  # by timeout
         # Bound once, and not for each request.
@@ -85,6 +91,8 @@ class Requests:
             - :class:`~natsroute.errors.ConnectionLostError` if the connection ends first,
             - :class:`~natsroute.errors.PermissionsError` at once if the server refuses the subject, or the subscription
               for the answers,
+            - :class:`~natsroute.errors.RequestLimitError` if ``MAX_PENDING`` requests wait for their answers, or
+              ``MAX_PENDING_BYTES``,
             - :class:`~natsroute.errors.SubjectError` if the subject is invalid,
             - :class:`~natsroute.errors.PayloadTooLargeError` if it is above the server's ``max_payload``,
             - :class:`~natsroute.errors.HeaderError` if it has headers, and the server does not support them,
@@ -94,6 +102,8 @@ class Requests:
         try:
             deadlines = self._deadlines.get(timeout) or self._new_deadlines(timeout)
             template = request_template(subject)
+            if len(self._requests) >= MAX_PENDING or self._bytes >= MAX_PENDING_BYTES:
+                raise self._limit_error(subject)
             reply = self.inbox.open(self._on_answer)
         except (NatsrouteError, TypeError) as error:
             self.failed += 1
@@ -102,7 +112,8 @@ class Requests:
             command = encode_pub(subject, payload, reply, header_block)
         else:
             command = template % (reply.encode(), len(payload), payload)
-        request = self._requests[reply] = Request(self._on_cancelled, subject, reply)
+        request = self._requests[reply] = Request(self._on_cancelled, subject, reply, len(command))
+        self._bytes += len(command)
         self._write(request, command, len(payload), len(header_block))
         if not request.called:
             deadlines.add(request)
@@ -131,12 +142,15 @@ class Requests:
             check_seconds("timeout", until.timeout)
             until.check()
             request_template(subject)  # which checks it
+            if len(self._requests) >= MAX_PENDING or self._bytes >= MAX_PENDING_BYTES:
+                raise self._limit_error(subject)
             reply = self.inbox.open(lambda msg: self._one_of_many(request, answers, msg))
         except (NatsrouteError, TypeError) as error:
             self.failed += 1
             return fail(_named(error))
         command = encode_pub(subject, payload, reply, header_block)
-        request = self._requests[reply] = Request(self._on_cancelled, subject, reply)
+        request = self._requests[reply] = Request(self._on_cancelled, subject, reply, len(command))
+        self._bytes += len(command)
 
         def complete(kept: list[Any]) -> None:
             self._forget(request)
@@ -180,6 +194,7 @@ class Requests:
     def _answered(self, msg: Msg) -> None:
         reply = msg.address.subject
         request = self._requests.pop(reply)
+        self._bytes -= request.size
         self.inbox.close(reply)
         if _says_no_responders(msg):
             self.failed += 1
@@ -205,8 +220,12 @@ class Requests:
 
     def _forget(self, request: Request) -> None:
         self.inbox.close(request.reply)
-        self._requests.pop(request.reply, None)
+        if self._requests.pop(request.reply, None) is not None:
+            self._bytes -= request.size
         self._unwritten.pop(request.reply, None)
+
+    def _limit_error(self, subject: str) -> RequestLimitError:
+        return RequestLimitError(subject, len(self._requests), self._bytes)
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
@@ -272,15 +291,17 @@ class Request(Deferred[Any]):
     A request that waits for its answer; it fires with that.
 
     :ivar reply: its reply subject.
+    :ivar size: bytes of its command.
     :ivar deadline: when the answer must be there.
     """
 
     deadline: float
 
-    def __init__(self, on_cancelled: Callable[[Any], None], subject: str, reply: str) -> None:
+    def __init__(self, on_cancelled: Callable[[Any], None], subject: str, reply: str, size: int) -> None:
         Deferred.__init__(self, on_cancelled)  # super() costs more
         self.subject = subject
         self.reply = reply
+        self.size = size
 
 
 class _Deadlines:
