@@ -6,7 +6,6 @@ from twisted.internet.defer import Deferred
 
 from natsroute.errors import RequestTimeoutError
 from natsroute.jetstream.errors import ConsumerNotFoundError
-from natsroute.jetstream.pull_options import PullOptions
 from natsroute.message import Message
 from tests.support.connection_case import A, B
 from tests.support.log_recorder import LogRecorder
@@ -103,21 +102,21 @@ class PullConsumerTests(PullCase):
         self.assertEqual(self.batches(), [10])
 
     def test_heartbeats(self) -> None:
-        consumer = self.consuming(PullOptions(batch=10, expires=200.0))
+        consumer = self.consuming()
         (pull,) = self.pulls()
-        for _ in range(2):
-            self.clock.pump([10.0] * 9)
+        for _ in range(5):
+            self.clock.pump([1.0] * 5)
             self.status(pull, "100 Idle Heartbeat")
         self.assertEqual((self.batches(), consumer.statistics.missed_heartbeats), ([], 0))
 
     def test_missing_heartbeats(self) -> None:
         """After two of them, once for each silence."""
         log = LogRecorder(self)
-        consumer = self.consuming(PullOptions(batch=10, expires=60.0))
+        consumer = self.consuming()
         (pull,) = self.pulls()
-        self.clock.pump([15.0] * 4)
+        self.clock.pump([1.5] * 4)
         self.assertEqual(self.batches(), [])
-        self.clock.pump([15.0])
+        self.clock.pump([1.5])
         self.assertEqual((self.batches(), consumer.statistics.missed_heartbeats), ([10], 1))
         self.assertEqual(len(log.matching("heartbeats of S:D are missing")), 1)
         self.status(pull, "408 Request Timeout", messages=10)  # it was late
@@ -174,7 +173,7 @@ class PullConsumerTests(PullCase):
         self.deliver(1)
         self.assertEqual(consumer.num_pending, 7)
         self.api.answer = info(num_pending=3)
-        self.clock.pump([7.5] * 4)
+        self.clock.pump([1.5] * 20)
         self.assertEqual(consumer.num_pending, 3)
 
     def test_regular_look_up(self) -> None:
@@ -182,10 +181,10 @@ class PullConsumerTests(PullCase):
         consumer = self.consuming()
         self.assertEqual(len(self.api.asked), 1)
         self.api.answer = RequestTimeoutError("$JS.API.CONSUMER.INFO.S.D", 5.0, was_sent=True)
-        self.clock.pump([7.5] * 4)
+        self.clock.pump([1.5] * 20)
         self.assertEqual((len(self.api.asked), consumer.problem), (2, None))
         self.api.answer = MISSING
-        self.clock.pump([7.5] * 4)
+        self.clock.pump([1.5] * 20)
         self.assertIs(consumer.problem, MISSING)
 
     def test_statistics(self) -> None:

@@ -19,6 +19,7 @@ class PullOptionsTests(SynchronousTestCase):
             json.loads(options.request(250)),
             {"batch": 250, "max_bytes": 1000, "expires": 5_000_000_000, "idle_heartbeat": 2_500_000_000},
         )
+        self.assertEqual(json.loads(PullOptions(expires=30.0).request(1))["idle_heartbeat"], 3_000_000_000)
         for expires in (0.1, 0.7, 1 / 3, 30.0, 86_400.1):
             fields = json.loads(PullOptions(expires=expires).request(1))
             self.assertLessEqual(2 * fields["idle_heartbeat"], fields["expires"])

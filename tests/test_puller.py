@@ -27,7 +27,7 @@ class PullerTests(PullCase):
         self.assertRegex(pull.pop("reply"), r"^_INBOX\.[0-9a-f]{22}\.1$")
         self.assertEqual(
             pull,
-            {"batch": 10, "max_bytes": 5000, "expires": 30_000_000_000, "idle_heartbeat": 15_000_000_000},
+            {"batch": 10, "max_bytes": 5000, "expires": 30_000_000_000, "idle_heartbeat": 3_000_000_000},
         )
 
     def test_refill_at_half(self) -> None:

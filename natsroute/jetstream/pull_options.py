@@ -7,6 +7,10 @@ from typing import Any
 
 import attrs
 
+#: Seconds. In a cluster whose nodes are killed, a new leader does not know every pull of the last one, and says nothing
+#: then. Only missing heartbeats show that; they should not take long.
+MAX_HEARTBEAT = 3.0
+
 _NANOSECONDS = 1_000_000_000
 
 
@@ -36,10 +40,10 @@ class PullOptions:
     @property
     def heartbeat(self) -> float:
         """
-        Seconds after which the server sends a heartbeat if there is no message: half of :attr:`expires`, which is the
-        longest that it accepts.
+        Seconds after which the server sends a heartbeat if there is no message. The server accepts up to half of
+        :attr:`expires`.
         """
-        return self.expires / 2
+        return min(self.expires / 2, MAX_HEARTBEAT)
 
     def request(self, batch: int, pin: str = "") -> bytes:
         """
@@ -48,12 +52,12 @@ class PullOptions:
         :param batch: messages to ask for.
         :param pin: the ID of our pin, if we have it.
         """
-        heartbeat = int(self.heartbeat * _NANOSECONDS)
+        expires = int(self.expires * _NANOSECONDS)
         fields: dict[str, Any] = {
             "batch": batch,
             "max_bytes": self.max_bytes,
-            "expires": 2 * heartbeat,
-            "idle_heartbeat": heartbeat,
+            "expires": expires,
+            "idle_heartbeat": min(expires // 2, int(MAX_HEARTBEAT * _NANOSECONDS)),
         }
         if self.group:
             optional = {
