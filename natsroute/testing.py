@@ -16,6 +16,8 @@ Timeouts, retries and other middleware run as in production too, on a clock that
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
@@ -28,6 +30,7 @@ from natsroute.daemon.memory_requests import MemoryRequests
 from natsroute.daemon.memory_stream import Acknowledged, MemoryStream
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError, SlowConsumerError
+from natsroute.jetstream.key_value import KeyValue
 from natsroute.kamailio.cfg.start_values import service_variables
 from natsroute.kamailio.evaluation import ConsumerVariables
 from natsroute.kamailio.evaluation_log import EvaluationLog
@@ -36,11 +39,13 @@ from natsroute.ledger import RouteCounters
 from natsroute.routes.event import Event, EventContext, RouteFunction
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import HookRunner
+from natsroute.routes.key_value_event import KeyValueEvent
 from natsroute.routes.results import call_deferred
 from natsroute.routes.route import CONNECTED, DISCONNECTED, ERROR, SLOW_CONSUMER, Route
 from natsroute.routes.table import RouteTable
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import HeaderValues, encode_headers
+from natsroute.wire.key_value import Operation, stream_of, subject_of
 from natsroute.wire.subjects import matcher
 
 __all__ = ["Acknowledged", "Published", "RouteTester"]
@@ -85,7 +90,8 @@ class RouteTester:
             functions = load_code(settings.event_routes).script_functions
             compiled = compile_cfg(settings.cfg, functions, self._call_here)
             routes = EventRoutes.merged([routes, compiled.event_routes])
-        self._table = RouteTable(routes)
+        self._table = RouteTable(route for route in routes if route.bucket is None)
+        self._key_value = RouteTable(route for route in routes if route.bucket is not None)
         self._hooks = HookRunner(routes.hooks, self.clock)
         failures = EvaluationLog()
         variables = service_variables(
@@ -179,6 +185,41 @@ class RouteTester:
         event.reply_to = self._stream.ack_subject(stream, consumer, sequence, delivered)
         event.context = attrs.evolve(context, acknowledgement=self._stream.acknowledgement(route, max_deliver))
         return self._stream.call(function, event)
+
+    def change(
+        self,
+        bucket: str,
+        key: str,
+        value: object = b"",
+        *,
+        operation: Operation = "put",
+        ttl: float | None = None,
+    ) -> Deferred[object]:
+        """
+        Change a key of a bucket in memory, and run the best route for that, such as ``kv:BUCKET:calls.>``.
+
+        :param value: as for ``put()`` of a bucket, if the operation is ``"put"``.
+        :param operation: ``"put"``, ``"delete"`` or ``"purge"``.
+        :param ttl: as for ``put()`` and ``purge()`` of a bucket.
+        :return: as for :meth:`deliver`. It fails as the methods of a bucket do, too.
+        :raises SubjectError: the name of the bucket is invalid.
+        """
+        return Deferred.fromCoroutine(self._change(self.key_value(bucket), key, value, operation, ttl))
+
+    async def _change(self, bucket: KeyValue, key: str, value: object, operation: Operation, ttl: float | None) -> Any:
+        if operation == "put":
+            revision = await bucket.put(key, value, ttl=ttl)
+        else:
+            revision = await (bucket.delete(key) if operation == "delete" else bucket.purge(key, ttl=ttl))
+        entry = (await bucket.history(key))[-1]
+        subject = subject_of(bucket.bucket, key)
+        route = self._key_value.find(subject)
+        if route is None:
+            raise RouteError(f"no event route matches a change of {key!r} in bucket {bucket.bucket}")
+        block = encode_headers({name: entry.headers.get_all(name) for name in entry.headers}) if entry.headers else b""
+        reply_to = self._stream.ack_subject(stream_of(bucket.bucket), "routes", revision, 1)
+        event = KeyValueEvent.of_message(self._context(route, None), Address(subject, 1), entry.value, block, reply_to)
+        return await call_deferred(route.wrapped(self._call_here), event)
 
     def connected(self, server: str = "nats://127.0.0.1:4222") -> Deferred[object]:
         """Run ``nats:connected``. See :meth:`deliver` for the Deferred; the other connection events have the same."""

@@ -17,6 +17,7 @@ from natsroute.client.status import Change
 from natsroute.daemon import connections
 from natsroute.daemon.check import INSPECTIONS, Reached, connect_once, plan_lines
 from natsroute.daemon.plan import Plan, PlannedConsumer
+from natsroute.daemon.settings.bucket_entry import KeyValueEntry
 from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, ReplayEntry
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import HandshakeError, ScriptError
@@ -58,6 +59,17 @@ class PlanLinesTests(SynchronousTestCase):
                 "stream  consumer  connections  runs",
                 "CALLS   billing   1            nats:calls.*",
                 "CALLS   (replay)  1            nats:>",
+            ],
+        )
+
+    def test_buckets(self) -> None:
+        """So have the changes of buckets."""
+        changes = PlannedConsumer(KeyValueEntry("calls", ("a.>", "b")), ("kv:calls:a.>", "kv:calls:b"))
+        self.assertEqual(
+            list(plan_lines(Settings(), Plan("nats://a:4222", 1, (changes,), ())))[3:],
+            [
+                "bucket  keys   connections  runs",
+                "calls   a.> b  1            kv:calls:a.>, kv:calls:b",
             ],
         )
 

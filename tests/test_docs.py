@@ -143,6 +143,9 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
     ],
     ("docs/key-value.md", "Key-value buckets", "python"): ["tests.test_key_value_document.DocumentTests.test_testing"],
     ("docs/key-value.md", "Watching", "python"): ["tests.test_key_value_document.DocumentTests.test_watching"],
+    ("docs/key-value.md", "Event routes for changes", "python"): [
+        "tests.test_key_value_document.DocumentTests.test_routes",
+    ],
     ("docs/key-value.md", "Testing", "python"): ["tests.test_key_value_document.DocumentTests.test_testing"],
     ("docs/services.md", "Services", "python"): ["tests.integration.test_services.AnnouncedTests.test_document"],
     ("docs/routes.md", "Hooks", "python"): [f"{SNIPPETS}.RoutesTests.test_hooks"],

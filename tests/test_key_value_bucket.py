@@ -215,6 +215,16 @@ class ServerBucketTests(SynchronousTestCase):
         self.bucket.stop_watches()
         self.assertEqual(consumer.calls, ["start", "stop"])
 
+    def test_watch_with_patterns_that_overlap(self) -> None:
+        """The server would refuse them. What matches none of them is left out here."""
+        entries: list[Entry] = []
+        self.bucket.watch(Watch(entries.append), WatchOptions(patterns=("a.*", "*.b")))
+        self.assertEqual(self.consumers[0].options["filter_subjects"], ["$KV.b.>"])
+        for key in ("a.x", "c.d", "c.b"):
+            ack = b"$JS.ACK.KV_b.x.1.7.2.1700000000250000000.3"
+            self.consumers[0].options["on_msg"](Message(Address(f"$KV.b.{key}", 1), b"v", b"", ack))
+        self.assertEqual([entry.key for entry in entries], ["a.x", "c.b"])
+
     def test_watch_before_there_is_a_server(self) -> None:
         """The bucket is looked up again; if there is none, the watch ends."""
         for answers, problem in (

@@ -47,6 +47,15 @@ class DocumentTests(SynchronousTestCase):
             self.successResultOf(tester.deliver("locate", name, reply="answer"))
         self.assertEqual([one.data for one in tester.published], [b"sip:a@b", b""])
 
+    def test_routes(self) -> None:
+        tester = RouteTester(names_in(snippet(PAGE, "Event routes for changes"))["event_route"])
+        self.successResultOf(tester.change("calls", "active.1", {"n": 1}))
+        self.successResultOf(tester.change("calls", "active.1", operation="delete"))
+        self.assertEqual(
+            [(one.subject, one.data) for one in tester.published],
+            [("calls.changed", b'{"call":"active.1","state":{"n":1},"revision":1}'), ("calls.ended", b"active.1")],
+        )
+
     def test_watching(self) -> None:
         names = names_in(snippet(PAGE, "Watching"))
         tester = RouteTester(names["event_route"])

@@ -48,6 +48,14 @@ class PlanTests(SynchronousTestCase):
             ("Consumer replay:CALLS has no event route: add some for the subjects of its stream",),
         )
 
+    def test_buckets(self) -> None:
+        """The routes name them; no setting does."""
+        self.event_route = EventRoutes()
+        self.event_route("kv:calls:a.>")(lambda event: None)
+        plan = self.plan(Settings())
+        ((entry, runs),) = [(str(consumer.entry), consumer.runs) for consumer in plan.consumers]
+        self.assertEqual((entry, runs, plan.warnings), ("kv:calls", ("kv:calls:a.>",), ()))
+
     def test_servers(self) -> None:
         """Without their credentials."""
         self.assertEqual(

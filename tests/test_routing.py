@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, Settings
 from natsroute.daemon.code.routing import Routing
+from natsroute.daemon.settings.bucket_entry import KeyValueEntry
 from natsroute.daemon.settings.jetstream_entries import ConsumerEntry
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import ScriptError, SettingError
@@ -203,3 +204,48 @@ class RoutingTests(SynchronousTestCase):
         self.assertEqual(responding("calc.add"), [("nats:calc.add", "calc.add")])
         self.assertEqual(responding("calc.log"), [])
         self.assertEqual(responding("*.x"), [("nats:calc.*", "calc.x")])
+
+
+class KeyValueTests(SynchronousTestCase):
+    """Routes for the changes of buckets."""
+
+    def routing(self, *names: str, **settings: Any) -> Routing:
+        """Some routes."""
+        event_route = EventRoutes()
+        for name in names:
+            event_route(name)(_in_python)
+        return Routing(Settings(**settings), event_route, call_deferred)
+
+    def test_apart_from_messages(self) -> None:
+        """A message to the subject of a key finds the route for messages, a change that for changes."""
+        routing = self.routing("nats:$KV.b.>", "kv:b:a.*", "kv:c:>", "nats:>")
+        first, second = routing.key_value_entries
+        self.assertEqual((first, second), (KeyValueEntry("b", ("a.*",)), KeyValueEntry("c", (">",))))
+        messages, changes = routing.for_entry(QueueEntry(">")), routing.for_entry(first)
+        self.assertEqual([route and route.name for route in (messages("$KV.b.a.x"), changes("$KV.b.a.x"))],
+                         ["nats:$KV.b.>", "kv:b:a.*"])  # fmt: skip
+        self.assertIsNone(changes("$KV.b.x"))
+        found = routing.by_name(first)("kv:b:a.*")
+        self.assertEqual(found and found.name, "kv:b:a.*")
+        self.assertEqual(routing.names(first), ["kv:b:a.*"])
+
+    def test_a_mirror(self) -> None:
+        """The subjects of its keys name the bucket that it mirrors."""
+        routing = self.routing("kv:b:a")
+        route = routing.for_entry(routing.key_value_entries[0])("$KV.origin.a")
+        self.assertEqual(route and route.name, "kv:b:a")
+
+    def test_no_callback(self) -> None:
+        """It is for messages."""
+        routing = Routing(Settings(event_callback="builtins:print"), None, call_deferred)
+        self.assertIsNone(routing.for_entry(KeyValueEntry("b", (">",)))("$KV.b.a"))
+
+    def test_several_processes(self) -> None:
+        """The first one alone consumes changes."""
+        self.assertEqual(self.routing("kv:b:a", first_process=False).key_value_entries, ())
+
+    def test_what_needs_a_restart(self) -> None:
+        """A new bucket, or keys that no pattern of the consumer has."""
+        consumed = [KeyValueEntry("b", ("a", "c.*")), KeyValueEntry("all", (">",))]
+        routing = self.routing("kv:b:a", "kv:b:x", "kv:all:y", "kv:new:z")
+        self.assertEqual(routing.needs_restart(consumed), ["kv:b:x", "kv:new:z"])

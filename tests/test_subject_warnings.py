@@ -56,6 +56,10 @@ class SubjectWarningsTests(SynchronousTestCase):
             ],
         )
 
+    def test_routes_for_changes_of_buckets(self) -> None:
+        """They are reached without a ``subject_queue_group``."""
+        self.assertEqual(self.warnings(["a"], "nats:a", "kv:b:*"), [])
+
     def test_without_a_consumer(self) -> None:
         """Nothing is reached, which has a warning of its own."""
         self.assertEqual(self.warnings([], "nats:a"), [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import get_ident
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -79,6 +80,29 @@ class RouteTesterTests(SynchronousTestCase):
         asked = tester.requested[3:]
         self.assertEqual([request.subject for request in asked], ["billing.start", "nodes"])
         self.assertEqual((asked[0].data, asked[0].headers), (b"c", {"A": "1"}))
+
+    def test_changes_of_buckets(self) -> None:
+        """A change runs its route, and the bucket has it."""
+        routes = EventRoutes()
+        seen: list[Any] = []
+
+        @routes("kv:calls:a.>")
+        async def changed(event: Any) -> str:
+            seen.append((event.name, event.key, event.text(), event.operation, event.revision, event.bucket))
+            return (await event.key_value("calls").get("b")).text() if event.key == "a.ask" else event.operation
+
+        tester = RouteTester(routes)
+        self.assertEqual(self.successResultOf(tester.change("calls", "a.x", "1", ttl=5)), "put")
+        self.assertEqual(self.successResultOf(tester.change("calls", "a.x", operation="delete")), "delete")
+        self.assertEqual(self.successResultOf(tester.change("calls", "a.x", operation="purge")), "purge")
+        self.assertEqual([one[1:5] for one in seen], [("a.x", "1", "put", 1), ("a.x", "", "delete", 2),
+                                                      ("a.x", "", "purge", 3)])  # fmt: skip
+        self.assertEqual((seen[0][0], seen[0][5]), ("kv:calls:a.>", "calls"))
+        tester.key_value("calls").put("b", "from the bucket")
+        self.assertEqual(self.successResultOf(tester.change("calls", "a.ask", "?")), "from the bucket")
+        self.failureResultOf(tester.change("calls", "b", "1"), RouteError)
+        self.failureResultOf(tester.change("calls", "b b", "1"), SubjectError)
+        self.failureResultOf(tester.deliver("$KV.calls.a.x"), RouteError)
 
     def test_expressions(self) -> None:
         """As in production; the time is the tester's."""

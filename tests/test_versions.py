@@ -5,6 +5,8 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from natsroute import EventRoutes
+from natsroute.routes.key_value_event import KeyValueEvent
+from natsroute.wire.frames import Address
 from tests.support.reload_case import ReloadCase
 
 BUSY = """
@@ -120,6 +122,24 @@ class GoOverTests(VersionsTestCase):
         self.assertEqual([thread._outbox._holds for thread in threads], [1] * 2)
         service._release()
         self.assertEqual([thread._outbox._holds for thread in threads], [0] * 2)
+
+
+class KeyValueTests(ReloadCase):
+    """Routes for the changes of buckets."""
+
+    def test_what_needs_a_restart(self) -> None:
+        """A route for the keys that are read already takes effect; others are named in the log."""
+        route = '@event_route("kv:{}")\ndef changed{}(event):\n    steps.append("{} " + event.key)\n'
+        self.write(route.format("b:a", 1, "old"))
+        service = self.service()
+        consumer = service.consumers[1]
+        consumer.runner.on_msg(KeyValueEvent(Address("$KV.b.a", 1), b""))
+        self.write(route.format("b:a", 1, "new") + route.format("b:x", 2, "") + route.format("c:a", 3, ""))
+        self.reload(service)
+        consumer.runner.on_msg(KeyValueEvent(Address("$KV.b.a", 1), b""))
+        self.assertEqual(self.steps, ["old a", "new a"])
+        (line,) = self.log.matching("need a restart")
+        self.assertIn("kv:b:x, kv:c:a", line)
 
 
 class RetireTests(VersionsTestCase):

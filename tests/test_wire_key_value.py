@@ -11,6 +11,7 @@ from natsroute.wire.key_value import (
     check_bucket,
     check_key,
     check_key_pattern,
+    disjoint,
     key_of,
     operation_of,
     stream_of,
@@ -41,6 +42,11 @@ class NameTests(SynchronousTestCase):
         for pattern in ("", ">.a", "a*", "a.*b", ".>", "a..>", "a b"):
             with self.assertRaisesRegex(SubjectError, "not a pattern"):
                 check_key_pattern(pattern)
+
+    def test_disjoint(self) -> None:
+        self.assertEqual(disjoint(["a", "b.*", "a"]), ("a", "b.*"))
+        self.assertEqual(disjoint(["a.*", "*.b"]), (">",))
+        self.assertEqual(disjoint([">"]), (">",))
 
     def test_subjects(self) -> None:
         self.assertEqual((stream_of("b"), subject_of("b", "a.c")), ("KV_b", "$KV.b.a.c"))

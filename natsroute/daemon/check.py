@@ -15,6 +15,7 @@ from natsroute.client.status import Change
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.plan import Inspection, Plan
+from natsroute.daemon.settings.bucket_entry import KeyValueEntry
 from natsroute.daemon.settings.connection_settings import DEFAULT_URL
 from natsroute.daemon.settings.jetstream_entries import AnyEntry, ConsumerEntry
 from natsroute.daemon.settings.queue_entry import QueueEntry
@@ -38,6 +39,7 @@ INSPECTIONS: tuple[Inspection, ...] = (_missing_in_kemi_script,)
 
 _HEADINGS = ("subject", "queue group", "connections", "runs")
 _STREAM_HEADINGS = ("stream", "consumer", "connections", "runs")
+_BUCKET_HEADINGS = ("bucket", "keys", "connections", "runs")
 _NOTHING = "nothing: no event route"
 
 
@@ -50,7 +52,7 @@ def plan_lines(settings: Settings, plan: Plan) -> Iterator[str]:
         yield f"processes: {settings.processes}, each with what follows; what has no queue group is in the first only"
     yield f"publish workers: {plan.workers}, each with a connection"
     rows = Counter((_heading(one.entry), *_names(one.entry), ", ".join(one.runs) or _NOTHING) for one in plan.consumers)
-    for heading in (_HEADINGS, _STREAM_HEADINGS):
+    for heading in (_HEADINGS, _STREAM_HEADINGS, _BUCKET_HEADINGS):
         table = [(first, second, str(n), runs) for (kind, first, second, runs), n in rows.items() if kind is heading]
         if table:
             yield ""
@@ -64,10 +66,14 @@ def plan_lines(settings: Settings, plan: Plan) -> Iterator[str]:
 
 
 def _heading(entry: AnyEntry) -> tuple[str, ...]:
+    if isinstance(entry, KeyValueEntry):
+        return _BUCKET_HEADINGS
     return _HEADINGS if isinstance(entry, QueueEntry) else _STREAM_HEADINGS
 
 
 def _names(entry: AnyEntry) -> tuple[str, str]:
+    if isinstance(entry, KeyValueEntry):
+        return entry.bucket, " ".join(entry.patterns)
     if isinstance(entry, QueueEntry):
         return entry.subject, entry.queue_group or ""
     return entry.stream, entry.durable if isinstance(entry, ConsumerEntry) else "(replay)"

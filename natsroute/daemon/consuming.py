@@ -13,12 +13,17 @@ from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.consumer import Consumer
 from natsroute.daemon.jetstream_consumer import StreamParts
+from natsroute.daemon.key_value_consumer import KeyValueParts, NotWarned
 from natsroute.daemon.operations.tracing import ServiceTracing
 from natsroute.daemon.replay_consumer import ReplayParts
 from natsroute.daemon.sending import Sending
+from natsroute.daemon.settings.bucket_entry import KeyValueEntry
 from natsroute.daemon.settings.jetstream_entries import AnyEntry, ConsumerEntry, ReplayEntry
 from natsroute.daemon.settings.settings import Settings
+from natsroute.daemon.shared_htables import CONFIG
 from natsroute.jetstream.pull_options import PullOptions
+from natsroute.routes.event import Event
+from natsroute.routes.key_value_event import KeyValueEvent
 from natsroute.routes.runner import RunnerContext
 
 
@@ -55,13 +60,13 @@ class Consuming:
         self._context = context
 
     def new_consumers(self) -> Iterator[Consumer]:
-        """One for each entry, in the order of the settings."""
-        for entry in self._settings.entries:
+        """One for each entry, in the order of the settings, and then one for each bucket that there are routes for."""
+        for entry in (*self._settings.entries, *self._versions.current.routing.key_value_entries):
             yield self._consumer(entry)
 
     def _consumer(self, entry: AnyEntry) -> Consumer:
         purpose = f"consumer {entry}"
-        connection = self._connections.new(purpose)
+        connection = self._connections.new(purpose, KeyValueEvent if isinstance(entry, KeyValueEntry) else Event)
         context = self._tracing.for_consumer(self._sending.for_consumer(self._context, connection), connection)
         new: Any = Consumer.subscribe
         if isinstance(entry, ConsumerEntry):
@@ -80,6 +85,10 @@ class Consuming:
                 self._sending.jetstream_api, context.in_flight, self._reactor, self._settings.inbox_prefix
             )
             context, new = attrs.evolve(context, stream=replay.stream), replay.consumer
+        elif isinstance(entry, KeyValueEntry):
+            bucket = self._sending.key_values.bucket(entry.bucket, CONFIG if self._settings.jetstream_create else None)
+            of_bucket = KeyValueParts(bucket, self._sending.jetstream_api, self._reactor, self._settings.inbox_prefix)
+            context, new = attrs.evolve(context, unrouted=NotWarned()), of_bucket.consumer
         return self._versions.new_consumer(
             entry,
             connection,

@@ -56,8 +56,9 @@ class Plan:
         :param routing: the event routes.
         :param inspections: give further warnings.
         """
+        entries = (*settings.entries, *routing.key_value_entries)
         servers = "the embedded server" if settings.embedded_server else ", ".join(map(str, settings.servers))
-        consumers = tuple(PlannedConsumer(entry, tuple(routing.names(entry))) for entry in settings.entries)
+        consumers = tuple(PlannedConsumer(entry, tuple(routing.names(entry))) for entry in entries)
         warnings = [
             *_warnings_of(consumers),
             *settings.warnings,

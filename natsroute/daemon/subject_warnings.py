@@ -20,6 +20,7 @@ def subject_warnings(entries: Sequence[QueueEntry], routes: Sequence[str], strea
     :param routes: the names of the event routes.
     :param streams: whether there are consumers of streams, too. Then any route may be reached.
     """
+    routes = [name for name in routes if name.startswith(PREFIX)]
     named = [(str(entry), entry.subject) for entry in entries] + [(name, name[len(PREFIX) :]) for name in routes]
     for name, pattern in named:
         yield from _literal_wildcards(name, pattern)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar
 from typing import Protocol as Interface
 
@@ -35,8 +35,9 @@ from natsroute.jetstream.stored_messages import (
 )
 from natsroute.jetstream.streams import create_stream, stream_info
 from natsroute.log import Logger
+from natsroute.wire.frames import Msg
 from natsroute.wire.headers import HeaderValues
-from natsroute.wire.key_value import STREAMS, stream_of, subject_of
+from natsroute.wire.key_value import STREAMS, disjoint, stream_of, subject_of
 
 #: Sends a request: subject, payload, timeout in seconds, and headers. See
 #: :meth:`natsroute.daemon.requesting.Requesting.request`.
@@ -90,6 +91,11 @@ class Bucket(Interface):
 
     def stop_watches(self) -> None:
         """Stop all watches."""
+
+    async def subjects(self, patterns: Iterable[str]) -> list[str]:
+        """
+        The subjects in the stream of the keys that match one of the patterns, and perhaps others. Looks the bucket up.
+        """
 
 
 class ServerBucket:
@@ -247,16 +253,25 @@ class ServerBucket:
         watch.problem = None
         consumer = self._consume(
             self.stream,
-            on_msg=lambda msg: watch.hand_over(watched_entry(self.name, msg)),
+            on_msg=lambda msg: self._hand_over(watch, options, msg),
             on_caught_up=watch.has_caught_up,
             on_problem=lambda problem: setattr(watch, "problem", problem),
-            filter_subjects=[subject_of(self._source, pattern) for pattern in options.patterns],
+            filter_subjects=await self.subjects(options.patterns),
             start=Start(options.deliver_policy),
             headers_only=options.meta_only,
         )
         watch.started(consumer.stop)
         if not watch.stopped:
             consumer.start()
+
+    def _hand_over(self, watch: Watch, options: WatchOptions, msg: Msg) -> Deferred[Any] | None:
+        entry = watched_entry(self.name, msg)
+        return watch.hand_over(entry) if options.matches(entry.key) else None
+
+    async def subjects(self, patterns: Iterable[str]) -> list[str]:
+        """See :meth:`Bucket.subjects`."""
+        await self.open()
+        return [subject_of(self._source, pattern) for pattern in disjoint(patterns)]
 
     async def _with_responders(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
         """

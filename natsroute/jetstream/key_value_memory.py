@@ -17,8 +17,7 @@ from natsroute.jetstream.streams import StreamInfo
 from natsroute.jetstream.times import to_nanoseconds
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import Headers, encode_headers, parse_headers
-from natsroute.wire.key_value import MARKER_REASON, operation_of
-from natsroute.wire.subjects import overlaps
+from natsroute.wire.key_value import MARKER_REASON, disjoint, operation_of, subject_of
 
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 _ROLLUP = "Nats-Rollup"
@@ -92,6 +91,11 @@ class MemoryBucket:
         self._watches.append(_MemoryWatch(watch, options))
         self._watches[-1].begin(self._entries.values(), self._by_key)
         watch.started(lambda: None)
+
+    async def subjects(self, patterns: Iterable[str]) -> list[str]:
+        """See :meth:`~natsroute.jetstream.key_value_bucket.Bucket.subjects`."""
+        await self.open()
+        return [subject_of(self.name, pattern) for pattern in disjoint(patterns)]
 
     def stop_watches(self) -> None:
         """See :meth:`~natsroute.jetstream.key_value_bucket.Bucket.stop_watches`."""
@@ -180,7 +184,7 @@ class _MemoryWatch:
             self._hand_over()
 
     def _matches(self, entry: Entry) -> bool:
-        return any(overlaps(pattern, entry.key) for pattern in self._options.patterns)
+        return self._options.matches(entry.key)
 
     def _hand_over(self) -> None:
         while self._queue and not self._is_busy and not self.watch.stopped:

@@ -15,6 +15,7 @@ from natsroute.jetstream.configs import DeliverPolicy
 from natsroute.jetstream.errors import NoApiAnswerError
 from natsroute.jetstream.key_value_entry import Entry
 from natsroute.log import Logger
+from natsroute.wire.subjects import overlaps
 
 #: Seconds without an entry after which what reads a bucket gives up.
 _SILENCE = 5.0
@@ -38,6 +39,10 @@ class WatchOptions:
     history: bool = False
     updates_only: bool = False
     meta_only: bool = False
+
+    def matches(self, key: str) -> bool:
+        """Whether a key is one of those."""
+        return any(overlaps(pattern, key) for pattern in self.patterns)
 
     @property
     def deliver_policy(self) -> DeliverPolicy:

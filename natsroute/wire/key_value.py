@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import combinations
 from typing import Literal
 
 from natsroute.errors import SubjectError
 from natsroute.wire.headers import Headers
+from natsroute.wire.subjects import overlaps
 
 #: What became of a key. Deleting keeps its history, purging removes it.
 Operation = Literal["put", "delete", "purge"]
@@ -59,6 +62,15 @@ def check_key_pattern(pattern: str) -> str:
     if not isinstance(pattern, str) or not _PATTERN.fullmatch(pattern):
         raise SubjectError(f"{pattern!r} is not a pattern of keys. {_ALLOWED}; '*' and '>' are whole tokens")
     return pattern
+
+
+def disjoint(patterns: Iterable[str]) -> tuple[str, ...]:
+    """
+    Patterns of which no two overlap, and that match all keys that some patterns match: the same, or ``>`` alone. The
+    server refuses a consumer with patterns that overlap.
+    """
+    distinct = tuple(dict.fromkeys(patterns))
+    return (">",) if any(overlaps(one, other) for one, other in combinations(distinct, 2)) else distinct
 
 
 def stream_of(bucket: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from natsroute.daemon.code.routing import Routing
+from natsroute.daemon.settings.bucket_entry import KeyValueEntry
 from natsroute.daemon.settings.jetstream_entries import AnyEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.kamailio.cfg.start_values import go_on_from, service_variables
@@ -132,7 +133,9 @@ class Program:
     def for_consumer(self, entry: AnyEntry) -> ConnectionCode:
         """What a consumer runs."""
         variables = ConsumerVariables(self.variables)
-        script = self._new_script(str(entry), variables, consumes=True)
+        # The event of a change has a key and a revision, of which KEMI scripts know nothing.
+        is_bucket = isinstance(entry, KeyValueEntry)
+        script = None if is_bucket else self._new_script(str(entry), variables, consumes=True)
         return ConnectionCode(
             self.version,
             self.routing.for_entry(entry, script),

@@ -193,6 +193,7 @@ class Reloader:
             raise
         reimport.end()
         self._log_new_warnings(self.settings, former, settings, prepared.program)
+        self._versions.warn_of_buckets(prepared)
         self.settings = settings
         names, former_names = (set(one.routing.all_names) for one in (prepared.program, former))
         del former

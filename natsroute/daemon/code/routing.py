@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from natsroute.daemon.code.loading import load_callback, load_code
+from natsroute.daemon.settings.bucket_entry import KeyValueEntry
 from natsroute.daemon.settings.jetstream_entries import AnyEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import RouteError, SettingError
@@ -19,6 +20,7 @@ from natsroute.routes.route import PREFIX, CallInThread, Route
 from natsroute.routes.runner import FindRoute
 from natsroute.routes.signatures import name_of
 from natsroute.routes.table import RouteTable
+from natsroute.wire.key_value import key_of, subject_of
 from natsroute.wire.subjects import intersection, is_wildcard
 
 _MAX_NAMES = 10
@@ -38,6 +40,7 @@ class Routing:
 
     :ivar all_names: the names of all routes.
     :ivar hooks: the hooks of the program, and then those of each file.
+    :ivar key_value_entries: the buckets whose changes are to be consumed.
     :ivar passed_over: the blocks of the ``kamailio.cfg`` that natsroute does not run, as they are written.
     """
 
@@ -58,7 +61,10 @@ class Routing:
             routes += compiled.event_routes
             self.passed_over = compiled.passed_over
         self.all_names = [route.name for route in routes]
-        self._table = RouteTable(routes)
+        self._table = RouteTable(route for route in routes if route.bucket is None)
+        self._key_value = RouteTable(route for route in routes if route.bucket is not None)
+        # Several processes would handle each change several times.
+        self.key_value_entries = _key_value_entries(routes) if settings.first_process else ()
         self._script = f"{settings.event_callback} of {settings.kemi_script}" if settings.kemi_script else None
 
     def for_entry(self, entry: AnyEntry, script: ScriptThread | None = None) -> FindRoute:
@@ -67,12 +73,14 @@ class Routing:
 
         :param script: the instance of the KEMI script for this consumer, which takes the place of the callback.
         """
+        if isinstance(entry, KeyValueEntry):  # the subjects of a mirror are those of another bucket
+            return lambda subject: self._key_value.find(subject_of(entry.bucket, key_of(subject)))
         find, route = self._table.find, self._otherwise(entry, script)
         return find if route is None else lambda subject: find(subject) or route
 
     def by_name(self, entry: AnyEntry, script: ScriptThread | None = None) -> FindRoute:
         """A function that finds the same routes by their names."""
-        get, route = self._table.get, self._otherwise(entry, script)
+        get, route = self._table_for(entry).get, self._otherwise(entry, script)
         return get if route is None else lambda name: get(name) or (route if route.name == name else None)
 
     def responding(self, entry: AnyEntry) -> Iterator[tuple[Route, str]]:
@@ -84,6 +92,8 @@ class Routing:
 
     def _otherwise(self, entry: AnyEntry, script: ScriptThread | None) -> Route | None:
         """What runs where there is no event route."""
+        if isinstance(entry, KeyValueEntry):
+            return None
         # Kamailio names the event by the configured subject, whatever the subject of the message.
         if script is not None:
             return Route(PREFIX + entry.event_name, script.call, new_calls=script.calls)
@@ -103,13 +113,44 @@ class Routing:
 
     def names(self, entry: AnyEntry) -> list[str]:
         """The routes that messages of this consumer can reach, for the log: at most ten of them."""
-        routes = [route.name for route in self._table.for_subscription(entry.subject)]
+        routes = [route.name for route in self._table_for(entry).for_subscription(entry.subject)]
+        if isinstance(entry, KeyValueEntry):
+            return _some(routes)
         if self._script is not None:
             routes.append(self._script)
         if self._callback is not None:
             routes.append("the event_callback")
-        more = len(routes) - _MAX_NAMES
-        return [*routes[:_MAX_NAMES], *([f"and {more} more"] if more > 0 else [])]
+        return _some(routes)
+
+    def needs_restart(self, consumed: Iterable[KeyValueEntry]) -> list[str]:
+        """
+        The names of the routes for changes of a bucket that have none of its consumer.
+
+        :param consumed: the buckets and keys that there are consumers for.
+        """
+        reached = {entry.bucket: entry for entry in consumed}
+        return [
+            route.name
+            for entry in self.key_value_entries
+            for route in self._key_value.for_subscription(entry.subject)
+            if entry.bucket not in reached or not reached[entry.bucket].reaches(key_of(route.pattern))
+        ]
+
+    def _table_for(self, entry: AnyEntry) -> RouteTable:
+        return self._key_value if isinstance(entry, KeyValueEntry) else self._table
+
+
+def _key_value_entries(routes: Iterable[Route]) -> tuple[KeyValueEntry, ...]:
+    patterns: dict[str, list[str]] = {}
+    for route in routes:
+        if route.bucket is not None:
+            patterns.setdefault(route.bucket, []).append(key_of(route.pattern))
+    return tuple(KeyValueEntry.of(bucket, found) for bucket, found in patterns.items())
+
+
+def _some(names: list[str]) -> list[str]:
+    more = len(names) - _MAX_NAMES
+    return [*names[:_MAX_NAMES], *([f"and {more} more"] if more > 0 else [])]
 
 
 def compile_cfg(cfg: KamailioCfg, functions: Iterable[ScriptFunction], call_in_thread: CallInThread) -> CompiledScript:

@@ -17,6 +17,7 @@ from natsroute.client.subscription import PendingLimits
 from natsroute.daemon.code.program import ConnectionCode, Program
 from natsroute.daemon.connection_events import ConnectionEvents
 from natsroute.daemon.consumer import Consumer
+from natsroute.daemon.settings.bucket_entry import KeyValueEntry
 from natsroute.daemon.settings.jetstream_entries import AnyEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import PendingLimitError
@@ -222,6 +223,17 @@ class Versions(Service):
             program.scripts.hold()
         self._programs.append(program)
         return PreparedProgram(program, codes)
+
+    def warn_of_buckets(self, prepared: PreparedProgram) -> None:
+        """Name the routes for changes of buckets that a new version has and no consumer reaches."""
+        entries = [one.consumer.entry for one in self._connections if one.consumer is not None]
+        missing = prepared.program.routing.needs_restart(e for e in entries if isinstance(e, KeyValueEntry))
+        if missing:
+            self.log.warn(
+                "These event routes need a restart, since natsroute begins to read a bucket, or other keys of it, only "
+                "at its start: {routes}",
+                routes=", ".join(missing),
+            )
 
     def discard(self, prepared: PreparedProgram, service: RunningService) -> None:
         """

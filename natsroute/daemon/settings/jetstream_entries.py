@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import attrs
 
+from natsroute.daemon.settings.bucket_entry import KeyValueEntry
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import SettingError, SubjectError
 from natsroute.jetstream.configs import (
@@ -305,8 +306,8 @@ class ReplayEntry:
         return f"replay:{self.stream}"
 
 
-#: What messages are consumed by: a subject, a consumer of a stream, or a stream that is replayed.
-AnyEntry = QueueEntry | ConsumerEntry | ReplayEntry
+#: What messages are consumed by: a subject, a consumer of a stream, a stream that is replayed, or a key-value bucket.
+AnyEntry = QueueEntry | ConsumerEntry | ReplayEntry | KeyValueEntry
 
 
 @attrs.frozen
