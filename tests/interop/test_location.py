@@ -51,6 +51,9 @@ class LocationTests(RpcKamailioTestCase):
         kamailio = await self.start_rpc_kamailio(EXAMPLE / "kamailio.cfg", {}, more=ASYNC)
         settings: dict[str, Any] = SETTINGS
         service = await self.connect_service(load_example(EXAMPLE / "routes.py")["event_route"], **settings)
+        await self.until(
+            lambda: service.overview().ready
+        )  # the stream is there: it keeps what is published from now on
         self.phone = Phone(kamailio.port)
         port = self.reactor.listenUDP(0, self.phone, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
