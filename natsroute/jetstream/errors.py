@@ -82,8 +82,8 @@ class JetStreamUnavailableError(JetStreamError):
 
 class JetStreamBusyError(JetStreamError):
     """
-    The cluster cannot answer at the moment: it elects a leader, or has too many requests. Ask again after a while;
-    natsroute does, where it asks for itself.
+    The cluster cannot answer at the moment: it elects a leader, has too many requests, or has too few servers for the
+    replicas. Ask again after a while; natsroute does, where it asks for itself.
     """
 
     remedy = "Ask again. If it stays so, look at the cluster: nats server report jetstream"
@@ -350,8 +350,8 @@ _CONFIG_NUMBERS = (
 )  # fmt: skip
 #: The subclass for each number of the server (NATS server, ``errors.json``).
 _CLASSES: dict[int, type[JetStreamError]] = {
-    **dict.fromkeys((10004, 10008, 10009, 10118, 10119, 10163, 10167, 10194, 10195), JetStreamBusyError),
-    **dict.fromkeys((10002, 10005, 10026, 10027, 10113, 10120, 10122), JetStreamLimitError),
+    **dict.fromkeys((10004, 10005, 10008, 10009, 10118, 10119, 10163, 10167, 10194, 10195), JetStreamBusyError),
+    **dict.fromkeys((10002, 10026, 10027, 10113, 10120, 10122), JetStreamLimitError),
     **dict.fromkeys((10035, 10039, 10076), JetStreamUnavailableError),
     **dict.fromkeys((10037, 10043), MessageNotFoundError),
     **dict.fromkeys((10058, 10065), StreamExistsError),

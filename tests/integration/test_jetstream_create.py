@@ -9,7 +9,8 @@ from natsroute.jetstream.configs import ConsumerConfig, StreamConfig
 from natsroute.jetstream.consumers import consumer_info, create_consumer, delete_consumer
 from natsroute.jetstream.streams import create_stream, delete_stream, stream_info
 from natsroute.routes.event import Event
-from tests.support.server_case import OneServerTestCase
+from tests.support.nats_cluster import start_cluster
+from tests.support.server_case import OneServerTestCase, ServerTestCase
 
 STREAM = "calls=>subjects=calls.>;max_age=1h"
 CONSUMER = "calls:billing=>ack_wait=20;max_deliver=5;filter_subjects=calls.end"
@@ -181,3 +182,35 @@ class ConsumerConfigTests(OneServerTestCase):
             info = await consumer_info(api, "calls", entry.durable)
             self.assertEqual(entry.config.differences(info.config), [])
         self.assertNotEqual(ConsumerConfig(max_deliver=8).differences(info.config), [])
+
+
+class ClusterTests(ServerTestCase):
+    """A cluster of three, which has only just been started."""
+
+    async def test_replicas(self) -> None:
+        """Stream and consumer are on all servers, and stay usable when one of them is gone."""
+        servers = await start_cluster(self.reactor, extra_config="jetstream: {}")
+        for server in servers:
+            self.addCleanup(server.stop)
+        handled: list[bytes] = []
+        event_route = EventRoutes()
+        event_route("nats:calls.*")(lambda event: handled.append(event.data))
+        service = self.start_service(
+            event_route,
+            nats_url=[server.url for server in servers],
+            jetstream_create=True,
+            jetstream_stream="calls=>subjects=calls.*;replicas=3",
+            jetstream_consumer="calls:billing=>max_deliver=5",
+            drain_timeout=1.0,
+        )
+        await self.until(lambda: service.connected and not [*service._sending.streams.problems], timeout=90)
+        await service.publish("calls.1", b"1", stream=True)
+        await self.until(lambda: handled, timeout=90)
+        info = await stream_info(service.jetstream, "calls")
+        self.assertEqual((info.config.num_replicas, len(info.cluster["replicas"])), (3, 2))
+        consumer = await consumer_info(service.jetstream, "calls", "billing")
+        self.assertEqual(len(consumer.cluster["replicas"]), 2)
+        leader = servers[int(info.cluster["leader"].removeprefix("server-"))]
+        await leader.kill()
+        await service.publish("calls.1", b"2", stream=True)
+        await self.until(lambda: b"2" in handled, timeout=90)
