@@ -141,6 +141,16 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
     ("docs/jetstream-publishing.md", "Publishing to streams", "python"): [
         "tests.integration.test_jetstream_publishing.DocumentTests.test_snippet",
     ],
+    **{
+        ("docs/jetstream-consuming.md", heading, "python"): [
+            f"tests.test_jetstream_consuming_document.DocumentTests.{test}"
+        ]
+        for heading, test in {
+            "Consuming from streams": "test_testing",
+            "When it is acknowledged": "test_manual",
+            "Testing": "test_testing",
+        }.items()
+    },
     ("docs/key-value.md", "Key-value buckets", "python"): ["tests.test_key_value_document.DocumentTests.test_testing"],
     ("docs/key-value.md", "Watching", "python"): ["tests.test_key_value_document.DocumentTests.test_watching"],
     ("docs/key-value.md", "Event routes for changes", "python"): [
