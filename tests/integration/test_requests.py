@@ -231,7 +231,7 @@ class LameDuckTests(ServerTestCase):
         left = nodes[0].lame_duck()
         answered = 0
         while not moved.called or answered < 100:
-            answers = await gatherResults([service.request("double", str(number)) for number in range(20)])
+            answers = await gatherResults([service.request("double", str(number), 60) for number in range(20)])
             self.assertEqual([answer.json() for answer in answers], [2 * number for number in range(20)])
             answered += len(answers)
         await moved
