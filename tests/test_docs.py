@@ -65,7 +65,7 @@ OTHER_OPTIONS = {
     "natsroute record": {"count", "seconds", "queue-group"},
     "natsroute replay": {"publish", "speed"},
     "natsroute": {"json", "watch", "name", "pid", "socket", "help"},
-    "python -m tests.chaos": {"seed", "restarts"},
+    "python -m tests.chaos": {"seed", "restarts", "seconds"},
     "python -m benchmarks": {"full", "shared", "update", "scenarios", "peers"},
 }
 SNIPPETS = "tests.integration.test_snippets"
@@ -128,6 +128,7 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
     ("docs/publishing.md", "From a thread", "python"): [f"{SNIPPETS}.ServiceTests.test_thread"],
     ("docs/jetstream.md", "Delivery guarantees", "console"): [
         "not run: it takes two minutes; tests.chaos.test_stream_kills makes a shorter run",
+        "not run: it takes two minutes; tests.chaos.test_stream_leaders makes a shorter run",
     ],
     ("docs/reliability.md", "A hundred restarts", "console"): [
         "not run: it takes 25 minutes; test_chaos_options looks at its options",
