@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 
 from natsroute.errors import RequestTimeoutError
@@ -119,8 +121,19 @@ class PullConsumerTests(PullCase):
         self.clock.pump([1.5])
         self.assertEqual((self.batches(), consumer.statistics.missed_heartbeats), ([10], 1))
         self.assertEqual(len(log.matching("heartbeats of S:D are missing")), 1)
+        self.assertEqual(len(self.api.asked), 2)  # it may be gone
         self.status(pull, "408 Request Timeout", messages=10)  # it was late
         self.assertEqual(self.batches(), [])
+
+    def test_long_silence(self) -> None:
+        """The log has one line for each silence."""
+        log = LogRecorder(self)
+        consumer = self.consuming()
+        for lines in (1, 2):
+            self.clock.pump([1.5] * 20)
+            self.assertEqual(len(log.matching("heartbeats of S:D are missing")), lines)
+            self.deliver(1)
+        self.assertGreater(consumer.statistics.missed_heartbeats, 4)
 
     def test_slow_receiver_misses_nothing(self) -> None:
         """No pull, no heartbeats."""
@@ -176,15 +189,22 @@ class PullConsumerTests(PullCase):
         self.clock.pump([1.5] * 20)
         self.assertEqual(consumer.num_pending, 3)
 
+    def wait_with_heartbeats(self, pull: dict[str, Any]) -> None:
+        """Thirty seconds without a message."""
+        for _ in range(10):
+            self.clock.pump([1.5, 1.5])
+            self.status(pull, "100 Idle Heartbeat")
+
     def test_regular_look_up(self) -> None:
         """The consumer may change, or disappear without a word."""
         consumer = self.consuming()
+        (pull,) = self.pulls()
         self.assertEqual(len(self.api.asked), 1)
         self.api.answer = RequestTimeoutError("$JS.API.CONSUMER.INFO.S.D", 5.0, was_sent=True)
-        self.clock.pump([1.5] * 20)
+        self.wait_with_heartbeats(pull)
         self.assertEqual((len(self.api.asked), consumer.problem), (2, None))
         self.api.answer = MISSING
-        self.clock.pump([1.5] * 20)
+        self.wait_with_heartbeats(pull)
         self.assertIs(consumer.problem, MISSING)
 
     def test_statistics(self) -> None:

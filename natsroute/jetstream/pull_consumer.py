@@ -113,6 +113,8 @@ class PullConsumer:
         self._progress: IDelayedCall | None = None
         self._info_since = -1  # messages received when the newest info came
         self._next_refresh = 0.0
+        self._excuses = 0
+        self._warned_at = -1
         self._lookup = ConsumerLookup(
             api,
             stream,
@@ -295,29 +297,40 @@ class PullConsumer:
 
     def _signs(self) -> int:
         """A number that changes with everything that the server sends, or while it sends nothing for a reason."""
-        puller = self._puller
-        if not self._subscription.reads or not puller.outstanding:
-            puller.statuses += 1
-        return puller.statuses + self._subscription.received
+        if not self._subscription.reads or not self._puller.outstanding:
+            self._excuses += 1
+        return self._excuses + self._heard
+
+    @property
+    def _heard(self) -> int:
+        """Messages and statuses received."""
+        return self._puller.statuses + self._subscription.received
 
     def _tick(self, is_silent: bool) -> None:
         puller = self._puller
         if not puller.active:
             return
+        now = self._clock.seconds()
         if is_silent:
+            self._warn_of_silence()
+            puller.stop()
+            self._found()
+        puller.expire()
+        if is_silent or now >= self._next_refresh:
+            self._next_refresh = now + puller.limits.options.expires
+            self._lookup.refresh()
+
+    def _warn_of_silence(self) -> None:
+        """Once for each silence, however long it is."""
+        if self._heard != self._warned_at:
+            self._warned_at = self._heard
             self.log.warn(
-                "{count} heartbeats of {stream}:{consumer} are missing: pulling anew",
+                "{count} heartbeats of {stream}:{consumer} are missing: natsroute pulls anew until the server answers. "
+                "If that goes on, look at the server, and at max_waiting of the consumer",
                 count=MAX_MISSED,
                 stream=self.stream,
                 consumer=self.durable,
             )
-            puller.stop()
-            self._found()
-        puller.expire()
-        now = self._clock.seconds()
-        if now >= self._next_refresh:
-            self._next_refresh = now + puller.limits.options.expires
-            self._lookup.refresh()
 
     def _report_progress(self) -> None:
         """Pending messages are not handled yet, and must not be delivered again meanwhile."""
