@@ -260,6 +260,7 @@ class RouteTester:
             error,
             expressions=expressions,
             requests=self._requests,
+            publish_all=self._publisher.publish_all,
         )
 
     def _call_here(self, function: RouteFunction, event: Event) -> Deferred[object]:

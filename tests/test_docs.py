@@ -158,6 +158,9 @@ RUN_BY: dict[tuple[str, str, str], list[str]] = {
         "tests.test_key_value_document.DocumentTests.test_routes",
     ],
     ("docs/key-value.md", "Testing", "python"): ["tests.test_key_value_document.DocumentTests.test_testing"],
+    ("docs/jetstream-publishing.md", "Several messages, all or none", "python"): [
+        "tests.integration.test_jetstream_publishing.DocumentTests.test_batch",
+    ],
     ("docs/services.md", "Services", "python"): ["tests.integration.test_services.AnnouncedTests.test_document"],
     ("docs/routes.md", "Hooks", "python"): [f"{SNIPPETS}.RoutesTests.test_hooks"],
     ("docs/routes.md", "Middleware", "python"): [f"{SNIPPETS}.RoutesTests.test_middleware"],

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults, succeed
 
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.joining import join
+from natsroute.daemon.requesting import Requesting
 from natsroute.daemon.settings.settings import Settings
+from natsroute.jetstream.atomic_batch import AtomicBatches
 from natsroute.jetstream.publisher import JetStreamPublisher
 from natsroute.jetstream.stream_publish_options import Buffer, StreamPublishOptions
 from natsroute.jetstream.stream_subject import StreamSubject
@@ -52,24 +54,51 @@ class JetStreamPublish:
         new = connections.new if settings.jetstream_publish else connections.new_idle
         self.connection = new(PURPOSE, Msg)
         self.buffer = buffer
+        self._clock = reactor
+        self._options = StreamPublishOptions(
+            window=settings.jetstream_publish_window,
+            ack_timeout=settings.jetstream_publish_timeout,
+            max_age=settings.publish_limits.max_age,
+        )
         self._publisher = JetStreamPublisher(
             self.connection,
             reactor,
             run_in_pool,
             self.buffer,
             unhandled,
-            StreamPublishOptions(
-                window=settings.jetstream_publish_window,
-                ack_timeout=settings.jetstream_publish_timeout,
-                max_age=settings.publish_limits.max_age,
-            ),
+            self._options,
             inbox_prefix=settings.inbox_prefix,
         )
-        self.account: Callable[[], PublisherAccount] = self._publisher.account
         self.cancelled: Callable[[], None] = self._publisher.cancelled
-        self.flush: Callable[[], Deferred[None]] = self._publisher.flush
-        self.drain: Callable[[], Deferred[None]] = self._publisher.drain
-        self.abandon: Callable[[], None] = self._publisher.abandon
+        self._batches: AtomicBatches | None = None
+
+    def new_batches(self, requesting: Requesting) -> AtomicBatches:
+        """What publishes batches, over the connection for requests. They count with the messages."""
+        self._batches = AtomicBatches(requesting.connection, requesting.requests, self._clock, self._options)
+        return self._batches
+
+    def account(self) -> PublisherAccount:
+        """What became of the messages, those of batches included."""
+        account = self._publisher.account()
+        return account if self._batches is None else PublisherAccount.total([account, self._batches.account()])
+
+    def flush(self) -> Deferred[None]:
+        """Fires when each message and batch so far is acknowledged or has failed."""
+        return self._both(self._publisher.flush())
+
+    def drain(self) -> Deferred[None]:
+        """The same, and none may be added after this call."""
+        return self._both(self._publisher.drain())
+
+    def _both(self, published: Deferred[None]) -> Deferred[None]:
+        batches = succeed(None) if self._batches is None else self._batches.flush()
+        return gatherResults([published, batches]).addCallback(lambda _: None)
+
+    def abandon(self) -> None:
+        """Fail all messages and batches that are not acknowledged."""
+        self._publisher.abandon()
+        if self._batches is not None:
+            self._batches.abandon()
 
     def join(self) -> None:
         """Let the publisher know what happens to its connection."""

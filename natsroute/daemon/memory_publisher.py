@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 
 from natsroute import payloads
+from natsroute.daemon.batch_publish import BatchItem, batch_message
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import MisuseError, NatsrouteError
 from natsroute.jetstream.pub_ack import PubAck
@@ -37,7 +38,8 @@ class Published:
     :ivar reply: the reply subject, or None.
     :ivar headers: the headers that the route gave, or None. A ``msg_id`` is among them, as ``Nats-Msg-Id``.
     :ivar stream: whether it goes to a stream.
-    :ivar options: what the route gave that only messages to streams have, such as ``ttl``.
+    :ivar options: what the route gave that only messages to streams have, such as ``ttl``. In a batch, ``batch`` names
+        it.
     """
 
     subject: str
@@ -61,7 +63,7 @@ class MemoryPublisher:
     ) -> None:
         self._on_published = on_published
         self._takes = takes
-        self._sequence = 0
+        self._sequence = self._batches = 0
 
     def publish(
         self,
@@ -101,6 +103,32 @@ class MemoryPublisher:
         self._sequence += 1
         return succeed(PubAck(str(options.get("expected_stream") or MEMORY_STREAM), self._sequence))
 
+    def publish_all(self, messages: Iterable[BatchItem], *, policy: str | None = None) -> Deferred[Any]:
+        """
+        As :meth:`natsroute.daemon.batch_publish.BatchPublish.publish_all`.
+
+        :return: has fired, with a made-up acknowledgement; or has failed, and then none of them is published.
+        """
+        items = [*messages]
+        try:
+            if policy is not None:
+                check_policy(policy)
+            batch = [batch_message(item, lambda: "id") for item in items]
+        except NatsrouteError as error:
+            return fail(error)
+        if not batch:
+            return fail(MisuseError("messages: a batch has at least one message"))
+        self._batches += 1
+        name = f"batch-{self._batches}"
+        for item, message in zip(items, batch):
+            options: dict[str, Any] = dict(item[2]) if len(item) == 3 else {}
+            headers, msg_id = options.pop("headers", None), options.pop("msg_id", None)
+            if msg_id is not None:
+                headers = with_message_id(headers, msg_id)
+            self._on_published(Published(item[0], message.data, None, headers, True, {**options, "batch": name}))
+        self._sequence += len(batch)
+        return succeed(PubAck(MEMORY_STREAM, self._sequence, batch=name, count=len(batch)))
+
 
 class MemoryService:
     """
@@ -110,6 +138,7 @@ class MemoryService:
     :param published: returns how many messages were published so far.
 
     :ivar publish: publishes a message.
+    :ivar publish_all: publishes a batch.
     :ivar request: sends a request.
     :ivar request_many: sends one, and takes several answers.
     :ivar settings: the settings.
@@ -123,7 +152,7 @@ class MemoryService:
         settings: Settings,
         published: Callable[[], int],
     ) -> None:
-        self.publish = publisher.publish
+        self.publish, self.publish_all = publisher.publish, publisher.publish_all
         self.request, self.request_many = requests.request, requests.request_many
         self.key_value = requests.key_value
         self.settings = settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -11,6 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from natsroute.client.connection import Connection
 from natsroute.daemon.answering import Answering
+from natsroute.daemon.batch_publish import BatchPublish
 from natsroute.daemon.connections import Connections
 from natsroute.daemon.jetstream import new_api, new_checks
 from natsroute.daemon.key_values import ServerBuckets
@@ -32,6 +34,8 @@ class Sending:
 
     :ivar workers: the publish workers.
     :ivar publisher: publishes over their connections.
+    :ivar publish_all: publishes a batch: :meth:`BatchPublish.publish_all
+        <natsroute.daemon.batch_publish.BatchPublish.publish_all>`.
     :ivar requesting: sends requests.
     :ivar jetstream_api: asks the JetStream API.
     :ivar streams: creates and checks the streams and consumers of the settings.
@@ -65,6 +69,15 @@ class Sending:
         self.requesting = Requesting(connections, reactor, self._thread, inbox_prefix=inbox_prefix, needed=needed)
         self.jetstream_api = new_api(settings, self.requesting)
         self.streams = new_checks(settings, self.requesting, self.jetstream_api, reactor)
+        streams = self.workers.streams
+        self._batches = BatchPublish(
+            streams.new_batches(self.requesting),
+            self._thread,
+            partial(connections.start_when_possible, self.requesting.connection),
+            settings.publish_limits.policy,
+            streams.next_id,
+        )
+        self.publish_all = self._batches.publish_all
         self.key_values = ServerBuckets(
             self.jetstream_api, self.requesting, connections, reactor, inbox_prefix=inbox_prefix, needed=shares
         )
@@ -84,6 +97,7 @@ class Sending:
         """Accept messages. Call this in the reactor thread."""
         self._thread.start()
         self.publisher.start()
+        self._batches.is_open = True
 
     def stop(self, timeout: float) -> Deferred[None]:
         """
@@ -94,6 +108,7 @@ class Sending:
         :return: fires then; never fails.
         """
         self._connections.stopped()
+        self._batches.is_open = False
         stopped = gatherResults([self.publisher.stop(timeout), self.htables.stop(timeout)])
         return stopped.addCallback(lambda _: self.key_values.stop_watches())
 

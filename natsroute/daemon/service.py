@@ -72,6 +72,8 @@ class NatsrouteService(Service):
     :ivar publisher: publishes for the routes and for the program.
     :ivar publish: publishes a message: :meth:`Outlet.publish <natsroute.publishing.outlet.Outlet.publish>`.
     :ivar nats_publish: the same, under the name of Kamailio's function.
+    :ivar publish_all: publishes several messages to a stream, all or none:
+        :meth:`BatchPublish.publish_all <natsroute.daemon.batch_publish.BatchPublish.publish_all>`.
     :ivar request: sends a request, as ``request_many`` does; see :class:`~natsroute.daemon.requesting.Requesting`.
     :ivar key_value: gives a bucket: :meth:`KeyValues.key_value <natsroute.daemon.key_values.KeyValues.key_value>`.
     :ivar jetstream: asks about streams and consumers: :class:`~natsroute.jetstream.api.JetStreamApi`.
@@ -130,6 +132,7 @@ class NatsrouteService(Service):
         self._tracing = ServiceTracing(reactor, settings, tracer_provider, self.publisher, publish_connections)
         # Bound once: a method that passes the call on would add a fifth to the cost of publishing bytes.
         self.publish = self.nats_publish = self._tracing.publish(self.publisher.publish)
+        self.publish_all = self._sending.publish_all
         requests = self._tracing.requests(self._sending.requesting)
         self.request, self.request_many = requests.request, requests.request_many
         self._runner_context = RunnerContext(
@@ -141,6 +144,7 @@ class NatsrouteService(Service):
             reject_for=self.publisher.reject_for,
             thread_space=self._route_threads.space,
             requests=self._sending.requesting,
+            publish_all=self.publish_all,
         )
         run, publish_for = self._route_threads.run, self._tracing.publish_for(self.publisher.publish_for)
         share = self._sending.htables.share

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from natsroute.wire.publish_options import PublishOptions
 
+#: The options that all messages have.
+_FOR_ALL_MESSAGES = frozenset(("policy", "msg_id"))
 #: Subjects for which an outlet remembers the template and the worker.
 _MAX_TARGETS = 8192
 #: Stands for the subject of a rejected message in the log.
@@ -228,30 +230,56 @@ class Outlet:
         """Publish with options, in any thread."""
         confirmation = self._new_confirmation()
         is_here = get_ident() == self._reactor_thread
-        names = stream_options(options)
         policy, msg_id = options.get("policy"), options.get("msg_id")
-        if policy is None:
-            policy = self._policy
+        is_usual = options.keys() <= _FOR_ALL_MESSAGES
+        names: Sequence[str] = () if is_usual else stream_options(options)
         try:
-            check_policy(policy)
+            if policy is None:
+                policy = self._policy
+            else:
+                check_policy(policy)
+            if is_usual and is_here:
+                template, worker = self._targets.get(subject) or self._target(subject)
+                if template is not None:
+                    self._add(confirmation, template, worker, subject, payload, reply, headers, msg_id, policy)
+                    return confirmation
             if self._streams.wants(subject, options.get("stream"), names):
                 self._streams.publish(
                     confirmation, subject, payload, reply, headers, policy, options, from_thread=not is_here
                 )
-                return confirmation
-            if msg_id is not None:
-                headers = with_message_id(headers, msg_id)
-            if is_here:
-                template, worker = self._targets.get(subject) or self._target(subject)
-                if template is None:  # stream=False
-                    worker = self.worker_for(subject)
-                worker.add(confirmation, *self._command(worker, subject, payload, reply, headers), policy)
-                return confirmation
+            elif is_here:  # stream=False
+                self._check_open(subject)
+                template, worker = pub_template(subject), self.worker_for(subject)
+                self._add(confirmation, template, worker, subject, payload, reply, headers, msg_id, policy)
+            else:
+                if msg_id is not None:
+                    headers = with_message_id(headers, msg_id)
+                self._publish_from_thread(confirmation, subject, payload, reply, headers, policy, is_plain=True)
         except Exception as error:
             self._fail_here_or_there(confirmation, subject, _named(error, subject, reply, headers), is_here=is_here)
-            return confirmation
-        self._publish_from_thread(confirmation, subject, payload, reply, headers, policy)
         return confirmation
+
+    def _add(
+        self,
+        confirmation: Confirmation,
+        template: bytes,
+        worker: PublishWorker,
+        subject: str,
+        payload: object,
+        reply: str | None,
+        headers: HeaderValues | None,
+        msg_id: str | None,
+        policy: str,
+    ) -> None:
+        """Encode a message, and give it to its worker."""
+        if type(payload) is bytes and headers is None is reply and msg_id is None is self._message_ids:
+            size = len(payload)
+            worker.add(confirmation, template % (size, payload), size, policy)
+            return
+        if msg_id is not None:
+            headers = with_message_id(headers, msg_id)
+        command, size = self._command(worker, subject, payload, reply, headers)
+        worker.add(confirmation, command, size, policy)
 
     def _command(
         self, worker: PublishWorker, subject: str, payload: object, reply: str | None, headers: HeaderValues | None
@@ -283,11 +311,17 @@ class Outlet:
         reply: str | None,
         headers: HeaderValues | None,
         policy: str,
+        *,
+        is_plain: bool = False,
     ) -> None:
-        """Encode the message in this thread, and let the reactor thread do the rest."""
+        """
+        Encode the message in this thread, and let the reactor thread do the rest.
+
+        :param is_plain: whether it is known not to go to a stream.
+        """
         confirmation.has_callbacks = True  # this thread may add one at any moment
         try:
-            if self._streams.takes(subject):
+            if not is_plain and self._streams.takes(subject):
                 self._streams.publish(confirmation, subject, payload, reply, headers, policy, {}, from_thread=True)
                 return
             worker = self.worker_for(subject)

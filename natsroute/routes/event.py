@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
@@ -14,7 +14,16 @@ from twisted.internet.interfaces import IReactorTime
 from natsroute.errors import MisuseError, NatsrouteError, NoReplySubjectError
 from natsroute.ledger import RouteCounters
 from natsroute.message import Message
-from natsroute.routes.outgoing import REQUEST_TIMEOUT, Answer, NoRequests, Publish, RefusePublish, Requests
+from natsroute.routes.outgoing import (
+    REQUEST_TIMEOUT,
+    Answer,
+    NoRequests,
+    Publish,
+    PublishAll,
+    RefusePublish,
+    Requests,
+    no_publish_all,
+)
 from natsroute.routes.stream_message import Acknowledgement, StreamMessage
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import HeaderValues
@@ -63,6 +72,7 @@ class EventContext:
     :ivar requests: sends requests for the route.
     :ivar answer: answers messages without a confirmation; None: answers are published as anything else.
     :ivar acknowledgement: how messages of a JetStream consumer are acknowledged; None if they come from elsewhere.
+    :ivar publish_all: publishes batches for the route.
     """
 
     publish: Publish
@@ -78,6 +88,7 @@ class EventContext:
     requests: Requests = NoRequests()
     answer: Answer | None = None
     acknowledgement: Acknowledgement | None = None
+    publish_all: PublishAll = no_publish_all
 
     def sending_with(
         self, publish: Publish, requests: Requests, answer: Answer | None, span: Any = None
@@ -97,6 +108,7 @@ class EventContext:
             requests,
             answer,
             self.acknowledgement,
+            self.publish_all,
         )
 
     def respond(self, reply: str, payload: object, headers: HeaderValues | None = None) -> Deferred[None] | None:
@@ -297,9 +309,7 @@ class Event(StreamMessage):
         **options: Unpack[PublishOptions],
     ) -> Deferred[Any]:
         """
-        Publish a message; see :meth:`natsroute.publishing.outlet.Outlet.publish` for the arguments and errors.
-
-        It may be called from any thread.
+        Publish a message; see :meth:`natsroute.publishing.outlet.Outlet.publish`. Any thread may call it.
 
         :return: fires in the reactor's thread: with None when the server has the message, or with a stream's PubAck.
         """
@@ -309,6 +319,10 @@ class Event(StreamMessage):
 
     #: The name of the function in a Kamailio script.
     nats_publish = publish
+
+    def publish_all(self, messages: Iterable[Any], *, policy: str | None = None) -> Deferred[Any]:
+        """As :meth:`natsroute.daemon.batch_publish.BatchPublish.publish_all`: a stream stores all of them or none."""
+        return self.context.publish_all(messages, policy=policy)
 
     def respond(
         self,
@@ -339,9 +353,8 @@ class Event(StreamMessage):
                 return self.context.respond(reply, payload, headers) or succeed(None)
             except NatsrouteError as error:
                 return self.context.reject(error)
-        if policy is None and msg_id is None:
-            return self.publish(reply, payload, None, headers)
-        return self.publish(reply, payload, None, headers, policy=policy, msg_id=msg_id)
+        options: PublishOptions = {} if policy is None is msg_id else {"policy": policy, "msg_id": msg_id}
+        return self.publish(reply, payload, None, headers, **options)
 
     def request(
         self, subject: str, payload: object = b"", timeout: float = REQUEST_TIMEOUT, headers: HeaderValues | None = None

@@ -25,6 +25,10 @@ class RunningService(Interface):
         """Publishes a message; see :meth:`natsroute.publishing.publisher.Publisher.publish`."""
 
     @property
+    def publish_all(self) -> Callable[..., Deferred[Any]]:
+        """Publishes a batch; see :meth:`natsroute.daemon.batch_publish.BatchPublish.publish_all`."""
+
+    @property
     def request(self) -> Callable[..., Deferred[Any]]:
         """Sends a request; see :meth:`natsroute.daemon.requesting.Requesting.request`."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 
@@ -59,6 +59,17 @@ class Requests(Interface):
     @property
     def key_value(self) -> Callable[..., Any]:
         """Gives a key-value bucket; see :meth:`natsroute.daemon.key_values.KeyValues.key_value`."""
+
+
+class PublishAll(Interface):
+    """Publishes a batch; see :meth:`natsroute.daemon.batch_publish.BatchPublish.publish_all`."""
+
+    def __call__(self, messages: Iterable[Any], *, policy: str | None = None) -> Deferred[Any]: ...
+
+
+def no_publish_all(messages: Iterable[Any], *, policy: str | None = None) -> Deferred[Any]:
+    """Stands for :class:`PublishAll` where there is nothing that publishes batches."""
+    return fail(MisuseError("there is nothing that publishes batches"))
 
 
 class NoRequests:

@@ -23,7 +23,7 @@ from natsroute.routes.event import (
 )
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.message_tracing import MessageTracing
-from natsroute.routes.outgoing import Answer, NoRequests, Publish, RefusePublish, Requests
+from natsroute.routes.outgoing import Answer, NoRequests, Publish, PublishAll, RefusePublish, Requests, no_publish_all
 from natsroute.routes.route import CallInThread, Route
 from natsroute.routes.unrouted import UnroutedMessages
 
@@ -60,6 +60,7 @@ class RunnerContext:
     :ivar requests: sends requests for the routes.
     :ivar stream: acknowledges the messages, if they come from a JetStream consumer; else None.
     :ivar answer: answers messages without a confirmation; None: answers are published as anything else.
+    :ivar publish_all: publishes batches for the routes.
     """
 
     publish: Publish
@@ -75,6 +76,7 @@ class RunnerContext:
     requests: Requests = NoRequests()
     answer: Answer | None = None
     stream: StreamConsumer | None = None
+    publish_all: PublishAll = no_publish_all
 
     def publish_of(self, route: str) -> Publish:
         """What publishes for one route."""
@@ -254,6 +256,7 @@ class Runner:
                 requests=context.requests,
                 answer=context.answer,
                 acknowledgement=acknowledgement,
+                publish_all=context.publish_all,
             )
             call = partial(_call_with_room, calls.call, context.thread_space) if route.thread else calls.call
             self._calls[route.name] = calls
@@ -354,6 +357,7 @@ class ConnectionRunner:
                 self._expressions,
                 version=self._version,
                 requests=context.requests,
+                publish_all=context.publish_all,
             )
         )
         calls.enqueue()

@@ -8,9 +8,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 
-from natsroute import EventRoutes, NatsrouteService
+from natsroute import Event, EventRoutes, NatsrouteService
 from natsroute.errors import NatsrouteError, PublisherStoppedError
 from natsroute.jetstream.errors import (
+    BatchError,
+    DuplicateInBatchError,
     ExpectedStreamError,
     InvalidPubAckError,
     MessageTooLargeError,
@@ -163,6 +165,66 @@ class AcknowledgementTests(StreamTestCase):
         self.assertIs(await self.error_of(service.publish("calls.a", b"", stream=True)), InvalidPubAckError)
 
 
+class BatchTests(StreamTestCase):
+    """All or none."""
+
+    async def test_stored(self) -> None:
+        service = await self.with_stream(allow_atomic=True)
+        await service.publish("calls.a", b"0", stream=True)
+        ack = await service.publish_all([("calls.a", b"1"), ("calls.b", {"n": 2}), ("calls.a", "3", {"ttl": None})])
+        self.assertEqual((ack.stream, ack.sequence, ack.count), ("CALLS", 4, 3))
+        self.assertTrue(ack.batch)
+        self.assertEqual((await self.state(service))["subjects"], {"calls.a": 3, "calls.b": 1})
+        self.assertEqual((await service.publish_all([("calls.a", b"alone")])).sequence, 5)
+        self.assertEqual(service.ledger().differences(), [])
+        self.assertGreaterEqual(service.ledger().publisher.confirmed, 5)
+
+    async def test_refused(self) -> None:
+        """Nothing of it is stored."""
+        service = await self.with_stream(allow_atomic=True)
+        wrong = [("calls.a", b"1"), ("calls.a", b"2", {"expected_last_sequence": 77})]
+        self.assertIs(await self.error_of(service.publish_all(wrong)), WrongLastSequenceError)
+        other = [("calls.a", b"1"), ("other", b"2")]
+        self.assertTrue(issubclass(await self.error_of(service.publish_all(other, policy="fail")), NatsrouteError))
+        many = [("calls.a", b"")] * 1001
+        self.assertIs(await self.error_of(service.publish_all(many)), BatchError)
+        self.assertEqual((await self.state(service))["messages"], 0)
+
+    async def test_not_allowed(self) -> None:
+        service = await self.with_stream()
+        batch = [("calls.a", b"1"), ("calls.a", b"2")]
+        self.assertIs(await self.error_of(service.publish_all(batch)), BatchError)
+        self.assertEqual((await self.state(service))["messages"], 0)
+
+    async def test_ids(self) -> None:
+        """A batch with an id that the stream has is refused."""
+        service = await self.with_stream(allow_atomic=True)
+        batch = [("calls.a", b"1", {"msg_id": "1"}), ("calls.a", b"2", {"headers": {"A": "b"}})]
+        await service.publish_all(batch)
+        self.assertIs(await self.error_of(service.publish_all(batch)), DuplicateInBatchError)
+        self.assertEqual((await self.state(service))["messages"], 2)
+
+    async def test_from_a_route(self) -> None:
+        """And through a restart of the server."""
+        event_route = EventRoutes()
+        acks: list[PubAck] = []
+
+        @event_route("nats:in")
+        async def route(event: Event) -> None:
+            acks.append(await event.publish_all([("calls.a", event.data), ("calls.b", event.data)]))
+
+        service = await self.with_stream(allow_atomic=True)
+        other = await self.connect_service(event_route, subject_queue_group=["in"])
+        for number in range(20):
+            await service.publish("in", b"%d" % number)
+            if number == 10:
+                await self.until(lambda: len(acks) > 5)
+                await self.server.restart()
+                await self.until(lambda: other.connected)
+        await self.until(lambda: len(acks) == 20)
+        self.assertEqual((await self.state(service))["subjects"], {"calls.a": 20, "calls.b": 20})
+
+
 class OutageTests(StreamTestCase):
     """Servers that restart, and streams that come and go."""
 
@@ -257,12 +319,26 @@ class OutageTests(StreamTestCase):
 class DocumentTests(StreamTestCase):
     """docs/jetstream-publishing.md"""
 
+    def routes_of(self, heading: str) -> EventRoutes:
+        """The routes of the snippet under a heading."""
+        names: dict[str, Any] = {"__name__": "snippet"}
+        exec(compile(snippet("docs/jetstream-publishing.md", heading).source, heading, "exec"), names)
+        routes: EventRoutes = names["event_route"]
+        return routes
+
     async def test_snippet(self) -> None:
         """The route stores what it gets."""
-        names: dict[str, Any] = {"__name__": "snippet"}
-        exec(snippet("docs/jetstream-publishing.md", "Publishing to streams").source, names)
         watcher = await self.with_stream(subjects=["cdr.>"])
-        await self.connect_service(names["event_route"], subject_queue_group=["calls.ended"])
+        await self.connect_service(self.routes_of("Publishing to streams"), subject_queue_group=["calls.ended"])
         await watcher.publish("calls.ended", b"1")
         while (await self.state(watcher))["messages"] != 1:
+            pass
+
+    async def test_batch(self) -> None:
+        """Both messages are stored."""
+        watcher = await self.with_stream(subjects=["cdr.>", "balance.>"], allow_atomic=True)
+        routes = self.routes_of("Several messages, all or none")
+        await self.connect_service(routes, subject_queue_group=["calls.billed"])
+        await watcher.publish("calls.billed", {"id": "1", "user": "alice", "cents": 5})
+        while (await self.state(watcher)).get("subjects") != {"cdr.new": 1, "balance.change": 1}:
             pass
