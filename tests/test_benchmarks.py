@@ -186,6 +186,14 @@ class CatalogueTests(SynchronousTestCase):
             self.assertEqual(len({measure.name for measure in scenario.measures}), len(scenario.measures), name)
             self.assertLessEqual(set(scenario.roles), set(PEERS[OURS].roles), name)
 
+    def test_goals(self) -> None:
+        """Each peer that a goal names can take part in its scenario, if it is installed."""
+        for name, scenario in SCENARIOS.items():
+            for goal in [goal for measure in scenario.measures for goal in measure.goals]:
+                for peer in filter(None, (goal.peer, goal.ours)):
+                    if not PEERS[peer].missing():
+                        self.assertLessEqual(set(scenario.roles), set(PEERS[peer].roles), (name, peer))
+
 
 class ProcessorsTests(SynchronousTestCase):
     """The division of the processors."""
