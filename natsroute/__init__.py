@@ -27,6 +27,7 @@ from natsroute.routes.endpoint import Endpoint
 from natsroute.routes.event import Event
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.hooks import RunningService
+from natsroute.routes.key_value_event import KeyValueEvent
 
 #: The version, as ``26.11.0``.
 __version__: str = _incremental.public()
@@ -36,6 +37,7 @@ __all__ = [
     "Endpoint",
     "Event",
     "EventRoutes",
+    "KeyValueEvent",
     "NatsrouteService",
     "Reject",
     "RunningService",

@@ -24,6 +24,7 @@ PUBLIC = {
         "Endpoint",
         "Event",
         "EventRoutes",
+        "KeyValueEvent",
         "NatsrouteService",
         "Reject",
         "RunningService",

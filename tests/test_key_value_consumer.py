@@ -60,7 +60,7 @@ class KeyValueSourceTests(SynchronousTestCase):
         self.source.release()
         self.source.stop()
         self.source.start()
-        self.assertEqual(consumer.calls, ["start", "hold", "release", "hold", "release", "stop", "start"])
+        self.assertEqual(consumer.calls, ["hold", "start", "release", "hold", "release", "stop", "start"])
         self.assertEqual(len(self.consumers), 1)
         source = self.source
         self.assertEqual((source.received, source.pending, len(source.pending_subjects), source.lag), (7, 2, 2, 5))

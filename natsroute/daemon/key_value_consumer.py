@@ -131,9 +131,9 @@ class KeyValueSource:
         self._error = None
         if self._consumer is None:
             self._consumer = self._new_consumer(subjects)
+            for _ in range(self._holds):
+                self._consumer.hold()
         self._consumer.start()
-        for _ in range(self._holds):
-            self._consumer.hold()
 
     def stop(self) -> None:
         """Read no more. What waits for the runner is still handed over."""

@@ -35,7 +35,8 @@ class EventRoutes:
 
     The name of a route is ``nats:`` and a subject, which may have wildcards, or the name of a connection event:
     ``nats:connected``, ``nats:disconnected``, ``nats:error`` or ``nats:slow_consumer``. Connection events run for each
-    connection.
+    connection. A route named ``kv:``, a key-value bucket, ``:`` and a pattern of keys runs for changes of the bucket,
+    with a :class:`~natsroute.KeyValueEvent`.
 
     If several routes match a message, the best one runs: the exact subject, else the most specific wildcard. Wildcards
     are compared token by token from the left; a word is better than ``*``, and ``*`` is better than ``>``.
@@ -80,7 +81,7 @@ class EventRoutes:
         The function is called with an :class:`~natsroute.Event`. It may return a Deferred, or be a coroutine function.
         The next message of its subscription is handled when the call has ended.
 
-        :param name: ``nats:SUBJECT``.
+        :param name: ``nats:SUBJECT`` or ``kv:BUCKET:KEYS``.
         :param concurrency: how many messages of a subscription may run at once, in no particular order; with ``key``,
             how many keys (64 by default).
         :param key: returns the key of an event, such as its Call-ID. Messages with the same key run one after the

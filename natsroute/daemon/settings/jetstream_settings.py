@@ -64,7 +64,7 @@ class JetStreamSettings(SettingGroup):
             repeatable=True,
         ),
     )
-    jetstream_create: bool = flag("Create the streams and consumers of the settings that are missing.")
+    jetstream_create: bool = flag("Create the streams, consumers and key-value buckets that are missing.")
     jetstream_update: bool = flag("Change the streams and consumers that differ from the settings.")
     jetstream_publish: tuple[str, ...] = attrs.field(
         default=(),
