@@ -19,6 +19,9 @@ _KEY = 'modparam("nats", "tls_key_file", "client.key")\n'
 _LUA = 'modparam("app_lua", "load", "events.lua")\n'
 _EMBEDDED = 'modparam("natsroute", "embedded_server", 1)\n'
 _HTTP = 'modparam("natsroute", "http_listen", "8080")\n'
+_HTABLE = 'modparam("htable", "htable", "calls=>size=8;")\n'
+_SERVICE_NAME = 'modparam("natsroute", "service_name", "billing")\n'
+_SERVICE_VERSION = 'modparam("natsroute", "service_version", "1.0.0")\n'
 _MANUAL, _REFERENCE = "docs/kamailio/manual-examples.md", "docs/kamailio/reference.md"
 
 #: Snippets that are a part of a kamailio.cfg only, by document and heading: what stands before and behind them.
@@ -35,6 +38,11 @@ AROUND: dict[tuple[str, str], tuple[str, str]] = {
         }.items()
     },
     (_REFERENCE, "tls_first (int)"): (_TLS, ""),
+    (_REFERENCE, "kamailio_htable (str)"): (_HTABLE, ""),
+    (_REFERENCE, "service_name (str)"): ("", _SERVICE_VERSION),
+    (_REFERENCE, "service_version (str)"): (_SERVICE_NAME, ""),
+    (_REFERENCE, "service_description (str)"): (_SERVICE_NAME + _SERVICE_VERSION, ""),
+    (_REFERENCE, "service_metadata (str)"): (_SERVICE_NAME + _SERVICE_VERSION, ""),
     (_REFERENCE, "kemi_script (str)"): ('modparam("nats", "event_callback", "ksr_nats_event")\n', ""),
     (_REFERENCE, "password (str)"): ('modparam("natsroute", "user", "natsroute")\n', ""),
     (_REFERENCE, "http_user (str)"): (_HTTP + 'modparam("natsroute", "http_password", "secret")\n', ""),

@@ -129,15 +129,15 @@ class ServiceTracingTests(SynchronousTestCase):
         service = self.service(spans.provider, tracing_max_rate=1)
         [consumer] = service.consumers
         for expected in (1, 1, 1):
-            consumer.subscription.deliver(Event(Address("b", 1), b"xyz"))
+            consumer.source.deliver(Event(Address("b", 1), b"xyz"))
             self.assertEqual(spans.names.count("process b"), expected)
-        self.assertNotEqual(consumer.subscription._on_msg, consumer.runner.on_msg)
+        self.assertNotEqual(consumer.source._on_msg, consumer.runner.on_msg)
         self.reactor.advance(1)
         for expected in (2, 2):
-            consumer.subscription.deliver(Event(Address("b", 1), b"xyz"))
+            consumer.source.deliver(Event(Address("b", 1), b"xyz"))
             self.assertEqual(spans.names.count("process b"), expected)
-        self.assertNotEqual(consumer.subscription._on_msg, consumer.runner.on_msg)
+        self.assertNotEqual(consumer.source._on_msg, consumer.runner.on_msg)
         service._operations.startService()
         service._operations.stopService()
-        self.assertEqual(consumer.subscription._on_msg, consumer.runner.on_msg)
+        self.assertEqual(consumer.source._on_msg, consumer.runner.on_msg)
         self.flushLoggedErrors()
