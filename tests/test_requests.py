@@ -245,6 +245,26 @@ class RequestsTests(RequestsTestCase):
         self.answer(self.replies()[0])
         self.assertEqual(self.successResultOf(again[1]).data, b"!")
 
+    def test_cancelled_at_a_timeout(self) -> None:
+        """The request that follows is watched, too, and nothing is left at the end."""
+        self.connected(self.client)
+        again: list[Deferred[Any]] = []
+        first, second = self.ask(), self.ask()
+
+        def ask_again(failure: object) -> None:
+            second.cancel()
+            again.append(self.ask())
+
+        first.addErrback(ask_again)
+        self.clock.advance(2.0)
+        self.failureResultOf(second, CancelledError)
+        again.append(self.ask())
+        self.client.stopService()
+        self.network.link.lose()
+        for asked in again:
+            self.failureResultOf(asked, ConnectionLostError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
 
 class RefusedTests(RequestsTestCase):
     """What a server refuses fails at once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -233,7 +233,8 @@ class Requests:
         check_seconds("timeout", timeout)
 
         def forget() -> None:
-            self._deadlines.pop(timeout, None)
+            if self._deadlines.get(timeout) is deadlines:
+                del self._deadlines[timeout]
 
         deadlines = self._deadlines[timeout] = _Deadlines(self._clock, timeout, self._timed_out, forget)
         return deadlines
@@ -264,16 +265,17 @@ class Requests:
     def _on_error(self, error: ServerError, server: Server) -> None:
         """Fail the requests that a server has refused. It names no request, but a subject."""
         refused = self.inbox.refused
-        for request in [*self._requests.values()]:
-            cause = error if _is_refused(request, error) else refused
-            if cause is not None and not request.called:
-                self._fail(request, cause)
+        if refused is not None:
+            self._fail_all([*self._requests.values()], refused)
+        elif isinstance(error, PermissionsError) and error.operation == "publish":
+            self._fail_all([one for one in self._requests.values() if one.subject == error.subject], error)
+        elif isinstance(error, PermissionsError) and error.subject in self._requests:  # a reply subject
+            self._fail(self._requests[error.subject], error)
 
-
-def _is_refused(request: Request, error: ServerError) -> bool:
-    if not isinstance(error, PermissionsError):
-        return False
-    return error.subject == {"publish": request.subject, "reply": request.reply}.get(error.operation)
+    def _fail_all(self, requests: Iterable[Request], error: NatsrouteError) -> None:
+        for request in requests:
+            if not request.called:  # by what followed the end of another one
+                self._fail(request, error)
 
 
 def _named(error: Exception) -> NatsrouteError:
