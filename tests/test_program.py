@@ -10,8 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes, Settings
 from natsroute.daemon.code.program import Program
+from natsroute.daemon.settings.bucket_entry import KeyValueEntry
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import ScriptError, SettingError
+from natsroute.kamailio.shared_tables import SharedTable
+from natsroute.kamailio.tables import HashTable
 from natsroute.ledger import RouteCounters
 from natsroute.routes.event import EventContext
 from natsroute.routes.in_flight import CallsInFlight
@@ -32,7 +35,10 @@ class ProgramTestCase(SynchronousTestCase):
         path.write_text(source, encoding="utf-8")
         return str(path)
 
-    def program(self, own: EventRoutes | None = None, **settings: Any) -> Program:
+    def program(
+        self, own: EventRoutes | None = None, former: Program | None = None, share: Any = None, **settings: Any
+    ) -> Program:
+        shared = {} if share is None else {"share": share}
         return Program(
             self.reactor,
             Settings.from_environment({}, **settings),
@@ -40,6 +46,8 @@ class ProgramTestCase(SynchronousTestCase):
             call_deferred,
             self.in_flight,
             lambda name: lambda *message, **how: succeed(None),
+            former,
+            **shared,
         )
 
 
@@ -89,6 +97,29 @@ class ProgramTests(ProgramTestCase):
         events[0].set_pv("$var(x)", 6)
         self.assertEqual([event.pv("$shv(x)") for event in events], [5, 5])
         self.assertEqual([event.pv("$var(x)") for event in events], [6, 0])
+
+    def test_shared_tables(self) -> None:
+        """They take the place of those in memory, also in the next version, with its definition."""
+        cfg = 'modparam("htable", "htable", "a=>initval={}")\nmodparam("htable", "htable", "b=>size=8")\n'
+        table = SharedTable(lambda name: None)
+
+        def share(name: bytes, own: HashTable) -> HashTable:
+            if name == b"a":
+                table.define_as(own)
+                return table
+            return own
+
+        first = self.program(share=share, kamailio_cfg=self.file(cfg.format(1), ".cfg"))
+        second = self.program(None, first, share, kamailio_cfg=self.file(cfg.format(2), ".cfg"))
+        for program in (first, second):
+            self.assertIs(program.variables.tables[b"a"], table)
+        self.assertIs(second.variables.tables[b"b"], first.variables.tables[b"b"])
+        self.assertEqual(table.initial, 2)
+
+    def test_buckets(self) -> None:
+        """A KEMI script has no instance for their changes."""
+        program = self.program(kemi_script=self.file("def f(name): pass\n"), event_callback="f")
+        self.assertIsNone(program.for_consumer(KeyValueEntry("b", (">",))).script)
 
     def test_scripts(self) -> None:
         """An instance for each consumer, and one for the publish workers together."""

@@ -92,6 +92,29 @@ class StartupTests(SynchronousTestCase):
         loading[1].callback(None)
         self.assertEqual(self.steps, ["start", "on_connecting"])
 
+    def test_tables(self) -> None:
+        """They are loaded before the other connections start, and so before the first message. A stop ends the wait."""
+        loading: list[Deferred[None]] = []
+
+        def load() -> Deferred[None]:
+            loading.append(Deferred(lambda _: self.steps.append("cancelled")))
+            return loading[-1]
+
+        startup = Startup(
+            self.connections,
+            "publisher's",  # type: ignore[arg-type]
+            None,
+            on_connecting=lambda: self.steps.append("on_connecting"),
+            on_failed=self.failed.append,
+            load_tables=load,
+        )
+        startup.begin()
+        self.assertEqual((self.steps, startup.step), ([], "the htables are loaded from their key-value buckets"))
+        startup.cancel()
+        startup.begin()
+        loading[1].callback(None)
+        self.assertEqual((self.steps, self.failed), (["cancelled", "start", "on_connecting"], []))
+
     def test_with_an_embedded_server(self) -> None:
         """The connections start when it listens, and use it."""
         self.startup(self.server).begin()

@@ -19,6 +19,7 @@ from natsroute.jetstream.errors import (
 from natsroute.jetstream.key_value import KeyValue
 from natsroute.jetstream.key_value_config import BucketConfig
 from natsroute.jetstream.key_value_entry import Entry
+from natsroute.jetstream.streams import create_stream, delete_stream
 from tests.support.server_case import OneServerTestCase
 
 
@@ -192,7 +193,9 @@ class WatchTests(OneServerTestCase):
     async def started(self) -> tuple[KeyValue, KeyValue]:
         """A bucket, as two services see it."""
         config = BucketConfig(history=5)
-        return tuple([(await self.connect_service()).key_value("calls", config) for _ in range(2)])  # type: ignore
+        self.services = [await self.connect_service(), await self.connect_service()]
+        ours, theirs = (service.key_value("calls", config) for service in self.services)
+        return ours, theirs
 
     async def test_watch(self) -> None:
         """It begins with what is there, and ends at its stop."""
@@ -261,6 +264,20 @@ class WatchTests(OneServerTestCase):
             await _stored(ours, f"after-{turn}")
         await self.until(lambda: len(entries) >= 102)
         self.assertEqual([entry.revision for entry in entries], list(range(1, 103)))
+
+    async def test_a_bucket_that_is_created_again(self) -> None:
+        """The watch begins anew with it."""
+        ours, theirs = await self.started()
+        for number in range(5):
+            await ours.put("a", str(number))
+        entries: list[Entry] = []
+        await theirs.watch(entries.append).caught_up()
+        api = self.services[0]._sending.jetstream_api
+        await delete_stream(api, "KV_calls")
+        await create_stream(api, BucketConfig(history=5).stream("calls"))
+        await ours.put("a", "new")
+        await self.until(lambda: len(entries) == 2)
+        self.assertEqual([(entry.text(), entry.revision) for entry in entries], [("4", 5), ("new", 1)])
 
     async def test_no_bucket(self) -> None:
         """The watch ends, and says why."""
