@@ -6,18 +6,23 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes
 from natsroute.middleware import RouteFunction
+from natsroute.routes.ack_policy import DeliveryRules
+from natsroute.routes.acknowledging import StreamConsumer
 from natsroute.routes.handling_times import HandlingTimes
 from natsroute.routes.in_flight import CallsInFlight
+from natsroute.routes.route_errors import HandedBackError
 from natsroute.routes.runner import OnEvent, RunnerContext
 from natsroute.routes.table import RouteTable
 from natsroute.routes.traced_runner import TracedRunner
 from natsroute.wire.frames import Address
+from tests.support.stream_events import MemoryAcks, stream_event
 
 
 class EveryThird:
@@ -93,6 +98,35 @@ class TracedRunnerTests(SynchronousTestCase):
         self.assertEqual((self.seen, self.tracing.traced), (payloads, [b"3", b"6", b"9"]))
         [counters] = runner.route_counters
         self.assertEqual((counters.routed, counters.succeeded), (9, 9))
+
+    def test_a_stream(self) -> None:
+        """The span is around the acknowledgement, too. A failure is one of the span, even if the message comes again."""
+        acks, failures = MemoryAcks(), list[str]()
+        call = self.tracing.call
+
+        def traced(function: RouteFunction, event: Event) -> object:
+            try:
+                return call(function, event)
+            except HandedBackError as error:
+                failures.append(str(error))
+                raise
+
+        self.patch(self.tracing, "call", traced)
+        stream = StreamConsumer(acks, DeliveryRules, self.in_flight, self.clock.callLater)
+        self.event_route("nats:calls.a")(lambda event: 1 / 0 if event.data == b"6" else self.see(event))
+        runner = self.runner()
+        runner = TracedRunner(
+            RouteTable(self.event_route).find,
+            attrs.evolve(runner._context, stream=stream),
+            subject="CALLS:billing",
+            queue_group=None,
+        )
+        for sequence in range(1, 7):
+            runner.on_msg(stream_event(data=b"%d" % sequence, sequence=sequence))
+        self.assertEqual(acks.written, [*((n, "ack") for n in range(1, 6)), (6, "nak", 0.1)])
+        self.assertEqual(self.tracing.traced, [b"3", b"6"])
+        self.assertEqual(failures, ["the message is delivered again after ZeroDivisionError: division by zero"])
+        self.flushLoggedErrors(ZeroDivisionError)
 
     def test_headers(self) -> None:
         """They decide for their message, and do not count."""

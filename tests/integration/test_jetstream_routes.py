@@ -266,10 +266,11 @@ class TimeTests(RouteCase):
         await self.publish("1", "2")
         await self.until(lambda: len(running) == 2)
         stopped = service.stopService()
-        await self.publish("3")
+        await self.until(lambda: not service.overview().ready)
         for call in running:
             call.callback(None)
         await stopped
+        await self.publish("3")
         self.assertEqual(await self.state(), (1, 0, 0))
         self.adds_up(service, received=2, succeeded=2)
 
@@ -387,7 +388,20 @@ class ScriptTests(RouteCase):
                             raise ValueError("bad")
                 """,
             ),
+            (
+                ".lua",
+                """
+                function on_event(evname)
+                    local data = KSR.pv.gete("$natsData")
+                    if string.sub(evname, 1, 10) == "nats:CALLS" then
+                        KSR.nats.publish("out.kemi", evname .. " " .. data)
+                        if data == "bad" then error("bad") end
+                    end
+                end
+                """,
+            ),
         ):
+            seen.clear()
             service = await self.consume(None, kemi_script=self.file(source, suffix), event_callback="on_event")
             await self.publish(*map(str, range(100)), "bad")
             await self.until_state(0, 0, 0)
@@ -396,4 +410,5 @@ class ScriptTests(RouteCase):
             self.assertEqual(seen[100:], [("out.kemi", "nats:CALLS:billing bad")] * 2)
             await self.until(lambda service=service: service.ledger().consumers[0].failed == 1)
             self.adds_up(service, received=102, succeeded=100, handed_back=1, failed=1)
+            await service.stopService()
         self.flushLoggedErrors(ValueError)
