@@ -100,7 +100,7 @@ class TracedRunnerTests(SynchronousTestCase):
         self.assertEqual((counters.routed, counters.succeeded), (9, 9))
 
     def test_a_stream(self) -> None:
-        """The span is around the acknowledgement, too. A failure is one of the span, even if the message comes again."""
+        """The span is around the acknowledgement, too. A failure is one of the span if the message comes again, too."""
         acks, failures = MemoryAcks(), list[str]()
         call = self.tracing.call
 
