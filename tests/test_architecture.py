@@ -120,7 +120,10 @@ OBSERVERS = {
 }
 
 #: Files of natsroute that may have more lines than :data:`MAX_LINES`, and why.
-LONG_FILES: dict[str, str] = {"natsroute.errors": "every exception, so that one look shows all; each has a few lines"}
+LONG_FILES: dict[str, str] = {
+    "natsroute.errors": "every exception, so that one look shows all; each has a few lines",
+    "natsroute.jetstream.errors": "the same for those of JetStream",
+}
 MAX_LINES = 400
 
 #: Modules of natsroute without a ``tests/test_<module>.py``, and why.

@@ -6,10 +6,11 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.errors import ConnectionLostError, RequestTimeoutError
+from natsroute.errors import ConnectionLostError, PermissionsError, RequestTimeoutError
 from natsroute.jetstream.api import api_prefix, parse_answer
 from natsroute.jetstream.errors import (
     InvalidApiAnswerError,
+    JetStreamPermissionError,
     JetStreamUnavailableError,
     NoApiAnswerError,
     StreamNotFoundError,
@@ -63,12 +64,19 @@ class CallTests(ApiTestCase):
         self.assertRegex(str(error), r"^\$JS.hub.API.INFO: nothing answers \(code 503\). Start the server with -js")
 
     def test_no_answer(self) -> None:
-        """A user without the permission gets no answer: the error says so."""
         asked = self.ask(self.api.call("STREAM.INFO.calls"))
         self.memory.answer(RequestTimeoutError("x", 5.0))
         error = self.failureResultOf(asked, NoApiAnswerError).value
         self.assertEqual(error.subject, "$JS.API.STREAM.INFO.calls")
-        self.assertRegex(str(error), "no answer within 5 s.*Permissions Violation")
+        self.assertRegex(str(error), "no answer within 5 s. Look at the server")
+
+    def test_no_permission(self) -> None:
+        text = 'Permissions Violation for Publish to "$JS.API.INFO"'
+        asked = self.ask(self.api.account_info())
+        self.memory.answer(PermissionsError(text, "publish", "$JS.API.INFO", None))
+        error = self.failureResultOf(asked, JetStreamPermissionError).value
+        self.assertEqual(error.subject, "$JS.API.INFO")
+        self.assertTrue(str(error).startswith(f"$JS.API.INFO: {text}. Allow the user to publish"))
 
     def test_connection_lost(self) -> None:
         """What says nothing of JetStream stays as it is."""

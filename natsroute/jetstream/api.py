@@ -13,8 +13,14 @@ from typing import Any, TypeAlias
 from twisted.internet.defer import Deferred
 
 from natsroute import payloads
-from natsroute.errors import DecodeError, NoRespondersError, RequestTimeoutError
-from natsroute.jetstream.errors import InvalidApiAnswerError, JetStreamUnavailableError, NoApiAnswerError, error_of
+from natsroute.errors import DecodeError, NoRespondersError, PermissionsError, RequestTimeoutError
+from natsroute.jetstream.errors import (
+    InvalidApiAnswerError,
+    JetStreamPermissionError,
+    JetStreamUnavailableError,
+    NoApiAnswerError,
+    error_of,
+)
 from natsroute.message import Message
 
 #: What the subjects of the API begin with, where there is no domain.
@@ -60,6 +66,7 @@ class JetStreamApi:
         :return: the JSON object of the answer.
         :raises JetStreamError: the server refuses it; there are subclasses.
         :raises JetStreamUnavailableError: there is no JetStream, or not at this prefix.
+        :raises JetStreamPermissionError: the user may not ask.
         :raises NoApiAnswerError: there is no answer in time.
         :raises InvalidApiAnswerError: the answer is not one of the API.
         :raises ConnectionLostError: the connection ended before the answer.
@@ -79,6 +86,8 @@ class JetStreamApi:
             return answer
         except NoRespondersError:
             raise JetStreamUnavailableError("nothing answers", 503, asked=subject) from None
+        except PermissionsError as error:
+            raise JetStreamPermissionError(subject, str(error)) from None
         except RequestTimeoutError as error:
             raise NoApiAnswerError(subject, f"no answer within {error.seconds:g} s") from None
 

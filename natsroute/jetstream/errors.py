@@ -5,6 +5,7 @@ Every exception of JetStream that natsroute raises or fails a Deferred with::
     ├── JetStreamUnavailableError     there is no JetStream on the server or for the account
     ├── JetStreamBusyError            the cluster cannot answer at the moment
     ├── JetStreamLimitError           the account or the server has a limit that would be exceeded
+    ├── JetStreamPermissionError      .subject: the user may not ask the API
     ├── NoApiAnswerError              .subject: the API does not answer in time
     ├── InvalidApiAnswerError         .subject .data: something that is not the API answered
     ├── StreamNotFoundError           there is no such stream
@@ -98,18 +99,28 @@ class JetStreamLimitError(JetStreamError):
     remedy = "Delete what is not needed, or raise the limits of the account or the server: nats account info"
 
 
-class NoApiAnswerError(JetStreamError):
+class JetStreamPermissionError(JetStreamError):
     """
-    The API does not answer in time. Either the server is busy, or the user may not publish to the subject: then the
-    log has a Permissions Violation for it.
+    The user may not ask the API: the server refuses the subject of the request, or the subscription for its answer.
 
     :ivar subject: the subject of the request.
     """
 
-    remedy = (
-        "If the log has a Permissions Violation for this subject, allow the user to publish to it, and to subscribe to "
-        "_INBOX.>. Otherwise look at the server"
-    )
+    remedy = "Allow the user to publish to this subject, and to subscribe to the subjects of inbox_prefix"
+
+    def __init__(self, subject: str, problem: str) -> None:
+        super().__init__(problem, asked=subject)
+        self.subject = subject
+
+
+class NoApiAnswerError(JetStreamError):
+    """
+    The API does not answer in time: the server is busy, or gone.
+
+    :ivar subject: the subject of the request.
+    """
+
+    remedy = "Look at the server, and at its load: nats server report jetstream"
 
     def __init__(self, subject: str, problem: str) -> None:
         super().__init__(problem, asked=subject)

@@ -36,8 +36,6 @@ from natsroute.wire.ack_subject import parse_ack_subject
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.frames import Msg
 
-#: What is asked for with each pull. There may be many consumers, so a lost one is to be noticed before long.
-OPTIONS = PullOptions(expires=10.0)
 #: The largest message that a server can have, with headers.
 _MAX_BYTES = 64 * 1024 * 1024 + 64 * 1024
 #: Seconds that the status of a pull may be late.
@@ -87,7 +85,7 @@ class OrderedConsumer:
         filter_subjects: Sequence[str] = (),
         start: Start = Start(),
         headers_only: bool = False,
-        options: PullOptions = OPTIONS,
+        options: PullOptions = PullOptions(),
         limits: PendingLimits = PendingLimits(),
         retry: Backoff = RETRY,
         inbox_prefix: str = DEFAULT_INBOX_PREFIX,

@@ -9,6 +9,7 @@ from natsroute.jetstream.configs import ConsumerConfig, StreamConfig
 from natsroute.jetstream.consumers import consumer_info, create_consumer, delete_consumer
 from natsroute.jetstream.streams import create_stream, delete_stream, stream_info
 from natsroute.routes.event import Event
+from tests.support import ROOT
 from tests.support.nats_cluster import start_cluster
 from tests.support.server_case import OneServerTestCase, ServerTestCase
 
@@ -214,3 +215,69 @@ class ClusterTests(ServerTestCase):
         await leader.kill()
         await service.publish("calls.1", b"2", stream=True)
         await self.until(lambda: b"2" in handled, timeout=90)
+
+
+def user(name: str, *publish: str) -> str:
+    """A user who may publish to these subjects only."""
+    allowed = ", ".join(f'"{subject}"' for subject in publish)
+    return (
+        f'{{user: {name}, password: x, permissions: {{publish: [{allowed}], subscribe: ["_INBOX.>"], '
+        "allow_responses: false}}"
+    )
+
+
+API, NEXT = "$JS.API", "$JS.API.CONSUMER.MSG.NEXT.calls"
+CONSUME = (f"{API}.CONSUMER.INFO.calls.billing", f"{NEXT}.billing", "$JS.ACK.calls.billing.>")
+CHECK = (f"{API}.STREAM.INFO.calls", f"{API}.STREAM.CREATE.calls")
+CREATE = (f"{API}.CONSUMER.CREATE.calls.billing", f"{API}.CONSUMER.CREATE.calls.billing.>")
+REPLAY = (f"{API}.STREAM.INFO.calls", f"{API}.CONSUMER.*.calls.>", f"{NEXT}.>")
+
+
+class PermissionTests(OneServerTestCase):
+    """Users with the permissions of docs/jetstream.md, and no others."""
+
+    config = f"""
+    jetstream: {{}}
+    authorization {{ users: [
+      {user("all", ">")}
+      {user("consumes", *CONSUME)}
+      {user("creates", *CONSUME, *CHECK, *CREATE)}
+      {user("replays", *REPLAY)}
+    ] }}
+    """
+
+    def test_documented(self) -> None:
+        """The page has them."""
+        text = (ROOT / "docs" / "jetstream.md").read_text("utf-8")
+        section = text.partition("## Permissions\n")[2].partition("\n## ")[0]
+        for subject in {*CONSUME, *CHECK, CREATE[0], *REPLAY}:
+            self.assertIn(f"`{subject}`", section)
+
+    async def test_enough(self) -> None:
+        """Each of them can do what it has to."""
+        feeder = await self.connect_service(user="all", password="x")
+        for name, settings in (
+            ("creates", {"jetstream_create": True, "jetstream_stream": STREAM, "jetstream_consumer": CONSUMER}),
+            ("consumes", {"jetstream_consumer": CONSUMER}),
+            ("replays", {"jetstream_replay": "calls"}),
+        ):
+            handled: list[bytes] = []
+            event_route = EventRoutes()
+            event_route("nats:calls.*")(lambda event, handled=handled: handled.append(event.data))
+            service = await self.connect_service(event_route, user=name, password="x", **settings)
+            await self.until(lambda service=service: not [*service._sending.streams.problems])
+            await feeder.publish("calls.end", name.encode(), stream=True)
+            await self.until(lambda handled=handled, name=name: name.encode() in handled)
+            await self.until(lambda service=service: not service.overview().reasons)
+            await service.stopService()
+            self.assertEqual({connection.status().last_error for connection in service.connections}, {None})
+        info = await consumer_info(feeder.jetstream, "calls", "billing")
+        self.assertEqual((info.num_ack_pending, info.ack_floor), (0, 2))
+
+    async def test_not_enough(self) -> None:
+        """The reason names the subject that is missing."""
+        service = await self.connect_service(user="consumes", password="x", jetstream_stream=STREAM)
+        await self.until(lambda: [one for one in service.overview().reasons if "Permissions" in one.text])
+        (reason,) = service.overview().reasons
+        self.assertIn('Permissions Violation for Publish to "$JS.API.STREAM.INFO.calls"', reason.text)
+        self.assertIn("Allow the user to publish to this subject", reason.text)
