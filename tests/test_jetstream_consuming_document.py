@@ -26,9 +26,9 @@ class DocumentTests(SynchronousTestCase):
 
     def test_testing(self) -> None:
         """Both tests pass with the routes of the first snippet, and one fails with other routes."""
-        billing: Any = ModuleType("billing")
-        billing.event_route = self.names("Consuming from streams")["event_route"]
-        with mock.patch.dict(sys.modules, billing=billing):
+        routes: Any = ModuleType("routes")
+        routes.event_route = self.names("Consuming from streams")["event_route"]
+        with mock.patch.dict(sys.modules, routes=routes):
             names = self.names("Testing")
         tests = defaultTestLoader.loadTestsFromTestCase(names["BillingTests"])
         result = TestResult()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from natsroute.errors import RouteError, SubjectError
 from natsroute.routes.ack_policy import AckPolicy
 from natsroute.routes.endpoint import Endpoint, endpoint_name
 from natsroute.routes.event import Middleware, RouteFunction
 from natsroute.routes.hooks import AnyHook, Hooks
+from natsroute.routes.key_value_event import KeyValueEvent
 from natsroute.routes.middleware.dead_letter import dead_letter
 from natsroute.routes.middleware.retry import retry
 from natsroute.routes.middleware.timeout import timeout
@@ -20,7 +21,8 @@ from natsroute.wire.subjects import check_subject
 #: How many keys run at once when a route has a ``key`` and no ``concurrency``.
 DEFAULT_KEY_CONCURRENCY = 64
 
-_AnyFunction = TypeVar("_AnyFunction", bound=RouteFunction)
+# A route of a bucket is called with a KeyValueEvent only, so its function need not take another event.
+_AnyFunction = TypeVar("_AnyFunction", bound=RouteFunction | Callable[[KeyValueEvent], object])
 
 
 class EventRoutes:
@@ -121,8 +123,8 @@ class EventRoutes:
 
         def decorate(function: _AnyFunction) -> _AnyFunction:
             limit = concurrency if concurrency is not None else (1 if key is None else DEFAULT_KEY_CONCURRENCY)
-            route = Route(name, function, limit, key, thread, around, responds=responds, endpoint=endpoint, ack=ack)
-            self.add(route)
+            called: Any = function
+            self.add(Route(name, called, limit, key, thread, around, responds=responds, endpoint=endpoint, ack=ack))
             return function
 
         return decorate
