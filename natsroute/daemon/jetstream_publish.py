@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -22,6 +22,10 @@ from natsroute.wire.subjects import matcher
 
 #: What the connection is for; part of its name.
 PURPOSE = "stream publisher"
+#: Seconds after which a message that no stream takes is a reason not to be ready.
+UNACKNOWLEDGED_AFTER = 5.0
+#: Subjects that are named.
+_MAX_PROBLEMS = 3
 
 
 class JetStreamPublish:
@@ -99,6 +103,21 @@ class JetStreamPublish:
         self._publisher.abandon()
         if self._batches is not None:
             self._batches.abandon()
+
+    @property
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Subjects whose messages no stream has taken for a while, each with the reason."""
+        if not self._publisher.writer.blocked:  # nearly always
+            return
+        old = self._clock.seconds() - UNACKNOWLEDGED_AFTER
+        named: set[str] = set()
+        for message in [*self._publisher.unacknowledged.values()]:
+            target = message.target
+            if target.problem is not None and message.since <= old and target.name not in named:
+                named.add(target.name)
+                yield PURPOSE, f"cannot publish to {target.name!r}: {target.problem}"
+                if len(named) == _MAX_PROBLEMS:
+                    return
 
     def join(self) -> None:
         """Let the publisher know what happens to its connection."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -115,6 +115,11 @@ class Sending:
     def for_consumer(self, context: RunnerContext, connection: Connection) -> RunnerContext:
         """The context of a runner of messages that come over a connection: answers may go out there."""
         return attrs.evolve(context, answer=Answering(connection, self.publisher.publish, self._thread).answer)
+
+    @property
+    def stream_problems(self) -> Iterable[tuple[str, str]]:
+        """What is wrong with streams: those that are not as the settings say, and those that take no messages."""
+        return (*self.streams.problems, *self.workers.streams.problems)
 
     @property
     def connections(self) -> Sequence[Connection]:

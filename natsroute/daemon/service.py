@@ -191,7 +191,7 @@ class NatsrouteService(Service):
             lambda: self.program.hooks.pending,
             self._lifecycle,
             lambda: (*self.consumers.problems, *self._sending.htables.problems),
-            lambda: self._sending.streams.problems,
+            lambda: self._sending.stream_problems,
         )
         observation = Observation(
             reactor,

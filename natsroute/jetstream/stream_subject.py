@@ -247,6 +247,7 @@ class StreamSubject:
     def restart(self) -> None:
         """The connection is another one: forget what was in flight. The publisher adds the messages again."""
         self.in_flight = self._attempts = 0
+        self.problem = None
         self.queue.clear()
         self.to_resend.clear()
         self.is_held = False

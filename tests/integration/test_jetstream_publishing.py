@@ -291,6 +291,21 @@ class OutageTests(StreamTestCase):
         failed = service.publish("calls.a", b"", stream=True, policy="fail")
         self.assertIs(await self.error_of(failed), NoStreamError)
 
+    async def test_not_ready(self) -> None:
+        """A subject that no stream takes is a reason, until one takes it."""
+        service = await self.connect_service()
+        wait = service.publish("calls.a", b"", stream=True)
+
+        def reasons() -> list[str]:
+            return [reason.text for reason in service.overview().reasons]
+
+        await self.until(reasons)
+        (text,) = reasons()
+        self.assertIn("cannot publish to 'calls.a': no stream takes messages", text)
+        await self.api(service, "STREAM.CREATE.CALLS", {"name": "CALLS", "subjects": ["calls.>"]})
+        await wait
+        self.assertEqual(reasons(), [])
+
     async def test_stream_deleted(self) -> None:
         """In the middle, and another one of its name follows."""
         service = await self.with_stream(allow_direct=True)
