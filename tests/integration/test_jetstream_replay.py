@@ -26,11 +26,14 @@ class ReplayTests(OneServerTestCase):
         await self.publish(messages)
 
     async def publish(self, messages: int) -> None:
-        """Publish the next numbers."""
+        """Publish the next numbers, and wait until they are in the stream."""
+        before = (await stream_info(self.api, "calls")).last_sequence
         for _ in range(messages):
             self.feeder.publish(f"calls.{self.published % 3}", str(self.published))
             self.published += 1
         await self.feeder.flush()
+        while (await stream_info(self.api, "calls")).last_sequence < before + messages:
+            pass
 
     async def replay(self, replay: str = "calls", **options: Any) -> NatsrouteService:
         """Start a service that replays the stream."""

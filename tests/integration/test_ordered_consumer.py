@@ -11,7 +11,7 @@ from natsroute.jetstream.ephemeral_consumers import Start
 from natsroute.jetstream.errors import StreamNotFoundError
 from natsroute.jetstream.ordered_consumer import OrderedConsumer
 from natsroute.jetstream.pull_options import PullOptions
-from natsroute.jetstream.streams import create_stream, delete_stream, purge_stream
+from natsroute.jetstream.streams import create_stream, delete_stream, purge_stream, stream_info
 from natsroute.message import Message
 from tests.support.server_case import OneServerTestCase
 
@@ -33,14 +33,16 @@ class OrderedConsumerTests(OneServerTestCase):
         await self.publish(messages)
 
     async def publish(self, messages: int) -> None:
-        """Publish the next numbers, in their order."""
+        """Publish the next numbers, in their order, and wait until they are in the stream."""
+        before = (await stream_info(self.api, "calls")).last_sequence
         for _ in range(messages):
             number = self.published
             self.published += 1
             done = self.service.publish(f"calls.{number % self.subjects}", str(number))
         if messages:
-            await self.service.flush()
             await done
+        while (await stream_info(self.api, "calls")).last_sequence < before + messages:
+            pass
 
     def consume(self, **options: Any) -> OrderedConsumer:
         """Start an ordered consumer."""
