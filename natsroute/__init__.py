@@ -12,7 +12,7 @@ Most programs need one name::
         await event.publish("presence.dialog", event.data)
 
 Errors are in :mod:`natsroute.errors` and :mod:`natsroute.jetstream.errors`, the configuration of key-value buckets in
-:mod:`natsroute.jetstream.key_value_config`, middleware in :mod:`natsroute.middleware`, what a running Kamailio does for
+:mod:`natsroute.jetstream.key_value.config`, middleware in :mod:`natsroute.middleware`, what a running Kamailio does for
 us in :mod:`natsroute.kamailio.transactions` and :mod:`natsroute.kamailio.pua_json`, and what tests need in
 :mod:`natsroute.testing`. What is in none of these may change in any release.
 """

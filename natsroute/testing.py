@@ -25,12 +25,12 @@ from twisted.internet.task import Clock
 from natsroute import payloads
 from natsroute.daemon.code.loading import load_code
 from natsroute.daemon.code.routing import compile_cfg
-from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
-from natsroute.daemon.memory_requests import MemoryRequests
-from natsroute.daemon.memory_stream import Acknowledged, MemoryStream
+from natsroute.daemon.memory.publisher import MemoryPublisher, MemoryService, Published
+from natsroute.daemon.memory.requests import MemoryRequests
+from natsroute.daemon.memory.stream import Acknowledged, MemoryStream
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import NatsrouteError, PendingLimitError, RouteError, ServerError, SlowConsumerError
-from natsroute.jetstream.key_value import KeyValue
+from natsroute.jetstream.key_value.key_value import KeyValue
 from natsroute.kamailio.cfg.start_values import service_variables
 from natsroute.kamailio.evaluation import ConsumerVariables
 from natsroute.kamailio.evaluation_log import EvaluationLog
@@ -74,7 +74,7 @@ class RouteTester:
     :ivar requested: the requests that the routes and hooks have made, in order. :meth:`answer` says what they get.
     :ivar acknowledged: what the routes, or natsroute for them, have acknowledged of the messages of a stream, in order.
     :ivar key_value: gives a key-value bucket in memory, which hooks and routes have, too. All buckets are
-        there, and empty at first. See :meth:`KeyValues.key_value <natsroute.daemon.key_values.KeyValues.key_value>`.
+        there, and empty at first. See :mod:`natsroute.daemon.sending.key_values`.
     :ivar clock: the time that middleware sees, and ``$TS`` and the like in expressions.
     """
 

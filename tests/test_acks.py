@@ -1,4 +1,4 @@
-"""natsroute.jetstream.acks"""
+"""natsroute.jetstream.consuming.acks"""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from unittest.mock import patch
 
 from natsroute.client.requests import Requests
 from natsroute.errors import ConnectionLostError, NoRespondersError, RequestTimeoutError
-from natsroute.jetstream import acks
-from natsroute.jetstream.acks import Acks
+from natsroute.jetstream.consuming import acks
+from natsroute.jetstream.consuming.acks import Acks
 from tests.support.connection_case import ConnectionTestCase
 
 ONE, TWO = b"$JS.ACK.S.D.1.1.1.1700000000000000000.0", b"$JS.ACK.hub.abc.S.D.1.2.2.1700000000000000000.0.more"

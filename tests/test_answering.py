@@ -1,4 +1,4 @@
-"""natsroute.daemon.answering"""
+"""natsroute.daemon.sending.answering"""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from natsroute.daemon.answering import Answering
-from natsroute.daemon.reactor_thread import ReactorThread
+from natsroute.daemon.sending.answering import Answering
+from natsroute.daemon.sending.reactor_thread import ReactorThread
 from natsroute.errors import HeaderError, PayloadError, PayloadTooLargeError, SubjectError
 from tests.support.connection_case import ConnectionTestCase
 

@@ -72,7 +72,7 @@ TO_COME: set[str] = set()
 #: The only module that joins all parts.
 COMPOSITION_ROOT = "natsroute.daemon.service"
 #: The only one that builds the publisher.
-PUBLISHER_BUILDER = "natsroute.daemon.publish_workers"
+PUBLISHER_BUILDER = "natsroute.daemon.sending.publish_workers"
 
 #: The modules that make the settings. They import nothing else of ``daemon``.
 SETTINGS_MODULES = {module for module in modules("natsroute") if module.startswith("natsroute.daemon.settings")}
@@ -85,7 +85,7 @@ SETTINGS_TAKE = {
     "natsroute.client.servers": {"Server", "parse_url"},
     "natsroute.client.subscription": {"PendingLimits", "PendingPolicy", "PENDING_POLICIES"},
     "natsroute.client.transport.tls": {"Tls"},
-    "natsroute.jetstream.configs": {
+    "natsroute.jetstream.management.configs": {
         "ConsumerConfig",
         "DISCARDS",
         "DeliverPolicy",
@@ -151,18 +151,18 @@ TESTED_ELSEWHERE = {
     "natsroute.daemon.settings.operation_settings": "a group of settings: tests.test_settings",
     "natsroute.routes.message_tracing": "an interface: tests.test_traced_runner",
     "natsroute.monitoring.publish_target": "values: tests.test_tracing",
-    "natsroute.daemon.sending": "it builds parts that have tests of their own: tests.test_service",
-    "natsroute.daemon.publish_workers": "it builds parts that have tests of their own: tests.test_service",
-    "natsroute.daemon.requesting": "tests.integration.test_requests",
-    "natsroute.jetstream.stream_message": "values; tests.test_jetstream_publisher",
-    "natsroute.jetstream.stream_publish_options": "values; tests.test_jetstream_publisher",
-    "natsroute.jetstream.stream_writer": "a part of the publisher: tests.test_jetstream_publisher",
-    "natsroute.jetstream.stream_timers": "a part of the publisher: tests.test_jetstream_publisher",
-    "natsroute.jetstream.stream_outcomes": "a part of the publisher: tests.test_jetstream_publisher",
-    "natsroute.daemon.jetstream": "it builds the API that the settings name: tests.test_jetstream_settings",
-    "natsroute.jetstream.ephemeral_consumers": "a part of the ordered consumer: tests.test_ordered_consumer",
-    "natsroute.jetstream.ordered_subscription": "a part of the ordered consumer: tests.test_ordered_consumer",
-    "natsroute.daemon.replay_consumer": "tests.integration.test_jetstream_replay",
+    "natsroute.daemon.sending.sending": "it builds parts that have tests of their own: tests.test_service",
+    "natsroute.daemon.sending.publish_workers": "it builds parts that have tests of their own: tests.test_service",
+    "natsroute.daemon.sending.requesting": "tests.integration.test_requests",
+    "natsroute.jetstream.publishing.outgoing_message": "values; tests.test_jetstream_publisher",
+    "natsroute.jetstream.publishing.stream_options": "values; tests.test_jetstream_publisher",
+    "natsroute.jetstream.publishing.stream_writer": "a part of the publisher: tests.test_jetstream_publisher",
+    "natsroute.jetstream.publishing.stream_timers": "a part of the publisher: tests.test_jetstream_publisher",
+    "natsroute.jetstream.publishing.stream_outcomes": "a part of the publisher: tests.test_jetstream_publisher",
+    "natsroute.daemon.sending.jetstream": "it builds the API that the settings name: tests.test_jetstream_settings",
+    "natsroute.jetstream.consuming.ephemeral_consumers": "a part of the ordered consumer: tests.test_ordered_consumer",
+    "natsroute.jetstream.consuming.ordered_subscription": "a part of the ordered consumer: tests.test_ordered_consumer",
+    "natsroute.daemon.consuming.replay_consumer": "tests.integration.test_jetstream_replay",
     "natsroute.daemon.operations.operations": "it joins parts that have tests of their own: tests.test_service",
     "natsroute.monitoring.metric_table": "the list of all metrics: tests.test_metrics",
     "natsroute.daemon.child_guard": "it watches processes: tests.integration.test_child_guard",

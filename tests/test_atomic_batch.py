@@ -1,4 +1,4 @@
-"""natsroute.jetstream.atomic_batch"""
+"""natsroute.jetstream.publishing.atomic_batch"""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from natsroute.errors import (
     PublishExpiredError,
     RequestTimeoutError,
 )
-from natsroute.jetstream.atomic_batch import AtomicBatches, BatchMessage
 from natsroute.jetstream.errors import BatchError, DuplicateInBatchError, JetStreamBusyError, NoStreamError
-from natsroute.jetstream.pub_ack import PubAck
-from natsroute.jetstream.stream_publish_options import StreamPublishOptions
+from natsroute.jetstream.publishing.atomic_batch import AtomicBatches, BatchMessage
+from natsroute.jetstream.publishing.pub_ack import PubAck
+from natsroute.jetstream.publishing.stream_options import StreamPublishOptions
 from natsroute.message import Message
 from natsroute.wire.encoder import split_pubs
 from natsroute.wire.headers import Headers, encode_headers, parse_headers

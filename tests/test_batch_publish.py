@@ -1,4 +1,4 @@
-"""natsroute.daemon.batch_publish"""
+"""natsroute.daemon.sending.batch_publish"""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.batch_publish import BatchPublish, batch_message
-from natsroute.daemon.reactor_thread import ReactorThread
+from natsroute.daemon.sending.batch_publish import BatchPublish, batch_message
+from natsroute.daemon.sending.reactor_thread import ReactorThread
 from natsroute.errors import MisuseError, PayloadError, PublisherStoppedError, SubjectError
-from natsroute.jetstream.atomic_batch import BatchMessage
+from natsroute.jetstream.publishing.atomic_batch import BatchMessage
 from natsroute.wire.headers import parse_headers
 
 

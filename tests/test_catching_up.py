@@ -1,10 +1,10 @@
-"""natsroute.jetstream.catching_up"""
+"""natsroute.jetstream.consuming.catching_up"""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.jetstream.catching_up import CatchingUp
+from natsroute.jetstream.consuming.catching_up import CatchingUp
 
 
 class CatchingUpTests(SynchronousTestCase):

@@ -1,10 +1,10 @@
-"""natsroute.jetstream.configs"""
+"""natsroute.jetstream.management.configs"""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.jetstream.configs import ConsumerConfig, StreamConfig
+from natsroute.jetstream.management.configs import ConsumerConfig, StreamConfig
 
 
 class JsonTests(SynchronousTestCase):

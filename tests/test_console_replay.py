@@ -15,7 +15,7 @@ from natsroute.console import replay
 from natsroute.console.commands import ExitCode
 from natsroute.console.session import ConsoleError
 from natsroute.daemon.code.rehearsal import Outcome
-from natsroute.daemon.memory_publisher import Published
+from natsroute.daemon.memory.publisher import Published
 
 
 class ArgumentTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-"""natsroute.daemon.consumer"""
+"""natsroute.daemon.consuming.consumer"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from natsroute.client.connection import Connection
 from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import Server
 from natsroute.client.subscription import PendingLimits
-from natsroute.daemon.consumer import Consumer, Consumers
+from natsroute.daemon.consuming.consumer import Consumer, Consumers
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import PendingLimitError
 from natsroute.routes.calls import CallsInFlight

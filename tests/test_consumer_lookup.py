@@ -1,4 +1,4 @@
-"""natsroute.jetstream.consumer_lookup"""
+"""natsroute.jetstream.consuming.consumer_lookup"""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.server_pool import Backoff
 from natsroute.errors import RequestTimeoutError
-from natsroute.jetstream.consumer_lookup import ConsumerLookup
-from natsroute.jetstream.consumers import ConsumerInfo
+from natsroute.jetstream.consuming.consumer_lookup import ConsumerLookup
 from natsroute.jetstream.errors import (
     ConsumerNotFoundError,
     JetStreamError,
     JetStreamUnavailableError,
     StreamNotFoundError,
 )
+from natsroute.jetstream.management.consumers import ConsumerInfo
 from tests.support.log_recorder import LogRecorder
 from tests.support.pull_case import MemoryApi, info
 

@@ -1,20 +1,20 @@
-"""natsroute.jetstream.consumers"""
+"""natsroute.jetstream.management.consumers"""
 
 from __future__ import annotations
 
 from natsroute.errors import SubjectError
-from natsroute.jetstream.configs import ConsumerConfig
-from natsroute.jetstream.consumers import (
-    consumer_info,
-    consumer_names,
-    create_consumer,
-    delete_consumer,
-)
 from natsroute.jetstream.errors import (
     ConsumerExistsError,
     ConsumerNotFoundError,
     InvalidApiAnswerError,
     JetStreamLimitError,
+)
+from natsroute.jetstream.management.configs import ConsumerConfig
+from natsroute.jetstream.management.consumers import (
+    consumer_info,
+    consumer_names,
+    create_consumer,
+    delete_consumer,
 )
 from tests.support.memory_api import CONSUMER, ApiTestCase, refusal
 

@@ -1,4 +1,4 @@
-"""natsroute.daemon.consuming, as a service has it"""
+"""natsroute.daemon.consuming.consuming, as a service has it"""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import EventRoutes, NatsrouteService, Settings
-from natsroute.daemon.consumer import Consumer
-from natsroute.daemon.jetstream_consumer import JetStreamConsumer
+from natsroute.daemon.consuming.consumer import Consumer
+from natsroute.daemon.consuming.jetstream_consumer import JetStreamConsumer
 from tests.support.memory_reactor import Reactor
 
 

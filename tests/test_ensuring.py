@@ -1,4 +1,4 @@
-"""natsroute.jetstream.ensuring"""
+"""natsroute.jetstream.management.ensuring"""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from natsroute.jetstream.configs import ConsumerConfig, StreamConfig
-from natsroute.jetstream.ensuring import Permission, ensure_consumer, ensure_stream
 from natsroute.jetstream.errors import (
     ConfigDiffersError,
     ConsumerNotFoundError,
@@ -16,6 +14,8 @@ from natsroute.jetstream.errors import (
     StreamExistsError,
     StreamNotFoundError,
 )
+from natsroute.jetstream.management.configs import ConsumerConfig, StreamConfig
+from natsroute.jetstream.management.ensuring import Permission, ensure_consumer, ensure_stream
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_api import CONSUMER, STREAM, ApiTestCase, refusal
 

@@ -1,11 +1,11 @@
-"""natsroute.jetstream.heartbeats"""
+"""natsroute.jetstream.consuming.heartbeats"""
 
 from __future__ import annotations
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.jetstream.heartbeats import Heartbeats
+from natsroute.jetstream.consuming.heartbeats import Heartbeats
 
 
 class HeartbeatsTests(SynchronousTestCase):

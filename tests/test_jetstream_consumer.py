@@ -1,4 +1,4 @@
-"""natsroute.daemon.jetstream_consumer; tests.integration.test_jetstream_routes has it with a real server."""
+"""natsroute.daemon.consuming.jetstream_consumer; tests.integration.test_jetstream_routes has it with a real server."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Event, EventRoutes
 from natsroute.client.state import State
 from natsroute.client.subscription import PendingLimits
-from natsroute.daemon import jetstream_consumer
-from natsroute.daemon.jetstream_consumer import FLUSH_TIMEOUT, JetStreamConsumer, StreamParts
+from natsroute.daemon.consuming.consuming import jetstream_consumer
+from natsroute.daemon.consuming.jetstream_consumer import FLUSH_TIMEOUT, JetStreamConsumer, StreamParts
 from natsroute.daemon.settings.jetstream_entries import ConsumerEntry
 from natsroute.errors import ConnectionLostError
-from natsroute.jetstream.configs import ConsumerConfig
+from natsroute.jetstream.consuming.pull_options import PullOptions
 from natsroute.jetstream.errors import ConsumerNotFoundError
-from natsroute.jetstream.pull_options import PullOptions
+from natsroute.jetstream.management.configs import ConsumerConfig
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import Runner, RunnerContext
 from natsroute.routes.table import RouteTable

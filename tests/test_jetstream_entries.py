@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, ReplayEntry, StreamEntry
 from natsroute.errors import SettingError
-from natsroute.jetstream.configs import ConsumerConfig, StreamConfig
+from natsroute.jetstream.management.configs import ConsumerConfig, StreamConfig
 
 
 class StreamEntryTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-"""natsroute.daemon.jetstream_publish: what a service publishes to streams with."""
+"""natsroute.daemon.sending.jetstream_publish: what a service publishes to streams with."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import NatsrouteService, Settings
 from natsroute.daemon.settings.jetstream_entries import ConsumerEntry, StreamEntry
 from natsroute.errors import SettingError
-from natsroute.jetstream.configs import StreamConfig
+from natsroute.jetstream.management.configs import StreamConfig
 from tests.support.memory_reactor import Reactor
 
 

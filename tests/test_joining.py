@@ -1,10 +1,10 @@
-"""natsroute.daemon.joining: what a publish worker is notified of."""
+"""natsroute.daemon.sending.joining: what a publish worker is notified of."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from natsroute.daemon.joining import join
+from natsroute.daemon.sending.joining import join
 from natsroute.errors import ServerError
 from tests.support.connection_case import ConnectionTestCase
 from tests.support.memory_network import info

@@ -1,4 +1,4 @@
-"""natsroute.jetstream.key_value, with a bucket in memory; tests.integration has the same with a server"""
+"""natsroute.jetstream.key_value.key_value, with a bucket in memory; tests.integration has the same with a server"""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import PayloadError, SubjectError
 from natsroute.jetstream.errors import BucketConfigError, KeyExistsError, KeyNotFoundError, WrongLastSequenceError
-from natsroute.jetstream.key_value import KeyValue
-from natsroute.jetstream.key_value_config import BucketConfig
-from natsroute.jetstream.key_value_memory import MemoryBucket
+from natsroute.jetstream.key_value.config import BucketConfig
+from natsroute.jetstream.key_value.key_value import KeyValue
+from natsroute.jetstream.key_value.memory import MemoryBucket
 
 #: 7 seconds after the beginning of 1970.
 _AT_7 = datetime(1970, 1, 1, 0, 0, 7, tzinfo=timezone.utc)

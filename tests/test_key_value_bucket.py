@@ -1,4 +1,4 @@
-"""natsroute.jetstream.key_value_bucket; tests.integration has the same with a server"""
+"""natsroute.jetstream.key_value.bucket; tests.integration has the same with a server"""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute.errors import ConnectionLostError, NoRespondersError, RequestTimeoutError
 from natsroute.jetstream.api import JetStreamApi
 from natsroute.jetstream.errors import BucketNotFoundError, JetStreamError, JetStreamUnavailableError
-from natsroute.jetstream.key_value_bucket import ServerBucket
-from natsroute.jetstream.key_value_config import BucketConfig
-from natsroute.jetstream.key_value_entry import Entry
-from natsroute.jetstream.key_value_watch import Watch, WatchOptions
+from natsroute.jetstream.key_value.bucket import ServerBucket
+from natsroute.jetstream.key_value.config import BucketConfig
+from natsroute.jetstream.key_value.entry import Entry
+from natsroute.jetstream.key_value.watch import Watch, WatchOptions
 from natsroute.message import Message
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import encode_headers

@@ -1,4 +1,4 @@
-"""natsroute.jetstream.key_value_config"""
+"""natsroute.jetstream.key_value.config"""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import SubjectError
 from natsroute.jetstream.errors import BucketConfigError
-from natsroute.jetstream.key_value_config import BucketConfig, BucketStatus
-from natsroute.jetstream.streams import StreamInfo
+from natsroute.jetstream.key_value.config import BucketConfig, BucketStatus
+from natsroute.jetstream.management.streams import StreamInfo
 
 
 class ConfigTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-"""natsroute.daemon.key_value_consumer; tests.integration.test_key_value_routes has the same with a server"""
+"""natsroute.daemon.consuming.key_value_consumer; tests.integration.test_key_value_routes has the same with a server"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.subscription import PendingLimits
-from natsroute.daemon.key_value_consumer import KeyValueConsumer, KeyValueParts, KeyValueSource, NotWarned
+from natsroute.daemon.consuming.key_value_consumer import KeyValueConsumer, KeyValueParts, KeyValueSource, NotWarned
 from natsroute.daemon.settings.bucket_entry import KeyValueEntry
 from natsroute.jetstream.errors import BucketNotFoundError, JetStreamError
 from tests.support.log_recorder import LogRecorder

@@ -1,4 +1,4 @@
-"""natsroute.jetstream.key_value_entry"""
+"""natsroute.jetstream.key_value.entry"""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import DecodeError
-from natsroute.jetstream.key_value_entry import (
+from natsroute.jetstream.key_value.entry import (
     Entry,
     stored_entry,
     ttl_of,
     watched_entry,
 )
-from natsroute.jetstream.stored_messages import StoredMessage
+from natsroute.jetstream.management.stored_messages import StoredMessage
 from natsroute.message import Message
 from natsroute.wire.frames import Address
 from natsroute.wire.headers import Headers, encode_headers

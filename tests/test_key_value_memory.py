@@ -1,4 +1,4 @@
-"""natsroute.jetstream.key_value_memory; tests.test_key_value uses it, too"""
+"""natsroute.jetstream.key_value.memory; tests.test_key_value uses it, too"""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import HeaderError
 from natsroute.jetstream.errors import MessageTtlError, StreamFullError
-from natsroute.jetstream.key_value_config import BucketConfig
-from natsroute.jetstream.key_value_memory import MemoryBucket
+from natsroute.jetstream.key_value.config import BucketConfig
+from natsroute.jetstream.key_value.memory import MemoryBucket
 
 
 class MemoryBucketTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-"""natsroute.jetstream.key_value_watch, with a bucket in memory; tests.integration has the same with a server"""
+"""natsroute.jetstream.key_value.watch, with a bucket in memory; tests.integration has the same with a server"""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.errors import ConnectionLostError, SubjectError
 from natsroute.jetstream.errors import KeyNotFoundError, NoApiAnswerError
-from natsroute.jetstream.key_value import KeyValue
-from natsroute.jetstream.key_value_config import BucketConfig
-from natsroute.jetstream.key_value_entry import Entry
-from natsroute.jetstream.key_value_memory import MemoryBucket
-from natsroute.jetstream.key_value_watch import Watch, read_all
+from natsroute.jetstream.key_value.config import BucketConfig
+from natsroute.jetstream.key_value.entry import Entry
+from natsroute.jetstream.key_value.key_value import KeyValue
+from natsroute.jetstream.key_value.memory import MemoryBucket
+from natsroute.jetstream.key_value.watch import Watch, read_all
 
 
 class WatchTests(SynchronousTestCase):

@@ -1,14 +1,14 @@
-"""natsroute.daemon.key_values"""
+"""natsroute.daemon.sending.key_values"""
 
 from __future__ import annotations
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.key_values import memory_buckets
+from natsroute.daemon.sending.key_values import memory_buckets
 from natsroute.errors import SubjectError
 from natsroute.jetstream.errors import KeyNotFoundError
-from natsroute.jetstream.key_value_config import BucketConfig
+from natsroute.jetstream.key_value.config import BucketConfig
 
 
 class KeyValuesTests(SynchronousTestCase):

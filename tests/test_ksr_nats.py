@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
-from natsroute.daemon.memory_requests import MemoryRequests
+from natsroute.daemon.memory.requests import MemoryRequests
 from natsroute.message import Message
 from natsroute.testing import Published
 from natsroute.wire.frames import Address

@@ -1,4 +1,4 @@
-"""natsroute.daemon.memory_publisher; tests.test_testing publishes with it too"""
+"""natsroute.daemon.memory.publisher; tests.test_testing publishes with it too"""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
-from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
+from natsroute.daemon.memory.publisher import MemoryPublisher, MemoryService, Published
 from natsroute.errors import HeaderError, MisuseError, PayloadError, SettingError, SubjectError
-from natsroute.jetstream.pub_ack import PubAck
+from natsroute.jetstream.publishing.pub_ack import PubAck
 from natsroute.routes.outgoing import NoRequests
 from natsroute.wire.subjects import matcher
 

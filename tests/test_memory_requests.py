@@ -1,4 +1,4 @@
-"""natsroute.daemon.memory_requests"""
+"""natsroute.daemon.memory.requests"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.memory_requests import MemoryRequests
+from natsroute.daemon.memory.requests import MemoryRequests
 from natsroute.errors import (
     HeaderError,
     MisuseError,

@@ -1,4 +1,4 @@
-"""natsroute.daemon.memory_stream, as a RouteTester has it"""
+"""natsroute.daemon.memory.stream, as a RouteTester has it"""
 
 from __future__ import annotations
 

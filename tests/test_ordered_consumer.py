@@ -1,10 +1,10 @@
-"""natsroute.jetstream.ordered_consumer"""
+"""natsroute.jetstream.consuming.ordered_consumer"""
 
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from natsroute.jetstream.ephemeral_consumers import Start
+from natsroute.jetstream.consuming.ephemeral_consumers import Start
 from natsroute.jetstream.errors import StreamNotFoundError
 from tests.support.memory_api import CONSUMER, refusal
 from tests.support.ordered_case import OrderedCase

@@ -1,4 +1,4 @@
-"""natsroute.jetstream.payload_queue"""
+"""natsroute.jetstream.publishing.payload_queue"""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.confirmation import Confirmation
-from natsroute.jetstream.payload_queue import PayloadQueue
-from natsroute.jetstream.stream_message import StreamMessage
+from natsroute.jetstream.publishing.outgoing_message import OutgoingMessage
+from natsroute.jetstream.publishing.payload_queue import PayloadQueue
 from tests.support.memory_publisher import MemoryPool
 
 
@@ -23,9 +23,9 @@ class PayloadQueueTests(SynchronousTestCase):
             self.pool, lambda: self.has_space, lambda message, made: self.made.append((message.number, made))
         )
 
-    def add(self, number: int) -> StreamMessage:
+    def add(self, number: int) -> OutgoingMessage:
         """A message with a payload to make."""
-        message = StreamMessage(Confirmation(), b"", 0, None, number, 0.0)
+        message = OutgoingMessage(Confirmation(), b"", 0, None, number, 0.0)
         self.queue.add(message, lambda: b"%d" % number)
         return message
 
@@ -59,7 +59,7 @@ class PayloadQueueTests(SynchronousTestCase):
         self.assertEqual([number for number, _ in self.made], [0, 2])
 
     def test_raises(self) -> None:
-        message = StreamMessage(Confirmation(), b"", 0, None, 1, 0.0)
+        message = OutgoingMessage(Confirmation(), b"", 0, None, 1, 0.0)
         self.queue.add(message, lambda: b"%d" % (1 // 0))
         self.add(2)
         self.pool.run_next()
@@ -76,7 +76,7 @@ class PayloadQueueTests(SynchronousTestCase):
             return fail(OSError("no thread"))
 
         queue = PayloadQueue(broken, lambda: True, lambda message, made: self.made.append((message.number, made)))
-        queue.add(StreamMessage(Confirmation(), b"", 0, None, 1, 0.0), lambda: b"")
+        queue.add(OutgoingMessage(Confirmation(), b"", 0, None, 1, 0.0), lambda: b"")
         failure = self.made[0][1]
         assert isinstance(failure, Failure)
         self.assertTrue(failure.check(OSError))

@@ -1,4 +1,4 @@
-"""natsroute.jetstream.pub_ack"""
+"""natsroute.jetstream.publishing.pub_ack"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from natsroute.jetstream.errors import (
     WrongLastMessageIdError,
     WrongLastSequenceError,
 )
-from natsroute.jetstream.pub_ack import PubAck, parse_pub_ack, usual_ack_reader
+from natsroute.jetstream.publishing.pub_ack import PubAck, parse_pub_ack, usual_ack_reader
 from natsroute.wire.frames import Address, Msg
 
 

@@ -1,4 +1,4 @@
-"""natsroute.jetstream.pull_consumer"""
+"""natsroute.jetstream.consuming.pull_consumer"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""natsroute.jetstream.pull_limits"""
+"""natsroute.jetstream.consuming.pull_limits"""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.jetstream.consumers import ConsumerInfo
-from natsroute.jetstream.pull_limits import PullLimits, remedy_for_bad_request
-from natsroute.jetstream.pull_options import PullOptions
-from natsroute.jetstream.pull_status import PullStatus, StatusKind
+from natsroute.jetstream.consuming.pull_limits import PullLimits, remedy_for_bad_request
+from natsroute.jetstream.consuming.pull_options import PullOptions
+from natsroute.jetstream.consuming.pull_status import PullStatus, StatusKind
+from natsroute.jetstream.management.consumers import ConsumerInfo
 from tests.support import pull_case
 from tests.support.log_recorder import LogRecorder
 

@@ -1,4 +1,4 @@
-"""natsroute.jetstream.pull_options"""
+"""natsroute.jetstream.consuming.pull_options"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.jetstream.pull_options import PullOptions
+from natsroute.jetstream.consuming.pull_options import PullOptions
 
 
 class PullOptionsTests(SynchronousTestCase):

@@ -1,10 +1,10 @@
-"""natsroute.jetstream.pull_status"""
+"""natsroute.jetstream.consuming.pull_status"""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.jetstream.pull_status import PullStatus, StatusKind, pull_status
+from natsroute.jetstream.consuming.pull_status import PullStatus, StatusKind, pull_status
 from natsroute.wire.frames import Address, Msg
 
 

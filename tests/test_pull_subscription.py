@@ -1,4 +1,4 @@
-"""natsroute.jetstream.pull_subscription"""
+"""natsroute.jetstream.consuming.pull_subscription"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from natsroute.jetstream.pull_subscription import PinnedSubscription, PullSubscription
+from natsroute.jetstream.consuming.pull_subscription import PinnedSubscription, PullSubscription
 from natsroute.wire.frames import Address, Msg
 from tests.support.connection_case import ConnectionTestCase
 

@@ -1,11 +1,11 @@
-"""natsroute.jetstream.puller: what is asked for, and what each status leads to."""
+"""natsroute.jetstream.consuming.puller: what is asked for, and what each status leads to."""
 
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
+from natsroute.jetstream.consuming.pull_options import PullOptions
 from natsroute.jetstream.errors import ConsumerNotFoundError, JetStreamError
-from natsroute.jetstream.pull_options import PullOptions
 from tests.support.log_recorder import LogRecorder
 from tests.support.pull_case import PullCase, info
 

@@ -1,10 +1,10 @@
-"""natsroute.jetstream.pulls"""
+"""natsroute.jetstream.consuming.pulls"""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.jetstream.pulls import Pulls
+from natsroute.jetstream.consuming.pulls import Pulls
 
 
 class PullsTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-"""natsroute.daemon.reactor_thread"""
+"""natsroute.daemon.sending.reactor_thread"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.reactor_thread import ReactorThread
+from natsroute.daemon.sending.reactor_thread import ReactorThread
 
 
 class ReactorThreadTests(SynchronousTestCase):

@@ -11,7 +11,7 @@ from twisted.trial.unittest import TestCase
 
 from natsroute import Settings
 from natsroute.daemon.code.rehearsal import Outcome, Rehearsal
-from natsroute.daemon.memory_publisher import Published
+from natsroute.daemon.memory.publisher import Published
 from natsroute.errors import RouteError, SettingError
 
 ROUTES = """

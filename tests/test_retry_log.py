@@ -1,4 +1,4 @@
-"""natsroute.jetstream.retry_log"""
+"""natsroute.jetstream.publishing.retry_log"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.jetstream.errors import NoStreamError
-from natsroute.jetstream.retry_log import LOG_INTERVAL, RetryLog
+from natsroute.jetstream.publishing.retry_log import LOG_INTERVAL, RetryLog
 from tests.support.log_recorder import LogRecorder
 
 

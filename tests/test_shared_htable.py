@@ -1,4 +1,4 @@
-"""natsroute.daemon.shared_htable; tests.integration has the same with a server"""
+"""natsroute.daemon.sending.shared_htable; tests.integration has the same with a server"""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.daemon.reactor_thread import ReactorThread
-from natsroute.daemon.shared_htable import MAX_WRITES, SharedHtable
+from natsroute.daemon.sending.reactor_thread import ReactorThread
+from natsroute.daemon.sending.shared_htable import MAX_WRITES, SharedHtable
 from natsroute.errors import ConnectionLostError, PayloadTooLargeError, RequestTimeoutError
 from natsroute.jetstream.errors import BucketNotFoundError, JetStreamUnavailableError, MessageTooLargeError
-from natsroute.jetstream.key_value_config import BucketStatus
-from natsroute.jetstream.key_value_memory import MemoryBucket
+from natsroute.jetstream.key_value.config import BucketStatus
+from natsroute.jetstream.key_value.memory import MemoryBucket
 from natsroute.kamailio.tables import HashTable
 from tests.support.log_recorder import LogRecorder
 

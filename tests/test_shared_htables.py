@@ -1,4 +1,4 @@
-"""natsroute.daemon.shared_htables; tests.integration.test_shared_htables has the same with a server"""
+"""natsroute.daemon.sending.shared_htables; tests.integration.test_shared_htables has the same with a server"""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.state import ConnectionEvent
 from natsroute.client.status import Change
-from natsroute.daemon.key_values import KeyValues
-from natsroute.daemon.reactor_thread import ReactorThread
+from natsroute.daemon.sending.key_values import KeyValues
+from natsroute.daemon.sending.reactor_thread import ReactorThread
+from natsroute.daemon.sending.shared_htable import MARK_TTL
+from natsroute.daemon.sending.shared_htables import SharedHtables
 from natsroute.daemon.settings.htable_entry import HtableEntry
-from natsroute.daemon.shared_htable import MARK_TTL
-from natsroute.daemon.shared_htables import SharedHtables
 from natsroute.errors import RequestTimeoutError
 from natsroute.jetstream.errors import BucketNotFoundError
 from natsroute.kamailio.tables import HashTable

@@ -1,4 +1,4 @@
-"""natsroute.jetstream.stored_messages"""
+"""natsroute.jetstream.management.stored_messages"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from natsroute.jetstream.errors import (
     JetStreamUnavailableError,
     MessageNotFoundError,
 )
-from natsroute.jetstream.stored_messages import (
+from natsroute.jetstream.management.stored_messages import (
     delete_message,
     get_last_message,
     get_last_message_direct,

@@ -1,4 +1,4 @@
-"""natsroute.jetstream.stream_checks"""
+"""natsroute.jetstream.management.stream_checks"""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from twisted.internet.defer import Deferred
 
 from natsroute.client.server_pool import Backoff
 from natsroute.errors import ConnectionLostError
-from natsroute.jetstream.configs import ConsumerConfig, StreamConfig
-from natsroute.jetstream.ensuring import Permission
 from natsroute.jetstream.errors import ConsumerNotFoundError, StreamNotFoundError
-from natsroute.jetstream.stream_checks import StreamChecks
+from natsroute.jetstream.management.configs import ConsumerConfig, StreamConfig
+from natsroute.jetstream.management.ensuring import Permission
+from natsroute.jetstream.management.stream_checks import StreamChecks
 from tests.support.connection_case import ConnectionTestCase
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_api import CONSUMER, STREAM, MemoryApi, refusal

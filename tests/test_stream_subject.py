@@ -1,11 +1,11 @@
-"""natsroute.jetstream.stream_subject"""
+"""natsroute.jetstream.publishing.stream_subject"""
 
 from __future__ import annotations
 
 import random
 
-from natsroute.jetstream.stream_publish_options import StreamPublishOptions
-from natsroute.jetstream.stream_subject import Phase
+from natsroute.jetstream.publishing.stream_options import StreamPublishOptions
+from natsroute.jetstream.publishing.stream_subject import Phase
 from tests.support.stream_publisher_case import StreamPublisherTestCase, Written
 
 

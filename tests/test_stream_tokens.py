@@ -1,10 +1,10 @@
-"""natsroute.jetstream.stream_tokens"""
+"""natsroute.jetstream.publishing.stream_tokens"""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.jetstream.stream_tokens import StreamTokens
+from natsroute.jetstream.publishing.stream_tokens import StreamTokens
 
 
 class StreamTokensTests(SynchronousTestCase):

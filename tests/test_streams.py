@@ -1,11 +1,11 @@
-"""natsroute.jetstream.streams"""
+"""natsroute.jetstream.management.streams"""
 
 from __future__ import annotations
 
 from natsroute.errors import SubjectError
-from natsroute.jetstream.configs import StreamConfig
 from natsroute.jetstream.errors import InvalidApiAnswerError, InvalidConfigError, StreamExistsError, StreamNotFoundError
-from natsroute.jetstream.streams import (
+from natsroute.jetstream.management.configs import StreamConfig
+from natsroute.jetstream.management.streams import (
     create_stream,
     delete_stream,
     purge_stream,

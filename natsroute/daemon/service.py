@@ -16,8 +16,8 @@ from natsroute.daemon.code.routing import Routing
 from natsroute.daemon.code.versions import Versions
 from natsroute.daemon.connection_log import ConnectionLog
 from natsroute.daemon.connections import Connections
-from natsroute.daemon.consumer import Consumers
-from natsroute.daemon.consuming import Consuming
+from natsroute.daemon.consuming.consumer import Consumers
+from natsroute.daemon.consuming.consuming import Consuming
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.exit_code import ExitCode
 from natsroute.daemon.lifecycle import Lifecycle
@@ -30,7 +30,7 @@ from natsroute.daemon.operations.readiness import Readiness
 from natsroute.daemon.operations.report import account_lines, report_lines
 from natsroute.daemon.operations.tracing import ServiceTracing
 from natsroute.daemon.plan import Plan
-from natsroute.daemon.sending import Sending
+from natsroute.daemon.sending.sending import Sending
 from natsroute.daemon.settings.connection_settings import DEFAULT_NAME
 from natsroute.daemon.settings.settings import Settings
 from natsroute.daemon.shutdown import Shutdown
@@ -73,9 +73,9 @@ class NatsrouteService(Service):
     :ivar publish: publishes a message: :meth:`Outlet.publish <natsroute.publishing.outlet.Outlet.publish>`.
     :ivar nats_publish: the same, under the name of Kamailio's function.
     :ivar publish_all: publishes several messages to a stream, all or none:
-        :meth:`BatchPublish.publish_all <natsroute.daemon.batch_publish.BatchPublish.publish_all>`.
-    :ivar request: sends a request, as ``request_many`` does; see :class:`~natsroute.daemon.requesting.Requesting`.
-    :ivar key_value: gives a bucket: :meth:`KeyValues.key_value <natsroute.daemon.key_values.KeyValues.key_value>`.
+        :meth:`BatchPublish.publish_all <natsroute.daemon.sending.batch_publish.BatchPublish.publish_all>`.
+    :ivar request: sends a request, as ``request_many`` does: :mod:`natsroute.daemon.sending.requesting`.
+    :ivar key_value: gives a bucket: :mod:`natsroute.daemon.sending.key_values`.
     :ivar jetstream: asks about streams and consumers: :class:`~natsroute.jetstream.api.JetStreamApi`.
     :ivar in_flight: the calls of event routes that have not ended.
     """

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 
 from natsroute.client.connection import Connection
-from natsroute.daemon.consumer import Consumers
+from natsroute.daemon.consuming.consumer import Consumers
 from natsroute.log import Logger
 
 #: Seconds to wait for the server to confirm what was published.

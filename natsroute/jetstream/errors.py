@@ -216,7 +216,7 @@ class ConfigDiffersError(JetStreamError):
     ``jetstream_update``.
 
     :ivar what: the stream or consumer, as a text such as ``stream calls``.
-    :ivar differences: what differs; see :class:`natsroute.jetstream.configs.Difference`.
+    :ivar differences: what differs; see :class:`natsroute.jetstream.management.configs.Difference`.
     """
 
     remedy = "Change the settings, or set jetstream_update"

@@ -121,7 +121,7 @@ class Outlet:
             :data:`natsroute.publishing.options.PublishPolicy`.
 
         :return: fires with None when the server has the message; for a message to a stream, with the stream's
-            :class:`~natsroute.jetstream.pub_ack.PubAck`. Cancelling it, in the reactor thread, withdraws a
+            :class:`~natsroute.jetstream.publishing.pub_ack.PubAck`. Cancelling it, in the reactor thread, withdraws a
             message that is not written yet. If it is written, its Deferred fails, and the message is sent. It fails
             with
 

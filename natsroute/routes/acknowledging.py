@@ -34,7 +34,7 @@ CONFIRM_ATTEMPTS = 3
 
 
 class Acks(Interface):
-    """Writes acknowledgements; see :class:`natsroute.jetstream.acks.Acks`. Called in the reactor thread."""
+    """Writes acknowledgements; see :class:`natsroute.jetstream.consuming.acks.Acks`. Called in the reactor thread."""
 
     def ack(self, reply_to: bytes) -> None:
         """Write ``+ACK``."""

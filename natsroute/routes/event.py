@@ -321,7 +321,7 @@ class Event(StreamMessage):
     nats_publish = publish
 
     def publish_all(self, messages: Iterable[Any], *, policy: str | None = None) -> Deferred[Any]:
-        """As :meth:`natsroute.daemon.batch_publish.BatchPublish.publish_all`: a stream stores all of them or none."""
+        """As :mod:`natsroute.daemon.sending.batch_publish` has it: a stream stores all of them or none."""
         return self.context.publish_all(messages, policy=policy)
 
     def respond(
@@ -360,15 +360,15 @@ class Event(StreamMessage):
         self, subject: str, payload: object = b"", timeout: float = REQUEST_TIMEOUT, headers: HeaderValues | None = None
     ) -> Deferred[Message]:
         """
-        Send a request, and wait for the answer; see :meth:`natsroute.daemon.requesting.Requesting.request` for the
-        arguments and errors.
+        Send a request, and wait for the answer; see
+        :meth:`natsroute.daemon.sending.requesting.Requesting.request` for the arguments and errors.
         """
         return self.context.requests.request(subject, payload, timeout, headers)
 
     def key_value(self, bucket: str) -> Any:
         """
-        A key-value bucket; see :class:`natsroute.jetstream.key_value.KeyValue` for its methods. Call this, and them, in
-        the reactor thread.
+        A key-value bucket; see :class:`natsroute.jetstream.key_value.key_value.KeyValue` for its methods. Call this,
+        and them, in the reactor thread.
 
         :param bucket: its name.
         :raises SubjectError: the name is invalid.
@@ -384,8 +384,8 @@ class Event(StreamMessage):
         **until: Any,
     ) -> Deferred[list[Message]]:
         """
-        Send a request, and wait for several answers; see :meth:`natsroute.daemon.requesting.Requesting.request_many`
-        for the arguments and errors.
+        Send a request, and wait for several answers; see
+        :meth:`natsroute.daemon.sending.requesting.Requesting.request_many` for the arguments and errors.
         """
         return self.context.requests.request_many(subject, payload, timeout, headers, **until)
 

@@ -26,15 +26,15 @@ class RunningService(Interface):
 
     @property
     def publish_all(self) -> Callable[..., Deferred[Any]]:
-        """Publishes a batch; see :meth:`natsroute.daemon.batch_publish.BatchPublish.publish_all`."""
+        """Publishes a batch; see :meth:`natsroute.daemon.sending.batch_publish.BatchPublish.publish_all`."""
 
     @property
     def request(self) -> Callable[..., Deferred[Any]]:
-        """Sends a request; see :meth:`natsroute.daemon.requesting.Requesting.request`."""
+        """Sends a request; see :meth:`natsroute.daemon.sending.requesting.Requesting.request`."""
 
     @property
     def request_many(self) -> Callable[..., Deferred[Any]]:
-        """Sends one, and takes several answers; see :meth:`natsroute.daemon.requesting.Requesting.request_many`."""
+        """Sends one, and takes several answers: :meth:`natsroute.daemon.sending.requesting.Requesting.request_many`."""
 
     @property
     def settings(self) -> Any:
@@ -42,7 +42,7 @@ class RunningService(Interface):
 
     @property
     def key_value(self) -> Callable[..., Any]:
-        """Gives a key-value bucket; see :meth:`natsroute.daemon.key_values.KeyValues.key_value`."""
+        """Gives a key-value bucket; see :meth:`natsroute.daemon.sending.key_values.KeyValues.key_value`."""
 
     def flush(self) -> Deferred[None]:
         """Wait for what was published so far; fires when each message is confirmed or has failed."""

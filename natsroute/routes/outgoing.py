@@ -35,7 +35,7 @@ class Publish(Interface):
 
 
 class Requests(Interface):
-    """Sends requests; see :class:`natsroute.daemon.requesting.Requesting`."""
+    """Sends requests; see :class:`natsroute.daemon.sending.requesting.Requesting`."""
 
     def request(
         self, subject: str, payload: object = b"", timeout: float = REQUEST_TIMEOUT, headers: HeaderValues | None = None
@@ -58,11 +58,11 @@ class Requests(Interface):
 
     @property
     def key_value(self) -> Callable[..., Any]:
-        """Gives a key-value bucket; see :meth:`natsroute.daemon.key_values.KeyValues.key_value`."""
+        """Gives a key-value bucket; see :meth:`natsroute.daemon.sending.key_values.KeyValues.key_value`."""
 
 
 class PublishAll(Interface):
-    """Publishes a batch; see :meth:`natsroute.daemon.batch_publish.BatchPublish.publish_all`."""
+    """Publishes a batch; see :meth:`natsroute.daemon.sending.batch_publish.BatchPublish.publish_all`."""
 
     def __call__(self, messages: Iterable[Any], *, policy: str | None = None) -> Deferred[Any]: ...
 
@@ -95,7 +95,7 @@ class NoRequests:
 
 
 class Answer(Interface):
-    """Answers a message without a confirmation; see :meth:`natsroute.daemon.answering.Answering.answer`."""
+    """Answers a message without a confirmation; see :meth:`natsroute.daemon.sending.answering.Answering.answer`."""
 
     def __call__(self, reply: str, payload: object, headers: HeaderValues | None = None) -> Deferred[None] | None: ...
 

@@ -18,19 +18,19 @@ class _NoAcks:
     """Writes nothing."""
 
     def ack(self, reply_to: bytes) -> None:
-        """See :meth:`natsroute.jetstream.acks.Acks.ack`."""
+        """See :meth:`natsroute.jetstream.consuming.acks.Acks.ack`."""
 
     def nak(self, reply_to: bytes, delay: float | None = None) -> None:
-        """See :meth:`natsroute.jetstream.acks.Acks.nak`."""
+        """See :meth:`natsroute.jetstream.consuming.acks.Acks.nak`."""
 
     def in_progress(self, reply_to: bytes) -> None:
-        """See :meth:`natsroute.jetstream.acks.Acks.in_progress`."""
+        """See :meth:`natsroute.jetstream.consuming.acks.Acks.in_progress`."""
 
     def term(self, reply_to: bytes, reason: str = "") -> None:
-        """See :meth:`natsroute.jetstream.acks.Acks.term`."""
+        """See :meth:`natsroute.jetstream.consuming.acks.Acks.term`."""
 
     def ack_confirmed(self, reply_to: bytes, timeout: float) -> Deferred[None]:
-        """See :meth:`natsroute.jetstream.acks.Acks.ack_confirmed`."""
+        """See :meth:`natsroute.jetstream.consuming.acks.Acks.ack_confirmed`."""
         return succeed(None)
 
 

@@ -14,11 +14,11 @@ from natsroute.client.requests import Requests
 from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import parse_url
 from natsroute.errors import NatsrouteError
-from natsroute.jetstream.acks import Acks
 from natsroute.jetstream.api import JetStreamApi
-from natsroute.jetstream.pub_ack import PubAck, parse_pub_ack
-from natsroute.jetstream.pull_consumer import PullConsumer
-from natsroute.jetstream.pull_options import PullOptions
+from natsroute.jetstream.consuming.acks import Acks
+from natsroute.jetstream.consuming.pull_consumer import PullConsumer
+from natsroute.jetstream.consuming.pull_options import PullOptions
+from natsroute.jetstream.publishing.pub_ack import PubAck, parse_pub_ack
 from natsroute.message import Message
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import encode_headers

@@ -46,8 +46,8 @@ import os
 import time
 
 from natsroute import EventRoutes
-from natsroute.jetstream.acks import Acks
-from natsroute.jetstream.pull_subscription import PullSubscription
+from natsroute.jetstream.consuming.acks import Acks
+from natsroute.jetstream.consuming.pull_subscription import PullSubscription
 from natsroute.wire.ack_subject import parse_ack_subject
 
 event_route = EventRoutes()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from natsroute.jetstream.api import JetStreamApi
-from natsroute.jetstream.configs import ConsumerConfig, StreamConfig
-from natsroute.jetstream.consumers import consumer_info, consumer_names, create_consumer, delete_consumer
 from natsroute.jetstream.errors import (
     ConsumerExistsError,
     ConsumerNotFoundError,
@@ -20,14 +18,16 @@ from natsroute.jetstream.errors import (
     StreamNotFoundError,
     StreamSealedError,
 )
-from natsroute.jetstream.stored_messages import (
+from natsroute.jetstream.management.configs import ConsumerConfig, StreamConfig
+from natsroute.jetstream.management.consumers import consumer_info, consumer_names, create_consumer, delete_consumer
+from natsroute.jetstream.management.stored_messages import (
     delete_message,
     get_last_message,
     get_last_message_direct,
     get_message,
     get_message_direct,
 )
-from natsroute.jetstream.streams import (
+from natsroute.jetstream.management.streams import (
     create_stream,
     delete_stream,
     purge_stream,

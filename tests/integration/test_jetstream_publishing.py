@@ -23,7 +23,7 @@ from natsroute.jetstream.errors import (
     WrongLastMessageIdError,
     WrongLastSequenceError,
 )
-from natsroute.jetstream.pub_ack import PubAck
+from natsroute.jetstream.publishing.pub_ack import PubAck
 from tests.support.documents import snippet
 from tests.support.server_case import OneServerTestCase
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from natsroute import EventRoutes, NatsrouteService
-from natsroute.jetstream.configs import StreamConfig
-from natsroute.jetstream.consumers import consumer_names
-from natsroute.jetstream.streams import create_stream, delete_stream, stream_info
+from natsroute.jetstream.management.configs import StreamConfig
+from natsroute.jetstream.management.consumers import consumer_names
+from natsroute.jetstream.management.streams import create_stream, delete_stream, stream_info
 from natsroute.routes.event import Event
 from tests.support.server_case import OneServerTestCase
 

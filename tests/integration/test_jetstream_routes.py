@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from natsroute import Event, EventRoutes, NatsrouteService, Reject
 from natsroute.errors import MisuseError
-from natsroute.jetstream.streams import stream_info
+from natsroute.jetstream.management.streams import stream_info
 from tests.support.jetstream_case import JetStreamTestCase
 from tests.support.log_recorder import LogRecorder
 

@@ -16,10 +16,10 @@ from natsroute.jetstream.errors import (
     StreamFullError,
     WrongLastSequenceError,
 )
-from natsroute.jetstream.key_value import KeyValue
-from natsroute.jetstream.key_value_config import BucketConfig
-from natsroute.jetstream.key_value_entry import Entry
-from natsroute.jetstream.streams import create_stream, delete_stream
+from natsroute.jetstream.key_value.config import BucketConfig
+from natsroute.jetstream.key_value.entry import Entry
+from natsroute.jetstream.key_value.key_value import KeyValue
+from natsroute.jetstream.management.streams import create_stream, delete_stream
 from tests.support.server_case import OneServerTestCase
 
 

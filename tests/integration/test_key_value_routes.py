@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from natsroute import EventRoutes, NatsrouteService
-from natsroute.jetstream.key_value_config import BucketConfig
+from natsroute.jetstream.key_value.config import BucketConfig
 from natsroute.routes.event import Event
 from tests.support.server_case import OneServerTestCase
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from natsroute.jetstream.configs import StreamConfig
-from natsroute.jetstream.consumers import consumer_names, delete_consumer
-from natsroute.jetstream.ephemeral_consumers import Start
+from natsroute.jetstream.consuming.ephemeral_consumers import Start
+from natsroute.jetstream.consuming.ordered_consumer import OrderedConsumer
+from natsroute.jetstream.consuming.pull_options import PullOptions
 from natsroute.jetstream.errors import StreamNotFoundError
-from natsroute.jetstream.ordered_consumer import OrderedConsumer
-from natsroute.jetstream.pull_options import PullOptions
-from natsroute.jetstream.streams import create_stream, delete_stream, purge_stream, stream_info
+from natsroute.jetstream.management.configs import StreamConfig
+from natsroute.jetstream.management.consumers import consumer_names, delete_consumer
+from natsroute.jetstream.management.streams import create_stream, delete_stream, purge_stream, stream_info
 from natsroute.message import Message
 from tests.support.server_case import OneServerTestCase
 

@@ -10,11 +10,11 @@ from natsroute.client.connection import Connection
 from natsroute.client.requests import Requests
 from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import parse_url
-from natsroute.jetstream.acks import Acks
 from natsroute.jetstream.api import JetStreamApi
+from natsroute.jetstream.consuming.acks import Acks
+from natsroute.jetstream.consuming.pull_consumer import PullConsumer
+from natsroute.jetstream.consuming.pull_options import PullOptions
 from natsroute.jetstream.errors import ConsumerNotFoundError
-from natsroute.jetstream.pull_consumer import PullConsumer
-from natsroute.jetstream.pull_options import PullOptions
 from natsroute.message import Message
 from natsroute.wire.encoder import encode_pub
 from tests.support.log_recorder import LogRecorder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from natsroute import NatsrouteService
-from natsroute.jetstream.key_value_config import BucketConfig
+from natsroute.jetstream.key_value.config import BucketConfig
 from natsroute.kamailio.tables import TableStore
 from tests.support.server_case import OneServerTestCase
 

@@ -8,7 +8,7 @@ from nats.aio.client import Client
 from nats.js.api import StreamConfig
 from twisted.internet.defer import gatherResults
 
-from natsroute.jetstream.pub_ack import PubAck
+from natsroute.jetstream.publishing.pub_ack import PubAck
 from tests.support.nats_py import run_client
 from tests.support.server_case import OneServerTestCase
 

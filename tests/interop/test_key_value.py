@@ -15,10 +15,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from natsroute.jetstream.errors import KeyExistsError, KeyNotFoundError, WrongLastSequenceError
-from natsroute.jetstream.key_value import KeyValue
-from natsroute.jetstream.key_value_config import BucketConfig
-from natsroute.jetstream.key_value_entry import Entry
-from natsroute.jetstream.streams import stream_info
+from natsroute.jetstream.key_value.config import BucketConfig
+from natsroute.jetstream.key_value.entry import Entry
+from natsroute.jetstream.key_value.key_value import KeyValue
+from natsroute.jetstream.management.streams import stream_info
 from tests.support.server_case import OneServerTestCase
 
 #: What the ``nats`` tool and nats-py say of operations, and what natsroute says.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from natsroute.jetstream.errors import JetStreamError
-from natsroute.jetstream.key_value import KeyValue
+from natsroute.jetstream.key_value.key_value import KeyValue
 from tests.support import ROOT
 from tests.support.examples import load_example
 from tests.support.phone import Phone

@@ -8,11 +8,11 @@ from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
 
 from natsroute.jetstream.api import JetStreamApi
-from natsroute.jetstream.consumers import consumer_info, consumer_names
-from natsroute.jetstream.ephemeral_consumers import Start
-from natsroute.jetstream.ordered_consumer import OrderedConsumer
-from natsroute.jetstream.stored_messages import get_last_message, get_last_message_direct, get_message
-from natsroute.jetstream.streams import stream_info, stream_names
+from natsroute.jetstream.consuming.ephemeral_consumers import Start
+from natsroute.jetstream.consuming.ordered_consumer import OrderedConsumer
+from natsroute.jetstream.management.consumers import consumer_info, consumer_names
+from natsroute.jetstream.management.stored_messages import get_last_message, get_last_message_direct, get_message
+from natsroute.jetstream.management.streams import stream_info, stream_names
 from natsroute.message import Message
 from tests.support.nats_py import run_client
 from tests.support.server_case import OneServerTestCase

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from natsroute import EventRoutes, NatsrouteService
-from natsroute.jetstream.configs import ConsumerConfig, StreamConfig
-from natsroute.jetstream.consumers import consumer_info, create_consumer
-from natsroute.jetstream.streams import create_stream
+from natsroute.jetstream.management.configs import ConsumerConfig, StreamConfig
+from natsroute.jetstream.management.consumers import consumer_info, create_consumer
+from natsroute.jetstream.management.streams import create_stream
 from tests.support.server_case import OneServerTestCase
 
 

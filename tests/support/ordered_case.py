@@ -9,9 +9,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from natsroute.client.server_pool import Backoff
+from natsroute.jetstream.consuming.ordered_consumer import OrderedConsumer
+from natsroute.jetstream.consuming.pull_options import PullOptions
 from natsroute.jetstream.errors import JetStreamError
-from natsroute.jetstream.ordered_consumer import OrderedConsumer
-from natsroute.jetstream.pull_options import PullOptions
 from natsroute.wire.frames import Msg
 from tests.support.connection_case import ConnectionTestCase
 from tests.support.memory_api import CONSUMER, STREAM, MemoryApi

@@ -12,10 +12,10 @@ from twisted.internet.defer import Deferred
 from natsroute.client.connection import Connection
 from natsroute.client.requests import Requests
 from natsroute.client.server_pool import Backoff
-from natsroute.jetstream.acks import Acks
+from natsroute.jetstream.consuming.acks import Acks
+from natsroute.jetstream.consuming.pull_consumer import PullConsumer
+from natsroute.jetstream.consuming.pull_options import PullOptions
 from natsroute.jetstream.errors import JetStreamError
-from natsroute.jetstream.pull_consumer import PullConsumer
-from natsroute.jetstream.pull_options import PullOptions
 from natsroute.wire.frames import Msg
 from tests.support.connection_case import ConnectionTestCase
 

@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 
 from natsroute import payloads
 from natsroute.confirmation import Confirmation, UnhandledFailureLog, new_confirmation_class
-from natsroute.daemon.joining import join
-from natsroute.jetstream.publisher import JetStreamPublisher
-from natsroute.jetstream.stream_publish_options import StreamPublishOptions
+from natsroute.daemon.sending.joining import join
+from natsroute.jetstream.publishing.stream_options import StreamPublishOptions
+from natsroute.jetstream.publishing.stream_publisher import JetStreamPublisher
 from natsroute.publishing.buffer import Buffer
 from natsroute.publishing.options import PublishLimits
 from natsroute.wire.encoder import split_pubs

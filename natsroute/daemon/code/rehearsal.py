@@ -11,8 +11,8 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.python.failure import Failure
 
 from natsroute.daemon.code.program import ConnectionCode, Program
-from natsroute.daemon.memory_publisher import MemoryPublisher, MemoryService, Published
-from natsroute.daemon.memory_requests import MemoryRequests
+from natsroute.daemon.memory.publisher import MemoryPublisher, MemoryService, Published
+from natsroute.daemon.memory.requests import MemoryRequests
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.daemon.settings.settings import Settings
 from natsroute.daemon.threads import Threads

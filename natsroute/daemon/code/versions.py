@@ -16,7 +16,7 @@ from natsroute.client.connection import Connection
 from natsroute.client.subscription import PendingLimits
 from natsroute.daemon.code.program import ConnectionCode, Program
 from natsroute.daemon.connection_events import ConnectionEvents
-from natsroute.daemon.consumer import Consumer
+from natsroute.daemon.consuming.consumer import Consumer
 from natsroute.daemon.settings.bucket_entry import KeyValueEntry
 from natsroute.daemon.settings.jetstream_entries import AnyEntry
 from natsroute.daemon.settings.settings import Settings
@@ -135,7 +135,7 @@ class Versions(Service):
         :param event_context: for the events of its connection.
         :param limits: how much may wait for its routes.
         :param on_overflow: called when more waits, before ``nats:slow_consumer`` runs.
-        :param new: makes the consumer: see :meth:`natsroute.daemon.consumer.Consumer.subscribe`.
+        :param new: makes the consumer: see :meth:`natsroute.daemon.consuming.consumer.Consumer.subscribe`.
         """
         code = self.current.for_consumer(entry)
         events = ConnectionEvents(connection, code.new_event_runner(event_context, entry.queue_group))

@@ -16,7 +16,7 @@ from natsroute.daemon.code.code_watch import CodeWatch, watch_folders
 from natsroute.daemon.code.reload import Reloaded, Reloader
 from natsroute.daemon.code.routing import Routing
 from natsroute.daemon.connections import Connections
-from natsroute.daemon.consumer import Consumer
+from natsroute.daemon.consuming.consumer import Consumer
 from natsroute.daemon.operations.admin_methods import add_log_level, service_methods
 from natsroute.daemon.operations.admin_subject import AdminSubject
 from natsroute.daemon.operations.announced_service import AnnouncedService

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from twisted.python.failure import Failure
 
 from natsroute.daemon.code.routing import Routing
-from natsroute.daemon.consumer import Consumer
+from natsroute.daemon.consuming.consumer import Consumer
 from natsroute.daemon.operations.measurements import Measurements
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.ledger import RouteCounters

@@ -14,7 +14,7 @@ import attrs
 from natsroute.daemon.settings.bucket_entry import KeyValueEntry
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import SettingError, SubjectError
-from natsroute.jetstream.configs import (
+from natsroute.jetstream.management.configs import (
     DISCARDS,
     PRIORITY_POLICIES,
     RETENTIONS,
@@ -201,7 +201,7 @@ class ConsumerEntry:
     :ivar durable: the name of the consumer.
     :ivar config: what the entry gives. The server has the rest.
     :ivar pull: what is asked for with each pull, by the names of
-        :class:`~natsroute.jetstream.pull_options.PullOptions`, where the entry gives it.
+        :class:`~natsroute.jetstream.consuming.pull_options.PullOptions`, where the entry gives it.
     """
 
     stream: str
@@ -263,7 +263,7 @@ class ReplayEntry:
     One ``jetstream_replay``.
 
     :ivar stream: the name of the stream.
-    :ivar policy: where to begin; see :class:`~natsroute.jetstream.ephemeral_consumers.Start`.
+    :ivar policy: where to begin; see :class:`~natsroute.jetstream.consuming.ephemeral_consumers.Start`.
     :ivar sequence: the first sequence, with ``by_start_sequence``.
     :ivar time: the first moment, with ``by_start_time``, in nanoseconds since 1970 (UTC).
     :ivar filter_subjects: only messages of these subjects; empty: all.

@@ -1,0 +1,1 @@
+"""What a service consumes: subjects, streams, and streams from their beginning."""

@@ -1,0 +1,1 @@
+"""What stands for a server when programs are tested without one."""

@@ -1,0 +1,1 @@
+"""What a service sends with: publish workers, requests, streams and buckets."""

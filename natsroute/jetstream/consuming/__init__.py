@@ -1,0 +1,1 @@
+"""Reading streams: pulls, their statuses, acknowledgements, and reading in order."""

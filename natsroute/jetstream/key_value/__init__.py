@@ -1,0 +1,1 @@
+"""Key-value buckets (NATS ADR-8)."""

@@ -1,0 +1,1 @@
+"""Streams and consumers at the server: their configuration, and whether they are as the settings say."""

@@ -1,0 +1,1 @@
+"""Publishing to streams: each message until a stream has acknowledged it."""
