@@ -11,9 +11,10 @@ Most programs need one name::
     async def dialog(event):
         await event.publish("presence.dialog", event.data)
 
-Errors are in :mod:`natsroute.errors` and :mod:`natsroute.jetstream.errors`, the configuration of key-value buckets in
-:mod:`natsroute.jetstream.key_value.config`, middleware in :mod:`natsroute.middleware`, what a running Kamailio does for
-us in :mod:`natsroute.kamailio.transactions` and :mod:`natsroute.kamailio.pua_json`, and what tests need in
+Errors are in :mod:`natsroute.errors` and :mod:`natsroute.jetstream.errors`. Streams and consumers are in
+:mod:`natsroute.jetstream.management`, the configuration and the entries of buckets in
+:mod:`natsroute.jetstream.key_value`. Middleware is in :mod:`natsroute.middleware`, what a running Kamailio does for us
+in :mod:`natsroute.kamailio.transactions` and :mod:`natsroute.kamailio.pua_json`, and what tests need in
 :mod:`natsroute.testing`. What is in none of these may change in any release.
 """
 
