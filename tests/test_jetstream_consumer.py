@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Event, EventRoutes
 from natsroute.client.state import State
 from natsroute.client.subscription import PendingLimits
-from natsroute.daemon.consuming.consuming import jetstream_consumer
+from natsroute.daemon.consuming import jetstream_consumer
 from natsroute.daemon.consuming.jetstream_consumer import FLUSH_TIMEOUT, JetStreamConsumer, StreamParts
 from natsroute.daemon.settings.jetstream_entries import ConsumerEntry
 from natsroute.errors import ConnectionLostError
