@@ -201,6 +201,15 @@ class JetStreamConsumerTests(SynchronousTestCase):
         self.successResultOf(closed)
         self.assertEqual((self.closed, self.clock.getDelayedCalls()), (1, []))
 
+    def test_close_at_a_server_that_refuses_a_subscription(self) -> None:
+        """It takes the acknowledgements all the same."""
+        self.start()
+        self.connection.state = State.REFUSED
+        closed = self.consumer.close()
+        self.assertNoResult(closed)
+        self.acks.flushed.callback(None)
+        self.successResultOf(closed)
+
     def test_close_without_a_server(self) -> None:
         """There is nothing to wait for."""
         self.start()

@@ -95,7 +95,7 @@ class JetStreamConsumer(Consumer):
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
-        if self.connection.state.is_connected:
+        if self.connection.state.is_usable:
             flushed: Deferred[None] = Deferred()
             self.acks.flush().addBoth(lambda _: None if flushed.called else flushed.callback(None))
             flushed.addTimeout(FLUSH_TIMEOUT, self.clock, onTimeoutCancel=lambda *_: None)
