@@ -179,6 +179,14 @@ class AfterTests(AcknowledgingTestCase):
         self.assertEqual(runner.unrouted, 1)
         self.assertIn("jetstream_consumer 'CALLS:billing'", log.lines("warn")[0])
 
+    def test_no_route_with_backoff(self) -> None:
+        """The server counts the delay of a NAK otherwise then; the message comes again as soon as the log says."""
+        self.rules = DeliveryRules(ack_wait=1.0, backoff=(1.0, 60.0, 3600.0))
+        runner = self.make()
+        for delivered in (1, 2, 9):
+            runner.on_msg(stream_event("other.subject", delivered=delivered))
+        self.assertEqual(self.acks.written, [(1, "nak", 30.0), (1, "nak", -29.0), (1, "nak", -3569.0)])
+
     def test_middleware_that_deals_with_a_failure(self) -> None:
         """Then the call has succeeded; what retry() inside has decided is forgotten."""
 

@@ -25,6 +25,7 @@ from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.results import PLAIN_TYPES, as_deferred
 from natsroute.routes.route_errors import HandedBackError, describe, is_exit
 from natsroute.routes.stream_message import StreamMessage
+from natsroute.wire.ack_subject import parse_ack_subject
 
 #: Seconds until a message comes again that no route matches.
 LONG_WAIT = 30.0
@@ -86,7 +87,9 @@ class StreamConsumer:
     def unrouted(self, event: Event) -> None:
         """Give a message back that no route matches: it must not get lost, and not come again at once."""
         assert event.reply_to is not None
-        self.acks.nak(event.reply_to, LONG_WAIT)
+        delivery = parse_ack_subject(event.reply_to)  # the event has no route, so it has no context that tells
+        delivered = 1 if delivery is None else delivery.delivered
+        self.acks.nak(event.reply_to, self.rules().nak_delay(LONG_WAIT, delivered))
 
     def hand_back(self, event: Event) -> None:
         """Give a message back at once that no call has begun for, so that another process gets it."""
