@@ -178,6 +178,16 @@ class AnotherConsumerTests(OrderedCase):
         self.create()
         self.assertEqual(self.configs[1]["opt_start_seq"], 42)
 
+    def test_the_last_one(self) -> None:
+        """It does not begin with a newer one than the first consumer, which brought nothing."""
+        consumer = self.make(start=Start("last"))
+        consumer.start()
+        self.connected(self.client)
+        self.create(1, delivered=41)
+        self.reconnect()
+        self.create()
+        self.assertEqual(self.configs[1].get("opt_start_seq"), 42)
+
     def test_reconnect(self) -> None:
         consumer = self.reading()
         self.deliver(1)
@@ -309,6 +319,23 @@ class StopTests(OrderedCase):
         consumer.start()
         self.create()
         self.assertEqual(self.configs[1]["opt_start_seq"], 2)
+
+    def test_start_again_while_messages_wait(self) -> None:
+        """They are read again, and counted once. A consumer that was created meanwhile had begun behind them."""
+        consumer = self.reading()
+        consumer.hold()
+        self.deliver(1, 2)
+        self.reconnect()
+        self.create()
+        self.deliver(3)
+        consumer.stop()
+        consumer.start()
+        self.create()
+        self.assertEqual(self.configs[2]["opt_start_seq"], 1)
+        self.assertEqual((consumer.received, consumer.pending), (0, 0))
+        self.deliver(1, 2, 3, sid=2)
+        consumer.release()
+        self.assertEqual((self.sequences, consumer.received), ([1, 2, 3], 3))
 
     def test_held_before_the_start(self) -> None:
         """And over a stop: what waits then is handed over when it is released."""

@@ -105,18 +105,19 @@ class OrderedCase(ConnectionTestCase):
         """The sizes of the pulls that were sent since the last call."""
         return [batch for _, _, batch in self.pulls()]
 
-    def deliver(self, *sequences: int, num_pending: int = 1, name: str = "", skip: int = 0) -> None:
+    def deliver(self, *sequences: int, num_pending: int = 1, name: str = "", skip: int = 0, sid: int = 1) -> None:
         """
         Messages of these sequences arrive.
 
         :param name: the consumer that they come from.
         :param skip: the messages of the consumer before these that got lost.
+        :param sid: the subscription, which is another one after each start.
         """
         self.consumer_sequence += skip
         for sequence in sequences:
             self.consumer_sequence += 1
             reply = f"$JS.ACK.calls.{name or self.name}.1.{sequence}.{self.consumer_sequence}.0.{num_pending}"
-            self.network.link.receive(f"MSG calls.1 1 {reply} 1\r\nx\r\n".encode())
+            self.network.link.receive(f"MSG calls.1 {sid} {reply} 1\r\nx\r\n".encode())
 
     def status(self, pull: tuple[str, str, int], text: str) -> None:
         """The server ends a pull."""

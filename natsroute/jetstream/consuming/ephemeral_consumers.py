@@ -100,6 +100,11 @@ class EphemeralConsumers:
         self._failures = 0
         self.last_sequence = sequence
 
+    def rewind(self, sequence: int) -> None:
+        """The message of this sequence has arrived and is to come again: the next consumer begins with it."""
+        self.last_sequence = sequence - 1
+        self._next_start = Start("by_start_sequence", sequence)
+
     def works(self) -> None:
         """The consumer is there."""
         self._failures = 0
@@ -166,7 +171,7 @@ class EphemeralConsumers:
         self._creating = None
         self.created += 1
         self.name = info.name
-        if self._next_start.policy == "new":  # what comes from now on must not be lost with this consumer
+        if self._next_start.policy in ("new", "last"):  # what comes from now on must not be lost with this consumer
             self._next_start = Start("by_start_sequence", info.delivered_sequence + 1)
         self._report(None)
         self._on_created(info)

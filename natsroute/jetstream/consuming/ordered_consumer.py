@@ -182,6 +182,7 @@ class OrderedConsumer:
         if self._is_reading:
             return
         self._is_reading = True
+        self._read_pending_again()
         subscription = self._connection.subscribe(
             f"{self._inbox}*",
             self._hand_over,
@@ -207,6 +208,15 @@ class OrderedConsumer:
         self._stop_observing()
         if self._subscription is not None:
             self._subscription.unsubscribe()
+
+    def _read_pending_again(self) -> None:
+        """Nobody would release the messages that wait in the subscription of before the stop."""
+        pending = [] if self._subscription is None else self._subscription.take_pending()
+        delivery = parse_ack_subject(pending[0].reply_to or b"") if pending else None
+        if delivery is not None:
+            self.received -= len(pending)
+            self._pulls.clear(self.received)
+            self._consumers.rewind(delivery.sequence)
 
     def _on_change(self, change: Change) -> None:
         if not self._is_reading or change.event is ConnectionEvent.CONNECT_FAILED:
