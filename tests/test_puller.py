@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
+from natsroute.client.subscription import PendingLimits
 from natsroute.jetstream.consuming.pull_options import PullOptions
 from natsroute.jetstream.errors import ConsumerNotFoundError, JetStreamError
 from tests.support.log_recorder import LogRecorder
@@ -72,6 +73,24 @@ class PullerTests(PullCase):
         self.assertEqual(self.batches(), [])
         self.deliver(1, b"x")
         self.assertEqual(self.batches(), [3])
+
+    def test_many_bytes_wait(self) -> None:
+        """As many as half of a pull may bring: no other pull is sent, and reading does not pause."""
+        consumer = self.consuming(PullOptions(batch=100, max_bytes=1000))
+        (pull,) = self.pulls()
+        self.busy = Deferred()
+        self.deliver(4, b"x" * 250)
+        self.status(pull, "409 Message Size Exceeds MaxBytes", messages=96, bytes=0)
+        self.assertEqual((self.batches(), consumer.pending), ([], 3))
+        busy, self.busy = self.busy, Deferred()
+        busy.callback(None)
+        self.assertEqual((self.batches(), consumer.pending), ([98], 2))
+
+    def test_limits_below_the_options(self) -> None:
+        """No more is asked for than may wait."""
+        self.consuming(PullOptions(batch=100, max_bytes=5000), limits=PendingLimits(20, 3000))
+        (pull,) = self.pulls()
+        self.assertEqual((pull["batch"], pull["max_bytes"]), (20, 1500))
 
     # -- pulls that end -----------------------------------------------------------------------------------------------
 

@@ -73,7 +73,8 @@ class PullConsumer:
     :param on_msg: called with each message, one after the other, as
         :class:`~natsroute.client.subscription.Subscription` says. Its ``reply_to`` is its ack subject.
     :param options: what to ask for. What the consumer does not allow is reduced, with a warning in the log.
-    :param limits: see :class:`~natsroute.client.subscription.Subscription`, as for ``on_overflow``.
+    :param limits: see :class:`~natsroute.client.subscription.Subscription`, as for ``on_overflow``. No more messages
+        are asked for than may wait, and half of the bytes.
     :param on_problem: called with the reason when nothing can be consumed, and with None when that is over. Both are in
         the log already.
     :param prepare: creates or checks the consumer before it is looked for. What it raises is a problem.
@@ -127,9 +128,10 @@ class PullConsumer:
             on_problem=on_problem,
             prepare=prepare,
         )
+        may_wait = max(1, limits.messages), max(1, limits.bytes // 2)
         self._puller = puller = Puller(
             connection,
-            options,
+            attrs.evolve(options, batch=min(options.batch, may_wait[0]), max_bytes=min(options.max_bytes, may_wait[1])),
             self._lookup,
             clock=clock,
             subject=f"{api.prefix}.CONSUMER.MSG.NEXT.{stream}.{durable}",

@@ -50,6 +50,11 @@ class PullSubscription(Subscription):
         return [msg.reply_to for msg in self._pending if msg.reply_to is not None]
 
     @property
+    def pending_bytes(self) -> int:
+        """Bytes of the messages that wait for the receiver."""
+        return self._pending_bytes
+
+    @property
     def reads(self) -> bool:
         """Whether messages are read: reading does not pause because too many are pending."""
         return not self._overflowing

@@ -95,7 +95,12 @@ class Puller:
         self._pinned_after = self._pulls.sent
 
     def ask(self) -> None:
-        """Send a pull if half of the batch, or of the bytes, is used up."""
+        """
+        Send a pull if half of the batch, or of the bytes, is used up.
+
+        None is sent while as many bytes wait for the receiver: reading would pause in the end, and then the
+        confirmations that routes wait for could not be read either.
+        """
         if not self.active:
             return
         subscription, options = self.subscription, self.limits.options
@@ -105,7 +110,8 @@ class Puller:
             self._lookup.works()
         batch = options.batch - max(0, self._pulls.asked - received) - subscription.pending
         uses_bytes = subscription.allowance < 0 and not subscription.pending and batch > 0
-        if batch >= (options.batch + 1) // 2 or uses_bytes:
+        is_low = batch >= (options.batch + 1) // 2 or uses_bytes
+        if is_low and subscription.pending_bytes <= options.max_bytes // 2:
             pull = self._pulls.add(batch, options.max_bytes, self._clock.seconds(), received)
             request = options.request(batch, self._pin)
             self._connection.write(encode_pub(self._subject, request, f"{self.inbox}{pull.number}"), 1)
