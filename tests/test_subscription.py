@@ -225,6 +225,17 @@ class SubscriptionTests(SynchronousTestCase):
         rest[1].callback(None)
         self.assertEqual((self.owner.asked[:2], subscription.pending), (["pause", "resume"], 2))
 
+    def test_reading_resumes_when_pending_messages_are_taken_out(self) -> None:
+        """The answer to a PING, which a flush waits for, could not be read otherwise."""
+        subscription = self.subscription(PendingLimits(messages=2))
+        subscription.hold()
+        self.deliver(subscription, b"1", b"2", b"3")
+        self.assertEqual(self.owner.asked, ["pause"])
+        subscription.take_pending()
+        self.assertEqual(self.owner.asked, ["pause", "resume"])
+        self.deliver(subscription, b"4", b"5", b"6")
+        self.assertEqual(self.owner.asked, ["pause", "resume", "pause"])
+
     def test_reading_pauses_above_the_bytes(self) -> None:
         subscription = self.subscription(PendingLimits(bytes=10))
         busy: Deferred[None] = Deferred()

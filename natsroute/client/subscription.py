@@ -129,10 +129,13 @@ class Subscription:
         return [msg.subject for msg in self._pending]
 
     def take_pending(self) -> list[Msg]:
-        """Take out the messages that wait for the receiver: it will not get them."""
+        """Take out the messages that wait for the receiver: it will not get them. Reading resumes."""
         messages = list(self._pending)
         self._pending.clear()
         self._pending_bytes = 0
+        if self._overflowing:
+            self._overflowing = False
+            self._owner.resume(self)
         return messages
 
     @property
