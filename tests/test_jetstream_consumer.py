@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -185,6 +186,16 @@ class JetStreamConsumerTests(SynchronousTestCase):
         """The runner may ask for one, as it does to trace messages."""
         self.consumer.runner.on_receiver(print)
         self.assertIs(self.pull.on_msg, print)
+
+    def test_started_in_another_thread(self) -> None:
+        """A service may be made in one thread, and its reactor run in another one: that one writes."""
+        thread = Thread(target=self.start)
+        thread.start()
+        thread.join()
+        later: list[Any] = []
+        self.consumer.stream._call_from_thread = lambda *call: later.append(call)
+        self.consumer.stream.write(self.acks.ack, b"$JS.ACK.CALLS.billing.1.1.1.1.0")
+        self.assertEqual((self.acks.written, len(later)), ([], 1))
 
     def test_drain(self) -> None:
         """The connection stays."""

@@ -80,6 +80,10 @@ class StreamConsumer:
         self._thread = get_ident()
         self._call_from_thread = call_from_thread
 
+    def start(self) -> None:
+        """The reactor runs in the current thread. Before this is called, it is the one that made this object."""
+        self._thread = get_ident()
+
     def for_route(self, policy: AckPolicy) -> RouteAcknowledgement:
         """What acknowledges the messages of a route."""
         return RouteAcknowledgement(self, policy)

@@ -66,6 +66,7 @@ class JetStreamConsumer(Consumer):
 
     def start(self) -> None:
         """Consume from now on, whenever there is a connection."""
+        self.stream.start()
         self.pull.start()
         self.in_progress.start()
 
