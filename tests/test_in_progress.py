@@ -58,6 +58,16 @@ class InProgressTests(SynchronousTestCase):
         self.clock.pump([2.0] * 3)
         self.assertEqual(self.reported(), [])
 
+    def test_a_route_that_has_given_its_message_back(self) -> None:
+        """A report would end the delay of the NAK. The call may still run for long."""
+        self.in_progress.start()
+        event = self.event(1, "manual")
+        self.in_flight.add(self.in_flight.new_call(event, Deferred()))
+        event.nak(60.0)
+        self.acks.written.clear()
+        self.clock.pump([2.0] * 5)
+        self.assertEqual(self.reported(), [])
+
     def test_a_message_that_is_handled_soon(self) -> None:
         self.in_progress.start()
         for sequence in range(5):

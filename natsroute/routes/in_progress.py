@@ -65,6 +65,7 @@ class InProgress:
                 isinstance(acknowledgement, RouteAcknowledgement)
                 and acknowledgement.consumer is self._consumer
                 and acknowledgement.redelivers
+                and event.acknowledged is None  # a report would end the delay of a NAK
                 and event.reply_to is not None
             ):
                 yield event.reply_to
