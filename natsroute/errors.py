@@ -358,12 +358,12 @@ class Reject(NatsrouteError):  # noqa: N818 - raised as a decision of the route:
     Raise it in an event route to refuse a message for good: it gets its dead letter and is not retried. A message of a
     stream does not come again. The requester of a route with ``responds=True`` gets the code 400.
 
-    :ivar reason: why. It is in the log, in the dead letter, and in the answer.
+    :ivar reason: why, as text. It is in the log, in the dead letter, and in the answer.
     """
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason or "the route rejects the message")
-        self.reason = reason
+        self.reason = str(reason)  # some will pass the exception that they caught
 
 
 class PendingLimitError(NatsrouteError):

@@ -179,6 +179,21 @@ class AfterTests(AcknowledgingTestCase):
         self.assertEqual(runner.unrouted, 1)
         self.assertIn("jetstream_consumer 'CALLS:billing'", log.lines("warn")[0])
 
+    def test_rejected_with_an_exception(self) -> None:
+        """``raise Reject(error)`` gives the text of the error as the reason, on the wire too."""
+        self.results = [Reject(ValueError("no Call-ID"))]  # type: ignore[arg-type]
+        self.make().on_msg(stream_event())
+        self.assertEqual(self.acks.written, [(1, "term", "no Call-ID")])
+
+    def test_invalid_delay(self) -> None:
+        """The message can still be acknowledged."""
+        self.make(ack="manual").on_msg(stream_event())
+        for delay in ("1", -1.0, float("nan"), float("inf")):
+            self.assertRaises(MisuseError, self.events[0].nak, delay)
+        self.assertEqual((self.acks.written, self.events[0].acknowledged), ([], None))
+        self.events[0].nak(0)
+        self.assertEqual(self.acks.written, [(1, "nak", 0)])
+
     def test_no_route_with_backoff(self) -> None:
         """The server counts the delay of a NAK otherwise then; the message comes again as soon as the log says."""
         self.rules = DeliveryRules(ack_wait=1.0, backoff=(1.0, 60.0, 3600.0))

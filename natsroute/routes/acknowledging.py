@@ -297,6 +297,8 @@ class RouteAcknowledgement:
     def nak(self, msg: StreamMessage, delay: float | None) -> None:
         """See :meth:`StreamMessage.nak`."""
         if delay is not None:
+            if not isinstance(delay, (int, float)) or not 0 <= delay < float("inf"):
+                raise MisuseError(f"event.nak({delay!r}): the delay must be a number of seconds of at least 0")
             delay = self.consumer.rules().nak_delay(delay, msg.delivered or 1)
         self._acknowledge(msg, "nak", self._acks.nak, delay)
 

@@ -152,6 +152,7 @@ class StreamMessage(Message):
         Let the message come again. See :meth:`ack`.
 
         :param delay: seconds until then; None: at once.
+        :raises MisuseError: also if the delay is not a number of at least 0.
         """
         self._required().nak(self, delay)
 

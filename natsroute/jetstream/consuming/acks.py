@@ -86,7 +86,7 @@ class Acks:
         :param reason: for the advisory that the server publishes; its first 1,024 bytes are sent.
         """
         # One line: the server shows it in an advisory, and other programs in their logs.
-        text = " ".join(reason.split()).encode("utf-8", "replace")[:_MAX_REASON]
+        text = " ".join(str(reason).split()).encode("utf-8", "replace")[:_MAX_REASON]
         self._add(reply_to, b"+TERM " + text if text else b"+TERM")
 
     def ack_confirmed(self, reply_to: bytes, timeout: float) -> Deferred[None]:
