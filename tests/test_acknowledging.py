@@ -23,6 +23,7 @@ from natsroute.errors import (
     RouteError,
 )
 from natsroute.ledger import RouteCounters
+from natsroute.middleware import deduplicate
 from natsroute.routes.ack_policy import DeliveryRules
 from natsroute.routes.acknowledging import CONFIRM_ATTEMPTS, StreamConsumer
 from natsroute.routes.event import RouteFunction
@@ -193,6 +194,25 @@ class AfterTests(AcknowledgingTestCase):
         self.assertEqual((self.acks.written, self.events[0].acknowledged), ([], None))
         self.events[0].nak(0)
         self.assertEqual(self.acks.written, [(1, "nak", 0)])
+
+    def test_delivered_again_while_the_first_call_runs(self) -> None:
+        """With deduplicate(), the copy ends as the first call does: its acknowledgement is that of the message."""
+        for outcome, written in (None, "ack"), (ValueError(), "nak"):
+            self.setUp()
+            running: Deferred[None] = Deferred()
+            self.results = [running]
+            runner = self.make(concurrency=2, middleware=[deduplicate()])
+            runner.on_msg(stream_event(delivered=1))
+            runner.on_msg(stream_event(delivered=2))
+            self.assertEqual((self.acks.written, len(self.events)), ([], 1))
+            if outcome is None:
+                running.callback(None)
+            else:
+                running.errback(outcome)
+            self.assertEqual([how for _, how, *_ in self.acks.written], [written, written])
+            runner.on_msg(stream_event(delivered=3))
+            self.assertEqual(len(self.events), 1 if outcome is None else 2)
+        self.flushLoggedErrors(ValueError)
 
     def test_no_route_with_backoff(self) -> None:
         """The server counts the delay of a NAK otherwise then; the message comes again as soon as the log says."""

@@ -55,7 +55,8 @@ def deduplicate(
     Skip a message that was handled before, or that is being handled.
 
     A message whose call failed is handled again when it comes again. A copy that comes while the first call is running
-    is skipped even if that call fails.
+    is skipped even if that call fails. A message of a stream that is delivered again meanwhile ends as that call does,
+    so that it is not acknowledged if it fails.
 
     Routes with the same middleware object share what it has seen. Connection events are never skipped.
 
@@ -67,6 +68,8 @@ def deduplicate(
     check_positive("seconds", seconds)
     check_positive("max_messages", max_messages)
     memories: PerClock[_Seen] = PerClock(OrderedDict)
+    # For each first call that runs, with a message of a stream: what the calls for its copies wait for.
+    running: PerClock[dict[Hashable, list[Deferred[object]]]] = PerClock(dict)
 
     def forget(failure: Failure, seen: _Seen, identity: Hashable, began: float) -> Failure:
         if seen.get(identity) == began and not is_exit(failure.value):
@@ -82,13 +85,40 @@ def deduplicate(
             while seen and next(iter(seen.values())) + seconds <= now:
                 seen.popitem(last=False)
             identity = _short(key(event))
+            acknowledgement = event.acknowledgement
+            calls = None if acknowledgement is None or not acknowledgement.redelivers else running[ref(clock)]
             if identity in seen:
-                return None
+                return _follow(calls[identity]) if calls and identity in calls else None
             seen[identity] = now
             if len(seen) > max_messages:
                 seen.popitem(last=False)
-            return call_deferred(function, event).addErrback(forget, seen, identity, now)
+            ending = call_deferred(function, event).addErrback(forget, seen, identity, now)
+            if calls is not None and not ending.called:
+                followers = calls[identity] = []
+                ending.addBoth(_ended, calls, identity, followers)
+            return ending
 
         return once
 
     return around
+
+
+def _follow(followers: list[Deferred[object]]) -> Deferred[object]:
+    """Fires with None when the first call has succeeded, and fails as it does. Cancelling it ends the wait only."""
+    follower: Deferred[object] = Deferred(followers.remove)
+    followers.append(follower)
+    return follower
+
+
+def _ended(
+    result: object,
+    calls: dict[Hashable, list[Deferred[object]]],
+    identity: Hashable,
+    followers: list[Deferred[object]],
+) -> object:
+    if calls.get(identity) is followers:  # otherwise it was forgotten, and another call has followed
+        del calls[identity]
+    for follower in tuple(followers):
+        if not follower.called:  # cancelled by what followed the end of another one
+            follower.callback(result if isinstance(result, Failure) else None)
+    return result
