@@ -504,6 +504,20 @@ class EndTests(StreamPublisherTestCase):
         self.turn()
         self.successResultOf(flushed)
 
+    def test_flush_in_a_callback(self) -> None:
+        """The message whose callback it is has ended already, and is not counted among those that it waits for."""
+        self.connected(self.client)
+        flushes: list[Any] = []
+        self.publish("calls.a", b"1").addCallback(lambda _: flushes.append(self.publisher.flush()))
+        self.publish("calls.a", b"2")
+        first, second = self.turn()
+        self.acknowledge(first)
+        self.turn()
+        self.assertNoResult(flushes[0])
+        self.acknowledge(second)
+        self.turn()
+        self.successResultOf(flushes[0])
+
     def flushed(self) -> Any:
         """A flush of nothing."""
         flushed = self.publisher.flush()

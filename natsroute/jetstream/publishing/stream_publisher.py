@@ -166,6 +166,8 @@ class JetStreamPublisher:
         buffer.messages -= 1
         buffer.bytes -= message.size
         message.command = None
+        if outcomes.flushes:  # before the callbacks, which may flush
+            outcomes.ended(message)
         confirmation = message.confirmation
         if confirmation.has_callbacks:
             if not confirmation.called:
@@ -177,8 +179,6 @@ class JetStreamPublisher:
             writer.write_later()
         if buffer.is_above:
             buffer.signal_low_water()
-        if outcomes.flushes:
-            outcomes.ended(message)
         if self._drain_waiters or self.payloads.queue:
             self._after_change()
 
