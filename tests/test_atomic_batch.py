@@ -193,6 +193,16 @@ class BatchTests(ConnectionTestCase):
         self.failureResultOf(wait, ConnectionLostError)
         self.assertEqual(self.counts(), (6, 0, 6, 0))
 
+    def test_flush_does_not_wait_for_callbacks(self) -> None:
+        """What the program does after a batch may take as long as it likes."""
+        wait, last = self.begun([A, B])
+        later: Deferred[None] = Deferred()
+        wait.addCallback(lambda _: later)
+        flushed = self.batches.flush()
+        self.commit(last, 2)
+        self.successResultOf(flushed)
+        later.callback(None)
+
     def test_the_end(self) -> None:
         """Flush waits for it; abandon fails it; who cancels it gets that."""
         self.successResultOf(self.batches.flush())

@@ -131,7 +131,10 @@ class AtomicBatches:
             is_stopped = self._is_abandoned and result.check(CancelledError)
             return Failure(PublisherStoppedError(_STOPPED)) if is_stopped else result
 
-        return running.addBoth(ended)
+        # Another Deferred, so that flush() does not wait for the callbacks of the program.
+        published: Deferred[PubAck] = Deferred(lambda _: running.cancel())
+        running.addBoth(ended).addBoth(published.callback)
+        return published
 
     def flush(self) -> Deferred[None]:
         """Fires when each batch so far has ended."""
