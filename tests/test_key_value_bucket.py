@@ -137,6 +137,20 @@ class ServerBucketTests(SynchronousTestCase):
         first.cancel()
         self.assertEqual(self.successResultOf(second), 8)
 
+    def test_a_change_that_is_cancelled_while_it_waits(self) -> None:
+        """The next one of the key waits for the one before it all the same."""
+        before: Deferred[Any] = Deferred()
+        self.answers["$KV.b.a"] = [before, answer({"stream": "KV_b", "seq": 8})]
+        first, second, third = (self.start(self.bucket.store("a", value, {})) for value in (b"1", b"2", b"3"))
+        second.addErrback(lambda cancelled: None)
+        second.cancel()
+        fourth = self.start(self.bucket.store("a", b"4", {}))
+        self.assertEqual([payload for subject, payload in self.asked if subject == "$KV.b.a"], [b"1"])
+        before.callback(answer({"stream": "KV_b", "seq": 7}))
+        self.assertEqual([self.successResultOf(one) for one in (first, third, fourth)], [7, 8, 8])
+        self.assertEqual([payload for subject, payload in self.asked if subject == "$KV.b.a"], [b"1", b"3", b"4"])
+        self.assertEqual(self.bucket._storing, {})
+
     def test_prefix(self) -> None:
         """In another domain, the subjects of the keys are behind that of the API."""
         self.answers["$JS.hub.API.STREAM.INFO.KV_b"] = [answer(_INFO)]

@@ -131,7 +131,7 @@ class ServerBucket:
         self._watches: list[Watch] = []
         self._opened: BucketStatus | None = None
         self._opening = DeferredLock()
-        self._storing: dict[str, Deferred[None]] = {}  # by key: the last one, which the next waits for
+        self._storing: dict[str, DeferredLock] = {}  # by key, as long as it is being stored
         self._source = name  # whose subjects the keys have: another bucket's if this is a mirror
         self._store_prefix = ""
 
@@ -211,18 +211,18 @@ class ServerBucket:
 
     async def store(self, key: str, value: bytes, headers: Mapping[str, str]) -> int:
         """See :meth:`Bucket.store`. Changes of one key are stored in the order of the calls."""
-        before = self._storing.get(key)
-        stored = self._storing[key] = Deferred()
+        turns = self._storing.get(key)
+        if turns is None:
+            turns = self._storing[key] = DeferredLock()
+        await turns.acquire()
         try:
-            if before is not None:
-                await before
             await self.open()
             subject = self._store_prefix + subject_of(self._source, key)
             msg = await self._with_responders(lambda: self._request(subject, value, self._timeout, headers or None))
         finally:
-            if self._storing[key] is stored:
+            if not turns.waiting:
                 del self._storing[key]
-            stored.callback(None)
+            turns.release()
         return parse_pub_ack(msg).sequence
 
     def watch(self, watch: Watch, options: WatchOptions) -> None:
