@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.daemon.sending.batch_publish import BatchPublish, batch_message
 from natsroute.daemon.sending.reactor_thread import ReactorThread
-from natsroute.errors import MisuseError, PayloadError, PublisherStoppedError, SubjectError
+from natsroute.errors import MisuseError, PayloadError, PublisherStoppedError, SettingError, SubjectError
 from natsroute.jetstream.publishing.atomic_batch import BatchMessage
 from natsroute.wire.headers import parse_headers
 
@@ -97,6 +97,7 @@ class PublishTests(SynchronousTestCase):
         self.thread.start()
         self.failureResultOf(self.publish.publish_all([]), MisuseError)
         self.failureResultOf(self.publish.publish_all([("a", b""), ("two words", b"")]), SubjectError)
+        self.failureResultOf(self.publish.publish_all([("a", b"")], policy="never"), SettingError)
         self.publish.is_open = False
         self.failureResultOf(self.publish.publish_all([("a", b"")]), PublisherStoppedError)
         self.assertEqual(self.batches.published, [])

@@ -11,6 +11,7 @@ from natsroute import payloads
 from natsroute.daemon.sending.reactor_thread import ReactorThread
 from natsroute.errors import MisuseError, NatsrouteError, PublisherStoppedError
 from natsroute.jetstream.publishing.atomic_batch import AtomicBatches, BatchMessage
+from natsroute.publishing.options import check_policy
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import encode_headers
 from natsroute.wire.publish_options import is_scheduled, stream_headers, stream_options
@@ -88,6 +89,8 @@ class BatchPublish:
             ``msg_id``, and otherwise as the Deferred of a single message. Cancelling it ends the wait.
         """
         try:
+            if policy is not None:
+                check_policy(policy)
             batch = [batch_message(item, self._next_id) for item in messages]
         except NatsrouteError as error:
             return fail(error)
