@@ -485,6 +485,60 @@ class PayloadTests(StreamPublisherTestCase):
         self.assertEqual([one.data for one in self.turn()], [b"1", b"2"])
 
 
+class PayloadSpaceTests(StreamPublisherTestCase):
+    """Payloads are made when there is space for them."""
+
+    limits = PublishLimits(messages=100, bytes=5000)
+
+    def make_all(self) -> int:
+        """Let the pool work. Returns how many payloads it made."""
+        count = 0
+        while self.pool.work:
+            self.pool.run_next()
+            count += 1
+        return count
+
+    def test_outage(self) -> None:
+        """Without a connection, they are made until the buffer is full; the others when it is sent again."""
+        self.connected(self.client)
+        self.network.link.lose()
+        self.clock.advance(3)
+        waits = [self.publish(f"calls.{number}", lambda: b"x" * 900) for number in range(20)]
+        self.assertLess(self.make_all(), 8)
+        self.accept()
+        sent = 0
+        while sent < 20:
+            written = self.turn()
+            self.assertTrue(written or self.pool.work)
+            sent += len(written)
+            self.acknowledge(*written)
+            if self.pool.work:
+                self.pool.run_next()
+        for wait in waits:
+            self.successResultOf(wait)
+        self.assertEqual(self.counts(), (20, 20, 0, 0, 0))
+
+    def test_missing_stream(self) -> None:
+        """While no stream takes the messages, no more payloads are made than fit."""
+        self.connected(self.client)
+        waits = [self.publish("calls.a", lambda: b"x" * 900) for _ in range(20)]
+        for _ in range(20):
+            self.no_responders(*self.turn())
+            if self.pool.work:
+                self.pool.run_next()
+        self.assertLess(self.buffer.bytes, 7000)
+        sent = 0
+        for _ in range(60):
+            self.clock.advance(1)
+            written = self.written()
+            sent += len(written)
+            self.acknowledge(*written)
+            if self.pool.work:
+                self.pool.run_next()
+        for wait in waits:
+            self.successResultOf(wait)
+        self.assertEqual(self.counts(), (20, 20, 0, 0, 0))
+
 class EndTests(StreamPublisherTestCase):
     """Flush, drain, and the end."""
 

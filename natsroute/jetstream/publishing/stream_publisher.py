@@ -92,9 +92,7 @@ class JetStreamPublisher:
         self.tokens = StreamTokens(inbox_prefix)
         self.timers = StreamTimers(clock, options, self._look, self._after_change)
         self.writer = StreamWriter(clock, connection.write, self.timers.watch, self._withdraw_cancelled)
-        self.payloads = PayloadQueue(
-            run_in_pool, lambda: buffer.free > 0 or not self.writer.in_flight, self._payload_made
-        )
+        self.payloads = PayloadQueue(run_in_pool, self._has_space, self._payload_made)
         self._read_usual = usual_ack_reader()
         self._connection = connection
         self._clock = clock
@@ -250,7 +248,7 @@ class JetStreamPublisher:
             for reply, message in [*self.unacknowledged.items()]:
                 if message.command and (size := read_pub(message.command).size) > self.max_payload:
                     self._fail(reply, self._too_large(size))
-            self._after_change()
+        self._after_change()
 
     def disconnected(self, reason: Exception | None = None, *, cleanly: bool = False) -> None:
         """The connection ended: what is not acknowledged is sent again over the next one."""
@@ -380,6 +378,10 @@ class JetStreamPublisher:
                 self._fail(reply, RequestTimeoutError(message.target.name, self._options.ack_timeout))
         self._after_change()
         return bool(self.unacknowledged)
+
+    def _has_space(self) -> bool:
+        """Whether another payload may be made: it fits, or nothing else is going to make space for it."""
+        return self.buffer.free > 0 or (self.writer.is_connected and not (self.writer.in_flight or self.writer.blocked))
 
     def _payload_made(self, message: OutgoingMessage, made: bytes | Failure) -> None:
         if message.command is None:  # it has ended
