@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.daemon.sending.reactor_thread import ReactorThread
 from natsroute.daemon.sending.shared_htable import MAX_WRITES, SharedHtable
-from natsroute.errors import ConnectionLostError, PayloadTooLargeError, RequestTimeoutError
+from natsroute.errors import ConnectionLostError, PayloadTooLargeError, PermissionsError, RequestTimeoutError
 from natsroute.jetstream.errors import BucketNotFoundError, JetStreamUnavailableError, MessageTooLargeError
 from natsroute.jetstream.key_value.config import BucketStatus
 from natsroute.jetstream.key_value.memory import MemoryBucket
@@ -209,6 +209,15 @@ class SharedHtableTests(SynchronousTestCase):
         warning, again = self.log_texts()
         self.assertIn("htable calls cannot be written to its bucket", warning)
         self.assertIn("the same again", again)
+
+    def test_a_server_that_refuses_the_subject(self) -> None:
+        """The change is kept until the server allows it."""
+        self.bucket.errors = [PermissionsError("Permissions Violation for Publish to x", "publish", "x", None)]
+        self.one.table.set(b"a", 1)
+        self.assertEqual(self.one.unwritten, 1)
+        self.assertIsInstance(self.one.problem, PermissionsError)
+        self.clock.advance(1)
+        self.assertEqual((self.entries(self.other), self.one.unwritten), ({b"a": 1}, 0))
 
     def test_a_connection_that_is_back(self) -> None:
         """Nothing waits for the time of the next attempt."""

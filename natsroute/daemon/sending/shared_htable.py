@@ -264,7 +264,7 @@ class SharedHtable:
             revision = await self._bucket.store(key_of_name(name), *self._message(write))
         except (MisuseError, MessageTooLargeError, MessageTtlError) as error:
             await self._refused(name, error)
-        except (JetStreamError, RequestError, ConnectionLostError) as error:
+        except NatsrouteError as error:
             self._unanswered[name] = write
             self._writing[name] = True
             self._pause(error)
