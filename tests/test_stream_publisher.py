@@ -539,6 +539,7 @@ class PayloadSpaceTests(StreamPublisherTestCase):
             self.successResultOf(wait)
         self.assertEqual(self.counts(), (20, 20, 0, 0, 0))
 
+
 class EndTests(StreamPublisherTestCase):
     """Flush, drain, and the end."""
 
