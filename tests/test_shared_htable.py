@@ -16,6 +16,7 @@ from natsroute.errors import ConnectionLostError, PayloadTooLargeError, Permissi
 from natsroute.jetstream.errors import BucketNotFoundError, JetStreamUnavailableError, MessageTooLargeError
 from natsroute.jetstream.key_value.config import BucketStatus
 from natsroute.jetstream.key_value.memory import MemoryBucket
+from natsroute.jetstream.key_value.watch import Watch
 from natsroute.kamailio.tables import HashTable
 from tests.support.log_recorder import LogRecorder
 
@@ -218,6 +219,21 @@ class SharedHtableTests(SynchronousTestCase):
         self.assertIsInstance(self.one.problem, PermissionsError)
         self.clock.advance(1)
         self.assertEqual((self.entries(self.other), self.one.unwritten), ({b"a": 1}, 0))
+
+    def test_written_while_it_is_loaded_again(self) -> None:
+        """The bucket has an entry only since the watch began: it is not taken for one that was deleted meanwhile."""
+        self.bucket.held = []
+        self.one.table.set(b"a", 1)
+        watches: list[Watch] = []
+        self.patch(self.bucket, "watch", lambda watch, options: watches.append(watch))
+        self.one.load_again()
+        self.bucket.held.pop(0).callback(None)
+        [watch] = watches
+        watch.has_caught_up()
+        entry = self.successResultOf(Deferred.fromCoroutine(self.bucket.last("a")))
+        assert entry is not None
+        watch.hand_over(entry)
+        self.assertEqual(self.one.table.get(b"a"), 1)
 
     def test_a_connection_that_is_back(self) -> None:
         """Nothing waits for the time of the next attempt."""

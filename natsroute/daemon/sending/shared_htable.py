@@ -149,7 +149,7 @@ class SharedHtable:
                 bucket=self._bucket.name,
             )
         for name in self.table.names():
-            if name not in self._seen and not self._is_ours(name):
+            if name not in self._seen and name not in self._own and not self._is_ours(name):
                 self.table.drop(name)  # it was deleted while nobody watched
         self._seen.clear()
         self.is_loaded = True
