@@ -10,6 +10,7 @@ from natsroute.client.requests import Requests
 from natsroute.errors import (
     ConnectionLostError,
     PayloadTooLargeError,
+    PublishBufferFullError,
     PublisherStoppedError,
     PublishExpiredError,
     RequestTimeoutError,
@@ -19,6 +20,8 @@ from natsroute.jetstream.publishing.atomic_batch import AtomicBatches, BatchMess
 from natsroute.jetstream.publishing.pub_ack import PubAck
 from natsroute.jetstream.publishing.stream_options import StreamPublishOptions
 from natsroute.message import Message
+from natsroute.publishing.buffer import Buffer
+from natsroute.publishing.options import PublishLimits
 from natsroute.wire.encoder import split_pubs
 from natsroute.wire.headers import Headers, encode_headers, parse_headers
 from tests.support.connection_case import ConnectionTestCase
@@ -49,7 +52,10 @@ class BatchTests(ConnectionTestCase):
         self.client = self.connection(message_type=Message)
         requests = Requests(self.client, self.clock)
         options = StreamPublishOptions(ack_timeout=5.0, max_age=60.0)
-        self.batches = AtomicBatches(self.client, requests, self.clock, options)
+        self.marks: list[str] = []
+        limits = PublishLimits(messages=10, bytes=100_000)
+        self.buffer = Buffer(limits, lambda: self.marks.append("high"), lambda: self.marks.append("low"))
+        self.batches = AtomicBatches(self.client, requests, self.clock, options, self.buffer)
         self.connected(self.client)
         self.network.link.transport.sent()
 
@@ -74,6 +80,9 @@ class BatchTests(ConnectionTestCase):
         """Published, confirmed, failed and in progress."""
         account = self.batches.account()
         self.assertEqual(account.published, account.confirmed + account.failed + account.in_progress)
+        self.assertEqual(self.buffer.messages, account.in_progress)
+        if not account.in_progress:
+            self.assertEqual(self.buffer.bytes, 0)
         return account.published, account.confirmed, account.failed, account.in_progress
 
     def test_committed(self) -> None:
@@ -202,6 +211,24 @@ class BatchTests(ConnectionTestCase):
         self.commit(last, 2)
         self.successResultOf(flushed)
         later.callback(None)
+
+    def test_buffer(self) -> None:
+        """Batches count with the messages that are held: producers pause, and what is too much is refused."""
+        waits = [self.begun([A, B, C]) for _ in range(2)]
+        self.assertEqual(self.marks, ["high"])
+        self.begun([A, B, C])[0].addErrback(lambda _: None)
+        error = self.failureResultOf(self.batches.publish([A, B]), PublishBufferFullError).value
+        self.assertEqual((error.messages, error.max_messages), (9, 10))
+        self.assertEqual(self.counts(), (11, 0, 2, 9))
+        large = BatchMessage("calls.a", b"x" * 100_001)
+        self.failureResultOf(self.batches.publish([large]), PublishBufferFullError)
+        for wait, last in waits:
+            self.commit(last, 3)
+            self.successResultOf(wait)
+        self.assertEqual(self.marks, ["high"])
+        self.batches.abandon()
+        self.assertEqual(self.marks, ["high", "low"])
+        self.assertEqual(self.counts(), (12, 6, 6, 0))
 
     def test_the_end(self) -> None:
         """Flush waits for it; abandon fails it; who cancels it gets that."""

@@ -78,7 +78,9 @@ class JetStreamPublish:
 
     def new_batches(self, requesting: Requesting) -> AtomicBatches:
         """What publishes batches, over the connection for requests. They count with the messages."""
-        self._batches = AtomicBatches(requesting.connection, requesting.requests, self._clock, self._options)
+        self._batches = AtomicBatches(
+            requesting.connection, requesting.requests, self._clock, self._options, self.buffer
+        )
         return self._batches
 
     def account(self) -> PublisherAccount:

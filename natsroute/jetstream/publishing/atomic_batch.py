@@ -13,7 +13,7 @@ from secrets import token_bytes
 from typing import Any
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -31,7 +31,7 @@ from natsroute.errors import (
 from natsroute.jetstream.errors import BatchError, DuplicateInBatchError, JetStreamError, NoStreamError
 from natsroute.jetstream.publishing.pub_ack import PubAck, may_pass, parse_pub_ack
 from natsroute.jetstream.publishing.retry_log import RetryLog
-from natsroute.jetstream.publishing.stream_options import StreamPublishOptions
+from natsroute.jetstream.publishing.stream_options import Buffer, StreamPublishOptions
 from natsroute.jetstream.publishing.stream_subject import RETRY_DELAYS
 from natsroute.ledger import PublisherAccount
 from natsroute.message import Message
@@ -82,15 +82,23 @@ class AtomicBatches:
 
     A batch whose commit was not answered is sent again as a batch of its own. The ids of its messages tell the stream
     whether it has it already.
+
+    :param buffer: bounds what is held.
     """
 
     def __init__(
-        self, connection: Connection, requests: Requests, clock: IReactorTime, options: StreamPublishOptions
+        self,
+        connection: Connection,
+        requests: Requests,
+        clock: IReactorTime,
+        options: StreamPublishOptions,
+        buffer: Buffer,
     ) -> None:
         self._connection = connection
         self._requests = requests
         self._clock = clock
         self._options = options
+        self._buffer = buffer
         self._retry_log = RetryLog(clock)
         self._published = self._confirmed = self._failed = self._resent = self._in_progress = 0
         self._running: list[Deferred[PubAck]] = []
@@ -113,10 +121,22 @@ class AtomicBatches:
 
         :param is_kept: whether it is sent again when a failure may pass.
         :return: fires with the acknowledgement of the last message. Cancelling it ends the wait; the batch may be
-            stored nevertheless.
+            stored nevertheless. Fails with :class:`~natsroute.errors.PublishBufferFullError` if the buffer is full.
         """
         count = len(messages)
+        size = sum(len(message.data) + len(message.block) for message in messages)
         self._published += count
+        buffer = self._buffer
+        buffer.messages += count
+        buffer.bytes += size
+        if buffer.is_exceeded:
+            self._failed += count
+            buffer.release(count - 1, 0)  # the error counts one message less than there are
+            error = buffer.full_error(size)
+            buffer.release(1, size)
+            return fail(error)
+        if buffer.messages > buffer.high_water_messages or buffer.bytes > buffer.high_water_bytes:
+            buffer.signal_high_water()
         self._in_progress += count
         running: Deferred[PubAck] = Deferred.fromCoroutine(self._publish(messages, is_kept=is_kept))
         self._running.append(running)
@@ -124,6 +144,9 @@ class AtomicBatches:
         def ended(result: Any) -> Any:
             self._running.remove(running)
             self._in_progress -= count
+            buffer.release(count, size)
+            if buffer.is_above:
+                buffer.signal_low_water()
             if isinstance(result, PubAck):
                 self._confirmed += count
                 return result
