@@ -59,7 +59,9 @@ class BillingTests(SynchronousTestCase):
 
     def test_something_else(self) -> None:
         """It is refused for good: it would never be a call."""
-        for message in (b"{", [], {}, {**CALL, "seconds": "long"}, 5):
+        endless = b'{"call_id": "1@a.test", "seconds": 1e999}'
+        no_text = b'{"call_id": "\\ud800", "seconds": 1}'
+        for message in (b"{", [], {}, {**CALL, "seconds": "long"}, 5, {**CALL, "call_id": ""}, endless, no_text):
             self.failureResultOf(self.send(message), Reject)
             last = self.tester.acknowledged[-1]
             self.assertEqual((last.how, last.reason[:21]), ("term", "not the end of a call"))

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from natsroute import Event, EventRoutes, Reject, RunningService
 from natsroute.errors import DecodeError
 from natsroute.jetstream.errors import KeyExistsError
+from natsroute.wire.key_value import check_key
 
 event_route = EventRoutes()
 log = Logger()
@@ -49,8 +50,10 @@ def read(event: Event) -> dict[str, Any]:
             "from": str(call.get("from", "")),
             "to": str(call.get("to", "")),
         }  # Kamailio leaves out what is not UTF-8
-        return {"call_id": str(call["call_id"]), **names, "seconds": int(call["seconds"])}
-    except (DecodeError, AttributeError, LookupError, TypeError, ValueError) as error:
+        call_id = str(call["call_id"])
+        check_key(key_of(call_id))
+        return {"call_id": call_id, **names, "seconds": int(call["seconds"])}
+    except (DecodeError, AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise Reject(f"not the end of a call: {error}") from None
 
 
@@ -72,6 +75,6 @@ async def ended(event: Event) -> None:
     try:
         await event.key_value("bills").create(key_of(call["call_id"]), {**call, "cents": minutes * RATE})
     except KeyExistsError:
-        log.info("call {call_id} is billed already", **call)
+        log.info("call {call_id!r} is billed already", **call)
     # Kamailio publishes the call until it receives this. If this is lost, it publishes the call again.
     await event.publish("calls-billed", call["call_id"])
