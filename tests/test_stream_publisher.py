@@ -174,6 +174,16 @@ class AcknowledgementTests(StreamPublisherTestCase):
         self.acknowledge(written[1])
         self.successResultOf(other)
 
+    def test_permissions_of_a_reply(self) -> None:
+        """The server refuses the reply subject of one message."""
+        refused, other = self.publish("calls.a", b"1"), self.publish("calls.a", b"2")
+        written = self.turn()
+        text = f"-ERR 'Permissions Violation for Publish with Reply of \"{written[0].reply}\"'\r\n"
+        self.network.link.receive(text.encode())
+        self.failureResultOf(refused, PermissionsError)
+        self.acknowledge(written[1])
+        self.successResultOf(other)
+
 
 class ConnectionTests(StreamPublisherTestCase):
     """Connections that come and go."""

@@ -274,7 +274,7 @@ class JetStreamPublisher:
 
     def refused(self, error: ServerError) -> None:
         """The server sent an error. If it refuses a subject, the messages to it fail."""
-        if isinstance(error, PermissionsError) and error.operation == "publish":
+        if isinstance(error, PermissionsError) and error.operation in ("publish", "reply"):
             refused = [
                 reply
                 for reply, message in self.unacknowledged.items()
