@@ -157,6 +157,23 @@ class StreamOutletTests(SynchronousTestCase):
         self.successResultOf(self.publisher.publish("calls.a", b"4"))
         self.assertEqual([one[1] for one in self.streams.taken], [b"1", b"4"])
 
+    def test_a_subject_of_another_type_in_another_thread(self) -> None:
+        """The Deferred fails, and what is published after it is taken."""
+        waits: list[Deferred[Any]] = []
+
+        def work() -> None:
+            subjects: list[Any] = [None, ["a"], "a"]
+            waits.extend(self.publisher.publish(subject, b"1", stream=True) for subject in subjects)
+
+        thread = Thread(target=work)
+        thread.start()
+        thread.join()
+        for call in self.calls:
+            call()
+        for wait in waits[:2]:
+            self.failureResultOf(wait, SubjectError)
+        self.successResultOf(waits[2])
+
     def test_other_threads(self) -> None:
         """What is published there is encoded there, and taken in the reactor thread, in order."""
         waits: list[Deferred[Any]] = []
