@@ -196,6 +196,27 @@ class SharedHtableTests(SynchronousTestCase):
         self.assertEqual(first, second)
         self.assertEqual((self.one.table.get(b"a"), self.other.table.get(b"a")), (b"theirs", b"theirs"))
 
+    def test_an_acknowledgement_of_an_entry_that_expires_was_lost(self) -> None:
+        """It is the same write, although it has less time left when it is sent again."""
+        one = self.instance(expire=60)
+        self.bucket.errors = [ConnectionLostError("gone")]
+        one.table.set(b"a", 1)
+        self.put("a", b"theirs")
+        self.clock.advance(3)
+        first, second = self.bucket.stored
+        self.assertEqual((first[2]["Nats-TTL"], second[2]["Nats-TTL"]), ("60s", "57s"))
+        self.assertEqual(first[2]["Nats-Msg-Id"], second[2]["Nats-Msg-Id"])
+        self.assertEqual((one.table.get(b"a"), self.other.table.get(b"a")), (b"theirs", b"theirs"))
+
+    def test_a_change_after_an_acknowledgement_that_was_lost(self) -> None:
+        """It is another write, even with the same value."""
+        self.bucket.errors = [ConnectionLostError("gone")]
+        self.one.table.set(b"a", 1)
+        self.put("a", b"theirs")
+        self.one.table.set(b"a", 1)
+        self.clock.advance(1)
+        self.assertEqual((self.one.table.get(b"a"), self.other.table.get(b"a")), (1, 1))
+
     def test_outage(self) -> None:
         """Changes are kept, the last of each entry, and written later; the log has one line."""
         self.bucket.errors = [RequestTimeoutError("a", 5, was_sent=False) for _ in range(3)]

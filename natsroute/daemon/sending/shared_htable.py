@@ -243,6 +243,7 @@ class SharedHtable:
             self._thread.run(self._changed, name)
 
     def _changed(self, name: bytes) -> None:
+        self._unanswered.pop(name, None)
         if name in self._writing:
             self._writing[name] = True
         else:
@@ -257,16 +258,19 @@ class SharedHtable:
 
     async def _write(self, name: bytes) -> None:
         state = self.table.state(name)
-        write = self._unanswered.pop(name, None)
-        if write is None or write.state != state:
+        former = self._unanswered.pop(name, None)
+        if former is None or (former.state is None) != (state is None):  # it may have expired meanwhile
             write = _Write(state, f"{self._id}.{next(self._numbers)}")
+        else:  # the same, perhaps with less time left
+            write = _Write(state, former.message_id)
         try:
             revision = await self._bucket.store(key_of_name(name), *self._message(write))
         except (MisuseError, MessageTooLargeError, MessageTtlError) as error:
             await self._refused(name, error)
         except NatsrouteError as error:
-            self._unanswered[name] = write
-            self._writing[name] = True
+            if not self._writing[name]:
+                self._unanswered[name] = write
+                self._writing[name] = True
             self._pause(error)
         else:
             self._is_solved()
