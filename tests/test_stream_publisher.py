@@ -495,6 +495,23 @@ class PayloadTests(StreamPublisherTestCase):
         self.assertEqual([one.data for one in self.turn()], [b"1", b"2"])
 
 
+class WatchTests(StreamPublisherTestCase):
+    """The timer that finds missing acknowledgements."""
+
+    def test_a_message_of_the_turn_in_which_it_ended(self) -> None:
+        """It goes on if a write is planned."""
+        self.connected(self.client)
+        self.publish("calls.a", b"0")
+        self.publish("calls.a", b"1")
+        self.acknowledge(*self.turn())
+        self.clock.callLater(2.49, lambda: self.publish("calls.a", b"x" * 2000).addErrback(lambda _: None))
+        self.clock.callLater(2.5, lambda: self.publish("calls.a", b"2"))
+        self.clock.advance(2.5)
+        self.assertEqual([one.data for one in self.written()], [b"2"])
+        self.clock.pump([1] * 12)
+        self.assertEqual([one.data for one in self.written()], [b"2"])
+
+
 class PayloadSpaceTests(StreamPublisherTestCase):
     """Payloads are made when there is space for them."""
 

@@ -377,7 +377,7 @@ class JetStreamPublisher:
             else:
                 self._fail(reply, RequestTimeoutError(message.target.name, self._options.ack_timeout))
         self._after_change()
-        return bool(self.unacknowledged)
+        return bool(self.unacknowledged) or self.writer.next_flush is not None
 
     def _has_space(self) -> bool:
         """Whether another payload may be made: it fits, or nothing else is going to make space for it."""
