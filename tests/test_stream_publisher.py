@@ -188,6 +188,23 @@ class AcknowledgementTests(StreamPublisherTestCase):
 class ConnectionTests(StreamPublisherTestCase):
     """Connections that come and go."""
 
+    def test_refused_acknowledgements(self) -> None:
+        """Without the subscription for them nothing is sent: the stream would have it again and again."""
+        self.connected(self.client)
+        wait = self.publish("calls.a", b"1")
+        self.assertEqual(len(self.turn()), 1)
+        error = f"-ERR 'Permissions Violation for Subscription to \"{self.publisher.tokens.base}*\"'\r\n"
+        self.network.link.receive(error.encode())
+        later = self.publish("calls.a", b"2")
+        for _ in range(7):
+            self.clock.advance(1)
+            self.assertEqual(self.written(), [])
+        self.clock.pump([5.0] * 3)
+        self.network.link.answer_pings()  # it has been asked for again
+        self.acknowledge(*self.turn())
+        self.successResultOf(wait)
+        self.successResultOf(later)
+
     def test_before_the_first(self) -> None:
         """Messages wait."""
         wait = self.publish("calls.a", b"1")

@@ -34,6 +34,8 @@ def join(connection: Connection, worker: Worker) -> None:
             worker.connected()
         elif change.event is ConnectionEvent.DISCONNECTED:
             worker.disconnected(change.reason, cleanly=isinstance(change.reason, ServerLeftError))
+        elif change.event is ConnectionEvent.REFUSED:  # the subscription for what the worker waits for
+            worker.disconnected(change.reason)
         elif change.event is ConnectionEvent.CLOSED:
             worker.disconnected(cleanly=True)
 
