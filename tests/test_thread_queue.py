@@ -75,6 +75,16 @@ class ThreadQueueTests(SynchronousTestCase):
         self.queue.run_all()
         self.assertEqual((self.made, self.queue._messages, self.queue._bytes), ([0, 0, 0, 1], 0, 0))
 
+    def test_a_call_that_raises(self) -> None:
+        """It is logged, and those behind it are made."""
+        self.queue.put_failure(lambda: 1 / 0)
+        self.queue.put_failure(self.made.append, 1)
+        self.asked.pop()()
+        self.queue.put_failure(self.made.append, 2)
+        self.asked.pop()()
+        self.assertEqual(self.made, [1, 2])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def put_slow(self, count: int) -> None:
         """Calls that take a millisecond each."""
 

@@ -10,6 +10,7 @@ from threading import Lock
 from twisted.internet.interfaces import IReactorTime
 
 from natsroute.errors import PublishBufferFullError
+from natsroute.log import Logger
 from natsroute.publishing.options import PublishLimits
 from natsroute.turns import Turn
 
@@ -21,6 +22,8 @@ class ThreadQueue:
     :param limits: how many messages and bytes it holds.
     :param call_from_thread: the reactor's ``callFromThread``.
     """
+
+    log = Logger()
 
     def __init__(self, clock: IReactorTime, limits: PublishLimits, call_from_thread: Callable[..., object]) -> None:
         self._clock = clock
@@ -95,4 +98,7 @@ class ThreadQueue:
             messages, size, call = self._calls.popleft()
             self._messages -= messages
             self._bytes -= size
-        call()
+        try:
+            call()
+        except Exception:  # the calls behind it must not wait for ever
+            self.log.failure("A message that another thread has published was lost because of a fault in natsroute")
