@@ -6,6 +6,7 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from natsroute import Reject
 from natsroute.jetstream.errors import KeyNotFoundError
 from natsroute.testing import RouteTester
 from tests.support import ROOT
@@ -54,6 +55,13 @@ class LocationTests(SynchronousTestCase):
         self.change(6)
         self.change(4, "sip:old")
         self.assertEqual(self.contacts(), [])
+
+    def test_something_else(self) -> None:
+        """The stream does not deliver it again."""
+        for payload in (b"{", b"[]", b"{}", b'{"user":"a"}', b'{"user":"a","contacts":[{"expires":1e999}]}'):
+            told = self.tester.deliver("location.changed", payload, stream="LOCATION", consumer="mirror", sequence=1)
+            self.failureResultOf(told, Reject)
+        self.assertEqual({one.how for one in self.tester.acknowledged}, {"term"})
 
     def test_expired(self) -> None:
         """The entry ends with its last contact; a message that comes too late leaves it for a second."""

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
-from natsroute import Event, EventRoutes, RunningService
+from natsroute import Event, EventRoutes, Reject, RunningService
+from natsroute.errors import DecodeError
 from natsroute.jetstream.errors import KeyNotFoundError
 
 event_route = EventRoutes()
@@ -34,7 +36,21 @@ def create_bucket(service: RunningService) -> None:
     service.key_value("location", create=True)  # with the first user, if it is not there
 
 
-@event_route("nats:location.changed", key=lambda event: event.json()["user"])
+def state_of(event: Event) -> dict[str, Any]:
+    """
+    The state of a user.
+
+    :raises Reject: the message is something else. The stream need not deliver it again.
+    """
+    try:
+        state = event.json()
+        expires = [int(contact["expires"]) for contact in state["contacts"]]
+        return {**state, "user": str(state["user"]), "expires": max(expires, default=None)}
+    except (DecodeError, LookupError, OverflowError, TypeError, ValueError) as error:
+        raise Reject(f"not the state of a user: {error}") from None
+
+
+@event_route("nats:location.changed", key=lambda event: state_of(event)["user"])
 async def changed(event: Event) -> None:
     """
     Write the state of a user, unless the bucket has a newer one.
@@ -44,11 +60,11 @@ async def changed(event: Event) -> None:
     read; then the message comes again.
     """
     assert event.sequence is not None  # the message is from a stream
-    bucket, state = event.key_value("location"), event.json()
-    key, value = key_of(state["user"]), {**state, "sequence": event.sequence}
+    bucket, state = event.key_value("location"), state_of(event)
     # Each contact has the time when it expires. When the last one has, the server removes the entry.
-    left = max((contact["expires"] - time.time() for contact in state["contacts"]), default=KEEP_EMPTY)
-    ttl = max(1.0, left)
+    expires = state.pop("expires")
+    ttl = KEEP_EMPTY if expires is None else max(1.0, expires - time.time())
+    key, value = key_of(state["user"]), {**state, "sequence": event.sequence}
     try:
         known = await bucket.get(key)
     except KeyNotFoundError:
