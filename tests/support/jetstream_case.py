@@ -16,10 +16,12 @@ class JetStreamTestCase(OneServerTestCase):
     A test with a stream ``CALLS`` that keeps ``calls.>``, and a consumer ``billing``.
 
     :ivar program: a service that publishes and asks; it consumes nothing.
+    :ivar newest: the sequence of the message that :meth:`publish` has published last.
     """
 
     config = "jetstream: {}"
     stream = "CALLS"
+    newest = 0
 
     async def create(self, **config: Any) -> None:
         """Create the stream, and its consumer with this configuration."""
@@ -39,10 +41,10 @@ class JetStreamTestCase(OneServerTestCase):
         return await self.connect_service(routes, **settings)
 
     async def publish(self, *payloads: object, subject: str = "calls.a") -> None:
-        """Publish to the stream. Returns when the server has all."""
+        """Publish to the stream. Returns when it has stored all."""
         for payload in payloads:
-            self.program.publish(subject, payload)
-        await self.program.flush()
+            stored = await self.program.request(subject, payload)
+            self.newest = stored.json()["seq"]
 
     async def state(self, durable: str = "billing") -> tuple[int, int, int]:
         """Of a consumer: messages that are still to be delivered, not acknowledged, and delivered again."""
@@ -50,7 +52,9 @@ class JetStreamTestCase(OneServerTestCase):
         return info.num_pending, info.num_ack_pending, info.num_redelivered
 
     async def until_state(self, *state: int, durable: str = "billing") -> None:
-        """Wait until :meth:`state` is this."""
+        """Wait until everything published has been delivered, and :meth:`state` is this."""
         now: tuple[int, ...] = ()
-        while now != state:
-            now = await self.state(durable)
+        delivered = 0
+        while now != state or delivered < self.newest:
+            info = await consumer_info(self.api, self.stream, durable)
+            now, delivered = (info.num_pending, info.num_ack_pending, info.num_redelivered), info.delivered_sequence
