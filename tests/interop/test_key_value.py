@@ -183,6 +183,8 @@ class KeyValueTests(OneServerTestCase):
         running = Deferred.fromCoroutine(self.with_nats_py(watch))
         await self.until(watching.is_set)
         await kv.put("ours", "3")
+        # A purge removes what a watcher has not had yet.
+        await self.until(lambda: seen_here[-1].key == "ours" and seen_there[-1][0] == "ours")
         await kv.purge("ours")
         await kv.put("last", "4")
         await running
