@@ -108,7 +108,8 @@ class RequestTests(OneServerTestCase):
 
     async def test_before_the_start_and_after_a_stop(self) -> None:
         """A request that is made before the start waits for it; after a stop, for the next start."""
-        service = await self.responding()
+        await self.responding()
+        service = await self.connect_service()
         await service.stopService()
         asked = service.request("double", "4")
         service.startService()
