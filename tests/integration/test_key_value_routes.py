@@ -139,7 +139,7 @@ class KeyValueRouteTests(OneServerTestCase):
 
         service = await self.connect_service(self.event_route)
         for number in range(10):
-            await kv.put("a", str(number))
+            await kv.put(f"a{number}", str(number))  # of one key, the bucket would keep five
         await self.until(lambda: self.consumer(service).source.pending == 9)
         busy.callback(None)
         await self.until(lambda: len(self.changes) == 10)
