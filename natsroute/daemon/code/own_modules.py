@@ -103,7 +103,7 @@ def own_modules(settings: Settings) -> Iterator[tuple[str, ModuleType]]:
     own = OwnFiles(settings)
     named = {*named_modules(settings)}
     before = frozenset() if _of_program is None else _of_program
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if name in ("__main__", "__mp_main__") or (name in before and name not in named):
             continue
         if any(path in own for path in _files_of(module)):
