@@ -44,7 +44,7 @@ class NatsrouteProcess(Program):
         """Whether natsroute itself is running, and not only its child guard."""
         try:
             return self.status is None and alive(self.pid)
-        except OSError:
+        except (OSError, ValueError):  # its file is not there yet, or still empty
             return False
 
     @property
