@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import attrs
 
@@ -23,6 +23,9 @@ from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.errors import SettingError, SubjectError
 from natsroute.monitoring.log_levels import parse_rule
 from natsroute.wire.subjects import check_pattern, check_subject
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 _Attribute: TypeAlias = "attrs.Attribute[Any]"
@@ -178,13 +181,7 @@ def queue_entries(value: str | QueueEntry | Iterable[str | QueueEntry]) -> tuple
 
     :raises SettingError: one is not a text, or malformed.
     """
-    entries: list[QueueEntry] = []
-    for one in _several(value):
-        if isinstance(one, QueueEntry):
-            entries.append(one)
-        else:
-            entries += map(QueueEntry.parse, _split(check_text("subject_queue_group", one)))
-    return tuple(entries)
+    return _entries("subject_queue_group", QueueEntry, value)
 
 
 def stream_entries(value: str | StreamEntry | Iterable[str | StreamEntry]) -> tuple[StreamEntry, ...]:
@@ -193,13 +190,7 @@ def stream_entries(value: str | StreamEntry | Iterable[str | StreamEntry]) -> tu
 
     :raises SettingError: one is not a text, or malformed.
     """
-    entries: list[StreamEntry] = []
-    for one in _several(value):
-        if isinstance(one, StreamEntry):
-            entries.append(one)
-        else:
-            entries += map(StreamEntry.parse, _split(check_text("jetstream_stream", one)))
-    return tuple(entries)
+    return _entries("jetstream_stream", StreamEntry, value)
 
 
 def consumer_entries(value: str | ConsumerEntry | Iterable[str | ConsumerEntry]) -> tuple[ConsumerEntry, ...]:
@@ -208,13 +199,7 @@ def consumer_entries(value: str | ConsumerEntry | Iterable[str | ConsumerEntry])
 
     :raises SettingError: one is not a text, or malformed.
     """
-    entries: list[ConsumerEntry] = []
-    for one in _several(value):
-        if isinstance(one, ConsumerEntry):
-            entries.append(one)
-        else:
-            entries += map(ConsumerEntry.parse, _split(check_text("jetstream_consumer", one)))
-    return tuple(entries)
+    return _entries("jetstream_consumer", ConsumerEntry, value)
 
 
 def replay_entries(value: str | ReplayEntry | Iterable[str | ReplayEntry]) -> tuple[ReplayEntry, ...]:
@@ -223,13 +208,7 @@ def replay_entries(value: str | ReplayEntry | Iterable[str | ReplayEntry]) -> tu
 
     :raises SettingError: one is not a text, or malformed.
     """
-    entries: list[ReplayEntry] = []
-    for one in _several(value):
-        if isinstance(one, ReplayEntry):
-            entries.append(one)
-        else:
-            entries += map(ReplayEntry.parse, _split(check_text("jetstream_replay", one)))
-    return tuple(entries)
+    return _entries("jetstream_replay", ReplayEntry, value)
 
 
 def route_files(value: str | Path | Iterable[str | Path]) -> tuple[str, ...]:
@@ -293,13 +272,7 @@ def htable_entries(value: str | HtableEntry | Iterable[str | HtableEntry]) -> tu
 
     :raises SettingError: one is not a text, or malformed.
     """
-    entries: list[HtableEntry] = []
-    for one in _several(value):
-        if isinstance(one, HtableEntry):
-            entries.append(one)
-        else:
-            entries += map(HtableEntry.parse, _split(check_text("kamailio_htable", one)))
-    return tuple(entries)
+    return _entries("kamailio_htable", HtableEntry, value)
 
 
 def flag_value(value: object) -> bool | None:
@@ -345,6 +318,28 @@ def _number(kind: type[int] | type[float], minimum: float) -> attrs.Converter[An
         return number
 
     return attrs.Converter(read, takes_field=True)
+
+
+class _Parsed(Protocol):
+    """A value of a repeatable setting that is written as a text."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read one."""
+
+
+_Entry = TypeVar("_Entry", bound=_Parsed)
+
+
+def _entries(setting: str, kind: type[_Entry], value: Any) -> tuple[_Entry, ...]:
+    """The values of a repeatable setting: each a ``kind`` already, or a text with one or several."""
+    entries: list[_Entry] = []
+    for one in _several(value):
+        if isinstance(one, kind):
+            entries.append(one)
+        else:
+            entries += map(kind.parse, _split(check_text(setting, one)))
+    return tuple(entries)
 
 
 def _several(value: Any) -> Iterable[Any]:
