@@ -6,7 +6,7 @@ import asyncio
 import gc
 import ssl
 from collections.abc import Awaitable, Callable
-from time import perf_counter, perf_counter_ns
+from time import perf_counter_ns
 from typing import Any
 
 import nats
@@ -14,13 +14,12 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import PubAck
 
+from benchmarks.load.asking import send_requests
 from benchmarks.load.job import (
     DURABLE,
-    ONE_AT_REST_OF,
     QUEUE_GROUP,
     RELAY_SUBJECT,
     REPORT_SUBJECT,
-    REQUESTS_IN_FLIGHT,
     STREAM,
     Job,
     report,
@@ -141,30 +140,13 @@ async def share(job: Job) -> Facts:
 async def request(job: Job) -> Facts:
     """Send requests, first one at a time, then from tasks at the same time; compare each answer."""
     notes: list[str] = []
-    payloads = [message.payload for message in messages(job)]
     client = await _connect(job, notes)
-    wrong = 0
-
-    async def ask(payload: bytes) -> None:
-        nonlocal wrong
-        answer = await client.request(job.pattern, payload, timeout=_ANSWER_TIMEOUT)
-        wrong += answer.data != payload
-
-    at_rest = []
-    for payload in payloads[: job.count // ONE_AT_REST_OF]:
-        began = perf_counter_ns()
-        await ask(payload)
-        at_rest.append(perf_counter_ns() - began)
-    left = iter(payloads)
-
-    async def ask_all() -> None:
-        for payload in left:
-            await ask(payload)
-
-    started = perf_counter()
-    await asyncio.gather(*(ask_all() for _ in range(REQUESTS_IN_FLIGHT)))
-    rate = job.count / (perf_counter() - started)
-    return {"at_rest": at_rest, "in_flight": rate, "wrong": wrong, "notes": notes[:10]}
+    found = await send_requests(
+        job,
+        lambda payload: client.request(job.pattern, payload, timeout=_ANSWER_TIMEOUT),
+        lambda coroutines: asyncio.gather(*coroutines),
+    )
+    return {**found, "notes": notes[:10]}
 
 
 async def jetstream_consume(job: Job) -> Facts:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable
-from time import perf_counter, perf_counter_ns
+from time import perf_counter_ns
 from typing import Any
 
 import natsio
 
-from benchmarks.load.job import DURABLE, ONE_AT_REST_OF, REQUESTS_IN_FLIGHT, STREAM, Job, report
+from benchmarks.load.asking import send_requests
+from benchmarks.load.job import DURABLE, STREAM, Job, report
 from benchmarks.load.traffic import messages
 from benchmarks.peers import Peer
 
@@ -22,31 +23,14 @@ _ANSWER_TIMEOUT = 10.0
 
 async def request(job: Job) -> Facts:
     """Send requests, first one at a time, then from tasks at the same time; compare each answer."""
-    payloads = [message.payload for message in messages(job)]
     client = await natsio.connect(job.url)
-    wrong = 0
-
-    async def ask(payload: bytes) -> None:
-        nonlocal wrong
-        answer = await client.request(job.pattern, payload, timeout=_ANSWER_TIMEOUT)
-        wrong += answer.data != payload
-
-    at_rest = []
-    for payload in payloads[: job.count // ONE_AT_REST_OF]:
-        began = perf_counter_ns()
-        await ask(payload)
-        at_rest.append(perf_counter_ns() - began)
-    left = iter(payloads)
-
-    async def ask_all() -> None:
-        for payload in left:
-            await ask(payload)
-
-    started = perf_counter()
-    await asyncio.gather(*(ask_all() for _ in range(REQUESTS_IN_FLIGHT)))
-    rate = job.count / (perf_counter() - started)
+    found = await send_requests(
+        job,
+        lambda payload: client.request(job.pattern, payload, timeout=_ANSWER_TIMEOUT),
+        lambda coroutines: asyncio.gather(*coroutines),
+    )
     await client.close()
-    return {"at_rest": at_rest, "in_flight": rate, "wrong": wrong, "notes": []}
+    return {**found, "notes": []}
 
 
 async def jetstream_consume(job: Job) -> Facts:

@@ -6,7 +6,7 @@ import gc
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
-from time import perf_counter, perf_counter_ns
+from time import perf_counter_ns
 from typing import Any
 
 from twisted.internet import defer
@@ -20,13 +20,12 @@ from twisted.logger import (
     textFileLogObserver,
 )
 
+from benchmarks.load.asking import send_requests
 from benchmarks.load.job import (
     DURABLE,
-    ONE_AT_REST_OF,
     QUEUE_GROUP,
     RELAY_SUBJECT,
     REPORT_SUBJECT,
-    REQUESTS_IN_FLIGHT,
     STREAM,
     Job,
     report,
@@ -157,30 +156,13 @@ async def publish(reactor: Any, job: Job) -> Facts:
 
 async def request(reactor: Any, job: Job) -> Facts:
     """Send requests, first one at a time, then from coroutines at the same time; compare each answer."""
-    payloads = [message.payload for message in messages(job)]
     service, notes = await _connect(reactor, job, EventRoutes())
-    wrong = 0
-
-    async def ask(payload: bytes) -> None:
-        nonlocal wrong
-        answer = await service.request(job.pattern, payload, timeout=_ANSWER_TIMEOUT)
-        wrong += answer.data != payload
-
-    at_rest = []
-    for payload in payloads[: job.count // ONE_AT_REST_OF]:
-        began = perf_counter_ns()
-        await ask(payload)
-        at_rest.append(perf_counter_ns() - began)
-    left = iter(payloads)
-
-    async def ask_all() -> None:
-        for payload in left:
-            await ask(payload)
-
-    started = perf_counter()
-    await defer.gatherResults([Deferred.fromCoroutine(ask_all()) for _ in range(REQUESTS_IN_FLIGHT)])
-    rate = job.count / (perf_counter() - started)
-    return {"at_rest": at_rest, "in_flight": rate, "wrong": wrong, "notes": notes[:10]}
+    found = await send_requests(
+        job,
+        lambda payload: service.request(job.pattern, payload, timeout=_ANSWER_TIMEOUT),
+        lambda coroutines: defer.gatherResults([*map(Deferred.fromCoroutine, coroutines)]),
+    )
+    return {**found, "notes": notes[:10]}
 
 
 async def jetstream_consume(reactor: Any, job: Job) -> Facts:
