@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from benchmarks import in_process
 from benchmarks.catalogue import PEERS, SCENARIOS
+from benchmarks.load import hot_path
 from benchmarks.load.job import Job
-from benchmarks.load.traffic import MEAN_MIXED_SIZE, command, delivered_size, messages
+from benchmarks.load.traffic import MEAN_MIXED_SIZE, SUBJECTS, delivered_size, delivery, messages
 from benchmarks.peers import OURS
 from benchmarks.peers.kamailio_script import write
 from benchmarks.report.goals import verdicts
 from benchmarks.report.markdown import markdown, problems
 from benchmarks.report.page import figures
+from benchmarks.run import child
 from benchmarks.run.processors import Processors, bound_to
 from benchmarks.run.results import FOLDER, Results, Series
 from benchmarks.run.scenario import GOAL_SIZE
@@ -58,9 +62,7 @@ class TrafficTests(SynchronousTestCase):
     def test_delivered_size(self) -> None:
         """The size by which the raw peer knows that it has everything is that of what a server sends."""
         for message in [*messages(JOB), *messages(MIXED)]:
-            kind, _, rest = command(message).partition(b" ")
-            subject, _, rest = rest.partition(b" ")
-            delivered = kind.replace(b"PUB", b"MSG") + b" " + subject + b" 1 " + rest
+            delivered = delivery(message)
             self.assertEqual(len(delivered), delivered_size(message))
             (frame,) = Parser().feed(delivered)
             assert isinstance(frame, Msg)
@@ -222,3 +224,41 @@ class ProcessorsTests(SynchronousTestCase):
         with self.assertRaises(ZeroDivisionError), bound_to(frozenset({1})):
             _ = 1 / 0
         self.assertEqual(bound, [{1}, {0, 1}])
+
+
+class InProcessTests(SynchronousTestCase):
+    """``python -m benchmarks.in_process``, with a few messages. Each case checks that it has handled all of them."""
+
+    def test_cases(self) -> None:
+        for traffic in SUBJECTS:
+            for case in in_process.CASES:
+                self.assertGreater(in_process.measure(case, traffic, count=2_500, passes=2), 0.0)
+
+    def test_table(self) -> None:
+        found = {"uniform": {"parse": 80.4, "relay": 1100.0}, "mixed": {"parse": 190.0, "relay": 2300.0}}
+        self.assertEqual(
+            in_process.table(found),
+            "| ns/message | parse | relay |\n|---|--:|--:|\n| uniform | 80 | 1,100 |\n| mixed | 190 | 2,300 |",
+        )
+
+
+class HotPathTests(SynchronousTestCase):
+    """The peer that is pure Python."""
+
+    def test_refuses(self) -> None:
+        """It never reports figures of the compiled hot path."""
+        self.patch(hot_path, "implementation", lambda: "compiled")
+        with self.assertRaisesRegex(SystemExit, "runs the compiled hot path, although NATSROUTE_PURE is"):
+            hot_path.require_pure()
+        self.patch(hot_path, "implementation", lambda: "pure")
+        hot_path.require_pure()
+
+    def test_environment(self) -> None:
+        """Its process has the variable, also if this one has another value of it."""
+        self.assertEqual(PEERS["natsroute-pure"].environment, {"NATSROUTE_PURE": "1"})
+        self.patch(os, "environ", {**os.environ, "NATSROUTE_PURE": "0"})
+        command = "import os; print('{\"is\": %s}' % os.environ['NATSROUTE_PURE'])"
+        self.patch(child, "guarded", lambda _: [sys.executable, "-c", command])
+        process = child.Child("", JOB, PEERS["natsroute-pure"].environment)
+        self.assertEqual(process.next_report(), {"is": 1})
+        process.end()

@@ -69,6 +69,12 @@ def command(message: Message) -> bytes:
     return b"HPUB %b %d %d\r\n%b%b\r\n" % (target.encode(), len(block), len(block) + len(payload), block, payload)
 
 
+def delivery(message: Message, sid: int = 1) -> bytes:
+    """The MSG or HMSG with which a server delivers a message to the subscription with this sid."""
+    kind, subject, rest = command(message).split(b" ", 2)
+    return b"%b %b %d %b" % (kind.replace(b"PUB", b"MSG"), subject, sid, rest)
+
+
 def delivered_size(message: Message) -> int:
-    """The size of the MSG or HMSG with which a server delivers a message to the subscription with sid 1."""
+    """The size of :func:`delivery`, with sid 1."""
     return len(command(message)) + len(b" 1")

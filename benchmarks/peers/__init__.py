@@ -11,8 +11,8 @@ reports that it is ready when the server has its subscriptions, and at the end i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 #: The peer that the others are compared with.
 OURS = "natsroute"
@@ -34,6 +34,7 @@ class Peer:
     :ivar fraction: the part of a run's messages that it gets; below 1 for a peer with which a run would take too long.
     :ivar fixed_reply: the subject of all its replies, if it does not see reply subjects.
     :ivar supervises: whether its program starts several processes itself, and reports of all together.
+    :ivar environment: variables that its program has besides those of the benchmark.
     :ivar module: the name of its module, which the catalogue sets.
     """
 
@@ -44,4 +45,5 @@ class Peer:
     fraction: float = 1.0
     fixed_reply: str = ""
     supervises: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
     module: str = ""

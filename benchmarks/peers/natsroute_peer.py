@@ -21,6 +21,7 @@ from twisted.logger import (
 )
 
 from benchmarks.load.asking import send_requests
+from benchmarks.load.hot_path import implementation
 from benchmarks.load.job import (
     DURABLE,
     QUEUE_GROUP,
@@ -305,7 +306,9 @@ ROLES: dict[str, Callable[[Any, Job], Awaitable[Facts]]] = {
     "jetstream_publish": jetstream_publish,
 }
 
-PEER = Peer("natsroute, default settings", roles=(*ROLES, "step", "routes", "tls", "script"))
+PEER = Peer(
+    f"natsroute ({implementation()} hot path), default settings", roles=(*ROLES, "step", "routes", "tls", "script")
+)
 
 
 def main() -> None:

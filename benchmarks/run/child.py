@@ -7,7 +7,9 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Mapping
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 from benchmarks.load.job import Job
@@ -27,11 +29,12 @@ class Child:
     A running process.
 
     :param module: a program of :mod:`benchmarks.load` or :mod:`benchmarks.peers`.
+    :param environment: variables that it has besides those of this process.
 
     :ivar pid: the process whose memory counts; 0 until the process is ready.
     """
 
-    def __init__(self, module: str, job: Job) -> None:
+    def __init__(self, module: str, job: Job, environment: Mapping[str, str] = MappingProxyType({})) -> None:
         self.pid = 0
         self._module = module
         # Without the child guard, the process would survive a benchmark that is killed.
@@ -39,6 +42,7 @@ class Child:
             guarded([sys.executable, "-m", module, job.to_json()]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env={**os.environ, **environment},
         )
         self._buffer = b""
 

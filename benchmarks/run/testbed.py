@@ -71,7 +71,7 @@ class Testbed:
     def starting_peer(self, name: str, job: Job) -> Iterator[Child]:
         """Start a peer, and do not wait until it is ready."""
         with bound_to(self.processors.peer):
-            child = Child(self.peers[name].module, job)
+            child = Child(self.peers[name].module, job, self.peers[name].environment)
         try:
             yield child
         finally:
