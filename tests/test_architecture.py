@@ -169,7 +169,7 @@ TESTED_ELSEWHERE = {
 }
 
 #: The parts of benchmarks/, from the bottom to the top. Each may import those above it in this list.
-BENCHMARKS = ("load", "peers", "run", "scenarios", "catalogue", "report", "guard", "__main__")
+BENCHMARKS = ("load", "peers", "run", "in_process", "scenarios", "catalogue", "report", "guard", "__main__")
 
 
 def package(module: str) -> str:
