@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "turns": set(),
     "nearest": set(),
     "log": {"text"},
+    "hot": set(),
     "errors": {"text"},
     "_version": set(),
     "ledger": set(),

@@ -16,8 +16,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
+from natsroute import hot
 from natsroute.errors import ProtocolError
 from natsroute.wire.frames import Address, Err, Frame, Info, Msg, Signal
 
@@ -35,29 +36,13 @@ MESSAGE_LINE_ALLOWANCE = 64
 #: How much longer an -ERR may be. A server writes up to four characters for each byte of a refused subject.
 ERR_LINE_FACTOR = 4
 
-# A busy subscription receives the same few control lines again and again, and looking one up costs a tenth of parsing
-# it. Lines with different reply subjects still have their other parts in common.
-_MAX_CACHED_LINES = 1024
-_MAX_CACHED_PARTS = 8192
-_MAX_CACHED_LENGTH = 256
-
-T = TypeVar("T")
-
-#: A message line: the address, the reply subject, the size of the header block, the size of header block and payload,
-#: and the bytes between two messages with this line (the line end of the first payload, and the line). These bytes are
-#: empty if the line is not likely to repeat.
-_Line = tuple[Address, bytes | None, int, int, bytes]
+#: A message line: the address, the reply subject, the size of the header block, and of header block and payload.
+_Line = tuple[Address, "bytes | None", int, int]
 
 _NO_RECEIVERS: Mapping[int, Callable[[Any], object]] = MappingProxyType({})
 
-_MESSAGES = (b"MSG", b"HMSG")
-_MSG = b"MSG "
-# The beginning of an answer to a request, or of the acknowledgement of a stream, unless it has headers, or inboxes have
-# another prefix.
-_ANSWER = _MSG + b"_INBOX."
 _SIGNALS = {signal.value: signal for signal in Signal}
-_TAB, _CR, _H, _SPACE = b"\t\rH "
-_VT, _FF = b"\v\f"
+_CR, _VT, _FF = b"\r\v\f"
 _BLANKS = re.compile(rb"[ \t]+")
 
 
@@ -90,10 +75,11 @@ class Parser:
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._wanted = 0  # bytes that the unfinished frame needs, so that a large payload is joined once
-        self._lines: dict[bytes, _Line] = {}
-        self._addresses: dict[bytes, Address] = {}  # by "MSG SUBJECT SID"
-        self._sids: dict[bytes, int] = {}
-        self._sizes: dict[bytes, int] = {}  # by the last word of a line, including CR LF, which then needs no check
+        self._reader = self._new_reader()
+
+    def _new_reader(self) -> hot.Reader:
+        longest = self._max_control_line + MESSAGE_LINE_ALLOWANCE + 2
+        return hot.Reader(self._message_type, Address, self._receivers, longest, self._max_inbound_payload)
 
     @property
     def buffered(self) -> int:
@@ -113,94 +99,43 @@ class Parser:
             return
         buffer = data if len(self._chunks) == 1 else b"".join(self._chunks)
         length = len(buffer)
-        known_line = self._lines.get
-        known_parts = self._look_up_parts
-        message_type = self._message_type
-        receivers = self._receivers
-        find = buffer.find
-        startswith = buffer.startswith
-        position = 0
-        wanted = 0
-        reply_to: bytes | None = None
+        reader = self._reader
+        position = wanted = 0
         try:
             while True:
-                start = find(b"\n", position) + 1
+                try:
+                    reader.deliver(buffer, position)  # nearly every message
+                finally:
+                    position, wanted = reader.position, reader.wanted
+                if wanted:
+                    return
+                start = buffer.find(b"\n", position) + 1
                 if not start:
                     self._check_unfinished_line(buffer, position)
-                    break
-                text = buffer[position:start]
-                # After a message with a reply subject there is mostly another one, whose line is new.
-                line = (known_line(text) if reply_to is None else None) or known_parts(text) or self._parse_line(text)
+                    return
+                line = self._parse_line(buffer[position:start])
                 if type(line) is not tuple:
                     position = start
                     yield line  # type: ignore[misc]
                     continue
-                address, reply_to, header_size, size, repeated = line
-                sid = address.sid
-                while start:
-                    stop = start + size
-                    if repeated and startswith(repeated, stop):
-                        following = stop + len(repeated)  # a busy subject: the same line again
-                    else:
-                        following = 0
-                        if stop + 2 > length:
-                            wanted = stop + 2 - position
-                            return
-                        if not startswith(b"\r\n", stop):
-                            raise ProtocolError("no line end after a payload", buffer[stop:])
-                    position = stop + 2
-                    if header_size:
-                        body = start + header_size
-                        msg = message_type(address, buffer[body:stop], buffer[start:body], reply_to)
-                    else:
-                        msg = message_type(address, buffer[start:stop], b"", reply_to)
-                    try:
-                        receive = receivers[sid]
-                    except KeyError:
-                        yield msg
-                    else:
-                        receive(msg)
-                    start = following
+                address, reply_to, header_size, size = line
+                body, stop = start + header_size, start + size
+                if stop + 2 > length:
+                    wanted = stop + 2 - position
+                    return
+                if not buffer.startswith(b"\r\n", stop):
+                    raise ProtocolError("no line end after a payload", buffer[stop:])
+                position = stop + 2
+                msg = self._message_type(address, buffer[body:stop], buffer[start:body], reply_to)
+                receive = self._receivers.get(address.sid)
+                if receive is None:
+                    yield msg
+                else:
+                    receive(msg)
         finally:
             self._chunks = [buffer[position:]]
             self._buffered = length - position
             self._wanted = wanted
-
-    def _look_up_parts(self, text: bytes) -> _Line | None:
-        """The message line, if all its parts except the reply subject, or the subject, are known from earlier lines."""
-        if len(text) > _MAX_CACHED_LENGTH:
-            return None
-        try:
-            if text[0] == _H:
-                prefix, reply_to, header_word, word = text.rsplit(b" ", 3)
-                size, header_size = self._sizes[word], self._sizes[header_word]
-                if header_size > size:
-                    return None
-            else:
-                prefix, reply_to, word = text.rsplit(b" ", 2)
-                size, header_size = self._sizes[word], 0
-            addresses = self._addresses
-            address = addresses.get(prefix)
-            if address is not None and reply_to and _TAB not in reply_to:
-                return address, reply_to, header_size, size, b""
-            if prefix.startswith(_ANSWER):  # its subject is a new one each time
-                subject = prefix[len(_MSG) :]
-                if _SPACE in subject or _TAB in subject:
-                    return None
-                return Address(subject.decode(), self._sids[reply_to]), None, header_size, size, b""
-            name = b"%b %b" % (prefix, reply_to)
-            address = addresses.get(name)
-            if address is not None:
-                return self._remember(text, address, header_size, size)
-            # A new subject of a known subscription.
-            operation, _, subject = prefix.partition(b" ")
-            if operation not in _MESSAGES or not subject or _SPACE in subject or _TAB in subject:
-                return None
-            address = Address(subject.decode("utf-8", "surrogateescape"), self._sids[reply_to])
-            _put(addresses, name, address, _MAX_CACHED_PARTS)
-            return address, None, header_size, size, b""
-        except (KeyError, ValueError):
-            return None
 
     def _check_unfinished_line(self, buffer: bytes, position: int) -> None:
         length = len(buffer) - position
@@ -252,28 +187,8 @@ class Parser:
         if size - header_size > limit or header_size > limit:
             raise ProtocolError(f"a message above max_inbound_payload, {limit} bytes", text)
         address = Address(words[1].decode("utf-8", "surrogateescape"), sid)
-        if words[0] in _MESSAGES and len(text) <= _MAX_CACHED_LENGTH and size <= limit:
-            _put(self._addresses, b"%b %b %b" % (words[0], words[1], words[2]), address, _MAX_CACHED_PARTS)
-            _put(self._sids, words[2], sid, _MAX_CACHED_PARTS)
-            _put(self._sizes, words[-1] + b"\r\n", size, _MAX_CACHED_PARTS)
-            if with_headers:
-                _put(self._sizes, words[-2], header_size, _MAX_CACHED_PARTS)
-            if reply_to is None:
-                return self._remember(text, address, header_size, size)
-        return address, reply_to, header_size, size, b""
-
-    def _remember(self, text: bytes, address: Address, header_size: int, size: int) -> _Line:
-        """Remember a line without a reply subject, which is likely to repeat."""
-        line = address, None, header_size, size, b"\r\n" + text
-        _put(self._lines, text, line, _MAX_CACHED_LINES)
-        return line
-
-
-def _put(cache: dict[bytes, T], key: bytes, value: T, max_size: int) -> None:
-    """Add an entry; a full cache is emptied first."""
-    if len(cache) >= max_size:
-        cache.clear()
-    cache[key] = value
+        self._reader.learn(text, words, address, header_size, size, has_reply=reply_to is not None)
+        return address, reply_to, header_size, size
 
 
 def _number(word: bytes, text: bytes) -> int:

@@ -28,6 +28,7 @@ from natsroute.wire.headers import encode_headers, parse_headers
 from natsroute.wire.parser import ERR_LINE_FACTOR, MAX_INFO_LINE, MESSAGE_LINE_ALLOWANCE, Parser
 from natsroute.wire.server_errors import server_error
 from natsroute.wire.subjects import check_pattern, check_queue_group, check_subject
+from tests.support.frame_parser import FrameParser
 
 #: The limits of the parser, so low that short inputs reach them.
 MAX_CONTROL_LINE, MAX_PAYLOAD = 200, 256
@@ -36,12 +37,14 @@ MAX_CONTROL_LINE, MAX_PAYLOAD = 200, 256
 def any_cut_reads_the_same(stream: bytes) -> None:
     """
     However a stream is cut, the parser reads the same frames, raises nothing but ProtocolError, and keeps no more than
-    it may. What it remembers of earlier lines makes no difference.
+    it may. Neither what it remembers of earlier lines nor who gets the messages makes a difference.
     """
     whole, in_pieces = _read(stream, [len(stream)]), _read(stream, cuts(stream))
     assert whole == in_pieces, f"whole: {whole}\nin pieces: {in_pieces}"
     line_by_line = _read(stream, line_ends(stream), forgetful=True)
     assert whole == line_by_line, f"remembering: {whole}\nforgetful: {line_by_line}"
+    received = _read(stream, cuts(stream), new_parser=FrameParser)
+    assert whole == received, f"whole: {whole}\nwith receivers: {received}"
 
 
 def cuts(stream: bytes) -> list[int]:
@@ -61,20 +64,21 @@ def line_ends(stream: bytes) -> list[int]:
     return [*(match.end() for match in re.finditer(b"\n", stream)), len(stream)]
 
 
-def _read(stream: bytes, positions: list[int], *, forgetful: bool = False) -> list[Any]:
+def _read(
+    stream: bytes, positions: list[int], *, forgetful: bool = False, new_parser: Callable[..., Parser] | None = None
+) -> list[Any]:
     """
     The frames of a stream as values that can be compared, followed by the error or the number of bytes that are kept.
 
     :param forgetful: whether the parser forgets before each piece what it remembers of earlier lines.
     """
-    parser = Parser(max_control_line=MAX_CONTROL_LINE, max_inbound_payload=MAX_PAYLOAD)
+    parser = (new_parser or Parser)(max_control_line=MAX_CONTROL_LINE, max_inbound_payload=MAX_PAYLOAD)
     frames: list[Any] = []
     start = 0
     try:
         for stop in positions:
             if forgetful:
-                for remembered in (parser._lines, parser._sizes, parser._addresses):
-                    remembered.clear()
+                parser._reader = parser._new_reader()
             frames += map(_seen, parser.feed(stream[start:stop]))
             kept = parser.buffered
             assert kept <= _most_kept(stream[stop - kept : stop], MAX_PAYLOAD), f"{kept} bytes are kept"

@@ -1,0 +1,491 @@
+"""
+The hot path in Python: what runs for each message, from the bytes of a server to the event route, and from ``publish()``
+to the list of commands that are written.
+
+This is what the compiled module does, too, and it is the reference for it. Both know the plain case only. Everything
+else is handed to the classes that build on these: to the parser, the subscription, the calls and the outlet.
+
+The frames are few and long, because a call costs as much as all that it does here. So a few lines stand in two places.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import get_ident
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+# A busy subscription receives the same few control lines again and again, and looking one up costs a tenth of parsing
+# it. Lines with different reply subjects still have their other parts in common.
+_MAX_CACHED_LINES = 1024
+_MAX_CACHED_PARTS = 8192
+_MAX_CACHED_LENGTH = 256
+
+T = TypeVar("T")
+
+#: A message line: the address, the reply subject, the size of the header block, the size of header block and payload,
+#: and the bytes between two messages with this line (the line end of the first payload, and the line). These bytes are
+#: empty if the line is not likely to repeat.
+_Line = tuple[Any, "bytes | None", int, int, bytes]
+
+_MESSAGES = (b"MSG", b"HMSG")
+_MSG = b"MSG "
+# The beginning of an answer to a request, or of the acknowledgement of a stream, unless it has headers, or inboxes have
+# another prefix.
+_ANSWER = _MSG + b"_INBOX."
+_TAB, _H, _SPACE = b"\tH "
+
+
+class Reader:
+    """
+    Gives the plain messages of a server to their receivers.
+
+    A message is plain if its control line was learned, or differs from those only in its subject or reply subject.
+
+    :param message_type: the class of messages: it takes an address, the payload, the header block and the reply subject.
+    :param address_type: the class of addresses: it takes a subject and a sid.
+    :param receivers: what is called with each message of a subscription, by its sid. It may change while
+        :meth:`deliver` runs.
+    :param max_line: the bytes of the longest message line, with its line end.
+    :param max_payload: the bytes of the largest payload, and of the largest header block.
+
+    :ivar position: where :meth:`deliver` has stopped.
+    :ivar wanted: bytes that an unfinished message at that position needs; 0 if that is not known.
+    """
+
+    __slots__ = (
+        "_address_type",
+        "_addresses",
+        "_lines",
+        "_max_cached",
+        "_max_payload",
+        "_message_type",
+        "_receivers",
+        "_sids",
+        "_sizes",
+        "position",
+        "wanted",
+    )
+
+    def __init__(
+        self,
+        message_type: Callable[..., Any],
+        address_type: Callable[[str, int], Any],
+        receivers: Mapping[int, Callable[[Any], object]],
+        max_line: int,
+        max_payload: int,
+    ) -> None:
+        self.position = self.wanted = 0
+        self._message_type = message_type
+        self._address_type = address_type
+        self._receivers = receivers
+        self._max_cached = min(max_line, _MAX_CACHED_LENGTH)
+        self._max_payload = max_payload
+        self._lines: dict[bytes, _Line] = {}
+        self._addresses: dict[bytes, Any] = {}  # by "MSG SUBJECT SID"
+        self._sids: dict[bytes, int] = {}
+        self._sizes: dict[bytes, int] = {}  # by the last word of a line, including CR LF, which then needs no check
+
+    def deliver(self, buffer: bytes, position: int) -> None:
+        """
+        Give messages to their receivers, until something comes that is not a plain message, has no receiver, or is not
+        complete.
+
+        :param position: where the first control line begins.
+        """
+        length = len(buffer)
+        known_line = self._lines.get
+        known_parts = self._look_up_parts
+        message_type = self._message_type
+        receivers = self._receivers
+        find = buffer.find
+        startswith = buffer.startswith
+        reply_to: bytes | None = None
+        self.wanted = 0
+        try:
+            while True:
+                start = find(b"\n", position) + 1
+                if not start:
+                    return
+                text = buffer[position:start]
+                # After a message with a reply subject there is mostly another one, whose line is new.
+                line = (known_line(text) if reply_to is None else None) or known_parts(text)
+                if line is None:
+                    return
+                address, reply_to, header_size, size, repeated = line
+                sid = address.sid
+                while start:
+                    stop = start + size
+                    if repeated and startswith(repeated, stop):
+                        following = stop + len(repeated)  # a busy subject: the same line again
+                    else:
+                        following = 0
+                        if stop + 2 > length:
+                            self.wanted = stop + 2 - position
+                            return
+                        if not startswith(b"\r\n", stop):
+                            return
+                    try:
+                        receive = receivers[sid]
+                    except KeyError:
+                        return
+                    position = stop + 2
+                    if header_size:
+                        body = start + header_size
+                        msg = message_type(address, buffer[body:stop], buffer[start:body], reply_to)
+                    else:
+                        msg = message_type(address, buffer[start:stop], b"", reply_to)
+                    receive(msg)
+                    start = following
+        finally:
+            self.position = position
+
+    def _look_up_parts(self, text: bytes) -> _Line | None:
+        """The message line, if all its parts except the reply subject, or the subject, are known from earlier lines."""
+        if len(text) > self._max_cached:
+            return None
+        try:
+            if text[0] == _H:
+                prefix, reply_to, header_word, word = text.rsplit(b" ", 3)
+                size, header_size = self._sizes[word], self._sizes[header_word]
+                if header_size > size:
+                    return None
+            else:
+                prefix, reply_to, word = text.rsplit(b" ", 2)
+                size, header_size = self._sizes[word], 0
+            addresses = self._addresses
+            address = addresses.get(prefix)
+            if address is not None and reply_to and _TAB not in reply_to:
+                return address, reply_to, header_size, size, b""
+            if prefix.startswith(_ANSWER):  # its subject is a new one each time
+                subject = prefix[len(_MSG) :]
+                if _SPACE in subject or _TAB in subject:
+                    return None
+                return self._address_type(subject.decode(), self._sids[reply_to]), None, header_size, size, b""
+            name = b"%b %b" % (prefix, reply_to)
+            address = addresses.get(name)
+            if address is not None:
+                return self._remember(text, address, header_size, size)
+            # A new subject of a known subscription.
+            operation, _, subject = prefix.partition(b" ")
+            if operation not in _MESSAGES or not subject or _SPACE in subject or _TAB in subject:
+                return None
+            address = self._address_type(subject.decode("utf-8", "surrogateescape"), self._sids[reply_to])
+            _put(addresses, name, address, _MAX_CACHED_PARTS)
+            return address, None, header_size, size, b""
+        except (KeyError, ValueError):
+            return None
+
+    def learn(
+        self, text: bytes, words: Sequence[bytes], address: Any, header_size: int, size: int, *, has_reply: bool
+    ) -> None:
+        """
+        Remember the parts of a message line that is plain, and may come again.
+
+        :param text: the line with its line end.
+        :param words: its words.
+        """
+        if words[0] not in _MESSAGES or len(text) > self._max_cached or size > self._max_payload:
+            return
+        _put(self._addresses, b"%b %b %b" % (words[0], words[1], words[2]), address, _MAX_CACHED_PARTS)
+        _put(self._sids, words[2], address.sid, _MAX_CACHED_PARTS)
+        _put(self._sizes, words[-1] + b"\r\n", size, _MAX_CACHED_PARTS)
+        if len(words[0]) == len(b"HMSG"):
+            _put(self._sizes, words[-2], header_size, _MAX_CACHED_PARTS)
+        if not has_reply:
+            self._remember(text, address, header_size, size)
+
+    def _remember(self, text: bytes, address: Any, header_size: int, size: int) -> _Line:
+        """Remember a line without a reply subject, which is likely to repeat."""
+        line = address, None, header_size, size, b"\r\n" + text
+        _put(self._lines, text, line, _MAX_CACHED_LINES)
+        return line
+
+
+def _put(cache: dict[bytes, T], key: bytes, value: T, max_size: int) -> None:
+    """Add an entry; a full cache is emptied first."""
+    if len(cache) >= max_size:
+        cache.clear()
+    cache[key] = value
+
+
+class Counts:
+    """
+    The counters of an event route that change with each message.
+
+    :ivar routed: messages given to the route.
+    :ivar succeeded: calls that ended well.
+    """
+
+    __slots__ = ("routed", "succeeded")
+
+    def __init__(self, routed: int = 0, succeeded: int = 0) -> None:
+        self.routed = routed
+        self.succeeded = succeeded
+
+
+class Way:
+    """
+    The way of a message to the function of an event route.
+
+    :ivar function: the function. It may be replaced at any time.
+    :ivar context: what each message gets as its attribute of this name.
+    :ivar counters: counts the messages.
+    """
+
+    __slots__ = ("__weakref__", "context", "counters", "function")
+
+    def __init__(self, function: Callable[[Any], object], counters: Counts) -> None:
+        self.function = function
+        self.counters = counters
+        self.context: Any = None
+
+    def ended(self, msg: Any, result: object) -> Any:
+        """
+        The function has returned something else than None.
+
+        :return: None if the next message may come at once, or a Deferred that fires when it may.
+        """
+        raise NotImplementedError
+
+    def raised(self, msg: Any) -> None:
+        """The function has raised the exception that is being handled."""
+        raise NotImplementedError
+
+
+_NO_WAYS: Mapping[str, Way] = MappingProxyType({})
+
+
+class Gate:
+    """
+    Where the messages of one subscription come in.
+
+    :ivar received: messages so far.
+    :ivar is_direct: whether a message can be handed over as it arrives. If not, :meth:`_took` decides.
+    :ivar on_msg: called with each message that has no way. If it returns a Deferred, the next message has to wait.
+    :ivar ways: by the subject of the message. They may change at any time.
+    :ivar only_without_headers: whether messages with headers go to :attr:`on_msg`, although they have a way.
+    """
+
+    __slots__ = ("__weakref__", "is_direct", "on_msg", "only_without_headers", "received", "ways")
+
+    def __init__(self, on_msg: Callable[[Any], Any]) -> None:
+        self.received = 0
+        self.is_direct = True
+        self.on_msg = on_msg
+        self.ways: Mapping[str, Any] = _NO_WAYS
+        self.only_without_headers = False
+
+    def deliver(self, msg: Any) -> None:
+        """Take a message from the connection."""
+        self.received += 1
+        if not self.is_direct and self._took(msg):
+            return
+        # The same as in hand(), without a further call: nearly every message comes this way.
+        way = self.ways.get(msg.address.subject)
+        if way is None or (self.only_without_headers and msg.header_block):
+            try:
+                busy = self.on_msg(msg)
+            except BaseException:  # the rest of the chunk must not be lost
+                self._receiver_raised(msg)
+                return
+        else:
+            msg.context = way.context
+            counters = way.counters
+            counters.routed += 1
+            try:
+                result = way.function(msg)
+            except BaseException:  # whatever it is, it is about this call
+                way.raised(msg)
+                return
+            if result is None:
+                counters.succeeded += 1
+                return
+            busy = way.ended(msg, result)
+        if busy is not None:
+            self._wait_for(busy)
+
+    def hand(self, msg: Any) -> Any:
+        """
+        Hand over a message that is counted already.
+
+        :return: None if the next message may come at once, or a Deferred that fires when it may.
+        """
+        way = self.ways.get(msg.address.subject)
+        if way is None or (self.only_without_headers and msg.header_block):
+            try:
+                return self.on_msg(msg)
+            except BaseException:
+                self._receiver_raised(msg)
+                return None
+        msg.context = way.context
+        counters = way.counters
+        counters.routed += 1
+        try:
+            result = way.function(msg)
+        except BaseException:
+            way.raised(msg)
+            return None
+        if result is None:
+            counters.succeeded += 1
+            return None
+        return way.ended(msg, result)
+
+    def _took(self, msg: Any) -> bool:
+        """Whether a message is pending or was dropped, instead of being handed over."""
+        raise NotImplementedError
+
+    def _wait_for(self, busy: Any) -> None:
+        """Hand over no message until a Deferred has fired."""
+        raise NotImplementedError
+
+    def _receiver_raised(self, msg: Any) -> None:
+        """:attr:`on_msg` has raised the exception that is being handled."""
+        raise NotImplementedError
+
+
+class Tray:
+    """
+    What a publish worker holds, and the messages that it gathers in this turn of the reactor.
+
+    :ivar messages: messages held.
+    :ivar bytes: bytes of their commands.
+    :ivar high_water_messages: up to this many messages are taken as they come.
+    :ivar high_water_bytes: likewise, in bytes.
+    :ivar max_payload: bytes of payload and headers that the server takes.
+    :ivar takes_headers: whether the server supports headers.
+    :ivar is_open: whether a message can be added without anything else to do: the turn's first message is there.
+    :ivar confirmations: the Deferreds of the messages that were gathered.
+    :ivar commands: their commands, in the same order.
+    """
+
+    __slots__ = (
+        "bytes",
+        "commands",
+        "confirmations",
+        "high_water_bytes",
+        "high_water_messages",
+        "is_open",
+        "max_payload",
+        "messages",
+        "takes_headers",
+    )
+
+    def __init__(self, high_water_messages: int, high_water_bytes: int) -> None:
+        self.messages = self.bytes = 0
+        self.high_water_messages = high_water_messages
+        self.high_water_bytes = high_water_bytes
+        self.max_payload = 0
+        self.takes_headers = True
+        self.is_open = False
+        self.confirmations: list[Any] = []
+        self.commands: list[Any] = []
+
+
+class Target:
+    """
+    A subject that messages are published to.
+
+    :param name: the subject in bytes, checked.
+    :param tray: the tray of the worker that publishes its messages.
+    """
+
+    __slots__ = ("template", "tray")
+
+    def __init__(self, name: bytes, tray: Tray) -> None:
+        self.template = b"PUB %b %%d\r\n%%b\r\n" % name.replace(b"%", b"%%")
+        self.tray = tray
+
+
+class Sender:
+    """
+    Publishes plain messages.
+
+    :ivar plain_thread: the ident of the thread whose messages may be plain; 0 if none may.
+    :ivar targets: the subjects of plain messages.
+
+    :param confirmation_type: the class of the Deferreds.
+    """
+
+    __slots__ = ("__weakref__", "confirmation_type", "plain_thread", "targets")
+
+    def __init__(self, confirmation_type: Callable[[], Any]) -> None:
+        self.confirmation_type = confirmation_type
+        self.plain_thread = 0
+        self.targets: dict[str, Target] = {}
+
+    def publish(self, subject: str, payload: object, reply: Any = None, headers: Any = None, **options: Any) -> Any:
+        """See :meth:`natsroute.publishing.outlet.Outlet.publish`."""
+        if (
+            type(payload) is bytes
+            and headers is None is reply
+            and not options
+            and type(subject) is str
+            and (target := self.targets.get(subject)) is not None
+            and get_ident() == self.plain_thread
+        ):
+            tray = target.tray
+            size = len(payload)
+            command = target.template % (size, payload)
+            messages = tray.messages + 1
+            held = tray.bytes + len(command)
+            if (
+                tray.is_open
+                and size <= tray.max_payload
+                and messages <= tray.high_water_messages
+                and held <= tray.high_water_bytes
+            ):
+                tray.messages = messages
+                tray.bytes = held
+                confirmation = self.confirmation_type()
+                tray.confirmations.append(confirmation)
+                tray.commands.append(command)
+                return confirmation
+        return self._publish_other(subject, payload, reply, headers, options)
+
+    def _publish_other(self, subject: str, payload: object, reply: Any, headers: Any, options: Any) -> Any:
+        """Publish any message."""
+        raise NotImplementedError
+
+
+def confirm_all(confirmations: Iterable[Any]) -> None:
+    """Fire the Deferreds of messages that the server has, except those that were cancelled."""
+    for confirmation in confirmations:
+        if confirmation is None:
+            continue
+        if confirmation.has_callbacks:
+            if not confirmation.called:
+                confirmation.callback(None)
+        else:
+            # The effect of callback(None), at a tenth of its cost.
+            confirmation.called = True
+            confirmation.result = None
+
+
+#: Counts the references to an object, in CPython. Other Pythons cannot tell whether anybody still has a Deferred.
+_count_references: Callable[[object], int] | None = getattr(sys, "getrefcount", None)
+
+
+def _reference_counts(confirmations: Sequence[object]) -> list[int]:
+    return [0 if _count_references is None else _count_references(confirmation) for confirmation in confirmations]
+
+
+#: The count for an object that only the list holds.
+[_ONLY_IN_LIST] = _reference_counts([object()])
+
+
+def drop_abandoned(confirmations: list[Any]) -> None:
+    """
+    Replace abandoned Deferreds by None: the publisher dropped them, and they have no callbacks.
+
+    They need not be kept, and traversed during garbage collection, until the server has their messages.
+    """
+    if _count_references is None:
+        return
+    confirmations[:] = [
+        confirmation
+        if confirmation is None or _count_references(confirmation) > _ONLY_IN_LIST or confirmation.has_callbacks
+        else None
+        for confirmation in confirmations
+    ]
