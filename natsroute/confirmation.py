@@ -8,8 +8,7 @@ garbage collection instead of one. When all of them fail, Twisted would log a tr
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import DebugInfo, Deferred
@@ -104,48 +103,6 @@ class _UnhandledFailure(DebugInfo):
     def __del__(self) -> None:
         if self.failResult is not None:
             self._on_unhandled(self.failResult)
-
-
-def confirm_all(confirmations: Iterable[Confirmation | None]) -> None:
-    """Fire the Deferreds of messages that the server has, except those that were cancelled."""
-    for confirmation in confirmations:
-        if confirmation is None:
-            continue
-        if confirmation.has_callbacks:
-            if not confirmation.called:
-                confirmation.callback(None)
-        else:
-            # The effect of callback(None), at a tenth of its cost.
-            confirmation.called = True
-            confirmation.result = None
-
-
-#: Counts the references to an object, in CPython. Other Pythons cannot tell whether anybody still has a Deferred.
-_count_references: Callable[[object], int] | None = getattr(sys, "getrefcount", None)
-
-
-def _reference_counts(confirmations: Sequence[Confirmation | None]) -> list[int]:
-    return [0 if _count_references is None else _count_references(confirmation) for confirmation in confirmations]
-
-
-#: The count for a Confirmation that only the list holds.
-[_ONLY_IN_LIST] = _reference_counts([Confirmation()])
-
-
-def without_abandoned(confirmations: list[Confirmation | None]) -> list[Confirmation | None]:
-    """
-    Replace abandoned Deferreds by None: the publisher dropped them, and they have no callbacks.
-
-    They need not be kept, and traversed during garbage collection, until the server has their messages.
-    """
-    if _count_references is None:
-        return confirmations
-    return [
-        confirmation
-        if confirmation is None or _count_references(confirmation) > _ONLY_IN_LIST or confirmation.has_callbacks
-        else None
-        for confirmation in confirmations
-    ]
 
 
 #: Seconds in which failures of one type are logged once.

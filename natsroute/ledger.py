@@ -23,9 +23,10 @@ from collections.abc import Iterable
 
 import attrs
 
+from natsroute.hot import Counts
 
-@attrs.define(eq=False)
-class RouteCounters:
+
+class RouteCounters(Counts):
     """
     What became of the messages that were given to one event route, by one consumer or by all.
 
@@ -42,15 +43,39 @@ class RouteCounters:
         cancelled when the service stopped. Each delivery counts as a message.
     """
 
-    route: str
-    routed: int = 0
-    waiting: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    retried: int = 0
-    dead_lettered: int = 0
-    not_dead_lettered: int = 0
-    handed_back: int = 0
+    #: The names of the counters.
+    NAMES = (
+        "routed",
+        "waiting",
+        "succeeded",
+        "failed",
+        "retried",
+        "dead_lettered",
+        "not_dead_lettered",
+        "handed_back",
+    )
+    __slots__ = ("dead_lettered", "failed", "handed_back", "not_dead_lettered", "retried", "route", "waiting")
+
+    def __init__(
+        self,
+        route: str,
+        routed: int = 0,
+        waiting: int = 0,
+        succeeded: int = 0,
+        failed: int = 0,
+        retried: int = 0,
+        dead_lettered: int = 0,
+        not_dead_lettered: int = 0,
+        handed_back: int = 0,
+    ) -> None:
+        super().__init__(routed, succeeded)
+        self.route = route
+        self.waiting = waiting
+        self.failed = failed
+        self.retried = retried
+        self.dead_lettered = dead_lettered
+        self.not_dead_lettered = not_dead_lettered
+        self.handed_back = handed_back
 
     @property
     def in_progress(self) -> int:
@@ -60,8 +85,8 @@ class RouteCounters:
     @classmethod
     def total(cls, route: str, route_counters: Iterable[RouteCounters]) -> RouteCounters:
         """The sum of several counters, in a new object."""
-        sums = [sum(column) for column in zip(*(attrs.astuple(counters)[1:] for counters in route_counters))]
-        return cls(route, *sums)
+        all_counters = list(route_counters)
+        return cls(route, **{name: sum(getattr(one, name) for one in all_counters) for name in cls.NAMES})
 
 
 @attrs.frozen

@@ -7,7 +7,6 @@ import sys
 from threading import Thread
 from typing import Any
 
-import attrs
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -77,7 +76,7 @@ class AcknowledgingTestCase(SynchronousTestCase):
     def counts(self, runner: Runner) -> dict[str, int]:
         """What is counted and not 0."""
         total = RouteCounters.total("", runner.route_counters)
-        counts = attrs.asdict(total, filter=lambda field, value: value not in (0, ""))
+        counts = {name: getattr(total, name) for name in total.NAMES if getattr(total, name)}
         return {**counts, "in_progress": total.in_progress} if total.in_progress else counts
 
 

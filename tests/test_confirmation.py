@@ -9,16 +9,14 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute import confirmation as confirmation_module
 from natsroute.confirmation import (
     LOG_INTERVAL,
     Confirmation,
     UnhandledFailureLog,
-    confirm_all,
     new_confirmation_class,
-    without_abandoned,
 )
 from natsroute.errors import PayloadError, SubjectError
+from natsroute.hot import confirm_all, drop_abandoned, pure
 from tests.support.log_recorder import LogRecorder
 
 
@@ -77,19 +75,22 @@ class CancelTests(SynchronousTestCase):
         self.assertIsInstance(fired, Confirmation)
 
 
-class WithoutAbandonedTests(SynchronousTestCase):
+class DropAbandonedTests(SynchronousTestCase):
     """Deferreds that nobody has are not kept."""
 
-    def test_without_abandoned(self) -> None:
+    def test_drop_abandoned(self) -> None:
         held, with_callback = Confirmation(), [Confirmation()]
         with_callback[0].addCallback(lambda _: None)
-        kept = without_abandoned([Confirmation(), held, None, with_callback.pop()])
+        kept = [Confirmation(), held, None, with_callback.pop()]
+        drop_abandoned(kept)
         self.assertEqual([confirmation is not None for confirmation in kept], [False, True, False, True])
 
     def test_a_python_without_reference_counts(self) -> None:
         """All of them are kept."""
-        self.patch(confirmation_module, "_count_references", None)
-        self.assertIsNot(without_abandoned([Confirmation()])[0], None)
+        self.patch(pure, "_count_references", None)
+        kept = [Confirmation()]
+        pure.drop_abandoned(kept)
+        self.assertIsNot(kept[0], None)
 
 
 class ConfirmationTests(SynchronousTestCase):

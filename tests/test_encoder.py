@@ -222,12 +222,12 @@ class LengthTests(SynchronousTestCase):
         encode_sub(refused.subject, 1, refused.queue_group)
 
     def test_remembered_names_are_bounded(self) -> None:
-        max_size = encoder._subject.cache_info().maxsize
+        max_size = encoder.encode_subject.cache_info().maxsize
         assert max_size is not None
-        self.addCleanup(encoder._subject.cache_clear)
+        self.addCleanup(encoder.encode_subject.cache_clear)
         for number in range(max_size + 100):
             self.assertEqual(encode_pub(f"a.{number}", b""), b"PUB a.%d 0\r\n\r\n" % number)
-        self.assertEqual(encoder._subject.cache_info().currsize, max_size)
+        self.assertEqual(encoder.encode_subject.cache_info().currsize, max_size)
 
     def test_remembered_reply_prefixes_are_bounded(self) -> None:
         """In number and in length, since other clients choose them."""

@@ -51,7 +51,7 @@ class MemoryPull:
         waiting, self.waiting = self.waiting, []
         return waiting
 
-    def hand_to(self, on_msg: Any) -> None:
+    def hand_to(self, on_msg: Any, *ways: Any, **more: Any) -> None:
         self.on_msg = on_msg
 
     def start(self) -> None:
@@ -184,7 +184,7 @@ class JetStreamConsumerTests(SynchronousTestCase):
 
     def test_another_receiver(self) -> None:
         """The runner may ask for one, as it does to trace messages."""
-        self.consumer.runner.on_receiver(print)
+        self.consumer.runner._hand_to(print, {})
         self.assertIs(self.pull.on_msg, print)
 
     def test_started_in_another_thread(self) -> None:

@@ -53,8 +53,8 @@ class LedgerTests(SynchronousTestCase):
 
     def test_a_stream(self) -> None:
         """What was handed back is a part of the sum, by a route or before one had it."""
-        routes = attrs.evolve(self.counters, handed_back=1)
-        self.consumer = attrs.evolve(self.consumer, routes=routes, received=20, returned=1, lag=7)
+        self.counters.handed_back = 1
+        self.consumer = attrs.evolve(self.consumer, received=20, returned=1, lag=7)
         self.assertEqual((self.consumer.handed_back, self.consumer.in_progress), (2, 0))
         self.assertEqual(self.differences(), [])
         self.assertEqual(
@@ -64,8 +64,10 @@ class LedgerTests(SynchronousTestCase):
 
     def test_total(self) -> None:
         total = RouteCounters.total("nats:a", [self.counters, self.counters, RouteCounters("other", routed=1)])
-        self.assertEqual(attrs.astuple(total), ("nats:a", 21, 4, 10, 4, 14, 2, 6, 0))
-        self.assertEqual(attrs.astuple(RouteCounters.total("nats:a", [])), ("nats:a", 0, 0, 0, 0, 0, 0, 0, 0))
+        none = RouteCounters.total("nats:a", [])
+        self.assertEqual([getattr(total, name) for name in total.NAMES], [21, 4, 10, 4, 14, 2, 6, 0])
+        self.assertEqual([getattr(none, name) for name in none.NAMES], [0] * 8)
+        self.assertEqual((total.route, none.route), ("nats:a", "nats:a"))
 
     def test_total_of_publisher_accounts(self) -> None:
         one = PublisherAccount(published=1, confirmed=2, failed=3, dropped=4, resent=5, in_progress=6)

@@ -82,10 +82,10 @@ class SubscriptionTests(SynchronousTestCase):
 
         def other(msg: Msg) -> None:
             others.append(msg.data)
-            subscription.hand_to(self.receive)
+            subscription.hand_to(self.receive, {})
 
         self.deliver(subscription, b"1", b"2", b"3")
-        subscription.hand_to(other)
+        subscription.hand_to(other, {})
         busy.callback(None)
         self.deliver(subscription, b"4")
         self.assertEqual((self.got, others), ([b"1", b"3", b"4"], [b"2"]))

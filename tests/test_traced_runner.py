@@ -12,13 +12,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Event, EventRoutes
+from natsroute.hot import Gate
 from natsroute.middleware import RouteFunction
 from natsroute.routes.ack_policy import DeliveryRules
 from natsroute.routes.acknowledging import StreamConsumer
 from natsroute.routes.handling_times import HandlingTimes
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.route_errors import HandedBackError
-from natsroute.routes.runner import OnEvent, RunnerContext
+from natsroute.routes.runner import RunnerContext
 from natsroute.routes.table import RouteTable
 from natsroute.routes.traced_runner import TracedRunner
 from natsroute.wire.frames import Address
@@ -54,6 +55,17 @@ class EveryThird:
         return function(event)
 
 
+def following_gate(runner: TracedRunner) -> Gate:
+    """What hands messages to a runner, and takes the ways that it says."""
+    gate = Gate(runner.on_msg)
+
+    def hand_to(on_msg: Any, ways: Any, only_without_headers: bool = False) -> None:
+        gate.on_msg, gate.ways, gate.only_without_headers = on_msg, ways, only_without_headers
+
+    runner.receive_from(hand_to)
+    return gate
+
+
 class TracedRunnerTests(SynchronousTestCase):
     """Messages of one subscription."""
 
@@ -84,10 +96,9 @@ class TracedRunnerTests(SynchronousTestCase):
         for data in payloads:
             runner.on_msg(Event(Address(subject, 1), data, block))
 
-    def send_to(self, receivers: list[OnEvent], *payload: int, block: bytes = b"", subject: str = "a") -> None:
-        """To the last of them."""
+    def send_to(self, gate: Gate, *payload: int, block: bytes = b"", subject: str = "a") -> None:
         for byte in payload:
-            receivers[-1](Event(Address(subject, 1), bytes([byte]), block))
+            gate.deliver(Event(Address(subject, 1), bytes([byte]), block))
 
     def test_count(self) -> None:
         """Each third one; all run, in order. The counters are those of a runner."""
@@ -157,20 +168,18 @@ class TracedRunnerTests(SynchronousTestCase):
             self.tracing.traced.clear()
             self.tracing.allowed = False
             runner = self.runner()
-            receivers = [runner.on_msg]
-            if follows:
-                runner.on_receiver = receivers.append
-            self.send_to(receivers, *b"123456789")
-            self.assertEqual((len(self.tracing.resting), len(receivers)), (1, 2 if follows else 1))
-            self.send_to(receivers, *b"xyz", block=b"trace")
-            self.send_to(receivers, *b"no", block=b"other")
+            gate = following_gate(runner) if follows else Gate(runner.on_msg)
+            self.send_to(gate, *b"123456789")
+            self.assertEqual((len(self.tracing.resting), list(gate.ways)), (1, ["a"] if follows else []))
+            self.send_to(gate, *b"xyz", block=b"trace")
+            self.send_to(gate, *b"no", block=b"other")
             self.assertEqual(self.tracing.traced, [b"x", b"y", b"z"])
-            self.send_to(receivers, *b"-", subject="unrouted")
+            self.send_to(gate, *b"-", subject="unrouted")
             self.assertEqual(runner.unrouted, 1)
             self.tracing.allowed = True
             self.tracing.resting.pop()()
-            self.assertEqual(receivers[-1], runner.on_msg)
-            self.send_to(receivers, *b"abcdefg")
+            self.assertEqual(list(gate.ways), [])
+            self.send_to(gate, *b"abcdefg")
             self.assertEqual(self.tracing.traced, [b"x", b"y", b"z", b"c", b"f"])
             [counters] = runner.route_counters
             self.assertEqual((counters.routed, counters.succeeded), (21, 21))
@@ -180,12 +189,11 @@ class TracedRunnerTests(SynchronousTestCase):
         self.event_route("nats:a")(self.see)
         self.tracing.every = inf
         runner = self.runner()
-        receivers = [runner.on_msg]
-        runner.on_receiver = receivers.append
-        self.send_to(receivers, *b"12")
-        self.assertNotEqual(receivers[-1], runner.on_msg)
-        self.send_to(receivers, *b"3", block=b"trace")
-        self.send_to(receivers, *b"4", block=b"other")
+        gate = following_gate(runner)
+        self.send_to(gate, *b"12")
+        self.assertEqual(list(gate.ways), ["a"])
+        self.send_to(gate, *b"3", block=b"trace")
+        self.send_to(gate, *b"4", block=b"other")
         self.assertEqual((self.seen, self.tracing.traced), ([b"1", b"2", b"3", b"4"], [b"3"]))
 
     def test_unrouted(self) -> None:

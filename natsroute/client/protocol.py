@@ -184,7 +184,7 @@ class NatsProtocol(Protocol):
             return fail(ConnectionLostError("the connection is closed"))
         self.messages_out += messages
         self.bytes_out += len(data) + len(encoder.PING)
-        self.transport.write(data + encoder.PING)
+        self.transport.writeSequence((data, encoder.PING))  # the transport joins what it writes anyway
         return self._pings.sent()
 
     def write(self, data: bytes, messages: int = 0) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from typing import Any, Literal, get_args
 from typing import Protocol as Interface
@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from natsroute.errors import PendingLimitError, ServerError
+from natsroute.hot import Gate, Way
 from natsroute.log import Logger
 from natsroute.turns import SharedTurns
 from natsroute.wire.frames import Msg
@@ -64,7 +65,7 @@ class Owner(Interface):
         """End it, now or after ``max_messages`` messages in all."""
 
 
-class Subscription:
+class Subscription(Gate):
     """
     Hands messages to a receiver, one after the other.
 
@@ -80,7 +81,6 @@ class Subscription:
     :ivar subject: the subject, which may have wildcards.
     :ivar queue_group: the queue group, or None.
     :ivar overlaps: whether two servers may have it at once, although a message would come twice.
-    :ivar received: messages so far.
     :ivar dropped: those of them that were dropped.
     :ivar refused: why the server does not send any, or None. It is asked again after a while.
     """
@@ -97,15 +97,15 @@ class Subscription:
         limits: PendingLimits,
         on_overflow: Callable[[PendingLimitError], None] = lambda error: None,
     ) -> None:
+        super().__init__(on_msg)
         self.sid = sid
         self.subject = subject
         self.queue_group = queue_group
         self.overlaps = False
-        self.received = self.dropped = 0
+        self.dropped = 0
         self.refused: ServerError | None = None
         self._max_messages: int | None = None
         self._owner = owner
-        self._on_msg = on_msg
         self._limits = limits
         self._on_overflow = on_overflow
         self._overflowing = False
@@ -115,8 +115,6 @@ class Subscription:
         self._releasing = False
         self._next_turn: IDelayedCall | None = None  # hands over the rest of a long backlog
         self._context = copy_context()
-        # Whether a message can be handed over as it arrives. One test for each message, instead of all of the above.
-        self._is_direct = True
 
     @property
     def pending(self) -> int:
@@ -143,32 +141,25 @@ class Subscription:
         """Messages that are still to come, or None if there is no end."""
         return None if self._max_messages is None else self._max_messages - self.received
 
-    def deliver(self, msg: Msg) -> None:
-        """Take a message from the connection."""
-        self.received += 1
-        if not self._is_direct and self._took(msg):
-            return
-        # The same as in _hand_over_pending(), without a further call: nearly every message comes this way.
-        try:
-            busy = self._on_msg(msg)
-        except BaseException:  # the rest of the chunk must not be lost
-            self._receiver_raised(msg)
-            return
-        if busy is not None:
-            self._wait_for(busy)
-
-    def hand_to(self, on_msg: Callable[[Any], Deferred[None] | None]) -> None:
+    def hand_to(
+        self,
+        on_msg: Callable[[Any], Deferred[None] | None],
+        ways: Mapping[str, Way],
+        only_without_headers: bool = False,
+    ) -> None:
         """
-        Hand the next message, and all after it, to another receiver. The receiver may call this itself.
+        Hand the next message, and all after it, to other receivers. A receiver may call this itself.
 
         :param on_msg: as for the class.
+        :param ways: what shorter ways there are, by the subject of the message. They may change.
+        :param only_without_headers: whether a message with headers takes none of them.
         """
-        self._on_msg = on_msg
+        self.on_msg, self.ways, self.only_without_headers = on_msg, ways, only_without_headers
 
     def hold(self) -> None:
         """Hand over no more messages, until :meth:`release` has been called as often as this."""
         self._holds += 1
-        self._is_direct = False
+        self.is_direct = False
 
     def release(self) -> None:
         """
@@ -182,7 +173,7 @@ class Subscription:
         if self._pending or self._overflowing:
             self._context.copy().run(self._hand_over_pending)
         else:
-            self._is_direct = not self._holds and self._max_messages is None
+            self.is_direct = not self._holds and self._max_messages is None
 
     def _hand_over_pending(self) -> None:
         self._releasing = True
@@ -191,13 +182,9 @@ class Subscription:
             while self._pending and not self._holds:
                 msg = self._pending.popleft()
                 self._pending_bytes -= msg.size
-                try:
-                    busy = self._on_msg(msg)
-                except BaseException:
-                    self._receiver_raised(msg)
-                else:
-                    if busy is not None:
-                        self._wait_for(busy)
+                busy = self.hand(msg)
+                if busy is not None:
+                    self._wait_for(busy)
                 if self._holds or not self._pending:  # mostly, and then the clock need not be asked
                     break
                 clock = self._owner.clock
@@ -208,7 +195,7 @@ class Subscription:
                     break
         finally:
             self._releasing = False
-            self._is_direct = not self._holds and not self._pending and self._max_messages is None
+            self.is_direct = not self._holds and not self._pending and self._max_messages is None
         if self._overflowing and not self._is_above(self._limits.messages // 2, self._limits.bytes // 2):
             self._overflowing = False
             self._owner.resume(self)
@@ -229,7 +216,7 @@ class Subscription:
     def end_at(self, max_messages: int) -> None:
         """Take no more than ``max_messages`` in all."""
         self._max_messages = max_messages
-        self._is_direct = False
+        self.is_direct = False
 
     def _took(self, msg: Msg) -> bool:
         """Whether a message is pending or was dropped, instead of being handed over."""
@@ -275,7 +262,7 @@ class Subscription:
         add_both = getattr(busy, "addBoth", None)
         if add_both is not None:
             self._holds += 1
-            self._is_direct = False
+            self.is_direct = False
             add_both(self._receiver_ready)
 
     def _receiver_ready(self, result: object) -> None:

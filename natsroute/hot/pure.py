@@ -1,6 +1,6 @@
 """
-The hot path in Python: what runs for each message, from the bytes of a server to the event route, and from ``publish()``
-to the list of commands that are written.
+The hot path in Python: what runs for each message, from the bytes of a server to the event route, and from
+``publish()`` to the list of commands that are written.
 
 This is what the compiled module does, too, and it is the reference for it. Both know the plain case only. Everything
 else is handed to the classes that build on these: to the parser, the subscription, the calls and the outlet.
@@ -43,7 +43,7 @@ class Reader:
 
     A message is plain if its control line was learned, or differs from those only in its subject or reply subject.
 
-    :param message_type: the class of messages: it takes an address, the payload, the header block and the reply subject.
+    :param message_type: the class of messages: it takes an address, payload, header block and reply subject.
     :param address_type: the class of addresses: it takes a subject and a sid.
     :param receivers: what is called with each message of a subscription, by its sid. It may change while
         :meth:`deliver` runs.
@@ -241,7 +241,7 @@ class Way:
         self.counters = counters
         self.context: Any = None
 
-    def ended(self, msg: Any, result: object) -> Any:
+    def returned(self, msg: Any, result: object) -> Any:
         """
         The function has returned something else than None.
 
@@ -302,7 +302,7 @@ class Gate:
             if result is None:
                 counters.succeeded += 1
                 return
-            busy = way.ended(msg, result)
+            busy = way.returned(msg, result)
         if busy is not None:
             self._wait_for(busy)
 
@@ -330,7 +330,7 @@ class Gate:
         if result is None:
             counters.succeeded += 1
             return None
-        return way.ended(msg, result)
+        return way.returned(msg, result)
 
     def _took(self, msg: Any) -> bool:
         """Whether a message is pending or was dropped, instead of being handed over."""
@@ -406,12 +406,17 @@ class Sender:
     :ivar targets: the subjects of plain messages.
 
     :param confirmation_type: the class of the Deferreds.
+    :param encode: encodes a message with a reply subject or headers: from subject, payload, reply subject and headers
+        it makes the command, and the bytes of its payload and headers. It raises if they are invalid.
     """
 
-    __slots__ = ("__weakref__", "confirmation_type", "plain_thread", "targets")
+    __slots__ = ("__weakref__", "_encode", "confirmation_type", "plain_thread", "targets")
 
-    def __init__(self, confirmation_type: Callable[[], Any]) -> None:
+    def __init__(
+        self, confirmation_type: Callable[[], Any], encode: Callable[[str, bytes, Any, Any], tuple[bytes, int]]
+    ) -> None:
         self.confirmation_type = confirmation_type
+        self._encode = encode
         self.plain_thread = 0
         self.targets: dict[str, Target] = {}
 
@@ -419,15 +424,22 @@ class Sender:
         """See :meth:`natsroute.publishing.outlet.Outlet.publish`."""
         if (
             type(payload) is bytes
-            and headers is None is reply
             and not options
             and type(subject) is str
             and (target := self.targets.get(subject)) is not None
             and get_ident() == self.plain_thread
         ):
             tray = target.tray
-            size = len(payload)
-            command = target.template % (size, payload)
+            if headers is None is reply:
+                size = len(payload)
+                command = target.template % (size, payload)
+            elif headers and not tray.takes_headers:
+                return self._publish_other(subject, payload, reply, headers, options)
+            else:
+                try:
+                    command, size = self._encode(subject, payload, reply, headers)
+                except Exception:  # the other way fails the Deferred
+                    return self._publish_other(subject, payload, reply, headers, options)
             messages = tray.messages + 1
             held = tray.bytes + len(command)
             if (

@@ -13,8 +13,9 @@ from typing import cast
 import attrs
 from twisted.python.failure import Failure
 
-from natsroute.confirmation import Confirmation, without_abandoned
+from natsroute.confirmation import Confirmation
 from natsroute.errors import HeaderError, PayloadTooLargeError
+from natsroute.hot import drop_abandoned
 from natsroute.publishing.suspicion import Suspicion
 from natsroute.wire.encoder import read_pub, split_pubs
 from natsroute.wire.headers import NO_HEADERS
@@ -122,7 +123,7 @@ class Messages:
     def drop_abandoned(self) -> None:
         """Replace the Deferreds that nobody has any more by None."""
         if self.all_resendable:  # otherwise the Deferred is needed to know whether its message may
-            self.confirmations = without_abandoned(self.confirmations)
+            drop_abandoned(self.confirmations)
 
     def take_cancelled(self) -> list[Message]:
         """Remove and return the messages whose Deferreds were cancelled."""
@@ -155,14 +156,15 @@ class Messages:
         number = next((at for at, one in enumerate(self.unserialised) if one.result is None), None)
         if number is not None:
             position = self.commands.index(self.unserialised[number])
-            rest.confirmations, self.confirmations = self.confirmations[position:], self.confirmations[:position]
-            rest.commands, self.commands = self.commands[position:], self.commands[:position]
+            rest.confirmations, rest.commands = self.confirmations[position:], self.commands[position:]
+            del self.confirmations[position:], self.commands[position:]
             rest.unserialised, self.unserialised = self.unserialised[number:], self.unserialised[:number]
             rest.all_resendable = self.all_resendable
         return rest
 
     def _become(self, others: Messages) -> None:
-        self.confirmations, self.commands = others.confirmations, others.commands
+        # The lists stay the same ones: a tray may have them, too.
+        self.confirmations[:], self.commands[:] = others.confirmations, others.commands
         self.unserialised, self.all_resendable = others.unserialised, others.all_resendable
 
     def to_batch(self) -> Batch:

@@ -5,47 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from natsroute.errors import PublishBufferFullError
+from natsroute.hot import Tray
+from natsroute.publishing.batches import Messages
 from natsroute.publishing.options import PublishLimits
+from natsroute.wire.frames import MAX_PAYLOAD_LIMIT
 
 
-class Buffer:
+class Buffer(Tray):
     """
-    Counts the messages that a worker holds, and their bytes.
+    Counts the messages that a worker holds, and their bytes. A payload that is not serialised yet counts 0 bytes, its
+    headers do. The high-water marks are half of the bounds.
 
-    No other class writes these counters, with two exceptions: :meth:`PublishWorker.add` adds to them, and
-    :meth:`Outcomes.confirm` subtracts from them, because a method call for each message is too expensive there.
+    No other class writes the counters, with three exceptions: :meth:`natsroute.hot.pure.Sender.publish` and
+    :meth:`PublishWorker.add` add to them, and :meth:`Outcomes.confirm` subtracts from them, because a method call
+    for each message is too expensive there.
 
-    :ivar messages: messages held.
-    :ivar bytes: bytes of their commands; a payload that is not serialised yet counts 0, its headers do.
-    :ivar high_water_messages: the high-water mark in messages, half of the bound.
-    :ivar high_water_bytes: the high-water mark in bytes, likewise.
     :ivar limits: the bounds.
     :ivar is_above: whether ``on_high_water`` was called, and ``on_low_water`` not yet.
     :param on_high_water: see :meth:`signal_high_water`.
     :param on_low_water: see :meth:`signal_low_water`.
     """
 
-    __slots__ = (
-        "_on_high_water",
-        "_on_low_water",
-        "bytes",
-        "high_water_bytes",
-        "high_water_messages",
-        "is_above",
-        "limits",
-        "messages",
-    )
+    __slots__ = ("_on_high_water", "_on_low_water", "is_above", "limits")
 
     def __init__(
         self, limits: PublishLimits, on_high_water: Callable[[], None], on_low_water: Callable[[], None]
     ) -> None:
-        self.messages = self.bytes = 0
-        self.high_water_messages = limits.messages // 2
-        self.high_water_bytes = limits.bytes // 2
+        super().__init__(limits.messages // 2, limits.bytes // 2)
         self.limits = limits
         self._on_high_water = on_high_water
         self._on_low_water = on_low_water
         self.is_above = False
+        self.max_payload = MAX_PAYLOAD_LIMIT  # until a server announces its own
+
+    def gather(self, messages: Messages) -> Messages:
+        """Let plain messages be added to these from now on. Gives them."""
+        self.confirmations, self.commands = messages.confirmations, messages.commands
+        return messages
 
     @property
     def is_exceeded(self) -> bool:

@@ -10,8 +10,9 @@ from itertools import islice
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from natsroute.confirmation import Confirmation, UnhandledFailureLog, confirm_all
+from natsroute.confirmation import Confirmation, UnhandledFailureLog
 from natsroute.errors import PublishDroppedError
+from natsroute.hot import confirm_all
 from natsroute.ledger import PublisherAccount
 from natsroute.log import Logger
 from natsroute.publishing.batches import Batch, Command, Message, Messages, Unserialised

@@ -15,18 +15,17 @@ from twisted.python.failure import Failure
 from natsroute import payloads
 from natsroute.confirmation import Confirmation, UnhandledFailureLog
 from natsroute.errors import HeaderError, NatsrouteError, PublisherStoppedError, SubjectError
+from natsroute.hot import Sender, Target
 from natsroute.publishing.batches import Command, Unserialised
 from natsroute.publishing.options import Streams, check_policy
 from natsroute.publishing.stream_outlet import StreamOutlet
 from natsroute.publishing.thread_queue import ThreadQueue
 from natsroute.publishing.worker import PublishWorker
-from natsroute.wire.encoder import encode_pub, pub_template
+from natsroute.wire.encoder import encode_pub, encode_subject, pub_template
 from natsroute.wire.headers import MESSAGE_ID, NO_HEADERS, HeaderValues, all_values, encode_headers, with_message_id
 from natsroute.wire.publish_options import stream_options
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from natsroute.wire.publish_options import PublishOptions
 
 #: The options that all messages have.
@@ -37,14 +36,23 @@ _MAX_TARGETS = 8192
 _NO_SUBJECT = "(no subject)"
 
 
+def _encode(subject: str, payload: bytes, reply: str | None, headers: HeaderValues | None) -> tuple[bytes, int]:
+    """The command, and the bytes that ``max_payload`` limits."""
+    block = encode_headers(headers) if headers else b""
+    return encode_pub(subject, payload, reply, block), len(payload) + len(block)
+
+
 def unique_ids() -> Iterator[str]:
     """Message IDs that are unique among all processes. Several threads may use one iterator."""
     return map(f"{token_hex(8)}{{:x}}".format, count())
 
 
-class Outlet:
+class Outlet(Sender):
     """
     Publishes for one event route, or for the program.
+
+    Plain messages take the short way of :class:`~natsroute.hot.pure.Sender`: those in the reactor's thread, without
+    options, to a subject that was published to before, while their worker has space.
 
     :param route: the name of the event route, for the log; empty for the program.
     :param workers: all workers of the publisher.
@@ -66,10 +74,10 @@ class Outlet:
         message_ids: Iterator[str] | None,
         streams: Streams | None = None,
     ) -> None:
+        super().__init__(new_confirmation, _encode)
         self.rejected = 0
         self._route = route
         self._workers = workers
-        self._new_confirmation = new_confirmation
         self._thread_queue = thread_queue
         self._unhandled = unhandled
         self._policy = policy
@@ -87,20 +95,18 @@ class Outlet:
         """
         self._reactor_thread = reactor_thread
         self._is_open = True
+        if reactor_thread is not None and self._message_ids is None and self._policy != "fail":
+            self.plain_thread = reactor_thread
 
     def close(self) -> None:
         """Accept no more messages."""
         self._is_open = False
         self._targets.clear()
+        self.targets.clear()
         self._streams.close()
 
-    def publish(
-        self,
-        subject: str,
-        payload: object,
-        reply: str | None = None,
-        headers: HeaderValues | None = None,
-        **options: Unpack[PublishOptions],
+    def _publish_other(
+        self, subject: str, payload: object, reply: str | None, headers: HeaderValues | None, options: PublishOptions
     ) -> Deferred[Any]:
         """
         Publish a message. Messages to one subject are sent in the order of the calls.
@@ -146,7 +152,7 @@ class Outlet:
         """
         if options:
             return self._publish_with(subject, payload, reply, headers, options)
-        confirmation = self._new_confirmation()
+        confirmation: Confirmation = self.confirmation_type()
         if get_ident() != self._reactor_thread:
             self._publish_from_thread(confirmation, subject, payload, reply, headers, self._policy)
             return confirmation
@@ -170,9 +176,6 @@ class Outlet:
         worker.add(confirmation, command, size, self._policy)
         return confirmation
 
-    #: The name that the function has in a Kamailio script.
-    nats_publish = publish
-
     def reject(self, error: NatsrouteError) -> Deferred[None]:
         """
         Count a message that cannot be published, because it has no subject.
@@ -181,7 +184,7 @@ class Outlet:
 
         :return: fails with the error, in the reactor thread.
         """
-        confirmation = self._new_confirmation()
+        confirmation: Confirmation = self.confirmation_type()
         if get_ident() == self._reactor_thread:
             self._fail(confirmation, _NO_SUBJECT, Failure(error))
         else:
@@ -203,7 +206,10 @@ class Outlet:
             self._unhandled.publishes(self._route, subject)
         if len(self._targets) >= _MAX_TARGETS:
             self._targets.clear()
+            self.targets.clear()
         self._targets[subject] = target
+        if target[0] is not None:
+            self.targets[subject] = Target(encode_subject(subject), target[1].buffer)
         return target
 
     def _stream_opened(self, subject: str) -> None:
@@ -228,7 +234,7 @@ class Outlet:
         options: PublishOptions,
     ) -> Deferred[Any]:
         """Publish with options, in any thread."""
-        confirmation = self._new_confirmation()
+        confirmation: Confirmation = self.confirmation_type()
         is_here = get_ident() == self._reactor_thread
         policy, msg_id = options.get("policy"), options.get("msg_id")
         is_usual = options.keys() <= _FOR_ALL_MESSAGES
@@ -287,15 +293,16 @@ class Outlet:
         """The command, and the bytes that ``max_payload`` limits; 0 if it is unserialised."""
         if self._message_ids is not None:
             headers = {MESSAGE_ID: next(self._message_ids), **all_values(headers or {})}
-        block = encode_headers(headers) if headers else b""
-        if block and not worker.limits.headers:
+        if headers and not worker.limits.headers:
+            encode_headers(headers)  # what is malformed is so for every server
             raise HeaderError(NO_HEADERS)
         if type(payload) is not bytes:
             if callable(payload):
+                block = encode_headers(headers) if headers else b""
                 empty = encode_pub(subject, b"", reply, block)  # what is invalid fails at once, not in the pool
                 return Unserialised(subject, partial(_serialise, subject, payload, reply, block), len(empty)), 0
             payload = payloads.to_bytes(payload)
-        return encode_pub(subject, payload, reply, block), len(payload) + len(block)
+        return _encode(subject, payload, reply, headers)
 
     def _fail(self, confirmation: Confirmation, subject: str, failure: Failure) -> None:
         self.rejected += 1

@@ -41,6 +41,7 @@ from natsroute.turns import Turn
 from natsroute.wire.frames import MAX_PAYLOAD_LIMIT
 
 _LOST = "the connection was lost before the server confirmed the message, and its policy is 'fail'"
+_STOPPED = "the publisher stopped before the server confirmed the message"
 _NOT_CONNECTED = "there is no connection to a NATS server, and the policy of the message is 'fail'"
 
 
@@ -81,11 +82,10 @@ class PublishWorker:
         # The messages of a batch expire together, so their ages must not differ much.
         self._max_age_difference = limits.max_age / 20 or float("inf")
         self.limits = ServerLimits(MAX_PAYLOAD_LIMIT, headers=True)  # until a server announces its own
-        self._max_payload = self.limits.max_payload  # for add()
         self.buffer = Buffer(limits, on_high_water, on_low_water)
         self._outcomes = Outcomes(clock, self.buffer, unhandled, self._outcomes_fired, on_confirmed)
         self._resent = 0
-        self._gathered = Messages()  # in this turn of the reactor
+        self._gathered = self.buffer.gather(Messages())  # in this turn of the reactor
         self._queued: deque[Messages] = deque()  # in earlier turns, while the link was down or the pool was busy
         self._serialising = Messages()
         self.written = self._written = WrittenBatches(clock, partial(self._passed, later=True))
@@ -109,9 +109,8 @@ class PublishWorker:
 
     def add(self, confirmation: Confirmation, command: Command, size: int, policy: str = "keep") -> None:
         """
-        Take a message.
-
-        This runs for each message, so what methods of :class:`Buffer` and :class:`Messages` would do is written out.
+        Take a message. Plain ones come here only if they are the first of a turn of the reactor: see
+        :class:`~natsroute.hot.pure.Tray`.
 
         :param confirmation: its Deferred.
         :param size: bytes of headers and payload, which ``max_payload`` limits; 0 if unserialised.
@@ -128,8 +127,8 @@ class PublishWorker:
             if buffer.is_exceeded:
                 self._refuse(confirmation, command, buffer.full_error(len(command)))
                 return
-        if size > self._max_payload:
-            self._refuse(confirmation, command, PayloadTooLargeError(size, self._max_payload))
+        if size > buffer.max_payload:
+            self._refuse(confirmation, command, PayloadTooLargeError(size, buffer.max_payload))
             return
         gathered = self._gathered
         if policy == "fail":
@@ -151,6 +150,7 @@ class PublishWorker:
                 self._flush()  # traffic is sparse, so waiting for further messages gains nothing
             else:
                 self._next_flush = self._clock.callLater(0, self._flush)
+                buffer.is_open = True  # the rest of this turn needs no more than to be added
 
     def _refuse(self, confirmation: Confirmation, command: Command, error: Exception) -> None:
         """Fail the newest message."""
@@ -177,11 +177,11 @@ class PublishWorker:
         earlier, info = self.limits, self._link.info
         if info is not None:
             self.limits = ServerLimits(info.max_payload, info.headers)
-            self._max_payload = info.max_payload
+            self.buffer.max_payload, self.buffer.takes_headers = info.max_payload, info.headers
         if self.limits.is_stricter_than(earlier):
             self._written.limit(self.limits, self._outcomes.fail)
             self._queued = deque(sendable(messages, self.limits, self._outcomes.fail) for messages in self._queued)
-            self._gathered = sendable(self._gathered, self.limits, self._outcomes.fail)
+            self._gathered = self.buffer.gather(sendable(self._gathered, self.limits, self._outcomes.fail))
             self._after_change()
 
     def disconnected(self, reason: Exception | None = None, *, cleanly: bool = False) -> None:
@@ -227,9 +227,8 @@ class PublishWorker:
         held = [messages for messages in self._held() if messages.confirmations]
         self._written.clear()
         self._queued.clear()
-        self._serialising, self._gathered = Messages(), Messages()
-        reason = "the publisher stopped before the server confirmed the message"
-        self._outcomes.fail_all(held, lambda: PublisherStoppedError(reason))
+        self._serialising, self._gathered = Messages(), self.buffer.gather(Messages())
+        self._outcomes.fail_all(held, lambda: PublisherStoppedError(_STOPPED))
         self._after_change()
 
     # -- from gathered to confirmed ---------------------------------------------------------------------------------
@@ -237,13 +236,14 @@ class PublishWorker:
     def _flush(self) -> None:
         """Queue the messages of this turn, and send what can be sent."""
         self._next_flush = None
+        self.buffer.is_open = False
         if self._gathered.commands:
             self._gathered.drop_abandoned()
             if self._queued and self._queued[-1].may_take(self._gathered, self._max_age_difference):
                 self._queued[-1].extend(self._gathered)
             else:
                 self._queued.append(self._gathered)
-            self._gathered = Messages()
+            self._gathered = self.buffer.gather(Messages())
         self._send()
 
     def _send(self) -> None:

@@ -7,6 +7,7 @@ import asyncio
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
+from natsroute.hot import Way
 from natsroute.ledger import RouteCounters
 from natsroute.routes.event import Event, EventContext, RouteFunction
 from natsroute.routes.in_flight import Call, CallsInFlight
@@ -15,22 +16,26 @@ from natsroute.routes.route import Route
 from natsroute.routes.route_errors import HandedBackError, is_exit
 
 
-class Calls:
+class Calls(Way):
     """
     The calls of one event route, one message after the other.
 
     :param function: the route's function, with its middleware around it.
     :param counters: counts what becomes of the events. Only these objects and the middleware write it, with one
-        exception: ``routed`` is counted by :meth:`Runner.on_msg() <natsroute.routes.runner.Runner.on_msg>`.
+        exception: ``routed`` and ``succeeded`` are counted by what gives a message to the function, too.
     :param in_flight: keeps the calls that do not end at once.
 
     :ivar function: the function. :class:`~natsroute.routes.handling_times.HandlingTimes` replaces it for some calls.
+    :cvar is_plain: whether a message may be given to the function as it arrives, without :meth:`call`.
     """
 
+    is_plain = True
+    counters: RouteCounters
+    function: RouteFunction
+
     def __init__(self, function: RouteFunction, counters: RouteCounters, in_flight: CallsInFlight) -> None:
-        self.counters = counters
+        super().__init__(function, counters)
         self._in_flight = in_flight
-        self.function = function
         if in_flight.handling_times is not None:
             in_flight.handling_times.watch(self)
 
@@ -46,9 +51,20 @@ class Calls:
         try:
             result = self.function(event)
         except BaseException:
-            self._fail(event, Failure())
+            self.raised(event)
             return None
-        if result is None or type(result) in PLAIN_TYPES:
+        if result is None:
+            self.counters.succeeded += 1
+            return None
+        return self.returned(event, result)
+
+    def raised(self, event: Event) -> None:
+        """Count and log a call that has raised the exception that is being handled."""
+        self._fail(event, Failure())
+
+    def returned(self, event: Event, result: object) -> Deferred[None] | None:
+        """Count a call that has returned something else than None, or wait until it has ended; see :meth:`call`."""
+        if type(result) in PLAIN_TYPES:
             self.counters.succeeded += 1
             return None
         in_flight = self._in_flight

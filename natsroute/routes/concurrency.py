@@ -67,6 +67,8 @@ def calls_of(
 class _LimitedCalls(Calls):
     """What calls with a limit share: once the limit is reached, a Deferred holds up the next message."""
 
+    is_plain = False
+
     def __init__(self, function: RouteFunction, counters: RouteCounters, in_flight: CallsInFlight) -> None:
         super().__init__(function, counters, in_flight)
         self._below_limit: Deferred[None] | None = None

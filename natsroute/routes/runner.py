@@ -86,6 +86,9 @@ class RunnerContext:
 #: Runs the route for a message: see :meth:`Runner.on_msg`.
 OnEvent = Callable[[Event], "Deferred[None] | None"]
 
+#: Takes what messages are handed to: see :meth:`natsroute.client.subscription.Subscription.hand_to`.
+HandTo = Callable[..., None]
+
 #: A route that has had a message of this subscription: what runs it for an event (now or later, see
 #: :meth:`Runner.on_msg`), what its events have in common, and its counters. A tuple, because each message reads all
 #: three.
@@ -95,7 +98,7 @@ ActiveRoute = tuple[OnEvent, EventContext, RouteCounters]
 class Runner:
     """
     Runs the routes for the messages of one subscription. Pass :meth:`on_msg` to
-    :meth:`natsroute.client.connection.Connection.subscribe`.
+    :meth:`natsroute.client.connection.Connection.subscribe`, and what hands messages over to :meth:`receive_from`.
 
     :param find: finds the route for a subject.
     :param subject: the subject of the subscription.
@@ -104,8 +107,6 @@ class Runner:
     :param version: stands for the version of the code.
 
     :ivar unrouted: how many messages no route matched.
-    :ivar on_receiver: called with what the messages should be given to from now on, instead of :meth:`on_msg`. That
-        costs less for a while; :meth:`on_msg` works all the same. Set it to learn of this.
     """
 
     log = Logger()
@@ -121,7 +122,7 @@ class Runner:
         version: object = None,
     ) -> None:
         self.unrouted = 0
-        self.on_receiver: Callable[[OnEvent], None] = lambda receiver: None
+        self._hand_to: HandTo = lambda on_msg, ways, only_without_headers=False: None
         self._find = find
         self._context = context
         self._subject = subject
@@ -133,11 +134,17 @@ class Runner:
         self._counters: dict[str, RouteCounters] = {}  # those of routes that are no longer there, too
         self._former: list[tuple[object, str, Calls]] = []  # version, name, and what has not ended there
         self._for_subject: dict[str, ActiveRoute | None] = {}  # by the message's subject
+        self._ways: dict[str, Calls] = {}  # the same, for routes whose function can be called at once
 
     @property
     def route_counters(self) -> list[RouteCounters]:
         """The counters of each route that has had a message."""
         return list(self._counters.values())
+
+    def receive_from(self, hand_to: HandTo) -> None:
+        """Let messages take shorter ways than :meth:`on_msg`, where that is possible. They may change later."""
+        self._hand_to = hand_to
+        hand_to(self.on_msg, self._ways)
 
     def on_msg(self, event: Event) -> Deferred[None] | None:
         """
@@ -201,7 +208,8 @@ class Runner:
         """
         former = [*self._former, *((self._version, name, calls) for name, calls in self._calls.items())]
         self._find, self._expressions, self._version = find, expressions, version
-        self._active, self._calls, self._for_subject, self._former = {}, {}, {}, []
+        self._active, self._calls, self._former = {}, {}, []
+        self._forget_subjects()
         for one, name, calls in former:
             try:
                 route = get(name) if calls.is_busy else None
@@ -227,10 +235,16 @@ class Runner:
 
     def _find_for(self, subject: str) -> ActiveRoute | None:
         if len(self._for_subject) >= _REMEMBERED_SUBJECTS:
-            self._for_subject.clear()
+            self._forget_subjects()
         route = self._find(subject)
         active = self._for_subject[subject] = None if route is None else self._activate(route)
+        if route is not None and not route.thread and self._calls[route.name].is_plain:
+            self._ways[subject] = self._calls[route.name]
         return active
+
+    def _forget_subjects(self) -> None:
+        self._for_subject.clear()
+        self._ways.clear()
 
     def _outermost(self, route: Route) -> Middleware:
         """What goes around all middleware of a route."""
@@ -258,6 +272,7 @@ class Runner:
                 acknowledgement=acknowledgement,
                 publish_all=context.publish_all,
             )
+            calls.context = event_context
             call = partial(_call_with_room, calls.call, context.thread_space) if route.thread else calls.call
             self._calls[route.name] = calls
             self._active[route.name] = call, event_context, counters

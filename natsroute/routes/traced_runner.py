@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from natsroute.routes.concurrency import KeyedCalls
 from natsroute.routes.event import Event, Middleware, RouteFunction
 from natsroute.routes.route import Route
-from natsroute.routes.runner import ActiveRoute, FindRoute, Runner, RunnerContext
+from natsroute.routes.runner import ActiveRoute, FindRoute, HandTo, Runner, RunnerContext
 
 # Messages are not counted. An integer, like a gap: to count with another type costs more.
 _AT_REST = sys.maxsize
@@ -23,9 +23,9 @@ class TracedRunner(Runner):
     A runner whose context has something that traces messages.
 
     Most messages are not traced, and for those it does no more than to look for headers and to count. While the rate
-    limit lets no trace begin, it does not even count: see :attr:`on_receiver`. For a message that is traced, the
-    function of its route is replaced for one call. A route with a key may call its function later, so there the event
-    is remembered.
+    limit lets no trace begin, it does not even count: messages without headers take their ways. For a message that is
+    traced, the function of its route is replaced for one call. A route with a key may call its function later, so there
+    the event is remembered.
 
     :param context: has ``tracing``.
     """
@@ -57,21 +57,6 @@ class TracedRunner(Runner):
                 return call(event)
         return self._trace(call, self._calls[counters.route], event)
 
-    def _on_msg_at_rest(self, event: Event) -> Deferred[None] | None:
-        """As :meth:`on_msg` while no trace may begin. Most messages of a busy service come this way."""
-        if event.header_block:
-            return self.on_msg(event)
-        subject = event.address.subject
-        try:
-            route = self._for_subject[subject]
-        except KeyError:
-            route = self._find_for(subject)
-        if route is None:
-            return Runner.on_msg(self, event)  # super() would cost each message a cell
-        call, event.context, counters = route
-        counters.routed += 1
-        return call(event)
-
     def _may_begin(self) -> bool:
         """Whether a trace that the sampling wants may begin. If not, there is a rest until one may."""
         tracing = self._tracing
@@ -80,18 +65,26 @@ class TracedRunner(Runner):
             return True
         if tracing.rests(self._count):
             self._left = _AT_REST
-            self.on_receiver(self._on_msg_at_rest)
+            self._rest()
         else:
             self._left = tracing.gap()
         return False
 
     def _count(self) -> None:
         self._left = self._tracing.gap()
-        self.on_receiver(self.on_msg)
+        self._hand_to(self.on_msg, {})
+
+    def _rest(self) -> None:
+        """Look at no messages but those with headers, in which another service may have begun a trace."""
+        self._hand_to(self.on_msg, self._ways, only_without_headers=True)
+
+    def receive_from(self, hand_to: HandTo) -> None:
+        """See :meth:`Runner.receive_from <natsroute.routes.runner.Runner.receive_from>`."""
+        self._hand_to = hand_to
 
     def _activate(self, route: Route) -> ActiveRoute:
         if self._left == inf:  # no trace ever begins here
-            self.on_receiver(self._on_msg_at_rest)
+            self._rest()
         return super()._activate(route)
 
     # Not in on_msg(): what a function in it uses would cost each message a cell.

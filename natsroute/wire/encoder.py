@@ -30,7 +30,12 @@ _MAX_CACHED_REPLY_LENGTH = 256
 
 
 @lru_cache(_SUBJECT_CACHE_SIZE)
-def _subject(subject: str) -> bytes:
+def encode_subject(subject: str) -> bytes:
+    """
+    A subject to publish to, as bytes.
+
+    :raises SubjectError: it is invalid.
+    """
     check_subject(subject)
     return _checked_length(subject.encode("utf-8", "surrogateescape"))
 
@@ -42,7 +47,7 @@ def pub_template(subject: str) -> bytes:
 
     :raises SubjectError: the subject is invalid.
     """
-    return b"PUB %b %%d\r\n%%b\r\n" % _subject(subject).replace(b"%", b"%%")
+    return b"PUB %b %%d\r\n%%b\r\n" % encode_subject(subject).replace(b"%", b"%%")
 
 
 @lru_cache(_SUBJECT_CACHE_SIZE)
@@ -53,7 +58,7 @@ def request_template(subject: str) -> bytes:
 
     :raises SubjectError: the subject is invalid.
     """
-    return b"PUB %b %%b %%d\r\n%%b\r\n" % _subject(subject).replace(b"%", b"%%")
+    return b"PUB %b %%b %%d\r\n%%b\r\n" % encode_subject(subject).replace(b"%", b"%%")
 
 
 _is_plain_prefix = lru_cache(_REPLY_PREFIX_CACHE_SIZE)(is_plain)
@@ -89,11 +94,11 @@ def encode_pub(subject: str, payload: bytes, reply: str | None = None, headers: 
     :raises SubjectError: the subject or the reply subject is invalid.
     """
     if headers:
-        names = _subject(subject) if reply is None else b"%b %b" % (_subject(subject), _reply(reply))
+        names = encode_subject(subject) if reply is None else b"%b %b" % (encode_subject(subject), _reply(reply))
         return b"HPUB %b %d %d\r\n%b%b\r\n" % (names, len(headers), len(headers) + len(payload), headers, payload)
     if reply is None:
         return pub_template(subject) % (len(payload), payload)
-    return b"PUB %b %b %d\r\n%b\r\n" % (_subject(subject), _reply(reply), len(payload), payload)
+    return b"PUB %b %b %d\r\n%b\r\n" % (encode_subject(subject), _reply(reply), len(payload), payload)
 
 
 def encode_answer(reply: str, payload: bytes, headers: bytes = b"") -> bytes:

@@ -81,7 +81,7 @@ class Consumer:
         """
         group = entry.private_group or entry.queue_group
         subscription = connection.subscribe(entry.subject, runner.on_msg, group, limits, on_overflow)
-        runner.on_receiver = subscription.hand_to
+        runner.receive_from(subscription.hand_to)
         return cls(entry, connection, runner, subscription)
 
     @property

@@ -166,7 +166,7 @@ class StreamParts:
             inbox_prefix=self._inbox_prefix,
         )
         self._pull = pull
-        runner.on_receiver = pull.hand_to
+        runner.receive_from(pull.hand_to)
         in_progress = InProgress(self.stream, self._clock)  # what is pending, the pull consumer reports
         return JetStreamConsumer(
             entry, connection, runner, pull, self._clock, pull, self._acks, self.stream, in_progress

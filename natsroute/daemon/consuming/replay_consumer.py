@@ -91,5 +91,5 @@ class ReplayParts:
             limits=limits,
             inbox_prefix=self._inbox_prefix,
         )
-        runner.on_receiver = ordered.hand_to
+        runner.receive_from(ordered.hand_to)
         return ReplayConsumer(entry, connection, runner, ordered, ordered)

@@ -159,8 +159,10 @@ class OrderedConsumer:
         """Messages that were dropped because too many were pending: reading pauses instead."""
         return 0
 
-    def hand_to(self, on_msg: Callable[[Any], Deferred[None] | None]) -> None:
-        """Call this with each message from now on."""
+    def hand_to(self, on_msg: Callable[[Any], Deferred[None] | None], *ways: object, **more: object) -> None:
+        """
+        Call this with each message from now on. There are no shorter ways: it has to be known what became of a message.
+        """
         self._on_msg = on_msg
 
     def hold(self) -> None:

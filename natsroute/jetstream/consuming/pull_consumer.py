@@ -179,9 +179,10 @@ class PullConsumer:
         """Take out the messages that wait for the receiver: it will not get them. They are not acknowledged."""
         return self._subscription.take_pending()
 
-    def hand_to(self, on_msg: Callable[[Any], Deferred[None] | None]) -> None:
+    @property
+    def hand_to(self) -> Callable[..., None]:
         """See :meth:`natsroute.client.subscription.Subscription.hand_to`."""
-        self._subscription.hand_to(on_msg)
+        return self._subscription.hand_to
 
     def hold(self) -> None:
         """See :meth:`natsroute.client.subscription.Subscription.hold`."""

@@ -71,14 +71,10 @@ class PullSubscription(Subscription):
         if not reply_to.startswith(self._first_delivery):
             self._look_at(reply_to)
         # As in the method that this replaces; a call for each message would cost more than what is added here.
-        if self._is_direct or not self._took(msg):
-            try:
-                busy = self._on_msg(msg)
-            except BaseException:  # the rest of the chunk must not be lost
-                self._receiver_raised(msg)
-            else:
-                if busy is not None:
-                    self._wait_for(busy)
+        if self.is_direct or not self._took(msg):
+            busy = self.hand(msg)
+            if busy is not None:
+                self._wait_for(busy)
         if received > self.ask_above or allowance < 0:
             self._on_low()
 

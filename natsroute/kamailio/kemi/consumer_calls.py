@@ -41,6 +41,8 @@ class ConsumerCalls(Calls):
     :param acknowledgement: acknowledges the messages, if they come from a stream; else None.
     """
 
+    is_plain = False
+
     def __init__(
         self,
         thread: Thread,
