@@ -142,6 +142,7 @@ TESTED_ELSEWHERE = {
     "natsroute.kamailio.kemi.ksr.definitions": "types; the tests of the functions use them",
     "natsroute.admin.errors": "classes; tests.test_admin_client, tests.test_methods",
     "natsroute.hot.pure": "tests.test_hot, for both implementations",
+    "natsroute.hot.pure_reader": "tests.test_hot, tests.test_parser",
     "natsroute.__main__": "it calls natsroute.console.main: tests.integration.test_console",
     "natsroute.console.commands": "the list of commands: tests.test_main",
     "natsroute.console.run": "it starts twistd: tests.integration.test_console",
