@@ -144,6 +144,31 @@ class Tls:
 
 if HAS_TLS:
 
+    class _Connection(SSL.Connection):
+        """
+        Gives all data that has arrived at once, not record by record.
+
+        nats-server's records have 512 bytes, a read of the socket has up to 128 of them, and Twisted hands on what each
+        call returns. The data of the last read is all that there is, so that bounds the memory.
+        """
+
+        _next_error: SSL.Error | None = None
+
+        def recv(self, bufsiz: int, flags: int | None = None) -> bytes:
+            if self._next_error is not None:
+                error, self._next_error = self._next_error, None
+                raise error
+            if flags is not None:
+                return super().recv(bufsiz, flags)
+            recv = super().recv
+            data = [recv(bufsiz)]
+            try:
+                while True:
+                    data.append(recv(bufsiz))
+            except SSL.Error as error:  # there is no more, or TLS has ended: Twisted asks again, and then gets to know
+                self._next_error = error
+            return b"".join(data)
+
     @implementer(IOpenSSLClientConnectionCreator)
     class TlsSession:
         """
@@ -165,7 +190,7 @@ if HAS_TLS:
                 self._sent_name, self._id = _dns_name(name)
 
         def clientConnectionForTLS(self, tlsProtocol: object) -> Any:  # noqa: N803 (Twisted's name)
-            connection = SSL.Connection(self._context, None)
+            connection = _Connection(self._context, None)
             if self._sent_name:
                 connection.set_tlsext_host_name(self._sent_name)
             connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)

@@ -1,0 +1,135 @@
+"""A TLS server in memory, for tests of the client: no sockets, no reactor."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import error
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+
+from natsroute.client.transport.tls import TlsSession
+from tests.support.certificates import CertificateFiles
+from tests.support.memory_network import MemoryTransport
+
+
+class TlsServer:
+    """
+    A TLS server that one client talks to.
+
+    :ivar received: what the client has sent.
+    """
+
+    def __init__(self, files: CertificateFiles, *, client_ca: str = "", **options: Any) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(files.certificate, files.key)
+        if client_ca:
+            context.load_verify_locations(client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        for name, value in options.items():
+            setattr(context, name, value)
+        #: The name that the client asks for, or None.
+        self.asked_for: str | None = None
+        context.sni_callback = self._sni  # type: ignore[assignment]
+        self.received = b""
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+
+    def _sni(self, connection: object, name: str | None, context: object) -> None:
+        self.asked_for = name
+
+    def take(self, data: bytes) -> bytes:
+        """Take bytes of the client. Returns the bytes of the answer."""
+        self._in.write(data)
+        try:
+            self._tls.do_handshake()
+            while True:
+                self.received += self._tls.read(65_536)
+        except ssl.SSLError:  # it needs more, or TLS has failed: the client gets an alert
+            pass
+        return self._out.read()
+
+    def record(self, data: bytes) -> bytes:
+        """The bytes of one record with this data, at most 16 KiB."""
+        self._tls.write(data)
+        return self._out.read()
+
+    def end(self) -> bytes:
+        """The bytes of the record that ends TLS."""
+        try:
+            self._tls.unwrap()
+        except ssl.SSLWantReadError:
+            pass
+        return self._out.read()
+
+    @property
+    def peer(self) -> dict[str, Any] | None:
+        """The client's certificate."""
+        return self._tls.getpeercert()
+
+    @property
+    def version(self) -> str | None:
+        """The version of TLS."""
+        return self._tls.version()
+
+
+class Recorder(Protocol):
+    """
+    Records what it gets.
+
+    :ivar pieces: the data of each ``dataReceived``.
+    :ivar lost: the reason for which the connection was lost.
+    :ivar on_data: called after each piece.
+    """
+
+    lost: Failure | None = None
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.on_data: Callable[[], object] = lambda: None
+
+    def dataReceived(self, data: bytes) -> None:
+        self.pieces.append(data)
+        self.on_data()
+
+    def connectionLost(self, reason: Failure = Failure(error.ConnectionDone())) -> None:
+        self.lost = reason
+
+
+class TlsLink:
+    """
+    A protocol over TLS, with :class:`TlsServer` at the other end.
+
+    :ivar transport: what is below TLS.
+    """
+
+    def __init__(self, session: TlsSession, server: TlsServer, protocol: Any) -> None:
+        self.server = server
+        self.protocol = protocol
+        self.transport = MemoryTransport()
+        self.clock = Clock()
+        creator: Any = session
+        factory = TLSMemoryBIOFactory(creator, True, Factory.forProtocol(lambda: protocol), self.clock)
+        self.below: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
+        self.below.makeConnection(self.transport)
+
+    def exchange(self) -> None:
+        """Carry everything to the other side until nobody says anything."""
+        self.clock.advance(0)
+        while said := self.transport.sent():
+            answer = self.server.take(said)
+            if answer:
+                self.below.dataReceived(answer)
+            self.clock.advance(0)
+
+    def receive(self, *records: bytes) -> None:
+        """One read of the socket gives these records."""
+        self.below.dataReceived(b"".join(records))
+
+    def lose(self, reason: Exception | None = None) -> None:
+        """The connection is lost."""
+        self.below.connectionLost(Failure(reason or error.ConnectionDone()))
