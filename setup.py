@@ -3,11 +3,98 @@ natsroute's packaging.
 
 There is a ``setup.py`` beside ``pyproject.toml`` because of the plugin file in ``twisted/plugins``: its package belongs
 to Twisted's distribution, and only ``setup.py`` can list it without claiming all of Twisted.
+
+The hot path is compiled if that is possible; ``natsroute/hot/pure.py`` does the same without. ``NATSROUTE_EXTENSION``
+says what the build does: with ``require`` it fails if the extension cannot be compiled, with ``none`` it does not try.
+Without the variable it tries, and if that fails, natsroute is built without the extension, with a warning.
 """
 
+import os
+import platform
+import sysconfig
 from pathlib import Path
+from subprocess import CalledProcessError
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
+
+EXTENSION = os.environ.get("NATSROUTE_EXTENSION", "")
+if EXTENSION not in ("", "require", "none"):
+    raise SystemExit(f"error: NATSROUTE_EXTENSION is {EXTENSION!r}; it can be require, none, or empty")
+
+
+def no_extension() -> str:
+    """Why this Python gets no extension, whatever compiler there is; empty if it gets one."""
+    if platform.python_implementation() != "CPython":
+        return "the compiled hot path is for CPython"
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "the compiled hot path is not for a Python without GIL"
+    return ""
+
+
+def extensions() -> list[Extension]:
+    """What is to be compiled."""
+    if EXTENSION == "none":
+        return []
+    reason = no_extension()
+    if reason and EXTENSION == "require":
+        raise SystemExit(f"error: NATSROUTE_EXTENSION is require, but {reason}")
+    return [] if reason else [Extension("natsroute.hot._compiled", ["natsroute/hot/_compiled.pyx"])]
+
+
+def said(error: Exception) -> str:
+    """An error in one line, without all arguments of the compiler."""
+    if isinstance(error, CalledProcessError):
+        return f"{error.cmd[0]} ended with exit code {error.returncode}"
+    return str(error).rstrip(".")
+
+
+class BuildExtension(build_ext):
+    """Compiles the hot path, or leaves it out if that fails and it is not required."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except Exception as error:  # of Cython, of the compiler, or of what starts it
+            if EXTENSION == "require":
+                raise CompileError(
+                    f"the hot path cannot be compiled: {said(error)}. What the compiler wrote is above. "
+                    "Without NATSROUTE_EXTENSION=require, natsroute is built without it"
+                ) from error
+            self.leave_out(error)
+
+    def build_extension(self, ext: Extension) -> None:
+        from Cython.Build import cythonize
+
+        # The generated C does not belong in the folder of the sources.
+        [translated] = cythonize(ext, build_dir=self.build_temp)
+        ext.sources = translated.sources
+        super().build_extension(ext)
+
+    def leave_out(self, error: Exception) -> None:
+        """Go on without the extension, and without one that an earlier build has left."""
+        self.warn(f"the hot path cannot be compiled: {said(error)}. natsroute is built without it, and is slower")
+        for ext in self.extensions:
+            for path in (self.get_ext_fullpath(ext.name), self.get_ext_filename(ext.name)):
+                Path(path).unlink(missing_ok=True)
+        self.extensions = []
+        self.distribution.ext_modules = []
+
+
+class BdistWheel(bdist_wheel):
+    """
+    Names the wheel by what is in it.
+
+    A wheel for a platform takes precedence over the one for all. One without the extension must not have such a name.
+    """
+
+    def run(self) -> None:
+        self.run_command("build")
+        self.root_is_pure = not self.distribution.has_ext_modules()
+        super().run()
+
 
 TLS = ["twisted[tls]>=24.3"]
 NKEYS = ["nkeys>=0.2.1"]
@@ -97,6 +184,8 @@ setup(
     # find_packages() does not find twisted.plugins, which must not have an __init__.py.
     packages=[*find_packages(include=["natsroute", "natsroute.*"]), "twisted.plugins"],
     package_data={"natsroute": ["py.typed", "kamailio/kemi/prelude.lua", "monitoring/status_page/assets/*"]},
+    ext_modules=extensions(),
+    cmdclass={"build_ext": BuildExtension, "bdist_wheel": BdistWheel},
     entry_points={"console_scripts": ["natsroute = natsroute.console.main:main"]},
     zip_safe=False,
     keywords=["nats", "kamailio", "sip", "voip", "twisted", "messaging"],

@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "daemon": {
         "text", "turns", "log", "nearest", "errors", "_version", "ledger", "payloads", "wire", "message",
         "confirmation", "client", "jetstream", "publishing", "routes", "middleware", "services", "kamailio",
-        "monitoring", "admin",
+        "monitoring", "admin", "hot",
     },
     "natsroute": {"_version", "errors", "client.auth", "routes", "daemon", "monitoring.log_observer"},
     "console": {
@@ -86,6 +86,7 @@ SETTINGS_TAKE = {
     "natsroute.client.servers": {"Server", "parse_url"},
     "natsroute.client.subscription": {"PendingLimits", "PendingPolicy", "PENDING_POLICIES"},
     "natsroute.client.transport.tls": {"Tls"},
+    "natsroute.hot.choice": {"PURE_VARIABLE"},
     "natsroute.jetstream.management.configs": {
         "ConsumerConfig",
         "DISCARDS",
@@ -108,7 +109,7 @@ SETTINGS_TAKE = {
 }
 
 #: What does not use Twisted: values and bytes.
-WITHOUT_TWISTED = {"text", "errors", "_version", "ledger", "payloads", "wire", "message"}
+WITHOUT_TWISTED = {"hot", "text", "errors", "_version", "ledger", "payloads", "wire", "message"}
 
 #: What observes the log.
 OBSERVERS = {

@@ -15,14 +15,14 @@ from natsroute.daemon.options import CommandLine, Options, makeService, service_
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.daemon.settings.settings import SETTING_FIELDS, Settings
 from natsroute.daemon.settings.sources import Given
+from tests.support.environment import without_settings
 
 
 class _WithoutVariables(SynchronousTestCase):
     """Variables of the shell that runs the tests are ignored."""
 
     def setUp(self) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
-        self.patch(os, "environ", clean)
+        self.patch(os, "environ", without_settings())
 
 
 #: Values for settings that do not accept any word.

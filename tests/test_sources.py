@@ -41,6 +41,11 @@ class EnvironmentTests(SynchronousTestCase):
         error = self.assertRaises(SettingError, self.values, NATSROUTE_ZZZ="x")
         self.assertEqual(error.remedy, "'twistd natsroute --help' lists all settings")
 
+    def test_hot_path(self) -> None:
+        """The variables that say which hot path is built, and which one runs, are no settings."""
+        self.assertEqual(self.values(NATSROUTE_PURE="1", NATSROUTE_EXTENSION="none"), {})
+        self.assertRaises(SettingError, self.values, NATSROUTE_PURE_PYTHON="1")
+
     def test_kubernetes(self) -> None:
         """What Kubernetes tells each container of a Service named natsroute, or natsroute-web, is no setting."""
         address = "10.0.0.1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -15,6 +16,7 @@ from natsroute.daemon.code.routing import Routing
 from natsroute.daemon.plan import Plan
 from natsroute.daemon.startup import Startup
 from natsroute.errors import ConnectionLostError, ScriptError
+from natsroute.hot.choice import Choice
 from natsroute.routes.results import call_deferred
 from tests.support.log_recorder import LogRecorder
 
@@ -249,11 +251,13 @@ class StartupTests(SynchronousTestCase):
 class PlanTests(SynchronousTestCase):
     """What the log says at the start."""
 
+    hot_path = Choice(None, "reason")
+
     def plan(self, settings: Settings, event_routes: EventRoutes | None = None, embedded: Any = None) -> list[str]:
         log = LogRecorder(self)
         nothing: Any = None
         startup = Startup(nothing, (), embedded, lambda: None, nothing)
-        startup.log_plan(Plan.of(settings, Routing(settings, event_routes, call_deferred)))
+        startup.log_plan(Plan.of(settings, Routing(settings, event_routes, call_deferred)), hot_path=self.hot_path)
         return log.lines()
 
     def test_consumers(self) -> None:
@@ -262,8 +266,20 @@ class PlanTests(SynchronousTestCase):
         event_route("nats:>")(lambda event: None)
         settings = Settings(nats_url="nats://u:hunter2@a", subject_queue_group=["a:q", "b"], num_publish_workers=3)
         first, *consumers = self.plan(settings, event_route)
-        self.assertRegex(first, r"^natsroute \d+\.\d+\.\d+: NATS servers: nats://a:4222; publish workers: 3$")
+        self.assertRegex(first, r"^natsroute \d+\.\d+\.\d+: NATS servers: nats://a:4222; publish workers: 3; ")
         self.assertEqual(consumers, ["Consumer a:q -> nats:a, nats:>", "Consumer b -> nats:>"])
+
+    def test_hot_path(self) -> None:
+        """A compiled one that cannot be loaded is a warning."""
+        self.hot_path = Choice(ModuleType("compiled"))
+        self.assertRegex(self.plan(Settings(subject_queue_group="a:q"))[0], "; compiled hot path$")
+        self.hot_path = Choice(None, "reason", "ImportError: wrong file")
+        first, warning, *_ = self.plan(Settings(subject_queue_group="a:q"))
+        self.assertRegex(first, r"; pure Python hot path \(reason\)$")
+        self.assertEqual(
+            warning,
+            "The compiled hot path is installed and cannot be loaded, so natsroute is slower: ImportError: wrong file",
+        )
 
     def test_embedded_server(self) -> None:
         self.assertIn(

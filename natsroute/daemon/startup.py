@@ -13,6 +13,7 @@ from natsroute.daemon.connections import Connections
 from natsroute.daemon.embedded import EmbeddedServer
 from natsroute.daemon.plan import Plan
 from natsroute.errors import ScriptError
+from natsroute.hot.choice import CHOICE, Choice
 from natsroute.log import Logger
 
 
@@ -149,19 +150,27 @@ class Startup:
             else:
                 one.errback(result)
 
-    def log_plan(self, plan: Plan, prefix: str = "") -> None:
+    def log_plan(self, plan: Plan, prefix: str = "", hot_path: Choice = CHOICE) -> None:
         """
-        Log the version, the servers, the publish workers, each consumer with its event routes, and all warnings.
+        Log the version, the servers, the publish workers, which implementation of the hot path runs, each consumer with
+        its event routes, and all warnings.
 
         :param prefix: what each line begins with.
         """
         self.log.info(
-            "{prefix}natsroute {version}: NATS servers: {servers}; publish workers: {workers}",
+            "{prefix}natsroute {version}: NATS servers: {servers}; publish workers: {workers}; {hot_path}",
             prefix=prefix,
             version=__version__.public(),
             servers=plan.servers,
             workers=plan.workers,
+            hot_path=hot_path.describe(),
         )
+        if hot_path.problem:
+            self.log.warn(
+                "{prefix}The compiled hot path is installed and cannot be loaded, so natsroute is slower: {problem}",
+                prefix=prefix,
+                problem=hot_path.problem,
+            )
         for consumer in plan.consumers:
             if consumer.runs:
                 runs = ", ".join(consumer.runs)

@@ -6,27 +6,27 @@ Both implementations have the same names, and do the same. ``NATSROUTE_PURE=1`` 
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from natsroute.hot import pure
+from natsroute.hot.choice import CHOICE
 
 if TYPE_CHECKING:
     from natsroute.hot.pure import Counts, Gate, Reader, Sender, Target, Tray, Way, confirm_all, drop_abandoned
-
-    IMPLEMENTATION: str
 else:
-    _chosen, IMPLEMENTATION = pure, "pure"
-    if os.environ.get("NATSROUTE_PURE", "0") in ("", "0"):
-        try:
-            from natsroute.hot import _compiled as _chosen
-
-            IMPLEMENTATION = "compiled"
-        except ImportError:
-            pass
+    _chosen = CHOICE.extension or pure
     Counts, Gate, Reader = _chosen.Counts, _chosen.Gate, _chosen.Reader
     Sender, Target, Tray, Way = _chosen.Sender, _chosen.Target, _chosen.Tray, _chosen.Way
     confirm_all, drop_abandoned = _chosen.confirm_all, _chosen.drop_abandoned
+
+#: Which of the two runs.
+IMPLEMENTATION: Literal["compiled", "pure"] = CHOICE.implementation
+
+
+def describe() -> str:
+    """Which of the two runs, and why, for a log line."""
+    return CHOICE.describe()
+
 
 __all__ = [
     "IMPLEMENTATION",
@@ -38,5 +38,6 @@ __all__ = [
     "Tray",
     "Way",
     "confirm_all",
+    "describe",
     "drop_abandoned",
 ]

@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.support import ROOT
 from tests.support.documents import snippet
+from tests.support.environment import without_settings
 from tests.support.processes import CANNOT_MEASURE, memory_of
 from tests.support.twistd import Twistd, TwistdTestCase
 from tests.support.waiting import TIMEOUT
@@ -59,8 +60,13 @@ class ConsoleTestCase(TwistdTestCase):
 
     def environment(self, **variables: str) -> dict[str, str]:
         """The variables of a command, which finds the services of this test only."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
-        return {**clean, "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(self.folder), "TERM": "dumb", **variables}
+        return {
+            **without_settings(),
+            "PYTHONPATH": str(ROOT),
+            "XDG_RUNTIME_DIR": str(self.folder),
+            "TERM": "dumb",
+            **variables,
+        }
 
     def console(self, *words: str, **variables: str) -> tuple[int, str, str]:
         """Run a command; returns its exit code, and what it has written to standard output and standard error."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import ROOT
+from tests.support.environment import without_settings
 from tests.support.twistd import TwistdTestCase
 
 ROUTES = r"""
@@ -201,8 +202,7 @@ class LogsTests(TwistdTestCase):
         """What it writes to a pipe that is said to be the journal."""
         reading, writing = os.pipe()
         found = os.fstat(writing)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
-        clean |= {"PYTHONPATH": str(ROOT), "JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}", **environment}
+        variables = {"PYTHONPATH": str(ROOT), "JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}", **environment}
         twistd = str(Path(sys.executable).with_name("twistd"))
         process = subprocess.Popen(
             [sys.executable, twistd, "--nodaemon", "--pidfile=", *arguments],
@@ -210,7 +210,7 @@ class LogsTests(TwistdTestCase):
             stdin=subprocess.DEVNULL,
             stdout=writing,
             stderr=writing,
-            env=clean,
+            env=without_settings() | variables,
         )
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import shlex
 import sys
@@ -20,6 +19,7 @@ from natsroute.recording.format import FIRST_LINE, Recorded
 from natsroute.wire.encoder import encode_pub
 from tests.support import ROOT
 from tests.support.documents import snippet
+from tests.support.environment import without_settings
 from tests.support.server_case import OneServerTestCase
 
 ROUTES = """
@@ -43,8 +43,7 @@ class Command(ProcessProtocol):
     def __init__(self, case: OneServerTestCase, folder: Path, *words: str, **variables: str) -> None:
         self.output = {1: b"", 2: b""}
         self.status: int | None = None
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
-        environment = {**clean, "PYTHONPATH": str(ROOT), "TERM": "dumb", **variables}
+        environment = {**without_settings(), "PYTHONPATH": str(ROOT), "TERM": "dumb", **variables}
         command = [sys.executable, "-m", "natsroute", *words]
         case.reactor.spawnProcess(self, sys.executable, command, env=environment, path=str(folder))
         case.addCleanup(self.kill)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from tests.support import ROOT
+from tests.support.environment import without_settings
 from tests.support.processes import alive, memory_of, reset_peak
 from tests.support.program import Program
 
@@ -27,8 +27,12 @@ class NatsrouteProcess(Program):
         (folder / "routes.py").write_text(routes, encoding="utf-8")
         twistd = str(Path(sys.executable).with_name("twistd"))
         command = [sys.executable, twistd, "--nodaemon", "--pidfile=pid", "natsroute", "--event_routes", "routes.py"]
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
-        environment = {**clean, "NATSROUTE_ADMIN_SOCKET": "off", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        environment = {
+            **without_settings(),
+            "NATSROUTE_ADMIN_SOCKET": "off",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+        }
         super().__init__(reactor, [*command, *arguments], folder, environment)
 
     def childDataReceived(self, descriptor: int, data: bytes) -> None:

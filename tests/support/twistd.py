@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import ROOT
+from tests.support.environment import without_settings
 from tests.support.waiting import TIMEOUT
 
 
@@ -32,7 +32,6 @@ class Twistd:
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         descriptor, output = tempfile.mkstemp(prefix="output-", dir=folder)
         self._output = Path(output)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_")}
         with open(descriptor, "wb") as file:
             self.process = subprocess.Popen(
                 [sys.executable, *self.program, *arguments],
@@ -40,7 +39,7 @@ class Twistd:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**clean, "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(folder), **environment},
+                env={**without_settings(), "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(folder), **environment},
                 start_new_session=True,
             )
 

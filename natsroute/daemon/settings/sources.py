@@ -20,9 +20,13 @@ from typing import Protocol as Interface
 import attrs
 
 from natsroute.errors import SettingError
+from natsroute.hot.choice import PURE_VARIABLE
 from natsroute.nearest import did_you_mean
 
 ENVIRONMENT_PREFIX = "NATSROUTE_"
+
+#: Variables that have the prefix and are no settings: of the choice of the hot path, and of its build (``setup.py``).
+_OF_HOT_PATH = (PURE_VARIABLE, "NATSROUTE_EXTENSION")
 
 #: The variables of a Service: how their names end, and what their values look like. The values matter because a name
 #: like NATSROUTE_NATS_PORT may also be a mistake.
@@ -106,7 +110,11 @@ class Environment:
             if variable in self._settings:
                 if value:
                     found[self._settings[variable]] = Given(value, variable)
-            elif variable.startswith(ENVIRONMENT_PREFIX) and not _is_of_kubernetes(variable, value):
+            elif (
+                variable.startswith(ENVIRONMENT_PREFIX)
+                and variable not in _OF_HOT_PATH
+                and not _is_of_kubernetes(variable, value)
+            ):
                 otherwise = "'twistd natsroute --help' lists all settings"
                 remedy = did_you_mean(variable, self._settings, otherwise, prefix=ENVIRONMENT_PREFIX)
                 raise SettingError(variable, "...", "there is no such setting", remedy)
