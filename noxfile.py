@@ -22,6 +22,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=["3.10", "3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
-    """Run all tests, or the ones that you name: ``nox -s tests-3.12 -- tests.test_parser``."""
-    session.install(".[test]")
+    """
+    Run all tests, or the ones that you name: ``nox -s tests-3.12 -- tests.test_parser``.
+
+    ``NATSROUTE_PURE=1 nox -s tests-3.12`` runs them without the compiled hot path.
+    """
+    session.install("-e", ".[test]")  # so that the hot path is compiled in the checkout, where the tests run
     session.run("python", "-m", "twisted.trial", *(session.posargs or ["tests"]))

@@ -46,8 +46,11 @@ def extensions() -> list[Extension]:
 
 def said(error: Exception) -> str:
     """An error in one line, without all arguments of the compiler."""
-    if isinstance(error, CalledProcessError):
-        return f"{error.cmd[0]} ended with exit code {error.returncode}"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, CalledProcessError):
+            return f"{cause.cmd[0]} ended with exit code {cause.returncode}"
+        cause = cause.__cause__ or cause.__context__
     return str(error).rstrip(".")
 
 

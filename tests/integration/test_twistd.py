@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+from natsroute import hot
 from tests.support import ROOT
 from tests.support.processes import alive
 from tests.support.twistd import Twistd, TwistdTestCase
@@ -54,7 +55,8 @@ class RunTests(TwistdTestCase):
         program = self.run_program(*EMBEDDED, "--event_routes", "routes.py")
         self.wait_for("ARRIVED hello", program)
         output = program.output()
-        self.assertRegex(output, r"natsroute \d+\.\d+\.\d+: NATS servers: the embedded server; publish workers: 2")
+        self.assertRegex(output, r"natsroute \d+\.\d+\.\d+: NATS servers: the embedded server; publish workers: 2; ")
+        self.assertIn(f"; {hot.describe()}\n", output)
         self.assertIn("Consumer in:q -> nats:in", output)
         self.assertIn("Consumer out -> nats:out", output)
         server = self.server_pid(program)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
-from tests.packaging.test_install import LEFT_BEHIND, run
+from tests.packaging.builds import LEFT_BEHIND, run
 from tests.support import ROOT
 from tests.support.twistd import TwistdTestCase
 

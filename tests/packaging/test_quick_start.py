@@ -13,7 +13,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.packaging.test_install import COMMAND_TIMEOUT, LEFT_BEHIND, ROOT
+from tests.packaging.builds import COMMAND_TIMEOUT, LEFT_BEHIND, has_compiler
+from tests.support import ROOT
 from tests.support.documents import snippet, snippets
 
 
@@ -69,5 +70,6 @@ class QuickStartTests(SynchronousTestCase):
         for state in ("trying", "early", "confirmed", "terminated"):
             for line in shown.replace("trying", state).splitlines():
                 self.assertIn(f"{line}\n", self.said())
+        self.assertIn("; compiled hot path\n" if has_compiler() else "; pure Python hot path", self.said())
         self.assertIn("Publisher: 8 published = 8 confirmed + 0 failed + 0 dropped + 0 in progress", self.said())
         self.assertNotIn("Traceback", self.said())
