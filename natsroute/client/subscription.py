@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, Literal, get_args
 from typing import Protocol as Interface
@@ -144,7 +144,7 @@ class Subscription(Gate):
     def hand_to(
         self,
         on_msg: Callable[[Any], Deferred[None] | None],
-        ways: Mapping[str, Way],
+        ways: dict[str, Way],
         only_without_headers: bool = False,
     ) -> None:
         """

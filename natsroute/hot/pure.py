@@ -11,9 +11,8 @@ The frames are few and long, because a call costs as much as all that it does he
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import get_ident
-from types import MappingProxyType
 from typing import Any
 
 from natsroute.hot.pure_reader import Reader
@@ -65,9 +64,6 @@ class Way:
         raise NotImplementedError
 
 
-_NO_WAYS: Mapping[str, Way] = MappingProxyType({})
-
-
 class Gate:
     """
     Where the messages of one subscription come in.
@@ -85,7 +81,7 @@ class Gate:
         self.received = 0
         self.is_direct = True
         self.on_msg = on_msg
-        self.ways: Mapping[str, Any] = _NO_WAYS
+        self.ways: dict[str, Way] = {}
         self.only_without_headers = False
 
     def deliver(self, msg: Any) -> None:
@@ -244,7 +240,7 @@ class Sender:
             if headers is None is reply:
                 size = len(payload)
                 command = target.template % (size, payload)
-            elif headers and not tray.takes_headers:
+            elif headers is not None and not tray.takes_headers:
                 return self._publish_other(subject, payload, reply, headers, options)
             else:
                 try:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from natsroute.errors import NatsrouteError
+from natsroute.hot import Way
 from natsroute.ledger import RouteCounters
 from natsroute.log import Logger
 from natsroute.routes.acknowledging import StreamConsumer
@@ -134,7 +135,7 @@ class Runner:
         self._counters: dict[str, RouteCounters] = {}  # those of routes that are no longer there, too
         self._former: list[tuple[object, str, Calls]] = []  # version, name, and what has not ended there
         self._for_subject: dict[str, ActiveRoute | None] = {}  # by the message's subject
-        self._ways: dict[str, Calls] = {}  # the same, for routes whose function can be called at once
+        self._ways: dict[str, Way] = {}  # the same, for routes whose function can be called at once
 
     @property
     def route_counters(self) -> list[RouteCounters]:

@@ -1,0 +1,648 @@
+# cython: language_level=3, binding=False, always_allow_keywords=False
+# cython: boundscheck=False, wraparound=False, initializedcheck=False, nonecheck=True, cdivision=True
+"""
+The hot path, compiled. natsroute.hot.pure is the reference: it has the same names, and its docstrings are not repeated.
+
+What is not plain is not treated here: the reader stops where it is, and the other parts call what the classes that build
+on them have for it. So there are no error texts and no policy here.
+"""
+
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_CheckExact, PyDict_Next
+from cpython.list cimport PyList_GET_SIZE
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from libc.stdint cimport uint64_t
+from libc.string cimport memcmp, memcpy
+
+cdef extern from *:
+    """
+    #include <structmember.h>
+    #include <pythread.h>
+
+    /* A new object whose slots are all empty. */
+    static inline PyObject *hot_alloc(PyTypeObject *type) { return type->tp_alloc(type, 0); }
+
+    static inline void hot_set_slot(PyObject *object, Py_ssize_t offset, PyObject *value) {
+        PyObject **slot = (PyObject **)((char *)object + offset);
+        PyObject *before = *slot;
+        Py_INCREF(value);
+        *slot = value;
+        Py_XDECREF(before);
+    }
+
+    /* Where objects of a type have the attribute with a slot that this descriptor describes; -1: it is no such one. */
+    static Py_ssize_t hot_slot_offset(PyObject *descriptor) {
+        if (!PyObject_TypeCheck(descriptor, &PyMemberDescr_Type)) return -1;
+        PyMemberDef *member = ((PyMemberDescrObject *)descriptor)->d_member;
+        return member->type == T_OBJECT_EX ? member->offset : -1;
+    }
+
+    /* Whether an object of the type is made without running any code. */
+    static int hot_has_plain_init(PyTypeObject *type) {
+        return type->tp_init == PyBaseObject_Type.tp_init && type->tp_new == PyBaseObject_Type.tp_new
+            && !(type->tp_flags & Py_TPFLAGS_IS_ABSTRACT);
+    }
+
+    static int hot_has_plain_new(PyTypeObject *type) {
+        return type->tp_new == PyBaseObject_Type.tp_new && !(type->tp_flags & Py_TPFLAGS_IS_ABSTRACT);
+    }
+
+    /* The function behind a method that is defined in C, and behind a method of it that is bound to an object. */
+    static PyCFunction hot_function_of(PyObject *descriptor) {
+        return ((PyMethodDescrObject *)descriptor)->d_method->ml_meth;
+    }
+    static inline PyObject *hot_self_of(PyObject *method, PyCFunction function) {
+        return PyCFunction_CheckExact(method) && PyCFunction_GET_FUNCTION(method) == function
+            ? PyCFunction_GET_SELF(method) : NULL;
+    }
+
+    /* An exception is set: this makes Cython handle it. */
+    static inline int hot_has_raised(void) { return -1; }
+    """
+    object hot_alloc(PyTypeObject *type)
+    void hot_set_slot(PyObject *object, Py_ssize_t offset, PyObject *value)
+    Py_ssize_t hot_slot_offset(PyObject *descriptor)
+    bint hot_has_plain_init(PyTypeObject *type)
+    bint hot_has_plain_new(PyTypeObject *type)
+    ctypedef PyObject *(*PyCFunction)(PyObject *, PyObject *)
+    PyCFunction hot_function_of(PyObject *descriptor)
+    PyObject *hot_self_of(PyObject *method, PyCFunction function)
+    int hot_has_raised() except -1
+    unsigned long PyThread_get_thread_ident() nogil
+    PyObject *PyDict_GetItemWithError(object mapping, object key) except? NULL
+    PyObject *call_one "PyObject_CallOneArg"(PyObject *function, PyObject *argument)
+    bint PyUnicode_CheckExact(object text)
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+    const unsigned char *PyUnicode_1BYTE_DATA(object text)
+    object PyUnicode_DecodeUTF8(const char *text, Py_ssize_t size, const char *errors)
+    Py_ssize_t Py_REFCNT(PyObject *object)
+    PyObject *PyList_GET_ITEM(object items, Py_ssize_t index)
+    int PyList_SetItem(object items, Py_ssize_t index, PyObject *item) except -1
+    int PyList_Append(object items, object item) except -1
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+cdef enum:
+    REMEMBERED = 1024  # addresses; a power of two
+    MAX_DIGITS = 18  # of a number that fits in 64 bits
+    MAX_REMEMBERED = 256  # bytes of subject and sid, or of a plain reply subject
+
+cdef struct Word:
+    const unsigned char *start
+    Py_ssize_t size
+
+
+cdef inline Py_ssize_t number(Word word) noexcept nogil:
+    """The number that a word is; -1 if it is none, or has very many digits."""
+    cdef Py_ssize_t value = 0, index
+    cdef unsigned char digit
+    if word.size > MAX_DIGITS:
+        return -1
+    for index in range(word.size):
+        digit = word.start[index] - 48
+        if digit > 9:
+            return -1
+        value = value * 10 + digit
+    return value
+
+
+cdef inline uint64_t hash_of(const unsigned char *text, Py_ssize_t size) noexcept nogil:
+    cdef uint64_t value = <uint64_t>size, part
+    while size >= 8:
+        memcpy(&part, text, 8)
+        value = (value ^ part) * <uint64_t>0x9E3779B97F4A7C15
+        value ^= value >> 32
+        text += 8
+        size -= 8
+    if size:
+        part = 0
+        memcpy(&part, text, size)
+        value = (value ^ part) * <uint64_t>0x9E3779B97F4A7C15
+        value ^= value >> 32
+    return value
+
+
+cdef class Known:
+    """An address, by the bytes of its subject and sid."""
+
+    cdef bytes text
+    cdef object address, subject, sid
+
+
+cdef class Reader:
+    cdef public Py_ssize_t position, wanted
+    cdef object message_type, address_type, receivers
+    cdef Py_ssize_t max_line, max_payload
+    cdef bint is_direct, has_receivers
+    cdef Py_ssize_t at_address, at_data, at_header_block, at_reply_to, at_context
+    cdef PyObject *known[REMEMBERED]  # of Known
+
+    def __init__(self, message_type, address_type, receivers, Py_ssize_t max_line, Py_ssize_t max_payload):
+        self.message_type = message_type
+        self.address_type = address_type
+        self.receivers = receivers
+        self.max_line = max_line
+        self.max_payload = max_payload
+        self.has_receivers = PyDict_CheckExact(receivers)
+        descriptors = [getattr(message_type, name, None) for name in ("address", "data", "header_block", "reply_to")]
+        self.at_address, self.at_data, self.at_header_block, self.at_reply_to = [
+            hot_slot_offset(<PyObject *>descriptor) for descriptor in descriptors
+        ]
+        # A context may be missing: then it is set as any other attribute.
+        context = getattr(message_type, "context", None)
+        self.at_context = hot_slot_offset(<PyObject *>context)
+        self.is_direct = (
+            isinstance(message_type, type)
+            and hot_has_plain_new(<PyTypeObject *>message_type)
+            and min(self.at_address, self.at_data, self.at_header_block, self.at_reply_to) > 0
+            and message_type.__init__ is descriptors[0].__objclass__.__init__
+        )
+
+    def __dealloc__(self):
+        cdef int index
+        for index in range(REMEMBERED):
+            Py_XDECREF(self.known[index])
+
+    def learn(self, text, words, address, header_size, size, *, has_reply):
+        pass  # each line is read anyway
+
+    def deliver(self, bytes buffer not None, Py_ssize_t position):
+        cdef const unsigned char *begin = <const unsigned char *>PyBytes_AS_STRING(buffer)
+        cdef const unsigned char *end = begin + PyBytes_GET_SIZE(buffer)
+        cdef const unsigned char *line
+        cdef const unsigned char *at
+        cdef const unsigned char *line_limit
+        cdef Word[5] words
+        cdef int count, has_headers
+        cdef Py_ssize_t size, header_size
+        cdef Known known
+        cdef PyObject *found
+        cdef PyObject *gate
+        cdef object receive, msg
+        self.position = position
+        self.wanted = 0
+        if not self.has_receivers:
+            return
+        while True:
+            line = at = begin + self.position
+            if end - line < 8:  # no message has fewer
+                return
+            has_headers = line[0] == c"H"
+            at += has_headers
+            if at[0] != c"M" or at[1] != c"S" or at[2] != c"G" or at[3] != c" ":
+                return
+            at += 4
+            line_limit = line + self.max_line
+            if line_limit > end:
+                line_limit = end
+            count = 0
+            while True:
+                words[count].start = at
+                while at < line_limit and at[0] > 32:
+                    at += 1
+                words[count].size = at - words[count].start
+                count += 1
+                if at + 1 >= line_limit or words[count - 1].size == 0:
+                    return
+                if at[0] == c" ":
+                    if count == 5:
+                        return
+                    at += 1
+                elif at[0] == c"\r" and at[1] == c"\n":
+                    break
+                else:
+                    return
+            at += 2
+            if count - has_headers != 3 and count - has_headers != 4:
+                return
+            size = number(words[count - 1])
+            header_size = number(words[count - 2]) if has_headers else 0
+            if header_size < 0 or size < header_size or size - header_size > self.max_payload or (
+                header_size > self.max_payload
+            ):
+                return
+            if size + 2 > end - at:
+                self.wanted = at - line + size + 2
+                return
+            if at[size] != c"\r" or at[size + 1] != c"\n":
+                return
+            known = self.look_up(words[0], words[1])
+            if known is None:
+                return
+            found = PyDict_GetItemWithError(self.receivers, known.sid)
+            if found == NULL:
+                return
+            receive = <object>found
+            self.position = position = at + size + 2 - begin
+            msg = self.message(
+                known.address,
+                PyBytes_FromStringAndSize(<const char *>at + header_size, size - header_size),
+                PyBytes_FromStringAndSize(<const char *>at, header_size) if header_size else b"",
+                PyBytes_FromStringAndSize(<const char *>words[2].start, words[2].size)
+                if count - has_headers == 4 else None,
+            )
+            gate = hot_self_of(found, _deliver)
+            if gate != NULL:
+                (<Gate>gate).take(msg, known.subject, self.at_context)
+            else:
+                receive(msg)
+            self.position = position  # a receiver that reads, too, does not matter
+
+    cdef inline object message(self, object address, object data, object header_block, object reply_to):
+        if not self.is_direct:
+            return self.message_type(address, data, header_block, reply_to)
+        msg = hot_alloc(<PyTypeObject *>self.message_type)
+        hot_set_slot(<PyObject *>msg, self.at_address, <PyObject *>address)
+        hot_set_slot(<PyObject *>msg, self.at_data, <PyObject *>data)
+        hot_set_slot(<PyObject *>msg, self.at_header_block, <PyObject *>header_block)
+        hot_set_slot(<PyObject *>msg, self.at_reply_to, <PyObject *>reply_to)
+        return msg
+
+    cdef inline Known look_up(self, Word subject, Word sid):
+        """The address for a subject and a sid, which stand behind each other; None if the sid is no number."""
+        cdef Py_ssize_t size = sid.start + sid.size - subject.start
+        cdef PyObject **slot = &self.known[hash_of(subject.start, size) & (REMEMBERED - 1)]
+        cdef Known known
+        if slot[0] != NULL:
+            known = <Known>slot[0]
+            if PyBytes_GET_SIZE(known.text) == size and memcmp(PyBytes_AS_STRING(known.text), subject.start, size) == 0:
+                return known
+        return self.new_address(subject, sid, size, slot)
+
+    cdef Known new_address(self, Word subject, Word sid, Py_ssize_t size, PyObject **slot):
+        cdef Known known
+        cdef Py_ssize_t value = number(sid)
+        cdef PyObject *before
+        if value < 0:
+            return None
+        known = Known.__new__(Known)
+        known.address = self.address_type(
+            PyUnicode_DecodeUTF8(<const char *>subject.start, subject.size, "surrogateescape"), value
+        )
+        known.subject = known.address.subject
+        known.sid = known.address.sid
+        if size <= MAX_REMEMBERED:
+            known.text = PyBytes_FromStringAndSize(<const char *>subject.start, size)
+            before = slot[0]
+            Py_INCREF(known)
+            slot[0] = <PyObject *>known
+            Py_XDECREF(before)
+        return known
+
+
+# -- from a message to the function of its route ----------------------------------------------------------------------
+
+cdef class Counts:
+    cdef public Py_ssize_t routed, succeeded
+
+    def __init__(self, Py_ssize_t routed=0, Py_ssize_t succeeded=0):
+        self.routed = routed
+        self.succeeded = succeeded
+
+
+cdef class Way:
+    cdef object __weakref__
+    cdef public object function, context
+    cdef readonly Counts counters
+
+    def __init__(self, function, Counts counters not None):
+        self.function = function
+        self.counters = counters
+        self.context = None
+
+    def returned(self, msg, result):
+        raise NotImplementedError
+
+    def raised(self, msg):
+        raise NotImplementedError
+
+
+cdef class Gate:
+    cdef object __weakref__
+    cdef public Py_ssize_t received
+    cdef public bint is_direct, only_without_headers
+    cdef public object on_msg
+    cdef public dict ways
+
+    def __init__(self, on_msg):
+        self.received = 0
+        self.is_direct = True
+        self.on_msg = on_msg
+        self.ways = {}
+        self.only_without_headers = False
+
+    def deliver(self, msg):
+        self.take(msg, msg.address.subject, -1)
+
+    def hand(self, msg):
+        return self.pass_on(msg, msg.address.subject, -1)
+
+    cdef int take(self, object msg, object subject, Py_ssize_t at_context) except -1:
+        """:param at_context: where the message has its context; -1 if that is not known."""
+        self.received += 1
+        if not self.is_direct and self._took(msg):
+            return 0
+        busy = self.pass_on(msg, subject, at_context)
+        if busy is not None:
+            self._wait_for(busy)
+        return 0
+
+    cdef inline object pass_on(self, object msg, object subject, Py_ssize_t at_context):
+        cdef PyObject *found
+        cdef PyObject *returned
+        cdef Way way
+        cdef object function, result
+        found = PyDict_GetItemWithError(self.ways, subject)
+        if found == NULL or (self.only_without_headers and msg.header_block):
+            try:
+                return self.on_msg(msg)
+            except BaseException:
+                self._receiver_raised(msg)
+                return None
+        way = <Way?>found
+        function = way.function  # which may be replaced while it runs
+        if at_context > 0:
+            hot_set_slot(<PyObject *>msg, at_context, <PyObject *>way.context)
+        else:
+            msg.context = way.context
+        way.counters.routed += 1
+        returned = call_one(<PyObject *>function, <PyObject *>msg)
+        if returned == <PyObject *>None:
+            Py_DECREF(None)
+            way.counters.succeeded += 1
+            return None
+        if returned == NULL:
+            raised(way, msg)
+            return None
+        result = <object>returned
+        Py_DECREF(result)
+        return way.returned(msg, result)
+
+    def _took(self, msg):
+        raise NotImplementedError
+
+    def _wait_for(self, busy):
+        raise NotImplementedError
+
+    def _receiver_raised(self, msg):
+        raise NotImplementedError
+
+
+cdef int raised(Way way, object msg) except -1:
+    """Let a way handle the exception that is set. (A try around each call would cost each message.)"""
+    try:
+        hot_has_raised()
+    except BaseException:
+        way.raised(msg)
+    return 0
+
+
+cdef PyCFunction _deliver = hot_function_of(<PyObject *>Gate.__dict__["deliver"])
+
+
+# -- from publish() to the commands that are written ------------------------------------------------------------------
+
+cdef class Tray:
+    cdef public Py_ssize_t messages, high_water_messages, high_water_bytes, max_payload
+    cdef Py_ssize_t held
+    cdef public bint takes_headers, is_open
+    cdef public list confirmations, commands
+
+    def __init__(self, Py_ssize_t high_water_messages, Py_ssize_t high_water_bytes):
+        self.messages = self.held = 0
+        self.high_water_messages = high_water_messages
+        self.high_water_bytes = high_water_bytes
+        self.max_payload = 0
+        self.takes_headers = True
+        self.is_open = False
+        self.confirmations = []
+        self.commands = []
+
+    @property
+    def bytes(self):
+        return self.held
+
+    @bytes.setter
+    def bytes(self, Py_ssize_t value):
+        self.held = value
+
+
+cdef class Target:
+    cdef bytes name
+    cdef readonly Tray tray
+
+    def __init__(self, bytes name not None, Tray tray not None):
+        self.name = name
+        self.tray = tray
+
+
+cdef inline char *write(char *at, const void *text, Py_ssize_t size) noexcept nogil:
+    memcpy(at, text, size)
+    return at + size
+
+
+cdef inline char *write_number(char *at, Py_ssize_t value) noexcept nogil:
+    cdef char[24] digits
+    cdef int index = 24
+    while True:
+        index -= 1
+        digits[index] = 48 + value % 10
+        value //= 10
+        if value == 0:
+            return write(at, digits + index, 24 - index)
+
+
+cdef inline bint is_plain_subject(object subject) noexcept:
+    """Whether it is certainly a subject to publish to: as natsroute.wire.subjects.is_plain()."""
+    cdef Py_ssize_t index, size
+    cdef const unsigned char *text
+    cdef unsigned char one, before = c"."
+    if not PyUnicode_CheckExact(subject) or not PyUnicode_IS_COMPACT_ASCII(subject):
+        return False
+    size = PyUnicode_GET_LENGTH(subject)
+    if size == 0 or size > MAX_REMEMBERED:
+        return False
+    text = PyUnicode_1BYTE_DATA(subject)
+    for index in range(size):
+        one = text[index]
+        if one <= 32 or one >= 127 or one == c"*" or one == c">" or (one == c"." and before == c"."):
+            return False
+        before = one
+    return before != c"."
+
+
+cdef inline bint is_printable(object text, bint is_name) noexcept:
+    """Whether a name or a value of a header is certainly valid, and ASCII."""
+    cdef Py_ssize_t index
+    cdef const unsigned char *data
+    if not PyUnicode_CheckExact(text) or not PyUnicode_IS_COMPACT_ASCII(text):
+        return False
+    data = PyUnicode_1BYTE_DATA(text)
+    for index in range(PyUnicode_GET_LENGTH(text)):
+        if data[index] < 32 or data[index] >= 127 or (is_name and (data[index] == 32 or data[index] == c":")):
+            return False
+    return not is_name or PyUnicode_GET_LENGTH(text) > 0
+
+
+cdef Py_ssize_t header_block_size(object headers) noexcept:
+    """Bytes of the header block for plain headers; -1 if they are not plain."""
+    cdef Py_ssize_t position = 0, size = 12
+    cdef PyObject *name
+    cdef PyObject *value
+    if not PyDict_CheckExact(headers):
+        return -1
+    if len(<dict>headers) == 0:
+        return 0
+    while PyDict_Next(headers, &position, &name, &value):
+        if not is_printable(<object>name, True) or not is_printable(<object>value, False):
+            return -1
+        size += PyUnicode_GET_LENGTH(<object>name) + PyUnicode_GET_LENGTH(<object>value) + 4
+    return size
+
+
+cdef bytes encode(bytes name, bytes payload, object reply, object headers, Py_ssize_t block):
+    """
+    A PUB or HPUB.
+
+    :param reply: a plain subject, or None.
+    :param block: bytes of the header block, or 0.
+    """
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(payload), position = 0
+    cdef Py_ssize_t room, length
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef char[56] sizes
+    cdef char *at = sizes
+    cdef bytes command
+    if block:
+        at = write_number(at, block)
+        at = write(at, b" ", 1)
+    at = write_number(at, block + size)
+    at = write(at, b"\r\n", 2)
+    length = at - sizes
+    room = 4 + (1 if block else 0) + PyBytes_GET_SIZE(name) + 1 + length + block + size + 2
+    if reply is not None:
+        room += PyUnicode_GET_LENGTH(reply) + 1
+    command = PyBytes_FromStringAndSize(NULL, room)
+    at = PyBytes_AS_STRING(command)
+    at = write(at, b"HPUB ", 5) if block else write(at, b"PUB ", 4)
+    at = write(at, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+    at = write(at, b" ", 1)
+    if reply is not None:
+        at = write(at, PyUnicode_1BYTE_DATA(reply), PyUnicode_GET_LENGTH(reply))
+        at = write(at, b" ", 1)
+    at = write(at, sizes, length)
+    if block:
+        at = write(at, b"NATS/1.0\r\n", 10)
+        while PyDict_Next(headers, &position, &key, &value):
+            at = write(at, PyUnicode_1BYTE_DATA(<object>key), PyUnicode_GET_LENGTH(<object>key))
+            at = write(at, b": ", 2)
+            at = write(at, PyUnicode_1BYTE_DATA(<object>value), PyUnicode_GET_LENGTH(<object>value))
+            at = write(at, b"\r\n", 2)
+        at = write(at, b"\r\n", 2)
+    at = write(at, PyBytes_AS_STRING(payload), size)
+    write(at, b"\r\n", 2)
+    return command
+
+
+cdef class Sender:
+    cdef object __weakref__
+    cdef readonly object confirmation_type
+    cdef object _encode
+    cdef public unsigned long plain_thread
+    cdef readonly dict targets
+    cdef bint makes_confirmations
+
+    def __init__(self, confirmation_type, encode):
+        self.confirmation_type = confirmation_type
+        self._encode = encode
+        self.plain_thread = 0
+        self.targets = {}
+        self.makes_confirmations = isinstance(confirmation_type, type) and hot_has_plain_init(
+            <PyTypeObject *>confirmation_type
+        )
+
+    def publish(self, subject, payload, reply=None, headers=None, **options):
+        cdef object confirmation
+        if PyBytes_CheckExact(payload) and PyUnicode_CheckExact(subject) and not options:
+            confirmation = self.add(subject, <bytes>payload, reply, headers)
+            if confirmation is not None:
+                return confirmation
+        return self._publish_other(subject, payload, reply, headers, options)
+
+    cdef object add(self, object subject, bytes payload, object reply, object headers):
+        """Add a message to the tray of its subject, and give its Deferred; None if it is not plain."""
+        cdef PyObject *found = PyDict_GetItemWithError(self.targets, subject)
+        cdef Target target
+        cdef Tray tray
+        cdef Py_ssize_t block = 0, size
+        cdef bytes command
+        if found == NULL or PyThread_get_thread_ident() != self.plain_thread:
+            return None
+        target = <Target?>found
+        tray = target.tray
+        if not tray.is_open:
+            return None
+        if headers is not None:
+            if not tray.takes_headers:
+                return None
+            block = header_block_size(headers)
+        if block < 0 or (reply is not None and not is_plain_subject(reply)):
+            try:
+                command, size = self._encode(subject, payload, reply, headers)
+            except Exception:
+                return None
+        else:
+            size = block + PyBytes_GET_SIZE(payload)
+            if size > tray.max_payload:
+                return None
+            command = encode(target.name, payload, reply, headers, block)
+        if (
+            size > tray.max_payload
+            or tray.messages >= tray.high_water_messages
+            or tray.held + PyBytes_GET_SIZE(command) > tray.high_water_bytes
+        ):
+            return None
+        if self.makes_confirmations:
+            confirmation = hot_alloc(<PyTypeObject *>self.confirmation_type)
+        else:
+            confirmation = self.confirmation_type()
+        tray.messages += 1
+        tray.held += PyBytes_GET_SIZE(command)
+        PyList_Append(tray.confirmations, confirmation)
+        PyList_Append(tray.commands, command)
+        return confirmation
+
+    def _publish_other(self, subject, payload, reply, headers, options):
+        raise NotImplementedError
+
+
+# -- confirming --------------------------------------------------------------------------------------------------------
+
+def confirm_all(confirmations):
+    for confirmation in confirmations:
+        if confirmation is None:
+            continue
+        if confirmation.has_callbacks:
+            if not confirmation.called:
+                confirmation.callback(None)
+        else:
+            confirmation.called = True
+            confirmation.result = None
+
+
+def drop_abandoned(list confirmations not None):
+    cdef Py_ssize_t index
+    cdef PyObject *confirmation
+    for index in range(PyList_GET_SIZE(confirmations)):
+        confirmation = PyList_GET_ITEM(confirmations, index)
+        if confirmation != <PyObject *>None and Py_REFCNT(confirmation) == 1 and not has_callbacks(confirmation):
+            Py_INCREF(None)
+            PyList_SetItem(confirmations, index, <PyObject *>None)
+
+
+cdef bint has_callbacks(PyObject *confirmation) except -1:
+    return (<object>confirmation).has_callbacks
