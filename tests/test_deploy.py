@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import Settings
 from natsroute.daemon.settings.settings import SETTING_FIELDS
-from natsroute.daemon.settings.sources import ENVIRONMENT_PREFIX
+from natsroute.daemon.settings.sources import ENVIRONMENT_PREFIX, HOT_PATH_VARIABLES
 from natsroute.daemon.shutdown import FLUSH_TIMEOUT
 from natsroute.daemon.threads import Threads
 from natsroute.monitoring.http.site import PATHS
@@ -65,7 +65,7 @@ class NamesTests(SynchronousTestCase):
     """Names in all files."""
 
     def test_variables(self) -> None:
-        known = {ENVIRONMENT_PREFIX + name.upper() for name in SETTING_FIELDS}
+        known = {ENVIRONMENT_PREFIX + name.upper() for name in SETTING_FIELDS}.union(HOT_PATH_VARIABLES)
         found: set[str] = set()
         for path in files():
             named = set(re.findall(rf"\b{ENVIRONMENT_PREFIX}[A-Z_]+", path.read_text("utf-8")))
@@ -172,11 +172,11 @@ class DockerfileTests(SynchronousTestCase):
             self.assertIn(f'        "{extra}": ', setup)
 
     def test_base(self) -> None:
-        """A version in full, which natsroute supports; both stages have the same."""
+        """A version in full, which natsroute supports; both stages have the same. The first one has a compiler."""
         [version] = re.findall(r"^ARG PYTHON_VERSION=(\d+\.\d+)\.\d+$", self.text, re.MULTILINE)
         self.assertIn(f'"Programming Language :: Python :: {version}",', (ROOT / "setup.py").read_text("utf-8"))
         bases = re.findall(r"^FROM (\S+)", self.text, re.MULTILINE)
-        self.assertEqual(bases, ["python:${PYTHON_VERSION}-slim-bookworm"] * 2)
+        self.assertEqual(bases, ["python:${PYTHON_VERSION}-bookworm", "python:${PYTHON_VERSION}-slim-bookworm"])
 
     def test_user(self) -> None:
         """It is the one that Kubernetes is told, and not root."""

@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute import Event, Settings, errors, middleware
 from natsroute.daemon.settings.connection_settings import DEFAULT_URL
 from natsroute.daemon.settings.settings import SETTING_FIELDS
-from natsroute.daemon.settings.sources import ENVIRONMENT_PREFIX
+from natsroute.daemon.settings.sources import ENVIRONMENT_PREFIX, HOT_PATH_VARIABLES
 from natsroute.jetstream import errors as jetstream_errors
 from natsroute.wire.publish_options import PublishOptions
 from tests.support import ROOT
@@ -58,7 +58,7 @@ PROVEN = {"docs/publishing.md", "docs/reliability.md", "docs/routes.md", "docs/s
 
 #: Options of other programs, by the program.
 OTHER_OPTIONS = {
-    "pip": {"quiet", "no-build-isolation"},
+    "pip": {"quiet", "no-binary", "no-build-isolation"},
     "twistd": {"nodaemon", "pidfile", "python", "help", "logfile", "logger", "syslog"},
     "kubectl apply": {"kustomize"},
     "twistd natsroute": {"check", "check-connect"},
@@ -306,7 +306,7 @@ class NamesTests(SynchronousTestCase):
             self.assertEqual(unknown, [], document.name)
 
     def test_variables(self) -> None:
-        known = {ENVIRONMENT_PREFIX + name.upper() for name in SETTING_FIELDS}
+        known = {ENVIRONMENT_PREFIX + name.upper() for name in SETTING_FIELDS}.union(HOT_PATH_VARIABLES)
         for document in documents():
             named = set(re.findall(rf"\b{ENVIRONMENT_PREFIX}[A-Z_]+", document.text))
             self.assertEqual(named - known, set(), document.name)

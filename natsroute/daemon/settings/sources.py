@@ -26,7 +26,7 @@ from natsroute.nearest import did_you_mean
 ENVIRONMENT_PREFIX = "NATSROUTE_"
 
 #: Variables that have the prefix and are no settings: of the choice of the hot path, and of its build (``setup.py``).
-_OF_HOT_PATH = (PURE_VARIABLE, "NATSROUTE_EXTENSION")
+HOT_PATH_VARIABLES = (PURE_VARIABLE, "NATSROUTE_EXTENSION")
 
 #: The variables of a Service: how their names end, and what their values look like. The values matter because a name
 #: like NATSROUTE_NATS_PORT may also be a mistake.
@@ -112,7 +112,7 @@ class Environment:
                     found[self._settings[variable]] = Given(value, variable)
             elif (
                 variable.startswith(ENVIRONMENT_PREFIX)
-                and variable not in _OF_HOT_PATH
+                and variable not in HOT_PATH_VARIABLES
                 and not _is_of_kubernetes(variable, value)
             ):
                 otherwise = "'twistd natsroute --help' lists all settings"
