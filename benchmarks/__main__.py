@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks import guard
 from benchmarks.catalogue import PEERS, SCENARIOS
+from benchmarks.load.hot_path import implementation
 from benchmarks.load.traffic import SUBJECTS
 from benchmarks.report import charts
 from benchmarks.report.goals import verdicts
@@ -25,8 +26,10 @@ from benchmarks.run.relay_check import check_relay
 from benchmarks.run.results import FOLDER, Results
 from benchmarks.run.rounds import Selection, print_progress, run
 from benchmarks.run.scenario import GOAL_SIZE
+from benchmarks.run.second_python import run_again
 from benchmarks.run.servers import NatsServer
 
+_PEERS = [name for name, peer in PEERS.items() if peer.by_default]
 _ALL_SIZES = (16, 128, 1_024, 65_536)
 _DEFAULT = {"rounds": 3, "messages": 100_000, "sizes": [GOAL_SIZE]}
 _QUICK = {"rounds": 1, "messages": 20_000, "sizes": [GOAL_SIZE]}
@@ -44,13 +47,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--guard", action="store_true", help="run python -m benchmarks.guard instead")
     usual = [name for name, scenario in SCENARIOS.items() if scenario.by_default]
     parser.add_argument("--scenarios", nargs="+", choices=SCENARIOS, help=f"default: {' '.join(usual)}")
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="default: all")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=_PEERS, help=f"default: {' '.join(_PEERS)}")
     parser.add_argument("--rounds", type=int, choices=range(1, 101), metavar="1..100", help="default: 3")
     parser.add_argument("--messages", type=int, help="messages of one run; default: 100,000")
     parser.add_argument("--sizes", nargs="+", type=int, help=f"bytes of the uniform payloads; default: {GOAL_SIZE}")
     parser.add_argument("--traffic", nargs="+", choices=SUBJECTS, default=list(SUBJECTS), help="default: both")
     parser.add_argument(
         "--shared", action="store_true", help="let the server, the feeder and the peer share all processors"
+    )
+    parser.add_argument(
+        "--second-python",
+        type=Path,
+        metavar="PATH",
+        help="a newer Python with the same packages, for the peers that need it",
     )
     parser.add_argument("--results", type=Path, default=FOLDER, metavar="FOLDER", help=f"default: {FOLDER.name}/")
     arguments = parser.parse_args()
@@ -104,8 +113,10 @@ def main() -> int:
             if PEERS[name].fraction < 1
         },
     }
-    results = Results(about, {name: PEERS[name].about for name in present})
+    results = Results(about, {name: PEERS[name].about for name in present}, hot_path=implementation())
     _run_all(selection, results)
+    if arguments.second_python:
+        results.second = _run_again(arguments, selection)
     report = markdown(results)
     results.write(arguments.results)
     (arguments.results / "table.md").write_text(report, encoding="utf-8")
@@ -115,7 +126,16 @@ def main() -> int:
         print_progress(f"no charts: {error}")
     print(report)
     missed = any(verdict.word == "missed" for verdict in verdicts(results))
-    return 1 if missed or results.relay_failed or any(problems(results)) else 0
+    return 1 if missed or results.relays_failed or any(problems(results)) else 0
+
+
+def _run_again(arguments: argparse.Namespace, selection: Selection) -> Results | None:
+    newer = [name for name, peer in selection.peers.items() if sys.version_info[:2] < peer.min_python]
+    if not newer:
+        return None
+    words = ["--rounds", selection.rounds, "--messages", selection.messages, "--traffic", *selection.traffic]
+    words += ["--sizes", *selection.sizes, *(["--shared"] if arguments.shared else [])]
+    return run_again(arguments.second_python, newer, selection.scenarios.items(), [str(word) for word in words])
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ The modules of peers and scenarios do not import this one, so a peer's process i
 from __future__ import annotations
 
 import pkgutil
+import sys
 from dataclasses import replace
 from importlib import import_module
 
 from benchmarks import peers, scenarios
-from benchmarks.peers import OURS, Peer
+from benchmarks.peers import NEWER_PYTHON, OURS, Peer
 from benchmarks.run.scenario import Scenario
 
 _SUFFIX = "_peer"
@@ -26,10 +27,19 @@ def _peers() -> dict[str, Peer]:
 def _peer(module: str) -> Peer:
     try:
         peer: Peer = import_module(module).PEER
-    except ImportError as error:
-        reason = str(error)
-        peer = Peer("", missing=lambda: reason)
+    except ModuleNotFoundError as error:
+        peer = _absent(error.name or "")
     return replace(peer, module=module)
+
+
+def _absent(library: str) -> Peer:
+    """A peer whose library is not installed."""
+    needed = NEWER_PYTHON.get(library, sys.version_info[:2])
+    if sys.version_info[:2] < needed:
+        reason = f"it needs Python {'.'.join(map(str, needed))}: add --second-python"
+    else:
+        reason = f"{library} is not installed (pip install -e '.[dev]')"
+    return Peer("", missing=lambda: reason, min_python=needed)
 
 
 def _scenarios() -> dict[str, Scenario]:

@@ -16,6 +16,11 @@ from dataclasses import dataclass, field
 
 #: The peer that the others are compared with.
 OURS = "natsroute"
+#: The same without its compiled hot path.
+PURE_OURS = "natsroute-pure"
+
+#: What peers import that needs a newer Python than natsroute does, and which.
+NEWER_PYTHON = {"natsio": (3, 13), "nats.client": (3, 13)}
 
 
 def _nothing() -> str:
@@ -33,8 +38,10 @@ class Peer:
     :ivar refuses_mixed: why it cannot take mixed traffic; empty if it can.
     :ivar fraction: the part of a run's messages that it gets; below 1 for a peer with which a run would take too long.
     :ivar fixed_reply: the subject of all its replies, if it does not see reply subjects.
+    :ivar by_default: whether it runs when no peer is named.
     :ivar supervises: whether its program starts several processes itself, and reports of all together.
     :ivar environment: variables that its program has besides those of the benchmark.
+    :ivar min_python: the oldest Python that it runs on; the catalogue sets it for a peer that needs a newer one.
     :ivar module: the name of its module, which the catalogue sets.
     """
 
@@ -46,4 +53,6 @@ class Peer:
     fixed_reply: str = ""
     supervises: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    by_default: bool = True
+    min_python: tuple[int, int] = (3, 10)
     module: str = ""

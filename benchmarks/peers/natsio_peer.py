@@ -11,7 +11,7 @@ from typing import Any
 import natsio
 
 from benchmarks.load.asking import send_requests
-from benchmarks.load.job import DURABLE, STREAM, Job, report
+from benchmarks.load.job import DURABLE, QUEUE_GROUP, RELAY_SUBJECT, STREAM, Job, report, report_ready
 from benchmarks.load.traffic import messages
 from benchmarks.peers import Peer
 
@@ -19,6 +19,81 @@ Facts = dict[str, Any]
 
 _SETTLE = 0.3  # seconds in which a message too many would arrive
 _ANSWER_TIMEOUT = 10.0
+
+
+async def consume(job: Job) -> Facts:
+    """A callback counts the messages."""
+    received = size = 0
+    next_report = job.first_report
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def count(msg: natsio.Msg) -> None:
+        nonlocal received, size, next_report
+        received += 1
+        size += len(msg.payload)
+        if received == next_report:
+            at = perf_counter_ns()
+            if received == job.count:
+                ended.set_result(at)
+            else:
+                report(at=at, received=received)
+                next_report += job.step
+
+    client, notes = await _connect(job)
+    await _subscribe(client, job, count)
+    end = await _wait(job, ended)
+    await asyncio.sleep(_SETTLE)
+    await client.close()
+    return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
+
+
+async def relay(job: Job) -> Facts:
+    """A callback publishes each payload again; the time ends with a flush after the last message."""
+    received = size = 0
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def pass_on(msg: natsio.Msg) -> None:
+        nonlocal received, size
+        received += 1
+        size += len(msg.payload)
+        await client.publish(RELAY_SUBJECT, msg.payload)
+        if received == job.count:
+            await client.flush()
+            ended.set_result(perf_counter_ns())
+
+    client, notes = await _connect(job)
+    await _subscribe(client, job, pass_on)
+    end = await _wait(job, ended)
+    await asyncio.sleep(_SETTLE)
+    await client.close()
+    return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
+
+
+async def respond(job: Job) -> Facts:
+    """A callback replies with the payload."""
+
+    async def answer(msg: natsio.Msg) -> None:
+        await msg.respond(msg.payload)
+
+    client, _ = await _connect(job)
+    await _subscribe(client, job, answer)
+    await asyncio.sleep(job.timeout)
+    return {}
+
+
+async def publish(job: Job) -> Facts:
+    """Publish without a subscription, and flush after each batch."""
+    all_messages = list(messages(job))
+    gc.freeze()  # a real program does not hold all these messages, so the collector need not scan them
+    client, notes = await _connect(job)
+    began = perf_counter_ns()
+    for start in range(0, job.count, job.batch):
+        for subject, payload, reply, headers in all_messages[start : start + job.batch]:
+            await client.publish(subject, payload, reply=reply or None, headers=headers)
+        await client.flush()
+    ended = perf_counter_ns()
+    await client.close()
+    return {"began": began, "at": ended, "notes": notes[:10]}
 
 
 async def request(job: Job) -> Facts:
@@ -56,7 +131,7 @@ async def jetstream_consume(job: Job) -> Facts:
 async def jetstream_publish(job: Job) -> Facts:
     """Publish into a stream without waiting for each acknowledgement."""
     all_messages = list(messages(job))
-    gc.freeze()  # a real program does not hold all these messages, so the collector need not scan them
+    gc.freeze()  # as in publish()
     client = await natsio.connect(job.url)
     # The default is 0.2 s for the window to drain, which a busy machine exceeds.
     jetstream = client.jetstream(publish_async_stall_wait=job.timeout)
@@ -77,13 +152,39 @@ async def jetstream_publish(job: Job) -> Facts:
     return {"began": began, "at": ended, "acknowledged": acknowledged, "notes": []}
 
 
+async def _connect(job: Job) -> tuple[natsio.Client, list[str]]:
+    notes: list[str] = []
+
+    async def error(problem: Exception) -> None:
+        notes.append(repr(problem))
+
+    return await natsio.connect(job.url, error_cb=error), notes
+
+
+async def _subscribe(client: natsio.Client, job: Job, callback: Any) -> None:
+    client.subscribe(job.pattern, queue=QUEUE_GROUP, cb=callback)
+    await client.flush()
+    report_ready()
+
+
+async def _wait(job: Job, ended: asyncio.Future[int]) -> int:
+    try:
+        return await asyncio.wait_for(ended, job.timeout)
+    except asyncio.TimeoutError:
+        return perf_counter_ns()
+
+
 ROLES: dict[str, Callable[[Job], Awaitable[Facts]]] = {
+    "consume": consume,
+    "relay": relay,
+    "respond": respond,
+    "publish": publish,
     "request": request,
     "jetstream_consume": jetstream_consume,
     "jetstream_publish": jetstream_publish,
 }
 
-PEER = Peer("natsio on asyncio, default settings, but a longer wait for its window", roles=tuple(ROLES))
+PEER = Peer("natsio on asyncio, default settings, but a longer wait for its window", roles=(*ROLES, "step"))
 
 
 async def run() -> None:

@@ -14,7 +14,12 @@ def _missing() -> str:
     return "" if find_spec("prometheus_client") else "prometheus-client (pip install 'natsroute[monitoring]')"
 
 
-PEER = Peer("natsroute with metrics, scraped once a second", roles=("consume", "relay", "publish"), missing=_missing)
+PEER = Peer(
+    "natsroute with metrics, scraped once a second",
+    roles=("consume", "relay", "publish"),
+    missing=_missing,
+    by_default=False,
+)
 
 
 def _free_port() -> int:

@@ -23,6 +23,7 @@ PEER = Peer(
     f"natsroute with OpenTelemetry, {RATIO:.0%} of the messages sampled",
     roles=natsroute_peer.PEER.roles,
     missing=_missing,
+    by_default=False,
 )
 
 

@@ -7,30 +7,45 @@ from statistics import median
 
 from benchmarks.catalogue import SCENARIOS
 from benchmarks.peers import OURS
-from benchmarks.report.goals import verdicts
+from benchmarks.report.goals import Verdict, verdicts
 from benchmarks.run.results import Results, Series
 from benchmarks.run.scenario import Measure
 
 _NOTHING = "–"  # noqa: RUF001
+_HOT_PATHS = {"pure": "pure Python", "compiled": "compiled"}
+_SECOND = "For the peers that need a newer Python. natsroute and nats-py run with it too, so that the ratios are fair."
 
 
 def markdown(results: Results) -> str:
     """The whole report."""
-    parts = [
+    parts = [goals(results), *_parts(results)]
+    if results.second is not None:
+        parts.append(f"## With a second Python\n\n{_SECOND}")
+        parts += [part.replace("## ", "### ", 1) for part in _parts(results.second)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _parts(results: Results) -> list[str]:
+    """The report on one Python."""
+    return [
         "\n".join(f"- {name}: {value}" for name, value in results.about.items()),
         "Medians, with the lowest and the highest round in brackets. Compare ratios, and only within one run.",
-        _goals(results),
         *(_table(*kind, table) for kind, table in results.groups.items()),
         _list("The peers", [f"**{name}**: {about}" for name, about in results.peers.items()]),
         _list("Not available", [f"**{name}**: {reason}" for name, reason in results.absent.items()]),
         _list("The relays, as an independent subscriber saw them", results.relays),
-        _list("Rounds that do not count", list(problems(results))),
+        _list("Rounds that do not count", list(_own_problems(results))),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def problems(results: Results) -> Iterator[str]:
     """Why rounds do not count."""
+    yield from _own_problems(results)
+    if results.second is not None:
+        yield from problems(results.second)
+
+
+def _own_problems(results: Results) -> Iterator[str]:
     for series in results.series:
         for problem in series.problems:
             yield f"{series.scenario}, {kind(series.traffic, series.size)}, {series.peer}, {problem}"
@@ -45,12 +60,30 @@ def _list(title: str, items: Sequence[str]) -> str:
     return "\n".join([f"## {title}\n", *(f"- {item}" for item in items)]) if items else ""
 
 
-def _goals(results: Results) -> str:
-    rows = [
-        f"| {verdict.text} | {_NOTHING if verdict.found is None else format(verdict.found, '.2f')} | {verdict.word} |"
-        for verdict in verdicts(results)
-    ]
-    return "\n".join(["## Goals\n", "| goal | measured | |", "|---|---|---|", *rows]) if rows else ""
+def goals(results: Results) -> str:
+    """The goals: a row for each comparison, a column for pure Python and one for the compiled hot path."""
+    found = list(verdicts(results))
+    if not found:
+        return ""
+    rows: dict[str, dict[str, str]] = {}
+    for verdict in found:
+        rows.setdefault(verdict.text, {})[verdict.hot_path] = _goal_cell(verdict, results)
+    lines = [f"| {text} | {' | '.join(cells.get(path, '') for path in _HOT_PATHS)} |" for text, cells in rows.items()]
+    words = [verdict.word for verdict in found]
+    summary = ", ".join(f"{words.count(word)} {word}" for word in ("reached", "missed", "not measured"))
+    notes = [f"- Not measured: {why}" for why in dict.fromkeys(one.why for one in found if one.found is None)]
+    if any("*" in cell for cells in rows.values() for cell in cells.values()) and results.second is not None:
+        notes.append(f"- * with {results.second.about['Python']}, like everything that it is compared with")
+    heads = f"| measured, and the goal | {' | '.join(_HOT_PATHS.values())} |\n|---|---|---|"
+    return "\n".join([f"## Goals: {summary}\n", heads, *lines, *(["", *notes] if notes else [])])
+
+
+def _goal_cell(verdict: Verdict, results: Results) -> str:
+    if verdict.found is None:
+        return f"{_NOTHING} ({verdict.limit})"
+    star = "" if verdict.python == results.about.get("Python", "") else "*"
+    missed = "" if verdict.reached else ": **missed**"
+    return f"{verdict.found:.2f}{star} ({verdict.limit}){missed}"
 
 
 def _table(name: str, traffic: str, size: int, table: list[Series]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 
 from benchmarks.catalogue import SCENARIOS
@@ -16,7 +17,7 @@ _BEGIN, _END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 
 def figures(folder: Path) -> str:
     """The report and the charts of a folder of results, with headings one level lower than in ``table.md``."""
-    report = markdown(Results.read(folder)).replace("\n## ", "\n### ")
+    report = re.sub("^#", "##", markdown(Results.read(folder)), flags=re.MULTILINE)
     where = os.path.relpath(folder, _PAGE.parent)
     charts = [f"![{path.stem}]({where}/{path.name})" for path in sorted(folder.glob("*.svg")) if path.stem in SCENARIOS]
     return "\n".join([report, *(["### Charts\n", "\n".join(charts), ""] if charts else [])])

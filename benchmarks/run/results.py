@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 #: The default folder of the results.
 FOLDER = Path(__file__).parents[1] / "results"
@@ -46,6 +47,8 @@ class Results:
     :ivar peers: a description of each peer.
     :ivar relays: what an independent subscriber saw of the relays.
     :ivar relay_failed: whether a relay lost or duplicated messages, or natsroute changed their order.
+    :ivar hot_path: ``compiled`` or ``pure``: what the peer natsroute ran.
+    :ivar second: the results with a second Python, for the peers that need it.
     """
 
     about: dict[str, str]
@@ -53,6 +56,13 @@ class Results:
     series: list[Series] = field(default_factory=list)
     relays: list[str] = field(default_factory=list)
     relay_failed: bool = False
+    hot_path: str = ""
+    second: Results | None = None
+
+    @property
+    def relays_failed(self) -> bool:
+        """Whether a relay failed, with this Python or with the second one."""
+        return self.relay_failed or (self.second is not None and self.second.relays_failed)
 
     @property
     def absent(self) -> dict[str, str]:
@@ -75,6 +85,10 @@ class Results:
     @classmethod
     def read(cls, folder: Path) -> Results:
         """Read results that :meth:`write` has written to a folder."""
-        facts = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        return cls._of(json.loads((folder / _FILE).read_text(encoding="utf-8")))
+
+    @classmethod
+    def _of(cls, facts: dict[str, Any]) -> Results:
         facts["series"] = [Series(**series) for series in facts["series"]]
+        facts["second"] = cls._of(facts["second"]) if facts.get("second") else None
         return cls(**facts)

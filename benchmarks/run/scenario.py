@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from benchmarks.peers import OURS, PURE_OURS
 from benchmarks.run.testbed import Testbed
 
 #: The goals of uniform traffic are for payloads of this many bytes.
@@ -20,6 +21,7 @@ class Goal:
     :ivar peer: divide natsroute's median by this peer's median.
     :ivar measure: divide natsroute's median by its own median of this measure.
     :ivar ours: the peer that the goal is for, if it is natsroute in another form than the peer of that name.
+    :ivar hot_path: ``pure`` or ``compiled``, if the goal is for natsroute with this hot path and no other.
     """
 
     traffic: str
@@ -27,6 +29,28 @@ class Goal:
     peer: str = ""
     measure: str = ""
     ours: str = ""
+    hot_path: str = ""
+
+
+def both(
+    traffic: str,
+    pure: float | None,
+    compiled: float,
+    *,
+    peer: str = "",
+    measure: str = "",
+    ours: tuple[str, str] = (PURE_OURS, OURS),
+) -> tuple[Goal, ...]:
+    """
+    The goals for natsroute in pure Python and with its compiled hot path.
+
+    :param pure: the limit for pure Python; None if it has none.
+    :param ours: the peers that the two goals are for.
+    """
+    limits = zip(("pure", "compiled"), (pure, compiled), ours)
+    return tuple(
+        Goal(traffic, limit, peer, measure, name, hot_path) for hot_path, limit, name in limits if limit is not None
+    )
 
 
 @dataclass(frozen=True)

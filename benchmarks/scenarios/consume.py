@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
+from benchmarks.run.scenario import Measure, Outcome, Scenario, both
 from benchmarks.run.testbed import Testbed
 from benchmarks.run.timing import rate
 
@@ -10,11 +10,13 @@ _RATE = Measure(
     "consumed",
     "messages/s",
     goals=(
-        Goal("uniform", 4.0, peer="nats-py"),
-        Goal("mixed", 3.0, peer="nats-py"),
-        Goal("uniform", 1.0, peer="kamailio"),
-        Goal("uniform", 0.9, peer="libnats"),
-        Goal("mixed", 0.6, peer="libnats"),
+        *both("uniform", 4.5, 6.0, peer="nats-py"),
+        *both("mixed", 2.4, 4.0, peer="nats-py"),
+        *both("uniform", 0.9, 1.1, peer="libnats"),
+        *both("mixed", 0.7, 1.1, peer="libnats"),
+        *both("uniform", 1.0, 1.5, peer="kamailio"),
+        *both("uniform", None, 0.85, peer="raw"),
+        *both("mixed", None, 0.85, peer="raw"),
     ),
 )
 

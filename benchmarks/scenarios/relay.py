@@ -6,7 +6,7 @@ when both its publish workers have published a message that follows the last one
 
 from __future__ import annotations
 
-from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
+from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario, both
 from benchmarks.run.testbed import Testbed
 from benchmarks.run.timing import rate
 
@@ -14,9 +14,11 @@ _RATE = Measure(
     "relayed",
     "messages/s",
     goals=(
-        Goal("uniform", 3.0, peer="nats-py"),
-        Goal("mixed", 2.5, peer="nats-py"),
-        Goal("uniform", 2.5, peer="kamailio"),
+        *both("uniform", 2.9, 6.0, peer="nats-py"),
+        *both("mixed", 1.8, 4.0, peer="nats-py"),
+        *both("uniform", None, 1.0, peer="libnats"),
+        *both("mixed", None, 0.95, peer="libnats"),
+        *both("uniform", 2.5, 5.0, peer="kamailio"),
         Goal("uniform", 30.0, peer="faststream"),
         Goal("mixed", 25.0, peer="faststream"),
     ),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from statistics import quantiles
 
-from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
+from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario, both
 from benchmarks.run.testbed import Testbed
 
 _GOALS = (
-    Goal("uniform", 0.8, peer="nats-py"),
-    Goal("mixed", 0.8, peer="nats-py"),
+    *both("uniform", 0.9, 0.85, peer="nats-py"),
     Goal("uniform", 0.25, peer="kamailio"),
 )
 _PERCENTILES = {"median": 500, "99th percentile": 990, "99.9th percentile": 999}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from time import perf_counter_ns, sleep
 
 from benchmarks.run.child import TIMEOUT
-from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario
+from benchmarks.run.scenario import Goal, Measure, Outcome, Scenario, both
 from benchmarks.run.testbed import Testbed
 from benchmarks.run.timing import rate
 from benchmarks.scenarios import round_trip
@@ -21,7 +21,7 @@ _RELAYED = Measure(
     "relayed",
     "messages/s",
     goals=(
-        Goal("uniform", 1.0, peer="kamailio", ours="natsroute-script"),
+        *both("uniform", 1.0, 2.0, peer="kamailio", ours=("natsroute-script-pure", "natsroute-script")),
         Goal("uniform", 1.0, peer="kamailio-lua", ours="natsroute-lua"),
     ),
 )
@@ -60,5 +60,4 @@ SCENARIO = Scenario(
     measures=(_CONSUMED, _RELAYED, _ROUND_TRIP),
     roles=("script",),
     run=run,
-    by_default=False,
 )
