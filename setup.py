@@ -151,10 +151,9 @@ DEV = [
     "faststream[nats]>=0.5",
     "matplotlib>=3.8",
     "mypy-zope>=1.0.5",
-    # Two clients that the benchmarks compare natsroute with. nats-core imports nkeys without requiring it.
+    # The benchmarks compare natsroute with nats-core and natsio. nats-core imports nkeys, and does not require it.
     "nats-core>=0.2; python_version >= '3.13'",
     "natsio>=1.0; python_version >= '3.13'",
-    "nkeys>=0.1; python_version >= '3.13'",
     "nox>=2024.4.15",
     "ruff>=0.8",
     "towncrier>=24.7",

@@ -27,7 +27,7 @@ from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
 
-from benchmarks.load.hot_path import PURE, implementation
+from benchmarks.load.hot_path import PURE_ENVIRONMENT, implementation
 from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, Job
 from benchmarks.load.traffic import SUBJECTS, Message, delivery, messages
 from benchmarks.run.machine import python
@@ -256,7 +256,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--traffic", nargs="+", choices=SUBJECTS, default=list(SUBJECTS), help="default: both")
     parser.add_argument("--passes", type=int, default=_PASSES, help=f"default: {_PASSES}")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--both", action="store_true", help=f"then measure pure Python too, with {PURE}=1")
+    parser.add_argument("--both", action="store_true", help="then measure pure Python too")
     arguments = parser.parse_args(words)
     found = {
         traffic: {case: measure(case, traffic, passes=arguments.passes) for case in arguments.cases}
@@ -269,7 +269,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if arguments.both and implementation() != "pure":
         again = [word for word in (sys.argv[1:] if words is None else words) if word != "--both"]
         command = [sys.executable, "-m", "benchmarks.in_process", *again]
-        return subprocess.run(command, env={**os.environ, PURE: "1"}).returncode
+        return subprocess.run(command, env={**os.environ, **PURE_ENVIRONMENT}).returncode
     return 0
 
 

@@ -1,21 +1,17 @@
-"""Which implementation of natsroute's hot path this process runs: ``compiled`` or ``pure`` Python."""
+"""Which implementation of natsroute's hot path this process runs: the compiled one, or the one in Python."""
 
 from __future__ import annotations
 
-import os
-from importlib import import_module
-from importlib.util import find_spec
+from natsroute import hot
+from natsroute.hot.choice import PURE_VARIABLE
 
-#: The environment variable with which natsroute takes pure Python although the compiled hot path is installed.
-PURE = "NATSROUTE_PURE"
+#: The environment of a process that runs the one in Python.
+PURE_ENVIRONMENT = {PURE_VARIABLE: "1"}
 
 
 def implementation() -> str:
-    """What :mod:`natsroute.hot` has chosen when it was imported."""
-    if find_spec("natsroute.hot") is None:
-        return "pure"  # this version has no other
-    chosen: str = import_module("natsroute.hot").IMPLEMENTATION
-    return chosen
+    """``compiled`` or ``pure``."""
+    return hot.IMPLEMENTATION
 
 
 def require_pure() -> None:
@@ -25,4 +21,4 @@ def require_pure() -> None:
     :raises SystemExit: it runs the compiled hot path.
     """
     if implementation() != "pure":
-        raise SystemExit(f"this process runs the compiled hot path, although {PURE} is {os.environ.get(PURE)!r}")
+        raise SystemExit(f"this process must run pure Python, and runs the {hot.describe()}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks.load.hot_path import PURE, require_pure
+from benchmarks.load.hot_path import PURE_ENVIRONMENT, require_pure
 from benchmarks.peers import Peer, natsroute_peer
 
 PEER = Peer(
-    f"natsroute in pure Python ({PURE}=1), default settings",
+    "natsroute in pure Python (NATSROUTE_PURE=1), default settings",
     roles=natsroute_peer.PEER.roles,
-    environment={PURE: "1"},
+    environment=PURE_ENVIRONMENT,
 )
 
 if __name__ == "__main__":

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from benchmarks.load.hot_path import PURE, require_pure
+from benchmarks.load.hot_path import PURE_ENVIRONMENT, require_pure
 from benchmarks.peers import Peer, natsroute_script_peer
 
 PEER = Peer(
-    f"natsroute in pure Python ({PURE}=1) with the kamailio.cfg that Kamailio has",
+    "natsroute in pure Python (NATSROUTE_PURE=1) with the kamailio.cfg that Kamailio has",
     roles=natsroute_script_peer.PEER.roles,
     refuses_mixed=natsroute_script_peer.PEER.refuses_mixed,
     fixed_reply=natsroute_script_peer.PEER.fixed_reply,
-    environment={PURE: "1"},
+    environment=PURE_ENVIRONMENT,
 )
 
 if __name__ == "__main__":
