@@ -17,7 +17,7 @@ from benchmarks import guard
 from benchmarks.catalogue import PEERS, SCENARIOS
 from benchmarks.load.hot_path import implementation
 from benchmarks.load.traffic import SUBJECTS
-from benchmarks.report import charts
+from benchmarks.report import charts, page
 from benchmarks.report.goals import verdicts
 from benchmarks.report.markdown import markdown, problems
 from benchmarks.run.machine import machine
@@ -61,6 +61,7 @@ def _arguments() -> argparse.Namespace:
         metavar="PATH",
         help="a newer Python with the same packages, for the peers that need it",
     )
+    parser.add_argument("--page", action="store_true", help="then write the results into docs/performance.md")
     parser.add_argument("--results", type=Path, default=FOLDER, metavar="FOLDER", help=f"default: {FOLDER.name}/")
     arguments = parser.parse_args()
     for name, value in (_FULL if arguments.full else _QUICK if arguments.quick else _DEFAULT).items():
@@ -124,6 +125,8 @@ def main() -> int:
         charts.draw(results, arguments.results)
     except ImportError as error:
         print_progress(f"no charts: {error}")
+    if arguments.page:
+        page.write(arguments.results)
     print(report)
     missed = any(verdict.word == "missed" for verdict in verdicts(results))
     return 1 if missed or results.relays_failed or any(problems(results)) else 0

@@ -12,7 +12,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from benchmarks import peers, scenarios
-from benchmarks.peers import NEWER_PYTHON, OURS, Peer
+from benchmarks.peers import NEWER_PYTHON, OURS, PURE_OURS, Peer
 from benchmarks.run.scenario import Scenario
 
 _SUFFIX = "_peer"
@@ -21,7 +21,12 @@ _SUFFIX = "_peer"
 def _peers() -> dict[str, Peer]:
     modules = sorted(found.name for found in pkgutil.iter_modules(peers.__path__) if found.name.endswith(_SUFFIX))
     names = {module.removesuffix(_SUFFIX).replace("_", "-"): f"{peers.__name__}.{module}" for module in modules}
-    return {name: _peer(names[name]) for name in sorted(names, key=lambda name: (name != OURS, name))}
+    return {name: _peer(names[name]) for name in sorted(names, key=_order)}
+
+
+def _order(name: str) -> tuple[bool, bool, str]:
+    """natsroute first, then natsroute in pure Python, then the others by name."""
+    return name != OURS, name != PURE_OURS, name
 
 
 def _peer(module: str) -> Peer:
@@ -36,7 +41,7 @@ def _absent(library: str) -> Peer:
     """A peer whose library is not installed."""
     needed = NEWER_PYTHON.get(library, sys.version_info[:2])
     if sys.version_info[:2] < needed:
-        reason = f"it needs Python {'.'.join(map(str, needed))}: add --second-python"
+        reason = f"it needs Python {'.'.join(map(str, needed))}: --second-python PATH"
     else:
         reason = f"{library} is not installed (pip install -e '.[dev]')"
     return Peer("", missing=lambda: reason, min_python=needed)

@@ -1,5 +1,8 @@
 """
-``python -m benchmarks.guard`` fails if natsroute has become slower compared with nats-py. It takes a minute.
+``python -m benchmarks.guard`` fails if natsroute has become slower compared with nats-py. It takes two minutes.
+
+It guards natsroute in pure Python and with its compiled hot path. If that is not installed, it guards pure Python only,
+and says so; in CI (the variable ``CI`` is set), that is a failure.
 
 It compares ratios of medians with the ratios in ``guard.json``, never seconds with seconds. If a ratio is lower by more
 than a quarter, it is measured again with more rounds; if it is still that low, the exit code is 1. ``--update`` writes
@@ -10,13 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.catalogue import PEERS, SCENARIOS
+from benchmarks.load.hot_path import implementation
 from benchmarks.load.traffic import SUBJECTS
-from benchmarks.peers import OURS
+from benchmarks.peers import OURS, PURE_OURS
 from benchmarks.run.machine import machine
 from benchmarks.run.processors import Processors, bound_to
 from benchmarks.run.results import Series
@@ -24,7 +29,7 @@ from benchmarks.run.rounds import Selection, print_progress, run
 from benchmarks.run.scenario import GOAL_SIZE
 from benchmarks.run.servers import NatsServer
 
-_FILE = Path(__file__).with_suffix(".json")
+FILE = Path(__file__).with_suffix(".json")
 _PEER = "nats-py"
 _SCENARIOS = ("consume", "relay", "publish")
 _ROUNDS, _MORE_ROUNDS = 5, 9
@@ -33,24 +38,35 @@ _MIN_PART = 0.75  # of the ratio in the file
 
 #: A scenario and a kind of traffic.
 Case = tuple[str, str]
+#: The ratios by hot path and by the name of the case, as in the file.
+Ratios = dict[str, dict[str, float]]
 
 
-def _measure(server: NatsServer, cases: Iterable[Case], rounds: int) -> dict[Case, float]:
-    """Measure the ratio of each case."""
-    ratios = {}
+def _guarded() -> dict[str, str]:
+    """The peers to guard, by hot path."""
+    return {"pure": PURE_OURS, **({"compiled": OURS} if implementation() == "compiled" else {})}
+
+
+def _measure(server: NatsServer, cases: Iterable[Case], rounds: int) -> Ratios:
+    """Measure the ratios of each case."""
+    guarded = _guarded()
+    names = [*guarded.values(), _PEER]
+    ratios: Ratios = {hot_path: {} for hot_path in guarded}
     for scenario, traffic in cases:
         selection = Selection(
             scenarios={scenario: SCENARIOS[scenario]},
-            peers={name: PEERS[name] for name in (OURS, _PEER)},
-            missing={OURS: "", _PEER: ""},
+            peers={name: PEERS[name] for name in names},
+            missing=dict.fromkeys(names, ""),
             traffic=[traffic],
             sizes=[GOAL_SIZE],
             rounds=rounds,
             messages=_MESSAGES,
             processors=Processors.divided(),
         )
-        ours, theirs = run(server, selection)
-        ratios[scenario, traffic] = _ratio(ours, theirs, SCENARIOS[scenario].measures[0].name)
+        table = {series.peer: series for series in run(server, selection)}
+        measure = SCENARIOS[scenario].measures[0].name
+        for hot_path, ours in guarded.items():
+            ratios[hot_path][_name((scenario, traffic))] = _ratio(table[ours], table[_PEER], measure)
     return ratios
 
 
@@ -65,31 +81,48 @@ def _name(case: Case) -> str:
     return ", ".join(case)
 
 
+def _fell(found: Ratios, kept: Ratios, hot_path: str, name: str) -> bool:
+    return found[hot_path][name] < _MIN_PART * kept[hot_path][name]
+
+
+def _update(found: Ratios, kept: Ratios) -> None:
+    # Without the compiled hot path, its ratios stay as they are.
+    rounded = {path: {name: round(ratio, 2) for name, ratio in cases.items()} for path, cases in found.items()}
+    facts = {"about": machine(), "ratios": {**kept, **rounded}}
+    FILE.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    print(f"{FILE.name}: {rounded}")
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Measure, and compare with the file or update it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.guard", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--update", action="store_true", help=f"write the measured ratios to {_FILE.name}")
+    parser.add_argument("--update", action="store_true", help=f"write the measured ratios to {FILE.name}")
     arguments = parser.parse_args(words)
+    if "compiled" not in _guarded():
+        text = "the compiled hot path is not installed, so it is not guarded"
+        if os.environ.get("CI"):
+            raise SystemExit(f"{text}; CI has to install it (NATSROUTE_EXTENSION=require pip install -e .)")
+        print(text)
     cases = [(scenario, traffic) for scenario in _SCENARIOS for traffic in SUBJECTS]
+    kept: Ratios = json.loads(FILE.read_text(encoding="utf-8"))["ratios"]
     processors = Processors.divided()
     with bound_to(processors.others), NatsServer() as server:
         found = _measure(server, cases, _MORE_ROUNDS if arguments.update else _ROUNDS)
         if arguments.update:
-            ratios = {_name(case): round(ratio, 2) for case, ratio in found.items()}
-            _FILE.write_text(json.dumps({"about": machine(), "ratios": ratios}, indent=1) + "\n", encoding="utf-8")
-            print(f"{_FILE.name}: {ratios}")
+            _update(found, kept)
             return 0
-        kept: dict[str, float] = json.loads(_FILE.read_text(encoding="utf-8"))["ratios"]
-        fallen = [case for case in cases if found[case] < _MIN_PART * kept[_name(case)]]
+        fallen = [case for case in cases if any(_fell(found, kept, path, _name(case)) for path in found)]
         if fallen:
             print_progress(f"measuring again: {'; '.join(map(_name, fallen))}")
-            found |= _measure(server, fallen, _MORE_ROUNDS)
+            for path, again in _measure(server, fallen, _MORE_ROUNDS).items():
+                found[path] |= again
     failed = False
-    for case in cases:
-        ratio, before = found[case], kept[_name(case)]
-        fell = ratio < _MIN_PART * before
-        failed |= fell
-        print(f"{_name(case)}: {OURS} / {_PEER} {ratio:.2f}, before {before:.2f}: {'SLOWER' if fell else 'fine'}")
+    for path, ratios in found.items():
+        for name, ratio in ratios.items():
+            fell = _fell(found, kept, path, name)
+            failed |= fell
+            verdict = "SLOWER" if fell else "fine"
+            print(f"{path}, {name}: {OURS} / {_PEER} {ratio:.2f}, before {kept[path][name]:.2f}: {verdict}")
     return 1 if failed else 0
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest import skipUnless
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -17,6 +20,7 @@ from benchmarks.load.job import Job
 from benchmarks.load.traffic import MEAN_MIXED_SIZE, SUBJECTS, delivered_size, delivery, messages
 from benchmarks.peers import OURS, PURE_OURS
 from benchmarks.peers.kamailio_script import write
+from benchmarks.report import charts
 from benchmarks.report.goals import verdicts
 from benchmarks.report.markdown import goals, markdown, problems
 from benchmarks.report.page import figures
@@ -32,6 +36,7 @@ from natsroute.wire.parser import Parser
 from tests.support import ROOT
 
 JOB = Job("consume", "nats://127.0.0.1:4222", count=200, size=128)
+_COMMENT = re.compile("<!-- (.*) -->")
 MIXED = replace(JOB, traffic="mixed", subjects=1_000)
 
 
@@ -317,3 +322,36 @@ class HotPathTests(SynchronousTestCase):
         process = child.Child("", JOB, PEERS["natsroute-pure"].environment)
         self.assertEqual(process.next_report(), {"is": 1})
         process.end()
+
+
+@skipUnless(find_spec("matplotlib"), "matplotlib is not installed")
+class ChartTests(SynchronousTestCase):
+    """The charts of results."""
+
+    def texts(self, drawn: Results) -> dict[str, str]:
+        """The comments of each file: matplotlib writes each text as paths, and the text itself as a comment."""
+        with TemporaryDirectory() as folder:
+            return {
+                path.name: "\n".join(_COMMENT.findall(path.read_text())) for path in charts.draw(drawn, Path(folder))
+            }
+
+    def test_files(self) -> None:
+        """One for each scenario; those of the second Python have names of their own."""
+        found = results(natsroute=400.0, natsroute_pure=300.0, nats_py=100.0)
+        found.hot_path = "compiled"
+        found.second = results(natsroute=4.0)
+        found.second.about["Python"] = "CPython 3.13.0, built for tests"
+        texts = self.texts(found)
+        self.assertEqual(list(texts), ["consume.svg", "consume-second.svg"])
+        for text in ("natsroute (compiled)", "natsroute-pure", "nats-py", "400", "messages/s, higher is better"):
+            self.assertIn(text, texts["consume.svg"])
+        self.assertTrue(texts["consume-second.svg"].endswith("\nwith CPython 3.13.0"))
+
+    def test_only_some_measures(self) -> None:
+        """A measure may be in the table and not in the chart."""
+        found = results(natsroute=1.0)
+        found.series[0].scenario = "round_trip"
+        found.series[0].figures = {name: [1.0] for name in ("median, at rest", "99.9th percentile, at rest")}
+        text = self.texts(found)["round_trip.svg"]
+        self.assertIn("natsroute, median, at rest", text)
+        self.assertNotIn("99.9th", text)

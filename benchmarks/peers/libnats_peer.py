@@ -21,14 +21,14 @@ def _build() -> str:
     if _PROGRAM.exists() and _PROGRAM.stat().st_mtime > _SOURCE.stat().st_mtime:
         return ""
     if shutil.which(_COMPILER) is None:
-        return f"there is no C compiler {_COMPILER!r}"
+        return "there is no C compiler (apt-get install gcc libnats-dev)"
     _PROGRAM.parent.mkdir(parents=True, exist_ok=True)
     new = _PROGRAM.with_suffix(f".{os.getpid()}")
     command = [_COMPILER, "-O2", "-Wall", "-o", str(new), str(_SOURCE), "-lnats"]
     compiled = subprocess.run(command, capture_output=True, text=True)
     if compiled.returncode:
         lines = [line for line in compiled.stderr.splitlines() if "error" in line] or ["cc failed"]
-        return f"it cannot be compiled (apt-get install libnats-dev?): {lines[0]}"
+        return f"it cannot be compiled (apt-get install libnats-dev): {lines[0]}"
     new.replace(_PROGRAM)
     return ""
 

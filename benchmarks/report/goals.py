@@ -10,7 +10,7 @@ from benchmarks.peers import OURS, PURE_OURS
 from benchmarks.run.results import Results, Series
 from benchmarks.run.scenario import GOAL_SIZE, Goal, Measure
 
-_NOT_COMPILED = "natsroute ran without its compiled hot path (it needs a C compiler: pip install -e .)"
+_NOT_COMPILED = "natsroute ran without its compiled hot path (apt-get install gcc python3-dev; pip install -e .)"
 
 
 @dataclass(frozen=True)

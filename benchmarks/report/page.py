@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from benchmarks.catalogue import SCENARIOS
+from benchmarks.report.charts import SECOND
 from benchmarks.report.markdown import markdown
 from benchmarks.run.results import FOLDER, Results
 
@@ -19,20 +20,25 @@ def figures(folder: Path) -> str:
     """The report and the charts of a folder of results, with headings one level lower than in ``table.md``."""
     report = re.sub("^#", "##", markdown(Results.read(folder)), flags=re.MULTILINE)
     where = os.path.relpath(folder, _PAGE.parent)
-    charts = [f"![{path.stem}]({where}/{path.name})" for path in sorted(folder.glob("*.svg")) if path.stem in SCENARIOS]
+    names = [f"{name}{suffix}" for suffix in ("", SECOND) for name in SCENARIOS]
+    charts = [f"![{name}]({where}/{name}.svg)" for name in names if (folder / f"{name}.svg").exists()]
     return "\n".join([report, *(["### Charts\n", "\n".join(charts), ""] if charts else [])])
 
 
-def main() -> None:
-    """Replace the generated part of the page."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.report.page", description=__doc__)
-    parser.add_argument("--results", type=Path, default=FOLDER, metavar="FOLDER", help=f"default: {FOLDER.name}/")
-    folder: Path = parser.parse_args().results
+def write(folder: Path) -> None:
+    """Replace the generated part of the page with the results in a folder."""
     before, begin, rest = _PAGE.read_text(encoding="utf-8").partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not end:
         raise SystemExit(f"{_PAGE.name} has no {_BEGIN.strip()} and {_END.strip()}")
     _PAGE.write_text(f"{before}{begin}\n{figures(folder)}\n{end}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    """Write the results of a folder."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report.page", description=__doc__)
+    parser.add_argument("--results", type=Path, default=FOLDER, metavar="FOLDER", help=f"default: {FOLDER.name}/")
+    write(parser.parse_args().results)
 
 
 if __name__ == "__main__":

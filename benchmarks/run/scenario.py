@@ -59,12 +59,14 @@ class Measure:
     Something that a scenario measures.
 
     :ivar higher_is_better: if not, lower is better, and the limits of goals are maxima.
+    :ivar charted: whether it has bars in the chart; it has a column in the table in any case.
     """
 
     name: str
     unit: str
     higher_is_better: bool = True
     goals: tuple[Goal, ...] = ()
+    charted: bool = True
 
 
 @dataclass

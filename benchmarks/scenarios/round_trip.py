@@ -13,6 +13,7 @@ _GOALS = (
 )
 _PERCENTILES = {"median": 500, "99th percentile": 990, "99.9th percentile": 999}
 _PHASES = {"at_rest": "at rest", "under_load": "at half the top rate"}
+_CHARTED = {("median", "at rest"), ("99th percentile", "at rest")}
 _TOP = Measure("top rate", "replies/s")
 
 # A request takes much longer than a message, so a run has fewer requests than messages.
@@ -27,6 +28,7 @@ def _measures() -> tuple[Measure, ...]:
             "µs",
             higher_is_better=False,
             goals=_GOALS if (name, phase) == ("median", "at rest") else (),
+            charted=(name, phase) in _CHARTED,
         )
         for phase in _PHASES.values()
         for name in _PERCENTILES
