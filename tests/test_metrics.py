@@ -72,6 +72,7 @@ def an_overview(**fields: object) -> Overview:
         calls=(CallRow("nats:one", "one", 5.0), CallRow("nats:one", "one", 2.0)),
         calls_in_flight=7,
         reloads=9,
+        hot_path="compiled",
     )
     return attrs.evolve(overview, **fields)  # type: ignore[arg-type]
 
@@ -224,7 +225,7 @@ class ValueTests(MetricsCase):
         self.assertEqual(self.value("natsroute_not_ready_reasons", code="starting"), 0)
 
     def test_service(self) -> None:
-        self.assertEqual(self.value("natsroute_info", name="natsroute", version="1.2"), 1)
+        self.assertEqual(self.value("natsroute_info", name="natsroute", version="1.2", hot_path="compiled"), 1)
         self.assertEqual(self.value("natsroute_reloads_total"), 9)
         self.assertEqual(self.value("natsroute_calls_in_flight"), 7)
         self.assertEqual(self.value("natsroute_oldest_call_age_seconds"), 5.0)

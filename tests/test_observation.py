@@ -7,7 +7,7 @@ import os
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute import EventRoutes, NatsrouteService, Settings
+from natsroute import EventRoutes, NatsrouteService, Settings, hot
 from tests.support.expressions import make_event
 from tests.support.memory_reactor import Reactor
 
@@ -25,7 +25,7 @@ class ObservationTests(SynchronousTestCase):
         """It is not ready, and says why."""
         overview = self.service().overview()
         self.assertEqual({reason.code for reason in overview.reasons}, {"stopping", "not_connected"})
-        self.assertEqual(overview.pids, (os.getpid(),))
+        self.assertEqual((overview.pids, overview.hot_path), ((os.getpid(),), hot.IMPLEMENTATION))
 
     def test_starting(self) -> None:
         """Each connection is named."""

@@ -60,6 +60,7 @@ def overview(pid: int = 1, **fields: object) -> Overview:
         calls_in_flight=3,
         errors=(ErrorRow(150.0 + pid, "warn", "natsroute", "slow"),),
         services=(ServiceRow("calc", "1.0.0", f"id{pid}", 2),),
+        hot_path="pure",
     )
     return attrs.evolve(made, **fields)  # type: ignore[arg-type]
 
@@ -117,8 +118,8 @@ class JsonTests(SynchronousTestCase):
         fields = overview().as_json()
         for row in fields["consumers"]:
             del row["lag"], row["handed_back"]
-        del fields["requests"]
-        self.assertEqual(Overview.from_json(fields), overview())
+        del fields["requests"], fields["hot_path"]
+        self.assertEqual(Overview.from_json(fields), overview(hot_path=""))
         del fields["consumers"][0]["received"]
         self.assertRaises(KeyError, Overview.from_json, fields)
 
@@ -145,6 +146,8 @@ class MergedTests(SynchronousTestCase):
         self.assertEqual(both.requests, RequestsAccount(10, 6, 2, 2, 4))
         self.assertEqual(Overview.from_json(both.as_json()), both)
         self.assertEqual((both.pids, both.started, both.time), ((1, 2), 101.0, 202.0))
+        self.assertEqual(both.hot_path, "pure")
+        self.assertEqual(Overview.merged([overview(hot_path=""), overview(hot_path="compiled")]).hot_path, "compiled")
 
     def test_processes(self) -> None:
         """What is not added up says which process it belongs to."""

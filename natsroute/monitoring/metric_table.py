@@ -136,7 +136,8 @@ def _connection(name: str, kind: str, help: str, field: str) -> Metric:
 
 
 def _info(snapshot: Snapshot) -> Iterator[Value]:
-    yield (snapshot.overview.name, snapshot.overview.version), 1
+    overview = snapshot.overview
+    yield (overview.name, overview.version, overview.hot_path), 1
 
 
 def _reasons(snapshot: Snapshot) -> Iterator[Value]:
@@ -206,7 +207,11 @@ def _only(histogram: str) -> Callable[[Snapshot], Iterable[Value]]:
 #: All metrics, in the order in which they are shown.
 METRICS: tuple[Metric, ...] = (
     Metric(
-        "natsroute_info", "gauge", "Always 1; the labels tell the service and its version", ("name", "version"), _info
+        "natsroute_info",
+        "gauge",
+        "Always 1; the labels tell the service, its version, and which hot path runs",
+        ("name", "version", "hot_path"),
+        _info,
     ),
     Metric("natsroute_ready", "gauge", "Whether the service is ready", (), _one(lambda overview: int(overview.ready))),
     Metric("natsroute_not_ready_reasons", "gauge", "Reasons why the service is not ready", ("code",), _reasons),

@@ -259,6 +259,7 @@ class Overview:
     :ivar reloads: how often the code was loaded anew.
     :ivar requests: the requests that were sent.
     :ivar services: what it is announced as; one for each process, empty without ``service_name``.
+    :ivar hot_path: which hot path runs, ``compiled`` or ``pure``; empty if that is not known.
     """
 
     name: str
@@ -278,6 +279,7 @@ class Overview:
     reloads: int = 0
     services: tuple[ServiceRow, ...] = ()
     requests: RequestsAccount = RequestsAccount()
+    hot_path: str = ""
 
     @property
     def ready(self) -> bool:
@@ -296,7 +298,8 @@ class Overview:
         :raises KeyError: a field is missing.
         """
         rows: dict[str, Any] = {name: tuple(_row(kind, row) for row in fields[name]) for name, kind in _ROWS.items()}
-        plain = {name: fields[name] for name in attrs.fields_dict(cls) if name not in {*_ROWS, "requests"}}
+        plain = {name: fields[name] for name in attrs.fields_dict(cls) if name not in {*_ROWS, "requests", "hot_path"}}
+        plain["hot_path"] = fields.get("hot_path", "")
         plain["publisher"] = _row(PublisherRow, fields["publisher"])
         plain["requests"] = _row(RequestsAccount, fields.get("requests", {}))
         plain["pids"] = tuple(fields["pids"])
@@ -331,6 +334,7 @@ class Overview:
             reloads=max(one.reloads for one in numbered),
             services=tuple(row for one in numbered for row in one.services),
             requests=_sum([one.requests for one in numbered]),
+            hot_path=next((one.hot_path for one in numbered if one.hot_path), ""),
         )
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+from natsroute import hot
 from natsroute._version import __version__
 from natsroute.daemon.connections import Connections
 from natsroute.ledger import Ledger, PublisherAccount
@@ -106,6 +107,7 @@ class Observation:
             reloads=self._reloads(),
             services=self._services(),
             requests=ledger.requests,
+            hot_path=hot.IMPLEMENTATION,
         )
 
     def _calls(self) -> Iterator[CallRow]:
