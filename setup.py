@@ -200,6 +200,7 @@ setup(
         "Intended Audience :: Developers",
         "Intended Audience :: Telecommunications Industry",
         "Operating System :: POSIX",
+        "Programming Language :: Cython",
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",

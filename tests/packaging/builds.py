@@ -19,7 +19,7 @@ COMMAND_TIMEOUT = 240
 #: What work in a checkout leaves behind, and its copy must not have.
 LEFT_BEHIND = shutil.ignore_patterns(
     ".git", ".venv*", ".nox", ".*_cache", ".hypothesis", "_trial_temp*", "__pycache__", "build", "dist", "*.egg-info",
-    "dropin.cache", "*.so",
+    "dropin.cache", "*.so", "_compiled.c",
 )  # fmt: skip
 
 
