@@ -42,9 +42,10 @@ MIXED = replace(JOB, traffic="mixed", subjects=1_000)
 
 def results(**rates: float) -> Results:
     """Results of ``consume`` with uniform traffic: one round of each peer."""
-    found = Results({"machine": "none"}, dict.fromkeys(rates, "a peer"))
-    for peer, rate in rates.items():
-        found.series.append(Series("consume", "uniform", GOAL_SIZE, peer.replace("_", "-"), {"consumed": [rate]}))
+    named = {name.replace("_", "-"): rate for name, rate in rates.items()}
+    found = Results({"machine": "none"}, dict.fromkeys(named, "a peer"))
+    for peer, rate in named.items():
+        found.series.append(Series("consume", "uniform", GOAL_SIZE, peer, {"consumed": [rate]}))
     return found
 
 
@@ -131,14 +132,17 @@ class ResultsTests(SynchronousTestCase):
         found, second = results(natsroute_pure=100.0), results(natsroute_pure=500.0, nats_py=100.0)
         found.about["Python"], second.about["Python"] = "CPython 3.11.2", "CPython 3.13.0"
         found.second = second
+        found.series.append(Series("consume", "uniform", GOAL_SIZE, "nats-py", absent="it needs a newer Python"))
         report = markdown(found)
+        self.assertNotIn("not available", report)
+        self.assertNotIn("it needs a newer Python", report)
         self.assertIn("| consume, uniform: consumed, natsroute / nats-py | 5.00* (≥ 4.5) |", report)
         self.assertIn("- * with CPython 3.13.0, like everything that it is compared with\n", report)
         self.assertIn("## With a second Python\n", report)
         self.assertIn("### consume: uniform, 128 B\n", report)
         second.series[0].problems.append("round 1: lost")
         self.assertEqual(len(list(problems(found))), 1)
-        found.series += results(nats_py=20.0).series
+        found.series[-1] = results(nats_py=20.0).series[0]
         self.assertIn("natsroute / nats-py | 5.00 (≥ 4.5) |", goals(found))
         with TemporaryDirectory() as folder:
             found.write(Path(folder))

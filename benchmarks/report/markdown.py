@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from statistics import median
 
 from benchmarks.catalogue import SCENARIOS
@@ -26,7 +27,10 @@ def markdown(results: Results) -> str:
 
 
 def _parts(results: Results) -> list[str]:
-    """The report on one Python."""
+    """The report on one Python, without rows for the peers that only run with the second one."""
+    moved = {} if results.second is None else results.second.peers
+    here = [series for series in results.series if not (series.absent and series.peer in moved)]
+    results = replace(results, series=here)
     return [
         "\n".join(f"- {name}: {value}" for name, value in results.about.items()),
         "Medians, with the lowest and the highest round in brackets. Compare ratios, and only within one run.",

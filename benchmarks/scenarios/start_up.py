@@ -35,4 +35,4 @@ def run(testbed: Testbed, peer: str) -> Outcome:
     return Outcome({_TIME.name: (first[0] - began) / 1e6})
 
 
-SCENARIO = Scenario(order=5, measures=(_TIME,), roles=("consume",), run=run)
+SCENARIO = Scenario(order=5, measures=(_TIME,), roles=("consume",), run=run, by_default=False)
