@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from time import monotonic
 
-from benchmarks import guard
+from benchmarks import guard, in_process
 from benchmarks.catalogue import PEERS, SCENARIOS
 from benchmarks.load.hot_path import implementation
 from benchmarks.load.traffic import SUBJECTS
@@ -26,7 +27,7 @@ from benchmarks.run.relay_check import check_relay
 from benchmarks.run.results import FOLDER, Results
 from benchmarks.run.rounds import Selection, print_progress, run
 from benchmarks.run.scenario import GOAL_SIZE
-from benchmarks.run.second_python import run_again
+from benchmarks.run.second_python import SecondRun
 from benchmarks.run.servers import NatsServer
 
 _PEERS = [name for name, peer in PEERS.items() if peer.by_default]
@@ -67,6 +68,7 @@ def _arguments() -> argparse.Namespace:
     for name, value in (_FULL if arguments.full else _QUICK if arguments.quick else _DEFAULT).items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
+    arguments.in_process = not arguments.scenarios
     arguments.scenarios = arguments.scenarios or (list(SCENARIOS) if arguments.full else usual)
     return arguments
 
@@ -114,10 +116,15 @@ def main() -> int:
             if PEERS[name].fraction < 1
         },
     }
+    second = _second(arguments, selection)
     results = Results(about, {name: PEERS[name].about for name in present}, hot_path=implementation())
+    began = monotonic()
+    if arguments.in_process:
+        results.in_process = in_process.measure_both()
     _run_all(selection, results)
-    if arguments.second_python:
-        results.second = _run_again(arguments, selection)
+    if second is not None:
+        results.second = second.run()
+    results.about["the whole run"] = f"{(monotonic() - began) / 60:.0f} minutes"
     report = markdown(results)
     results.write(arguments.results)
     (arguments.results / "table.md").write_text(report, encoding="utf-8")
@@ -132,13 +139,13 @@ def main() -> int:
     return 1 if missed or results.relays_failed or any(problems(results)) else 0
 
 
-def _run_again(arguments: argparse.Namespace, selection: Selection) -> Results | None:
+def _second(arguments: argparse.Namespace, selection: Selection) -> SecondRun | None:
     newer = [name for name, peer in selection.peers.items() if sys.version_info[:2] < peer.min_python]
-    if not newer:
+    if not (newer and arguments.second_python):
         return None
     words = ["--rounds", selection.rounds, "--messages", selection.messages, "--traffic", *selection.traffic]
     words += ["--sizes", *selection.sizes, *(["--shared"] if arguments.shared else [])]
-    return run_again(arguments.second_python, newer, selection.scenarios.items(), [str(word) for word in words])
+    return SecondRun.prepare(arguments.second_python, newer, selection.scenarios, [str(word) for word in words])
 
 
 if __name__ == "__main__":

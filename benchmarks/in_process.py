@@ -43,6 +43,9 @@ _BATCH = 1_000
 _MESSAGES = 12_000
 _PASSES = 30
 
+#: Nanoseconds for each message, by the name of a row, such as ``uniform`` or ``pure, uniform``, and by case.
+Figures = dict[str, dict[str, float]]
+
 _SUB = re.compile(rb"SUB \S+ (?:\S+ )?(\d+)\r\n")
 
 
@@ -242,9 +245,21 @@ def _check(what: str, found: int, expected: int) -> None:
         raise RuntimeError(f"{what}: {found:,} instead of {expected:,}")
 
 
-def table(found: dict[str, dict[str, float]]) -> str:
-    """The figures as Markdown: a column for each case, a row for each kind of traffic."""
-    rows = [f"| {traffic} | {' | '.join(f'{ns:,.0f}' for ns in cases.values())} |" for traffic, cases in found.items()]
+def measure_both(passes: int = _PASSES) -> Figures:
+    """Measure all cases, with what :mod:`natsroute.hot` chooses and in pure Python, each in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.in_process", "--json", "--passes", str(passes)]
+    found: Figures = {}
+    for environment in ({}, PURE_ENVIRONMENT) if implementation() != "pure" else ({},):
+        measured = subprocess.run(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, check=True)
+        facts = json.loads(measured.stdout)
+        for traffic, cases in facts["ns/message"].items():
+            found[f"{facts['hot path']}, {traffic}"] = cases
+    return found
+
+
+def table(found: Figures) -> str:
+    """The figures as Markdown: a column for each case."""
+    rows = [f"| {name} | {' | '.join(f'{ns:,.0f}' for ns in cases.values())} |" for name, cases in found.items()]
     heads = list(next(iter(found.values())))
     return "\n".join([f"| ns/message | {' | '.join(heads)} |", f"|---|{'--:|' * len(heads)}", *rows])
 

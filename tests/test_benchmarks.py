@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from unittest import skipUnless
+from unittest import mock, skipUnless
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -297,6 +297,19 @@ class InProcessTests(SynchronousTestCase):
         for traffic in SUBJECTS:
             for case in in_process.CASES:
                 self.assertGreater(in_process.measure(case, traffic, count=2_500, passes=2), 0.0)
+
+    def test_both(self) -> None:
+        """Each implementation that is there, in a process of its own; they are in the report."""
+        environment = mock.patch.dict("os.environ", PYTHONPATH=str(ROOT))
+        environment.start()
+        self.addCleanup(environment.stop)
+        found = results(natsroute=1.0)
+        found.in_process = in_process.measure_both(passes=1)
+        names = ["compiled", "pure"] if hot_path.implementation() == "compiled" else ["pure"]
+        self.assertEqual(list(found.in_process), [f"{name}, {traffic}" for name in names for traffic in SUBJECTS])
+        report = markdown(found)
+        self.assertIn("## The hot path alone\n", report)
+        self.assertIn("\n| pure, mixed | ", report)
 
     def test_table(self) -> None:
         found = {"uniform": {"parse": 80.4, "relay": 1100.0}, "mixed": {"parse": 190.0, "relay": 2300.0}}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 
+from benchmarks import in_process
 from benchmarks.catalogue import SCENARIOS
 from benchmarks.peers import OURS
 from benchmarks.report.goals import Verdict, verdicts
@@ -14,6 +15,7 @@ from benchmarks.run.scenario import Measure
 
 _NOTHING = "–"  # noqa: RUF001
 _HOT_PATHS = {"pure": "pure Python", "compiled": "compiled"}
+_IN_PROCESS = "In one process, without server and sockets: `python -m benchmarks.in_process`."
 _SECOND = "For the peers that need a newer Python. natsroute and nats-py run with it too, so that the ratios are fair."
 
 
@@ -35,6 +37,9 @@ def _parts(results: Results) -> list[str]:
         "\n".join(f"- {name}: {value}" for name, value in results.about.items()),
         "Medians, with the lowest and the highest round in brackets. Compare ratios, and only within one run.",
         *(_table(*kind, table) for kind, table in results.groups.items()),
+        f"## The hot path alone\n\n{_IN_PROCESS}\n\n{in_process.table(results.in_process)}"
+        if results.in_process
+        else "",
         _list("The peers", [f"**{name}**: {about}" for name, about in results.peers.items()]),
         _list("Not available", [f"**{name}**: {reason}" for name, reason in results.absent.items()]),
         _list("The relays, as an independent subscriber saw them", results.relays),

@@ -48,6 +48,7 @@ class Results:
     :ivar relays: what an independent subscriber saw of the relays.
     :ivar relay_failed: whether a relay lost or duplicated messages, or natsroute changed their order.
     :ivar hot_path: ``compiled`` or ``pure``: what the peer natsroute ran.
+    :ivar in_process: what :func:`benchmarks.in_process.measure_both` found; empty if it did not run.
     :ivar second: the results with a second Python, for the peers that need it.
     """
 
@@ -57,6 +58,7 @@ class Results:
     relays: list[str] = field(default_factory=list)
     relay_failed: bool = False
     hot_path: str = ""
+    in_process: dict[str, dict[str, float]] = field(default_factory=dict)
     second: Results | None = None
 
     @property

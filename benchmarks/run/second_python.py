@@ -10,7 +10,8 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.peers import OURS, PURE_OURS
@@ -28,38 +29,54 @@ print(json.dumps({name: {"roles": PEERS[name].roles, "missing": PEERS[name].miss
 """
 
 
-def run_again(
-    python: Path, peers: Iterable[str], scenarios: Iterable[tuple[str, Scenario]], words: Sequence[str]
-) -> Results | None:
+@dataclass(frozen=True)
+class SecondRun:
     """
-    Run the scenarios in which a peer takes part that needs the second Python.
+    The run with the second Python.
 
-    :param python: the second Python.
-    :param peers: the peers that need it.
-    :param words: the other arguments of the benchmark.
-    :return: None if no such peer takes part in any of the scenarios.
-    :raises SystemExit: the second Python cannot run the benchmark, or one of the peers.
+    :ivar python: its path.
+    :ivar scenarios: those in which a peer takes part that needs it.
+    :ivar words: the other arguments of the benchmark.
     """
-    facts = json.loads(_output([str(python), "-c", _QUESTION, *peers]))
-    for name, known in facts.items():
-        if known["missing"]:
-            raise SystemExit(f"{python} cannot run {name}: {known['missing']}")
-    roles = [set(known["roles"]) for known in facts.values()]
-    names = [name for name, scenario in scenarios if any(set(scenario.roles) <= known for known in roles)]
-    if not names:
-        return None
-    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        command = [str(python), "-m", "benchmarks", "--results", folder, "--scenarios", *names]
-        subprocess.run(
-            [*command, "--peers", *_COMPARED, *facts, *words],
-            stdout=subprocess.DEVNULL,
-            cwd=_ROOT,
-            env=_environment(),
-        )
-        try:
-            return Results.read(Path(folder))
-        except FileNotFoundError:
-            raise SystemExit(f"{python} -m benchmarks gave no results") from None
+
+    python: Path
+    scenarios: Sequence[str]
+    words: Sequence[str]
+
+    @classmethod
+    def prepare(
+        cls, python: Path, peers: Iterable[str], scenarios: Mapping[str, Scenario], words: Sequence[str]
+    ) -> SecondRun | None:
+        """
+        Ask the second Python what it can run.
+
+        :param peers: the peers that need it.
+        :param scenarios: by name.
+        :param words: more arguments of the benchmark.
+        :return: None if no such peer takes part in any of the scenarios.
+        :raises SystemExit: the second Python cannot run the benchmark, or one of the peers.
+        """
+        facts = json.loads(_output([str(python), "-c", _QUESTION, *peers]))
+        for name, known in facts.items():
+            if known["missing"]:
+                raise SystemExit(f"{python} cannot run {name}: {known['missing']}")
+        roles = [set(known["roles"]) for known in facts.values()]
+        names = [name for name, one in scenarios.items() if any(set(one.roles) <= known for known in roles)]
+        return cls(python, names, ["--peers", *_COMPARED, *facts, *words]) if names else None
+
+    def run(self) -> Results:
+        """
+        Run it.
+
+        :raises SystemExit: it gave no results.
+        """
+        with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+            command = [str(self.python), "-m", "benchmarks", "--results", folder, "--scenarios", *self.scenarios]
+            subprocess.run([*command, *self.words], stdout=subprocess.DEVNULL, cwd=_ROOT, env=_environment())
+            try:
+                return Results.read(Path(folder))
+            except FileNotFoundError:
+                raise SystemExit(f"{self.python} -m benchmarks gave no results") from None
 
 
 def _output(command: Sequence[str]) -> str:

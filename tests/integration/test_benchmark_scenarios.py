@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from benchmarks.catalogue import PEERS, SCENARIOS
 from benchmarks.load.job import Job
 from benchmarks.run.results import Results
-from benchmarks.run.second_python import run_again
+from benchmarks.run.second_python import SecondRun
 from benchmarks.run.servers import NatsServer
 from benchmarks.run.streams import Stream
 from benchmarks.run.testbed import Testbed
@@ -82,9 +82,10 @@ class SecondPythonTests(SynchronousTestCase):
     """The benchmark runs again with another Python; here it is the same one."""
 
     def run_again(self, python: str, peer: str) -> Results | None:
-        scenarios = [(name, SCENARIOS[name]) for name in ("consume", "routes")]
+        scenarios = {name: SCENARIOS[name] for name in ("consume", "routes")}
         words = ["--rounds", "1", "--messages", "200", "--traffic", "uniform"]
-        return run_again(Path(python), [peer], scenarios, words)
+        second = SecondRun.prepare(Path(python), [peer], scenarios, words)
+        return second and second.run()
 
     def test_results(self) -> None:
         """Only the scenarios in which the peer takes part, with natsroute beside it."""
