@@ -22,7 +22,8 @@ class EventTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.published: list[tuple[Any, ...]] = []
 
-    def publish(self, *message: Any, **how: Any) -> Deferred[None]:
+    def publish(self, subject: str, payload: object, reply: Any = None, headers: Any = None, **how: Any) -> Any:
+        message = subject, payload, reply, headers
         self.published.append((*message, how) if how else message)
         return succeed(None)
 

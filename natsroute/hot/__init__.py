@@ -12,12 +12,24 @@ from natsroute.hot import pure
 from natsroute.hot.choice import CHOICE
 
 if TYPE_CHECKING:
-    from natsroute.hot.pure import Counts, Gate, Reader, Sender, Target, Tray, Way, confirm_all, drop_abandoned
+    from natsroute.hot.pure import (
+        Counts,
+        Gate,
+        Reader,
+        Sender,
+        Target,
+        Tray,
+        Way,
+        confirm_all,
+        drop_abandoned,
+        shorten_publish,
+    )
 else:
     _chosen = CHOICE.extension or pure
     Counts, Gate, Reader = _chosen.Counts, _chosen.Gate, _chosen.Reader
     Sender, Target, Tray, Way = _chosen.Sender, _chosen.Target, _chosen.Tray, _chosen.Way
     confirm_all, drop_abandoned = _chosen.confirm_all, _chosen.drop_abandoned
+    shorten_publish = _chosen.shorten_publish
 
 #: Which of the two runs.
 IMPLEMENTATION: Literal["compiled", "pure"] = CHOICE.implementation
@@ -40,4 +52,5 @@ __all__ = [
     "confirm_all",
     "describe",
     "drop_abandoned",
+    "shorten_publish",
 ]

@@ -59,7 +59,27 @@ cdef extern from *:
 
     /* An exception is set: this makes Cython handle it. */
     static inline int hot_has_raised(void) { return -1; }
+
+    /* A method that takes its arguments as they stand, and makes no dictionary for the options that there might be. */
+    static PyObject *hot_new_method(PyTypeObject *type, PyMethodDef *definition, void *method, const char *doc) {
+        definition->ml_name = "publish";
+        definition->ml_meth = (PyCFunction)method;
+        definition->ml_flags = METH_FASTCALL | METH_KEYWORDS;
+        definition->ml_doc = doc;
+        return PyDescr_NewMethod(type, definition);
+    }
+    static int hot_replace(PyTypeObject *type, const char *name, PyObject *attribute) {
+        int failed = PyDict_SetItemString(type->tp_dict, name, attribute);
+        PyType_Modified(type);
+        return failed;
+    }
     """
+    ctypedef struct PyMethodDef:
+        pass
+    object hot_new_method(PyTypeObject *type, PyMethodDef *definition, void *method, const char *doc)
+    int hot_replace(PyTypeObject *type, const char *name, PyObject *attribute) except -1
+    PyObject *PyObject_Vectorcall(PyObject *function, PyObject **args, size_t count, PyObject *names) except NULL
+    object PyObject_GenericGetAttr(PyObject *object, PyObject *name)
     object hot_alloc(PyTypeObject *type)
     void hot_set_slot(PyObject *object, Py_ssize_t offset, PyObject *value)
     Py_ssize_t hot_slot_offset(PyObject *descriptor)
@@ -86,7 +106,7 @@ cdef extern from *:
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 cdef enum:
-    REMEMBERED = 1024  # addresses; a power of two
+    REMEMBERED = 4096  # addresses; a power of two
     MAX_DIGITS = 18  # of a number that fits in 64 bits
     MAX_REMEMBERED = 256  # bytes of subject and sid, or of a plain reply subject
 
@@ -130,6 +150,15 @@ cdef class Known:
 
     cdef bytes text
     cdef object address, subject, sid
+
+
+cdef inline bint is_known(PyObject *known, const unsigned char *text, Py_ssize_t size) noexcept:
+    """Whether there is an address, and it is that for these bytes."""
+    return (
+        known != NULL
+        and PyBytes_GET_SIZE((<Known>known).text) == size
+        and memcmp(PyBytes_AS_STRING((<Known>known).text), text, size) == 0
+    )
 
 
 cdef class Reader:
@@ -264,13 +293,14 @@ cdef class Reader:
     cdef inline Known look_up(self, Word subject, Word sid):
         """The address for a subject and a sid, which stand behind each other; None if the sid is no number."""
         cdef Py_ssize_t size = sid.start + sid.size - subject.start
-        cdef PyObject **slot = &self.known[hash_of(subject.start, size) & (REMEMBERED - 1)]
-        cdef Known known
-        if slot[0] != NULL:
-            known = <Known>slot[0]
-            if PyBytes_GET_SIZE(known.text) == size and memcmp(PyBytes_AS_STRING(known.text), subject.start, size) == 0:
-                return known
-        return self.new_address(subject, sid, size, slot)
+        cdef uint64_t place = hash_of(subject.start, size) & (REMEMBERED - 1)
+        cdef PyObject *first = self.known[place]
+        cdef PyObject *second = self.known[place ^ 1]
+        if is_known(first, subject.start, size):
+            return <Known>first
+        if is_known(second, subject.start, size):
+            return <Known>second
+        return self.new_address(subject, sid, size, &self.known[place if first == NULL or second != NULL else place ^ 1])
 
     cdef Known new_address(self, Word subject, Word sid, Py_ssize_t size, PyObject **slot):
         cdef Known known
@@ -565,7 +595,8 @@ cdef class Sender:
             <PyTypeObject *>confirmation_type
         )
 
-    def publish(self, subject, payload, reply=None, headers=None, **options):
+    def _publish_any(self, subject, payload, reply=None, headers=None, **options):
+        """publish() with arguments by name."""
         cdef object confirmation
         if PyBytes_CheckExact(payload) and PyUnicode_CheckExact(subject) and not options:
             confirmation = self.add(subject, <bytes>payload, reply, headers)
@@ -620,6 +651,58 @@ cdef class Sender:
         raise NotImplementedError
 
 
+cdef PyObject *sender_publish(PyObject *self, PyObject **args, Py_ssize_t count, PyObject *names) except NULL:
+    """Sender.publish(subject, payload, reply=None, headers=None, **options)"""
+    cdef Sender sender = <Sender>self
+    cdef object confirmation, other
+    cdef PyObject *none = <PyObject *>None
+    if names == NULL and 2 <= count <= 4 and PyBytes_CheckExact(<object>args[1]) and PyUnicode_CheckExact(
+        <object>args[0]
+    ):
+        confirmation = sender.add(
+            <object>args[0],
+            <bytes>args[1],
+            <object>(args[2] if count > 2 else none),
+            <object>(args[3] if count > 3 else none),
+        )
+        if confirmation is not None:
+            Py_INCREF(confirmation)
+            return <PyObject *>confirmation
+    other = sender._publish_any
+    return PyObject_Vectorcall(<PyObject *>other, args, count, names)
+
+
+cdef PyObject *event_publish(PyObject *event, PyObject **args, Py_ssize_t count, PyObject *names) except NULL:
+    """Event.publish(): the context of the event publishes."""
+    cdef object publish = (<object>event).context.publish
+    cdef PyObject *sender = hot_self_of(<PyObject *>publish, _sender_publish)
+    if sender != NULL:
+        return sender_publish(sender, args, count, names)
+    return PyObject_Vectorcall(<PyObject *>publish, args, count, names)
+
+
+cdef PyMethodDef sender_method, event_method
+cdef bytes event_doc
+cdef const char *sender_doc = (
+    b"publish($self, subject, payload, reply=None, headers=None, **options)\n--\n\n"
+    b"See natsroute.publishing.outlet.Outlet.publish()."
+)
+_method = hot_new_method(<PyTypeObject *>Sender, &sender_method, <void *>sender_publish, sender_doc)
+hot_replace(<PyTypeObject *>Sender, b"publish", <PyObject *>_method)
+cdef PyCFunction _sender_publish = hot_function_of(<PyObject *>_method)
+del _method
+
+
+def shorten_publish(event_type):
+    global event_doc
+    event_doc = (
+        b"publish($self, subject, payload, reply=None, headers=None, **options)\n--\n\n"
+        + (event_type.publish.__doc__ or "").encode()
+    )
+    method = hot_new_method(<PyTypeObject *>event_type, &event_method, <void *>event_publish, event_doc)
+    event_type.publish = event_type.nats_publish = method
+
+
 # -- confirming --------------------------------------------------------------------------------------------------------
 
 def confirm_all(confirmations):
@@ -644,5 +727,9 @@ def drop_abandoned(list confirmations not None):
             PyList_SetItem(confirmations, index, <PyObject *>None)
 
 
+cdef object _has_callbacks = "has_callbacks"
+
+
 cdef bint has_callbacks(PyObject *confirmation) except -1:
-    return (<object>confirmation).has_callbacks
+    # Not by the class's own __getattr__, which would be asked first.
+    return PyObject_GenericGetAttr(confirmation, <PyObject *>_has_callbacks) is not False

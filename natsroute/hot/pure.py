@@ -12,12 +12,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from threading import get_ident
 from typing import Any
 
 from natsroute.hot.pure_reader import Reader
 
-__all__ = ["Counts", "Gate", "Reader", "Sender", "Target", "Tray", "Way", "confirm_all", "drop_abandoned"]
+__all__ = [
+    "Counts",
+    "Gate",
+    "Reader",
+    "Sender",
+    "Target",
+    "Tray",
+    "Way",
+    "confirm_all",
+    "drop_abandoned",
+    "shorten_publish",
+]
 
 
 class Counts:
@@ -198,11 +210,16 @@ class Target:
     :param tray: the tray of the worker that publishes its messages.
     """
 
-    __slots__ = ("template", "tray")
+    __slots__ = ("pub", "tray")
 
     def __init__(self, name: bytes, tray: Tray) -> None:
-        self.template = b"PUB %b %%d\r\n%%b\r\n" % name.replace(b"%", b"%%")
+        self.pub = b"PUB %b " % name
         self.tray = tray
+
+
+#: The end of the control line of a ``PUB``: the bytes of the payload, and CR LF. (Joining parts takes less time than
+#: ``%``, which copies a payload twice.)
+size_line: Callable[[int], bytes] = lru_cache(4096)(b"%d\r\n".__mod__)
 
 
 class Sender:
@@ -239,7 +256,7 @@ class Sender:
             tray = target.tray
             if headers is None is reply:
                 size = len(payload)
-                command = target.template % (size, payload)
+                command = b"".join((target.pub, size_line(size), payload, b"\r\n"))
             elif headers is not None and not tray.takes_headers:
                 return self._publish_other(subject, payload, reply, headers, options)
             else:
@@ -266,6 +283,14 @@ class Sender:
     def _publish_other(self, subject: str, payload: object, reply: Any, headers: Any, options: Any) -> Any:
         """Publish any message."""
         raise NotImplementedError
+
+
+def shorten_publish(event_type: type) -> None:
+    """
+    Let ``publish()`` and ``nats_publish()`` of a class of events call that of their context in the shortest way.
+
+    There is none that is shorter than a method.
+    """
 
 
 def confirm_all(confirmations: Iterable[Any]) -> None:

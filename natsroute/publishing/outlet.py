@@ -21,7 +21,7 @@ from natsroute.publishing.options import Streams, check_policy
 from natsroute.publishing.stream_outlet import StreamOutlet
 from natsroute.publishing.thread_queue import ThreadQueue
 from natsroute.publishing.worker import PublishWorker
-from natsroute.wire.encoder import encode_pub, encode_subject, pub_template
+from natsroute.wire.encoder import encode_pub, encode_subject
 from natsroute.wire.headers import MESSAGE_ID, NO_HEADERS, HeaderValues, all_values, encode_headers, with_message_id
 from natsroute.wire.publish_options import stream_options
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: The options that all messages have.
 _FOR_ALL_MESSAGES = frozenset(("policy", "msg_id"))
-#: Subjects for which an outlet remembers the template and the worker.
+#: Subjects for which an outlet remembers what publishes to them.
 _MAX_TARGETS = 8192
 #: Stands for the subject of a rejected message in the log.
 _NO_SUBJECT = "(no subject)"
@@ -84,7 +84,7 @@ class Outlet(Sender):
         self._message_ids = message_ids
         self._reactor_thread: int | None = None
         self._is_open = True
-        self._targets: dict[str, tuple[bytes | None, Any]] = {}  # by subject, see _target()
+        self._targets: dict[str, tuple[bool, Any]] = {}  # by subject, see _target()
         self._streams = StreamOutlet(streams, thread_queue, self._stream_opened, self._fail)
 
     def open(self, reactor_thread: int | None) -> None:
@@ -158,18 +158,14 @@ class Outlet(Sender):
             return confirmation
         command: Command
         try:
-            template, worker = self._targets.get(subject) or self._target(subject)
-            if template is None:  # the subject is one of those whose messages go to streams
+            is_stored, worker = self._targets.get(subject) or self._target(subject)
+            if is_stored:  # the subject is one of those whose messages go to streams
                 if type(payload) is bytes and headers is None is reply:
                     worker.add(confirmation, payload, self._policy)
                 else:
                     self._streams.publish(confirmation, subject, payload, reply, headers, self._policy, {})
                 return confirmation
-            if type(payload) is bytes and headers is None is self._message_ids:
-                size = len(payload)
-                command = template % (size, payload) if reply is None else encode_pub(subject, payload, reply)
-            else:
-                command, size = self._command(worker, subject, payload, reply, headers)
+            command, size = self._command(worker, subject, payload, reply, headers)
         except Exception as error:
             self._fail(confirmation, subject, Failure(_named(error, subject, reply, headers)))
             return confirmation
@@ -192,25 +188,20 @@ class Outlet(Sender):
             self._thread_queue.put_failure(self._fail, confirmation, _NO_SUBJECT, Failure(error))
         return confirmation
 
-    def _target(self, subject: str) -> tuple[bytes | None, Any]:
-        """
-        The template of commands to this subject, and the worker that publishes them. For a subject whose messages go to
-        streams: None, and what publishes to it.
-        """
+    def _target(self, subject: str) -> tuple[bool, Any]:
+        """Whether messages to this subject go to a stream, and what publishes them: else it is a worker."""
         self._check_open(subject)
-        target: tuple[bytes | None, Any]
-        if self._streams.takes(subject):
-            target = None, self._streams.target(subject)
-        else:
-            target = pub_template(subject), self.worker_for(subject)
-            self._unhandled.publishes(self._route, subject)
         if len(self._targets) >= _MAX_TARGETS:
             self._targets.clear()
             self.targets.clear()
-        self._targets[subject] = target
-        if target[0] is not None:
-            self.targets[subject] = Target(encode_subject(subject), target[1].buffer)
-        return target
+        if self._streams.takes(subject):
+            target = self._targets[subject] = True, self._streams.target(subject)
+            return target
+        name, worker = encode_subject(subject), self.worker_for(subject)
+        self._unhandled.publishes(self._route, subject)
+        self.targets[subject] = Target(name, worker.buffer)
+        self._targets[subject] = False, worker
+        return False, worker
 
     def _stream_opened(self, subject: str) -> None:
         """Messages to this subject are going to streams."""
@@ -245,9 +236,9 @@ class Outlet(Sender):
             else:
                 check_policy(policy)
             if is_usual and is_here:
-                template, worker = self._targets.get(subject) or self._target(subject)
-                if template is not None:
-                    self._add(confirmation, template, worker, subject, payload, reply, headers, msg_id, policy)
+                is_stored, worker = self._targets.get(subject) or self._target(subject)
+                if not is_stored:
+                    self._add(confirmation, worker, subject, payload, reply, headers, msg_id, policy)
                     return confirmation
             if self._streams.wants(subject, options.get("stream"), names):
                 self._streams.publish(
@@ -255,8 +246,7 @@ class Outlet(Sender):
                 )
             elif is_here:  # stream=False
                 self._check_open(subject)
-                template, worker = pub_template(subject), self.worker_for(subject)
-                self._add(confirmation, template, worker, subject, payload, reply, headers, msg_id, policy)
+                self._add(confirmation, self.worker_for(subject), subject, payload, reply, headers, msg_id, policy)
             else:
                 if msg_id is not None:
                     headers = with_message_id(headers, msg_id)
@@ -268,7 +258,6 @@ class Outlet(Sender):
     def _add(
         self,
         confirmation: Confirmation,
-        template: bytes,
         worker: PublishWorker,
         subject: str,
         payload: object,
@@ -278,10 +267,6 @@ class Outlet(Sender):
         policy: str,
     ) -> None:
         """Encode a message, and give it to its worker."""
-        if type(payload) is bytes and headers is None is reply and msg_id is None is self._message_ids:
-            size = len(payload)
-            worker.add(confirmation, template % (size, payload), size, policy)
-            return
         if msg_id is not None:
             headers = with_message_id(headers, msg_id)
         command, size = self._command(worker, subject, payload, reply, headers)

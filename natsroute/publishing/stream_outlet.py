@@ -13,7 +13,7 @@ from natsroute.confirmation import Confirmation
 from natsroute.errors import MisuseError, NatsrouteError
 from natsroute.publishing.options import Streams, StreamTarget
 from natsroute.publishing.thread_queue import ThreadQueue
-from natsroute.wire.encoder import pub_template
+from natsroute.wire.encoder import encode_subject
 from natsroute.wire.headers import HeaderValues, encode_headers
 from natsroute.wire.publish_options import is_scheduled, stream_headers
 
@@ -112,7 +112,7 @@ class StreamOutlet:
         block = encode_headers(headers) if headers else b""
         data = partial(_serialise, payload) if callable(payload) else payloads.to_bytes(payload)
         if from_thread:
-            pub_template(subject)  # an invalid subject fails here, and not among the calls of the thread queue
+            encode_subject(subject)  # an invalid subject fails here, and not among the calls of the thread queue
             confirmation.has_callbacks = True  # that thread may add one at any moment
             size = len(block) if callable(data) else len(block) + len(data)
             self._thread_queue.put(size, self._add_from_thread, confirmation, subject, data, block, policy)

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from natsroute.errors import MisuseError, NatsrouteError, NoReplySubjectError
+from natsroute.hot import shorten_publish
 from natsroute.ledger import RouteCounters
 from natsroute.message import Message
 from natsroute.routes.outgoing import (
@@ -383,16 +384,15 @@ class Event(StreamMessage):
         headers: HeaderValues | None = None,
         **until: Any,
     ) -> Deferred[list[Message]]:
-        """
-        Send a request, and wait for several answers; see
-        :meth:`natsroute.daemon.sending.requesting.Requesting.request_many` for the arguments and errors.
-        """
+        """As :meth:`request`; see :meth:`natsroute.daemon.sending.requesting.Requesting.request_many`."""
         return self.context.requests.request_many(subject, payload, timeout, headers, **until)
 
     def __repr__(self) -> str:
         about = f"server={self.server!r}" if self.server else f"subject={self.subject!r}, {len(self.data)} bytes"
         return f"<Event {self.name} {about}>"
 
+
+shorten_publish(Event)
 
 #: The function of an event route. It returns a coroutine or a Deferred to wait for, or anything else, which is ignored.
 RouteFunction = Callable[[Event], "Deferred[Any] | Coroutine[Any, Any, Any] | object"]

@@ -13,6 +13,7 @@ from functools import lru_cache
 import attrs
 
 from natsroute.errors import SubjectError
+from natsroute.hot.pure import size_line
 from natsroute.wire.frames import ConnectOptions
 from natsroute.wire.parser import DEFAULT_MAX_CONTROL_LINE
 from natsroute.wire.subjects import check_pattern, check_queue_group, check_subject, is_plain
@@ -41,13 +42,9 @@ def encode_subject(subject: str) -> bytes:
 
 
 @lru_cache(_SUBJECT_CACHE_SIZE)
-def pub_template(subject: str) -> bytes:
-    """
-    A ``PUB`` without reply subject and headers, as a template: apply ``%`` with the payload's size and the payload.
-
-    :raises SubjectError: the subject is invalid.
-    """
-    return b"PUB %b %%d\r\n%%b\r\n" % encode_subject(subject).replace(b"%", b"%%")
+def _pub(subject: str) -> bytes:
+    """The beginning of a ``PUB``."""
+    return b"PUB %b " % encode_subject(subject)
 
 
 @lru_cache(_SUBJECT_CACHE_SIZE)
@@ -64,7 +61,7 @@ def request_template(subject: str) -> bytes:
 _is_plain_prefix = lru_cache(_REPLY_PREFIX_CACHE_SIZE)(is_plain)
 
 
-def _reply(subject: str) -> bytes:
+def encode_reply(subject: str) -> bytes:
     # Most reply subjects are used for one answer, so only the part before the last token is remembered.
     prefix, _, token = subject.rpartition(".")
     if len(subject) < _MAX_CACHED_REPLY_LENGTH and (
@@ -94,11 +91,12 @@ def encode_pub(subject: str, payload: bytes, reply: str | None = None, headers: 
     :raises SubjectError: the subject or the reply subject is invalid.
     """
     if headers:
-        names = encode_subject(subject) if reply is None else b"%b %b" % (encode_subject(subject), _reply(reply))
-        return b"HPUB %b %d %d\r\n%b%b\r\n" % (names, len(headers), len(headers) + len(payload), headers, payload)
+        names = encode_subject(subject) if reply is None else b"%b %b" % (encode_subject(subject), encode_reply(reply))
+        sizes = b" %d %d\r\n" % (len(headers), len(headers) + len(payload))
+        return b"".join((b"HPUB ", names, sizes, headers, payload, b"\r\n"))
     if reply is None:
-        return pub_template(subject) % (len(payload), payload)
-    return b"PUB %b %b %d\r\n%b\r\n" % (encode_subject(subject), _reply(reply), len(payload), payload)
+        return b"".join((_pub(subject), size_line(len(payload)), payload, b"\r\n"))
+    return b"".join((_pub(subject), encode_reply(reply), b" ", size_line(len(payload)), payload, b"\r\n"))
 
 
 def encode_answer(reply: str, payload: bytes, headers: bytes = b"") -> bytes:
@@ -109,13 +107,13 @@ def encode_answer(reply: str, payload: bytes, headers: bytes = b"") -> bytes:
     """
     if headers:
         return b"HPUB %b %d %d\r\n%b%b\r\n" % (
-            _reply(reply),
+            encode_reply(reply),
             len(headers),
             len(headers) + len(payload),
             headers,
             payload,
         )
-    return b"PUB %b %d\r\n%b\r\n" % (_reply(reply), len(payload), payload)
+    return b"PUB %b %d\r\n%b\r\n" % (encode_reply(reply), len(payload), payload)
 
 
 @attrs.frozen
