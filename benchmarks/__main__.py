@@ -117,7 +117,12 @@ def main() -> int:
         },
     }
     second = _second(arguments, selection)
-    results = Results(about, {name: PEERS[name].about for name in present}, hot_path=implementation())
+    results = Results(
+        about,
+        {name: PEERS[name].about for name in present},
+        missing={name: reason for name, reason in missing.items() if reason},
+        hot_path=implementation(),
+    )
     began = monotonic()
     if arguments.in_process:
         results.in_process = in_process.measure_both()

@@ -132,8 +132,10 @@ class ResultsTests(SynchronousTestCase):
         found, second = results(natsroute_pure=100.0), results(natsroute_pure=500.0, nats_py=100.0)
         found.about["Python"], second.about["Python"] = "CPython 3.11.2", "CPython 3.13.0"
         found.second = second
-        found.series.append(Series("consume", "uniform", GOAL_SIZE, "nats-py", absent="it needs a newer Python"))
+        found.missing = {"nats-py": "it needs a newer Python", "libnats": "no compiler"}
         report = markdown(found)
+        self.assertIn("- Not measured: libnats: no compiler\n", report)
+        self.assertIn("- **libnats**: no compiler\n", report)
         self.assertNotIn("not available", report)
         self.assertNotIn("it needs a newer Python", report)
         self.assertIn("| consume, uniform: consumed, natsroute / nats-py | 5.00* (≥ 4.5) |", report)
@@ -142,7 +144,7 @@ class ResultsTests(SynchronousTestCase):
         self.assertIn("### consume: uniform, 128 B\n", report)
         second.series[0].problems.append("round 1: lost")
         self.assertEqual(len(list(problems(found))), 1)
-        found.series[-1] = results(nats_py=20.0).series[0]
+        found.series += results(nats_py=20.0).series
         self.assertIn("natsroute / nats-py | 5.00 (≥ 4.5) |", goals(found))
         with TemporaryDirectory() as folder:
             found.write(Path(folder))

@@ -57,7 +57,7 @@ def verdicts(results: Results) -> Iterator[Verdict]:
 
 
 def _verdict(name: str, measure: Measure, goal: Goal, table: dict[str, Series], results: Results) -> Verdict:
-    found, why = _figure(measure, goal, table, results.hot_path)
+    found, why = _figure(measure, goal, table, results)
     reached = found is not None and (found >= goal.limit if measure.higher_is_better else found <= goal.limit)
     what = f"{name}, {goal.traffic}: {measure.name}"
     limit = f"{'≥' if measure.higher_is_better else '≤'} {goal.limit:g}"
@@ -74,15 +74,15 @@ def _ours(goal: Goal) -> str:
     return goal.ours or OURS
 
 
-def _figure(measure: Measure, goal: Goal, table: dict[str, Series], hot_path: str) -> tuple[float | None, str]:
+def _figure(measure: Measure, goal: Goal, table: dict[str, Series], results: Results) -> tuple[float | None, str]:
     """The figure or ratio of a goal; or None, and why."""
-    if goal.hot_path == "compiled" and hot_path != "compiled":
+    if goal.hot_path == "compiled" and results.hot_path != "compiled":
         return None, _NOT_COMPILED
     ours, other = _ours(goal), goal.peer or _ours(goal)
     medians = []
     for name, wanted in ((ours, measure.name), (other, goal.measure or measure.name)):
         if name not in table or table[name].absent:
-            return None, f"{name}: {table[name].absent if name in table else 'it was left out'}"
+            return None, f"{name}: {results.absent.get(name, 'it was left out')}"
         median = table[name].median(wanted)
         if median is None:
             return None, f"{name}: no valid round"

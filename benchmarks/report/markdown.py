@@ -29,10 +29,10 @@ def markdown(results: Results) -> str:
 
 
 def _parts(results: Results) -> list[str]:
-    """The report on one Python, without rows for the peers that only run with the second one."""
+    """The report on one Python, without the peers that only ran with the second one."""
     moved = {} if results.second is None else results.second.peers
-    here = [series for series in results.series if not (series.absent and series.peer in moved)]
-    results = replace(results, series=here)
+    missing = {name: reason for name, reason in results.missing.items() if name not in moved}
+    results = replace(results, missing=missing)
     return [
         "\n".join(f"- {name}: {value}" for name, value in results.about.items()),
         "Medians, with the lowest and the highest round in brackets. Compare ratios, and only within one run.",

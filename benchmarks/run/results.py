@@ -47,6 +47,7 @@ class Results:
     :ivar peers: a description of each peer.
     :ivar relays: what an independent subscriber saw of the relays.
     :ivar relay_failed: whether a relay lost or duplicated messages, or natsroute changed their order.
+    :ivar missing: why peers could not run at all.
     :ivar hot_path: ``compiled`` or ``pure``: what the peer natsroute ran.
     :ivar in_process: what :func:`benchmarks.in_process.measure_both` found; empty if it did not run.
     :ivar second: the results with a second Python, for the peers that need it.
@@ -57,6 +58,7 @@ class Results:
     series: list[Series] = field(default_factory=list)
     relays: list[str] = field(default_factory=list)
     relay_failed: bool = False
+    missing: dict[str, str] = field(default_factory=dict)
     hot_path: str = ""
     in_process: dict[str, dict[str, float]] = field(default_factory=dict)
     second: Results | None = None
@@ -69,7 +71,7 @@ class Results:
     @property
     def absent(self) -> dict[str, str]:
         """The peers that did not run, at all or with one kind of traffic, and why."""
-        return {series.peer: series.absent for series in self.series if series.absent}
+        return {**{series.peer: series.absent for series in self.series if series.absent}, **self.missing}
 
     @property
     def groups(self) -> dict[tuple[str, str, int], list[Series]]:

@@ -56,11 +56,13 @@ def run(server: NatsServer, selection: Selection) -> Iterator[Series]:
     """Run the selection. Each scenario yields its series when its last round is over."""
     for name, scenario in selection.scenarios.items():
         for traffic, size in selection.kinds:
+            if traffic not in scenario.traffic:
+                continue
             testbed = selection.testbed(server, traffic, size)
             table = [
                 Series(name, traffic, size, peer_name, absent=selection.missing[peer_name] or _refusal(peer, traffic))
                 for peer_name, peer in selection.peers.items()
-                if selection.missing[peer_name] or set(scenario.roles) <= set(peer.roles)
+                if set(scenario.roles) <= set(peer.roles)
             ]
             _run_rounds(testbed, scenario, [series for series in table if not series.absent], selection.rounds)
             yield from table

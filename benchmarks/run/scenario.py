@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from benchmarks.load.traffic import SUBJECTS
 from benchmarks.peers import OURS, PURE_OURS
 from benchmarks.run.testbed import Testbed
 
@@ -91,6 +92,7 @@ class Scenario:
     :ivar roles: a peer needs all these roles to take part.
     :ivar run: runs one peer once; the arguments are the testbed and the peer's name.
     :ivar by_default: whether the scenario runs when none is named.
+    :ivar traffic: the kinds of traffic for which it says something.
     :ivar max_rounds: more rounds would take time and show nothing new.
     """
 
@@ -100,3 +102,4 @@ class Scenario:
     run: Callable[[Testbed, str], Outcome]
     by_default: bool = True
     max_rounds: int = 100
+    traffic: tuple[str, ...] = tuple(SUBJECTS)

@@ -1,9 +1,9 @@
 """
 One ``kamailio.cfg``, run by Kamailio and by natsroute: an event route in Kamailio's language, and a function in Lua.
 
-The row of natsroute is an event route in Python, which does the same. To consume, the script counts the messages and
-adds up their sizes. To relay, it publishes each payload again and does nothing else; the time ends when nats-server has
-all of them. The round trip is that of the scenario of that name.
+Kamailio takes uniform traffic only. The row of natsroute is an event route in Python, which does the same. To consume,
+the script counts the messages and adds up their sizes. To relay, it publishes each payload again and does nothing else;
+the time ends when nats-server has all of them. The round trip is that of the scenario of that name.
 """
 
 from __future__ import annotations
@@ -60,4 +60,5 @@ SCENARIO = Scenario(
     measures=(_CONSUMED, _RELAYED, _ROUND_TRIP),
     roles=("script",),
     run=run,
+    traffic=("uniform",),
 )
