@@ -62,13 +62,16 @@ def _arguments() -> argparse.Namespace:
         metavar="PATH",
         help="a newer Python with the same packages, for the peers that need it",
     )
+    parser.add_argument(
+        "--in-process", action="store_true", help="measure the hot path alone too; also if no scenario is named"
+    )
     parser.add_argument("--page", action="store_true", help="then write the results into docs/performance.md")
     parser.add_argument("--results", type=Path, default=FOLDER, metavar="FOLDER", help=f"default: {FOLDER.name}/")
     arguments = parser.parse_args()
     for name, value in (_FULL if arguments.full else _QUICK if arguments.quick else _DEFAULT).items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
-    arguments.in_process = not arguments.scenarios
+    arguments.in_process |= not arguments.scenarios
     arguments.scenarios = arguments.scenarios or (list(SCENARIOS) if arguments.full else usual)
     return arguments
 

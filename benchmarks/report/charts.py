@@ -27,11 +27,14 @@ SECOND = "-second"
 
 def draw(results: Results, folder: Path) -> list[Path]:
     """
-    Draw all charts into a folder.
+    Draw all charts into a folder, and delete those of other results there.
 
     :return: the files.
     :raises ImportError: matplotlib is not installed.
     """
+    for name in SCENARIOS:
+        for suffix in ("", SECOND):
+            (folder / f"{name}{suffix}.svg").unlink(missing_ok=True)
     second = [] if results.second is None else _draw(results.second, folder, SECOND)
     return [*_draw(results, folder, ""), *second]
 
