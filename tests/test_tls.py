@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 from pathlib import Path
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet import error
-from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from natsroute.client.options import Security
-from natsroute.client.protocol import NatsProtocol
 from natsroute.client.transport import tls
 from natsroute.client.transport.tls import Tls
+from natsroute.client.transport.tls_connection import TlsConnection
 from natsroute.errors import SettingError, TlsError
-from natsroute.wire.frames import Msg
-from tests.support.certificates import Certificates
-from tests.support.memory_network import info
+from tests.support.certificates import CertificateFiles, Certificates
 from tests.support.memory_tls import Recorder, TlsLink, TlsServer
 
 
@@ -36,6 +33,27 @@ class TlsTests(SynchronousTestCase):
         alice = made.client("alice")
         alice.certificate.write_bytes(alice.certificate.read_bytes() + made.ca.read_bytes())
         Tls(str(made.ca), str(alice.certificate), str(alice.key)).check()
+
+    def test_a_key_of_another_certificate(self) -> None:
+        made = Certificates(Path(self.mktemp()))
+        alice = made.with_wrong_key(made.client("alice"))
+        error = self.assertRaises(SettingError, Tls(str(made.ca), str(alice.certificate), str(alice.key)).check)
+        self.assertEqual(error.setting, "tls_key_file")
+
+    def test_a_certificate_that_cannot_be_used(self) -> None:
+        """Its key is too short. The error names the certificate, because the key fits."""
+        made = Certificates(Path(self.mktemp()))
+        alice = made.weak_client("alice")
+        error = self.assertRaises(SettingError, Tls(str(made.ca), str(alice.certificate), str(alice.key)).check)
+        self.assertEqual(error.setting, "tls_cert_file")
+        self.assertIn("cannot be used: ee key too small", str(error))
+
+    def test_a_file_that_goes_meanwhile(self) -> None:
+        made = Certificates(Path(self.mktemp()))
+        alice = made.client("alice")
+        self.patch(tls, "read_key", lambda setting, path: alice.certificate.unlink())
+        error = self.assertRaises(SettingError, Tls(str(made.ca), str(alice.certificate), str(alice.key)).check)
+        self.assertIn("No such file", str(error))
 
     def test_several_cas(self) -> None:
         made = Certificates(Path(self.mktemp()))
@@ -68,105 +86,162 @@ class TlsTests(SynchronousTestCase):
         self.assertIsInstance(Tls().session("a").error(Failure(SSL.Error())), TlsError)
 
 
-class ReceivingTests(SynchronousTestCase):
-    """What arrives over TLS."""
+class VerificationTests(SynchronousTestCase):
+    """The server's certificate, by a real handshake in memory. Nothing is sent to a server that is refused."""
+
+    version = ssl.TLSVersion.TLSv1_3
 
     def setUp(self) -> None:
-        made = Certificates(Path(self.mktemp()))
-        self.server = TlsServer(made.server("a.example"))
-        self.session = Tls(str(made.ca)).session("a.example")
+        self.made = Certificates(Path(self.mktemp()))
 
-    def connect(self, protocol: Any) -> TlsLink:
-        """A connection; the handshake is done."""
-        link = TlsLink(self.session, self.server, protocol)
+    def connect(self, files: CertificateFiles, name: str = "a.example", tls: Tls | None = None) -> TlsLink:
+        """A connection to a server with these files; the handshake is done, or has failed."""
+        self.session: Any = (tls or Tls(str(self.made.ca))).session(name)
+        self.server = TlsServer(files, maximum_version=self.version)
+        recorder = Recorder()
+        link = TlsLink(self.session, self.server, recorder)
+        recorder.transport.write(b"CONNECT")
         link.exchange()
-        self.assertEqual((self.server.version, self.server.asked_for), ("TLSv1.3", "a.example"))
         return link
 
-    def test_the_records_of_one_read(self) -> None:
-        """They arrive as one piece. nats-server's have 512 bytes each."""
-        link = self.connect(recorder := Recorder())
-        sent = [bytes([65 + number]) * 512 for number in range(8)]
-        link.receive(*map(self.server.record, sent))
-        link.receive(self.server.record(b"x"))
-        self.assertEqual(recorder.pieces, [b"".join(sent), b"x"])
+    def assert_accepted(self, files: CertificateFiles, name: str = "a.example", tls: Tls | None = None) -> None:
+        self.connect(files, name, tls)
+        self.assertEqual(self.server.received, b"CONNECT")
 
-    def test_large_records(self) -> None:
-        link = self.connect(recorder := Recorder())
-        sent = [bytes([65 + number]) * 16_384 for number in range(4)]
-        link.receive(*map(self.server.record, sent))
-        self.assertEqual(recorder.pieces, [b"".join(sent)])
-
-    def test_a_record_in_pieces(self) -> None:
-        """Complete records do not wait for it."""
-        link = self.connect(recorder := Recorder())
-        first, second = self.server.record(b"first "), self.server.record(b"second ")
-        link.receive(first, second[:10])
-        self.assertEqual(recorder.pieces, [b"first "])
-        link.receive(second[10:-1])
-        self.assertEqual(recorder.pieces, [b"first "])
-        link.receive(second[-1:], self.server.record(b"third"))
-        self.assertEqual(recorder.pieces, [b"first ", b"second third"])
-
-    def test_before_the_end(self) -> None:
-        """Data that comes with the end of TLS is delivered, and the end is seen at once."""
-        link = self.connect(recorder := Recorder())
-        link.receive(self.server.record(b"the "), self.server.record(b"last"), self.server.end())
-        self.assertEqual(recorder.pieces, [b"the last"])
+    def assert_refused(
+        self, problem: str, files: CertificateFiles, name: str = "a.example", tls: Tls | None = None
+    ) -> str:
+        """Returns the whole error."""
+        link = self.connect(files, name, tls)
+        self.assertEqual(self.server.received, b"")
         self.assertTrue(link.transport.disconnecting)
         link.lose()
+        found = str(self.session.error(link.protocol.lost))
+        self.assertIn(problem, found)
+        return found
+
+    def test_names(self) -> None:
+        made = self.made
+        self.assert_accepted(made.server("a.example"))
+        self.assertEqual(self.server.asked_for, "a.example")
+        self.assert_accepted(made.server("a.example", "b.example"), "B.example")
+        self.assert_accepted(made.server("*.example.org"), "a.example.org")
+        self.assert_accepted(made.server("xn--bcher-kva.example"), "b\u00fccher.example")
+        self.assertEqual(self.server.asked_for, "xn--bcher-kva.example")
+
+    def test_addresses(self) -> None:
+        """An address is not sent as a name."""
+        for address in ("127.0.0.1", "::1"):
+            self.assert_accepted(self.made.server(address), address)
+            self.assertIsNone(self.server.asked_for)
+
+    def test_other_names(self) -> None:
+        """The error says whom the certificate is for."""
+        for names, name in (
+            (["b.example"], "a.example"),
+            (["b.example", "c.example"], "127.0.0.1"),
+            (["127.0.0.1"], "127.0.0.2"),
+            (["127.0.0.1"], "a.example"),
+            (["*.example.org"], "example.org"),
+            (["*.example.org"], "a.b.example.org"),
+        ):
+            error = self.assert_refused(f"is for {', '.join(names)}, not for {name}. ", self.made.server(*names), name)
+            self.assertIn("set tls_expected_hostname", error)
+
+    def test_the_common_name(self) -> None:
+        """It does not count."""
+        self.assert_refused("is for nobody, not for a.example", self.made.client("a.example"))
+
+    def test_an_expected_name(self) -> None:
+        tls = Tls(str(self.made.ca), expected_hostname="b.example")
+        self.assert_accepted(self.made.server("b.example"), "a.example", tls)
+        self.assert_refused("is for a.example, not for b.example", self.made.server("a.example"), "a.example", tls)
+
+    def test_a_certificate_that_cannot_be_shown(self) -> None:
+        """Python does not give it, or its names are malformed. The name of the connection is in the error."""
+        self.patch(TlsConnection, "_refused_certificate", lambda connection: None)
+        self.assert_refused("is not for a.example. If it", self.made.server("b.example"))
+        self.patch(TlsConnection, "_refused_certificate", lambda connection: object())
+        self.assert_refused("is not for a.example. If it", self.made.server("b.example"))
+
+    def test_refused(self) -> None:
+        made = self.made
+        for problem, files in (
+            ("it has expired", made.expired_server("a.example")),
+            ("it is not valid yet", made.future_server("a.example")),
+            ("it is self-signed", made.self_signed_server("a.example")),
+            ("it comes from a CA that is not trusted", made.server_of_other_ca("a.example")),
+        ):
+            self.assert_refused(f"the server's certificate is refused: {problem}", files)
+
+    def environment(self, **variables: str) -> None:
+        """Where OpenSSL looks for the system's CAs; set for OpenSSL too, unlike a patched ``os.environ``."""
+        for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+            if name in os.environ:
+                self.addCleanup(os.environ.__setitem__, name, os.environ.pop(name))
+        os.environ.update(variables)
+        for name in variables:
+            self.addCleanup(os.environ.pop, name, None)
+
+    def test_the_system(self) -> None:
+        """Its CAs are trusted if no other is named."""
+        files = self.made.server("a.example")
+        self.environment(SSL_CERT_FILE=str(self.made.ca))
+        self.assert_accepted(files, tls=Tls())
+        self.environment(SSL_CERT_FILE=str(self.made.other_ca))
+        self.assert_refused("not trusted", files, tls=Tls())
+
+    def test_a_python_that_does_not_find_the_system(self) -> None:
+        """The CAs are in another file. A variable that says where they are counts more."""
+        nowhere = self.mktemp()
+        paths: Any = (None, None, "SSL_CERT_FILE", nowhere, "SSL_CERT_DIR", nowhere)
+        self.patch(ssl, "get_default_verify_paths", lambda: ssl.DefaultVerifyPaths(*paths))
+        self.patch(tls, "_CA_FILES", (nowhere, str(self.made.ca)))
+        files = self.made.server("a.example")
+        self.environment()
+        self.assert_accepted(files, tls=Tls())
+        self.environment(SSL_CERT_FILE=str(self.made.other_ca))
+        self.assert_refused("not trusted", files, tls=Tls())
+
+    def test_our_certificate(self) -> None:
+        """It is sent with its chain to a server that asks for one."""
+        alice = self.made.client("alice")
+        for mine in ({}, {"cert_file": str(alice.certificate), "key_file": str(alice.key)}):
+            self.session = Tls(str(self.made.ca), **mine).session("a.example")
+            self.server = TlsServer(
+                self.made.server("a.example"), client_ca=str(self.made.ca), maximum_version=self.version
+            )
+            link = TlsLink(self.session, self.server, Recorder())
+            link.exchange()
+            if mine:
+                assert self.server.peer is not None
+                self.assertIn("alice", str(self.server.peer["subject"]))
+            else:
+                link.lose()
+                self.assertIn("tls_cert_file", str(self.session.error(link.protocol.lost)))
+
+    def test_old_versions(self) -> None:
+        self.session = Tls(str(self.made.ca)).session("a.example")
+        server = TlsServer(
+            self.made.server("a.example"),
+            ciphers="ALL:@SECLEVEL=0",
+            minimum_version=ssl.TLSVersion.TLSv1,
+            maximum_version=ssl.TLSVersion.TLSv1_1,
+        )
+        link = TlsLink(self.session, server, Recorder())
+        link.exchange()
+        link.lose()
+        self.assertIn("natsroute requires TLS 1.2", str(self.session.error(link.protocol.lost)))
+
+    def test_no_tls(self) -> None:
+        link = TlsLink(Tls().session("a.example"), TlsServer(self.made.server()), recorder := Recorder())
+        link.receive(b"INFO {}\r\n")
+        link.lose()
         assert recorder.lost is not None
-        self.assertIsInstance(recorder.lost.value, error.ConnectionDone)
+        self.assertIn("the answer is not TLS", str(Tls().session("a").error(recorder.lost)))
 
-    def test_before_a_broken_record(self) -> None:
-        """Data before it is delivered. It ends the connection."""
-        link = self.connect(recorder := Recorder())
-        good, broken = self.server.record(b"good"), self.server.record(b"broken")
-        link.receive(good, broken[:-1] + bytes([broken[-1] ^ 1]), self.server.record(b"more"))
-        self.assertEqual(recorder.pieces, [b"good"])
-        self.assertTrue(link.transport.disconnecting)
 
-    def test_cut_off(self) -> None:
-        """The connection is lost without the end of TLS."""
-        link = self.connect(recorder := Recorder())
-        link.receive(self.server.record(b"first"), self.server.record(b"cut")[:-1])
-        link.lose(error.ConnectionLost())
-        self.assertEqual(recorder.pieces, [b"first"])
-        assert recorder.lost is not None
-        self.assertIsInstance(recorder.lost.value, error.ConnectionLost)
+class OlderVerificationTests(VerificationTests):
+    """The same with TLS 1.2."""
 
-    def test_a_protocol_that_aborts(self) -> None:
-        """It gets nothing more."""
-        link = self.connect(recorder := Recorder())
-        recorder.on_data = lambda: recorder.transport.abortConnection()
-        link.receive(self.server.record(b"first"))
-        link.receive(self.server.record(b"second"), self.server.end())
-        self.assertEqual(recorder.pieces, [b"first"])
-        self.assertTrue(link.transport.aborted)
-
-    def test_a_protocol_that_raises(self) -> None:
-        """The reactor then ends the connection."""
-        link = self.connect(recorder := Recorder())
-        recorder.on_data = lambda: 1 // 0
-        self.assertRaises(ZeroDivisionError, link.receive, self.server.record(b"first"))
-        link.lose(error.ConnectionLost())
-        assert recorder.lost is not None
-        self.assertIsInstance(recorder.lost.value, error.ConnectionLost)
-
-    def test_a_close_in_the_middle_of_a_read(self) -> None:
-        """Messages behind it are not delivered, in whatever record they came."""
-        messages: list[bytes] = []
-
-        def received(msg: Msg) -> None:
-            messages.append(msg.data)
-            if msg.data == b"2":
-                protocol.close()
-
-        protocol = NatsProtocol(Clock(), name="x", version="1", security=Security(by_transport=True))
-        link = self.connect(protocol)
-        protocol.sub("a", 1, received)
-        link.receive(self.server.record(info()))
-        link.receive(self.server.record(b"PONG\r\nMSG a 1 1\r\n0\r\n"))
-        link.receive(*(self.server.record(b"MSG a 1 1\r\n%d\r\n" % number) for number in (1, 2, 3, 4)))
-        link.receive(self.server.record(b"MSG a 1 1\r\n5\r\n"))
-        self.assertEqual(messages, [b"0", b"1", b"2"])
+    version = ssl.TLSVersion.TLSv1_2

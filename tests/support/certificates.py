@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -28,6 +28,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 _DAY = timedelta(days=1)
+
+_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 class CertificateFiles(NamedTuple):
@@ -96,6 +98,10 @@ class Certificates:
         # trustme puts more into the subject than the name, and nats-server would take all of it for the user.
         return self._sign(identity, ())
 
+    def weak_client(self, identity: str) -> CertificateFiles:
+        """The same with a key that is too short for OpenSSL."""
+        return self._sign(identity, (), key=rsa.generate_private_key(65537, 1024))
+
     def with_passphrase(self, files: CertificateFiles, passphrase: str) -> CertificateFiles:
         """The same certificate with its key encrypted."""
         key = load_pem_private_key(files.key.read_bytes(), None)
@@ -118,10 +124,16 @@ class Certificates:
         return "\n  ".join(["tls {", *lines, *options]) + "\n}\n"
 
     def _sign(
-        self, common_name: str, names: Sequence[str], *, begin: datetime | None = None, end: datetime | None = None
+        self,
+        common_name: str,
+        names: Sequence[str],
+        *,
+        begin: datetime | None = None,
+        end: datetime | None = None,
+        key: _Key | None = None,
     ) -> CertificateFiles:
-        """Sign a certificate with a subject and times that trustme does not offer."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        """Sign a certificate with a subject, times and a key that trustme does not offer."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
         ca = x509.load_pem_x509_certificate(self._ca.cert_pem.bytes())
         ca_key = load_pem_private_key(self._ca.private_key_pem.bytes(), None)
         assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
@@ -132,7 +144,7 @@ class Certificates:
         chain = b"".join(blob.bytes() for blob in made.cert_chain_pems)
         return self._write_both(chain, made.private_key_pem.bytes())
 
-    def _save_own(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> CertificateFiles:
+    def _save_own(self, certificate: x509.Certificate, key: _Key) -> CertificateFiles:
         return self._write_both(certificate.public_bytes(Encoding.PEM), _key_pem(key, NoEncryption()))
 
     def _write_both(self, certificate: bytes, key: bytes) -> CertificateFiles:
@@ -163,7 +175,7 @@ def _general_name(name: str) -> x509.GeneralName:
 def _unsigned(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
+    key: _Key,
     names: Sequence[str],
     *,
     begin: datetime | None = None,
@@ -187,5 +199,5 @@ def _unsigned(
     return builder.add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey, encryption: KeySerializationEncryption) -> bytes:
+def _key_pem(key: _Key, encryption: KeySerializationEncryption) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)

@@ -21,18 +21,23 @@ class TlsServer:
     """
     A TLS server that one client talks to.
 
+    :param client_ca: file with the CA of the clients, which then need a certificate.
+    :param options: attributes of the ``ssl.SSLContext``.
+
     :ivar received: what the client has sent.
+    :ivar asked_for: the name that the client asks for, or None.
     """
 
-    def __init__(self, files: CertificateFiles, *, client_ca: str = "", **options: Any) -> None:
+    def __init__(self, files: CertificateFiles, *, client_ca: str = "", ciphers: str = "", **options: Any) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(files.certificate, files.key)
         if client_ca:
             context.load_verify_locations(client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
+        if ciphers:
+            context.set_ciphers(ciphers)
         for name, value in options.items():
             setattr(context, name, value)
-        #: The name that the client asks for, or None.
         self.asked_for: str | None = None
         context.sni_callback = self._sni  # type: ignore[assignment]
         self.received = b""
@@ -47,8 +52,8 @@ class TlsServer:
         self._in.write(data)
         try:
             self._tls.do_handshake()
-            while True:
-                self.received += self._tls.read(65_536)
+            while data := self._tls.read(65_536):
+                self.received += data
         except ssl.SSLError:  # it needs more, or TLS has failed: the client gets an alert
             pass
         return self._out.read()

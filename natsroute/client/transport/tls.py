@@ -1,15 +1,18 @@
 """
 TLS 1.2 or later, with verified certificates.
 
-Each connection reads its files again, so a renewed file is used without a restart. OpenSSL comes with the extra
-``tls``. Everything but TLS works without it.
+Each connection reads its files again, so a renewed file is used without a restart. The extra ``tls`` has what Twisted
+needs for TLS. Everything but TLS works without it.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -21,18 +24,13 @@ from natsroute.errors import SettingError, TlsError
 try:
     import idna
     from OpenSSL import SSL, crypto
-    from service_identity import VerificationError
-    from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
+    from service_identity.hazmat import DNS_ID, IPAddress_ID
     from service_identity.pyopenssl import extract_patterns
     from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-    from twisted.internet.ssl import (
-        Certificate,
-        CertificateOptions,
-        TLSVersion,
-        platformTrust,
-        trustRootFromCertificates,
-    )
+    from twisted.internet.ssl import Certificate
     from zope.interface import implementer
+
+    from natsroute.client.transport.tls_connection import TlsConnection, words
 except ImportError:
     HAS_TLS = False
 else:
@@ -51,6 +49,16 @@ _CERTIFICATE_PROBLEMS = {
     23: "it has been revoked. Renew it on the server",
     26: "it is not for a server. Renew it with the purpose serverAuth",
 }
+_OTHER_NAME, _OTHER_ADDRESS = 62, 64
+
+#: Where distributions have their CAs, for a Python whose OpenSSL looks elsewhere. The first that exists is used.
+_CA_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 
 #: OpenSSL's other errors, by a part of their texts.
 _OTHER_PROBLEMS = (
@@ -111,7 +119,7 @@ class Tls:
         if self.expected_hostname:
             self.session("")
 
-    def _context(self) -> Any:
+    def _context(self) -> ssl.SSLContext:
         if not HAS_TLS:
             raise SettingError(
                 "tls",
@@ -119,107 +127,88 @@ class Tls:
                 "TLS is not installed",
                 "Install it with pip install 'natsroute[tls]', or use a server without TLS",
             )
-        options: dict[str, Any] = {}
-        if self.cert_file:
-            chain = read_certificates("tls_cert_file", self.cert_file)
-            key = read_key("tls_key_file", self.key_file)
-            options = {"certificate": chain[0].original, "privateKey": key, "extraCertChain": _originals(chain[1:])}
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which verifies the certificate and its name
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.hostname_checks_common_name = False
+        context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         if self.ca_file:
-            trust = trustRootFromCertificates(read_certificates("tls_ca_file", self.ca_file))
+            trusted = read_certificates("tls_ca_file", self.ca_file)
+            try:
+                context.load_verify_locations(cadata=b"".join(certificate.dump() for certificate in trusted))
+            except ssl.SSLError as error:
+                raise SettingError(
+                    "tls_ca_file", self.ca_file, f"it cannot be used: {words(error)}", "Renew it"
+                ) from None
         else:
-            trust = platformTrust()
+            _trust_the_system(context)
+        if self.cert_file:
+            self._load_own_certificate(context)
+        return context
+
+    def _load_own_certificate(self, context: ssl.SSLContext) -> None:
+        read_certificates("tls_cert_file", self.cert_file)
+        read_key("tls_key_file", self.key_file)  # whose errors say more
         try:
-            # The minimum is set here, because Twisted's own default changes.
-            return CertificateOptions(
-                trustRoot=trust, insecurelyLowerMinimumTo=TLSVersion.TLSv1_2, **options
-            ).getContext()
-        except SSL.Error:
+            context.load_cert_chain(self.cert_file, self.key_file, password=bytes)  # never ask at the terminal
+        except OSError as error:  # of ssl, or of the file, which may have gone meanwhile
+            if "MISMATCH" in str(getattr(error, "reason", "")):
+                raise SettingError(
+                    "tls_key_file",
+                    self.key_file,
+                    "it is not the key of the certificate in tls_cert_file",
+                    f"Name the key of {self.cert_file!r}",
+                ) from None
             raise SettingError(
-                "tls_key_file",
-                self.key_file,
-                "it is not the key of the certificate in tls_cert_file",
-                f"Name the key of {self.cert_file!r}",
+                "tls_cert_file", self.cert_file, f"it cannot be used: {words(error)}", "Renew it"
             ) from None
 
 
-if HAS_TLS:
-
-    class _Connection(SSL.Connection):
-        """
-        Gives all data that has arrived at once, not record by record.
-
-        nats-server's records have 512 bytes, a read of the socket has up to 128 of them, and Twisted hands on what each
-        call returns. The data of the last read is all that there is, so that bounds the memory.
-        """
-
-        _next_error: SSL.Error | None = None
-
-        def recv(self, bufsiz: int, flags: int | None = None) -> bytes:
-            if self._next_error is not None:
-                error, self._next_error = self._next_error, None
-                raise error
-            if flags is not None:
-                return super().recv(bufsiz, flags)
-            recv = super().recv
-            data = [recv(bufsiz)]
+def _trust_the_system(context: ssl.SSLContext) -> None:
+    context.load_default_certs()
+    paths: Any = ssl.get_default_verify_paths()  # Any: a file or folder that does not exist is None
+    if paths.openssl_cafile_env in os.environ or paths.openssl_capath_env in os.environ:
+        return
+    if paths.cafile is None and not (paths.capath and any(Path(paths.capath).glob("*.0"))):
+        for path in _CA_FILES:
             try:
-                while True:
-                    data.append(recv(bufsiz))
-            except SSL.Error as error:  # there is no more, or TLS has ended: Twisted asks again, and then gets to know
-                self._next_error = error
-            return b"".join(data)
+                context.load_verify_locations(path)
+                return
+            except OSError:  # of ssl, or of the file
+                continue
+
+
+if HAS_TLS:
 
     @implementer(IOpenSSLClientConnectionCreator)
     class TlsSession:
         """
         The TLS session of one connection, for ``startTLS``. It knows afterwards why TLS failed.
 
-        :param context: an ``OpenSSL.SSL.Context``.
+        :param context: verifies the server's certificate.
         :param name: the host name or IP address that the server's certificate must be for.
         :raises SettingError: the name is malformed.
         """
 
-        def __init__(self, context: Any, name: str) -> None:
+        def __init__(self, context: ssl.SSLContext, name: str) -> None:
             self._context = context
             self._name = name
             self._problem = ""
-            self._sent_name = b""
-            try:
-                self._id: Any = IPAddress_ID(name)  # an address is never sent as SNI (RFC 6066)
-            except ValueError:
-                self._sent_name, self._id = _dns_name(name)
+            self._verified_name = _verified_name(name)
 
         def clientConnectionForTLS(self, tlsProtocol: object) -> Any:  # noqa: N803 (Twisted's name)
-            connection = _Connection(self._context, None)
-            if self._sent_name:
-                connection.set_tlsext_host_name(self._sent_name)
-            connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
-            return connection
+            return TlsConnection(self._context, self._verified_name, self._refused)
 
-        def _verify(self, connection: object, certificate: Any, problem: int, depth: int, fine: int) -> bool:
-            # An exception would be lost in OpenSSL, and with it the reason of the refusal.
-            try:
-                if not fine:
-                    words = _CERTIFICATE_PROBLEMS.get(problem, f"it is not valid (OpenSSL's error {problem})")
-                    self._problem = self._problem or f"the server's certificate is refused: {words}"
-                    return False
-                if depth == 0:
-                    self._verify_name(certificate)
-            except Exception as error:
-                self._problem = self._problem or f"the server's certificate cannot be verified: {error}"
-                return False
-            return not self._problem
-
-        def _verify_name(self, certificate: Any) -> None:
-            patterns = extract_patterns(certificate)
-            try:
-                verify_service_identity(patterns, [self._id], [])
-            except VerificationError:
-                names = ", ".join(_shown(pattern)[:100] for pattern in patterns[:5]) or "nobody"
+        def _refused(self, error: ssl.SSLCertVerificationError, certificate: Any | None) -> None:
+            code = error.verify_code
+            if code in (_OTHER_NAME, _OTHER_ADDRESS):
                 self._problem = (
-                    f"the server's certificate is for {names}, not for {self._name}. If it is the right server, set "
-                    "tls_expected_hostname"
+                    f"the server's certificate is {_whom_for(certificate)}not for {self._name}. If it is the right "
+                    "server, set tls_expected_hostname"
                 )
+            else:
+                meaning = _CERTIFICATE_PROBLEMS.get(code, f"it is not valid (OpenSSL's error {code})")
+                self._problem = f"the server's certificate is refused: {meaning}"
 
         def error(self, reason: Failure) -> TlsError | None:
             """Why TLS failed, or None if a connection that ended with ``reason`` did not end because of TLS."""
@@ -229,9 +218,9 @@ if HAS_TLS:
             if not isinstance(error, SSL.Error):
                 return None
             parts = error.args[0] if error.args else ()  # of a SysCallError it is a number
-            words = ", ".join(str(part[-1]) for part in parts if part) if isinstance(parts, list) else str(error)
-            known = next((meaning for beginning, meaning in _OTHER_PROBLEMS if beginning in words), "")
-            return TlsError(f"no TLS: {known} ({words})" if known and words else f"no TLS: {words or error!r}")
+            text = ", ".join(str(part[-1]) for part in parts if part) if isinstance(parts, list) else str(error)
+            known = next((meaning for beginning, meaning in _OTHER_PROBLEMS if beginning in text), "")
+            return TlsError(f"no TLS: {known} ({text})" if known and text else f"no TLS: {text or error!r}")
 
 else:
 
@@ -239,11 +228,19 @@ else:
         """There is no TLS without the extra."""
 
 
-def _dns_name(name: str) -> tuple[bytes, Any]:
+def _verified_name(name: str) -> str:
+    """The name as it is looked up, sent and verified. An address is never sent (RFC 6066)."""
+    try:
+        IPAddress_ID(name)
+        return name
+    except ValueError:
+        pass
     try:
         # As in HostnameEndpoint: the verified name must be the name that is resolved.
-        encoded = name.encode("ascii") if name.isascii() else idna.encode(name)
-        return encoded, DNS_ID(encoded.decode("ascii"))
+        encoded = name if name.isascii() else idna.encode(name).decode("ascii")
+        DNS_ID(encoded)
+        encoded.encode("idna")  # as ssl does
+        return encoded
     except ValueError:
         raise SettingError(
             "tls_expected_hostname",
@@ -253,8 +250,15 @@ def _dns_name(name: str) -> tuple[bytes, Any]:
         ) from None
 
 
-def _originals(certificates: list[Any]) -> list[Any]:
-    return [certificate.original for certificate in certificates]
+def _whom_for(certificate: Any | None) -> str:
+    if certificate is None:
+        return ""
+    try:
+        patterns = extract_patterns(certificate)
+    except Exception:  # anybody can make a certificate, and only OpenSSL has looked at it
+        return ""
+    names = ", ".join(_shown(pattern)[:100] for pattern in patterns[:5])
+    return f"for {names or 'nobody'}, "
 
 
 def _shown(pattern: Any) -> str:
