@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import weakref
+from collections.abc import Callable
+from threading import Thread, get_ident
+from types import SimpleNamespace
+from typing import Any
+
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import hot
+from natsroute.confirmation import Confirmation, new_confirmation_class
 from natsroute.hot import pure
+from natsroute.publishing.outlet import _encode
+from natsroute.wire.frames import Address, Msg
+from tests.support.hot_case import HotCase, for_both
 
 
 class ChoiceTests(SynchronousTestCase):
@@ -16,3 +29,983 @@ class ChoiceTests(SynchronousTestCase):
             if name not in ("IMPLEMENTATION", "describe"):
                 self.assertTrue(hasattr(pure, name), name)
                 self.assertEqual(getattr(hot, name) is getattr(pure, name), hot.IMPLEMENTATION == "pure", name)
+
+
+class Event(Msg):
+    """A message with a context, as events have."""
+
+    __slots__ = ("context",)
+    context: Any
+
+
+class Exit(BaseException):
+    """What is not an Exception."""
+
+
+class ReaderTests(HotCase):
+    """Reader"""
+
+    def setUp(self) -> None:
+        self.got: list[Any] = []
+        self.receivers: dict[int, Callable[[Any], object]] = {1: self.got.append}
+
+    def reader(self, message_type: Any = Msg, max_line: int = 4096, max_payload: int = 1000) -> Any:
+        return self.hot.Reader(message_type, Address, self.receivers, max_line, max_payload)
+
+    def taught(self, *lines: bytes, **options: Any) -> Any:
+        """A reader that has learned these lines. (The compiled one has nothing to learn.)"""
+        reader = self.reader(**options)
+        for line in lines:
+            words = line.split()
+            has_headers = words[0] == b"HMSG"
+            address = Address(words[1].decode("utf-8", "surrogateescape"), int(words[2]))
+            size, header_size = int(words[-1]), int(words[-2]) if has_headers else 0
+            reader.learn(line, words, address, header_size, size, has_reply=len(words) - has_headers == 5)
+        return reader
+
+    def read(self, reader: Any, data: bytes, position: int = 0) -> tuple[int, int]:
+        self.assertIs(reader.deliver(data, position), None)
+        return reader.position, reader.wanted
+
+    def values(self) -> list[tuple[Any, ...]]:
+        return [(one.subject, one.address.sid, one.data, one.header_block, one.reply_to) for one in self.got]
+
+    def test_plain(self) -> None:
+        reader = self.taught(b"MSG a.b 1 2\r\n")
+        data = b"MSG a.b 1 2\r\nhi\r\nMSG a.b 1 2\r\nho\r\n"
+        self.assertEqual(self.read(reader, data), (len(data), 0))
+        self.assertEqual(self.values(), [("a.b", 1, b"hi", b"", None), ("a.b", 1, b"ho", b"", None)])
+        for one in self.got:
+            self.assertIs(type(one), Msg)
+            self.assertIs(type(one.address), Address)
+            self.assertEqual(list(one.headers), [])
+
+    def test_position(self) -> None:
+        """It begins where it is told to."""
+        data = b"PING\r\nMSG a 1 1\r\nx\r\n"
+        self.assertEqual(self.read(self.taught(b"MSG a 1 1\r\n"), data, 6), (len(data), 0))
+        self.assertEqual(len(self.got), 1)
+
+    def test_reply(self) -> None:
+        reader = self.taught(b"MSG a 1 r 2\r\n")
+        data = b"MSG a 1 r.1 2\r\nhi\r\nMSG a 1 \xff 2\r\nho\r\n"
+        self.assertEqual(self.read(reader, data), (len(data), 0))
+        self.assertEqual(self.values(), [("a", 1, b"hi", b"", b"r.1"), ("a", 1, b"ho", b"", b"\xff")])
+
+    def test_answers(self) -> None:
+        """The subject of each is a new one."""
+        reader = self.taught(b"MSG _INBOX.a.1 1 2\r\n")
+        data = b"MSG _INBOX.a.2 1 2\r\nhi\r\nMSG _INBOX.a.3 1 2\r\nho\r\n"
+        self.assertEqual(self.read(reader, data), (len(data), 0))
+        self.assertEqual([one.subject for one in self.got], ["_INBOX.a.2", "_INBOX.a.3"])
+
+    def test_headers(self) -> None:
+        block = b"NATS/1.0\r\nA: b\r\n\r\n"
+        reader = self.taught(b"HMSG a 1 %d %d\r\n" % (len(block), len(block) + 2), b"HMSG a 1 0 2\r\n")
+        line = b"HMSG a 1 %d %d\r\n" % (len(block), len(block) + 2)
+        data = line + block + b"hi\r\n" + b"HMSG a 1 r %d %d\r\n" % (len(block), len(block) + 2) + block + b"ho\r\n"
+        self.assertEqual(self.read(reader, data), (len(data), 0))
+        self.assertEqual(self.values(), [("a", 1, b"hi", block, None), ("a", 1, b"ho", block, b"r")])
+        self.assertEqual(self.got[0].headers["A"], "b")
+        self.got.clear()
+        self.assertEqual(self.read(reader, b"HMSG a 1 0 2\r\nhi\r\n"), (18, 0))
+        self.assertEqual(self.values(), [("a", 1, b"hi", b"", None)])
+
+    def test_names_that_are_not_utf8(self) -> None:
+        reader = self.taught(b"MSG \xff\xfe 1 0\r\n")
+        for name in (b"\xff\xfe", b"\xfc", "grüße".encode()):
+            data = b"MSG %b 1 0\r\n\r\n" % name
+            self.assertEqual(self.read(reader, data), (len(data), 0))
+            self.assertEqual(self.got.pop().subject, name.decode("utf-8", "surrogateescape"))
+
+    def test_cut_anywhere(self) -> None:
+        """It stops where the unfinished message begins, and does not want more bytes than that has."""
+        block = b"NATS/1.0\r\n\r\n"
+        reader = self.taught(b"MSG a 1 2\r\n", b"HMSG a 1 r 12 14\r\n")
+        first, second = b"MSG a 1 2\r\nhi\r\n", b"HMSG a 1 r 12 14\r\n" + block + b"ho\r\n"
+        data = first + second
+        for stop in range(len(data)):
+            self.got.clear()
+            position, wanted = self.read(reader, data[:stop])
+            done = stop >= len(first)
+            self.assertEqual(position, len(first) if done else 0, stop)
+            self.assertEqual(len(self.got), int(done), stop)
+            message = second if done else first
+            self.assertIn(wanted, (0, len(message)), stop)
+            line_end = position + message.index(b"\n")
+            if stop > line_end:
+                self.assertEqual(wanted, len(message), stop)
+            else:
+                self.assertEqual(wanted, 0, stop)
+
+    def test_no_bytes(self) -> None:
+        self.assertEqual(self.read(self.reader(), b""), (0, 0))
+        self.assertEqual(self.read(self.reader(), b"PING\r\n", 6), (6, 0))
+
+    def test_what_is_not_plain(self) -> None:
+        """It stops in front of it; the parser does the rest."""
+        good = b"MSG a 1 2\r\nhi\r\n"
+        reader = self.taught(b"MSG a 1 2\r\n", b"HMSG a 1 12 14\r\n", b"MSG a 1 r 2\r\n")
+        for odd in [
+            b"PING\r\n", b"PONG\r\n", b"+OK\r\n", b"-ERR 'x'\r\n", b"INFO {}\r\n", b"\r\n", b"\n", b"X\r\n",
+            b"msg a 1 2\r\nhi\r\n", b"MSG\ta 1 2\r\nhi\r\n", b"MSG a\t1 2\r\nhi\r\n", b"MSG a 1\t2\r\nhi\r\n",
+            b"MSG a 1 \tr 2\r\nhi\r\n", b"MSG a 1 r\t2\r\nhi\r\n", b"MSG  a 1 2\r\nhi\r\n", b"MSG a  1 2\r\nhi\r\n",
+            b" MSG a 1 2\r\nhi\r\n", b"MSG a 1 2 \r\nhi\r\n", b"MSG a 1 2\nhi\r\n", b"MSG a 1 2\r\nhiho\r\n",
+            b"MSG a 1 2\r\nh\r\n\r\n",
+            b"MSG a 1 2\r\nhi\n\n", b"MSG a 1 -2\r\nhi\r\n", b"MSG a 1 +2\r\nhi\r\n",
+            b"MSG a 1 2_0\r\n" + b"x" * 20 + b"\r\n",
+            b"MSG a x 2\r\nhi\r\n", b"MSG a 1 r s 2\r\nhi\r\n", b"MSG a 1\r\n\r\n", b"MSG a\r\n", b"MSG \r\n",
+            b"MSG a 1 \r\n\r\n",
+            b"HMSG a 1 2\r\nhi\r\n", b"HMSG a 1 15 14\r\nNATS/1.0\r\n\r\nhi\r\n", b"MSG a 1 \xb2\r\nhi\r\n",
+            b"MSG a 1 99999999999999999999\r\n", b"HMSG a 1 x 14\r\nNATS/1.0\r\n\r\nhi\r\n", b"XMSG a 1 2\r\nhi\r\n",
+        ]:  # fmt: skip
+            self.got.clear()
+            self.assertEqual(self.read(reader, good + odd + good), (len(good), 0), odd)
+            self.assertEqual(len(self.got), 1, odd)
+
+    def test_unknown_sid(self) -> None:
+        """It stops in front of the message: the parser yields it."""
+        good = b"MSG a 1 0\r\n\r\n"
+        reader = self.taught(b"MSG a 1 0\r\n", b"MSG a 2 0\r\n")
+        self.assertEqual(self.read(reader, good + b"MSG a 2 0\r\n\r\n" + good), (len(good), 0))
+        self.assertEqual(len(self.got), 1)
+
+    def test_limits(self) -> None:
+        """A payload or header block above its limit, and a line above it, are not plain."""
+        for size, header_size in [(11, 0), (23, 11), (22, 11), (12, 1)]:
+            line = b"HMSG a 1 %d %d\r\n" % (header_size, size) if header_size else b"MSG a 1 %d\r\n" % size
+            reader = self.taught(line, max_payload=10)
+            self.assertEqual(self.read(reader, line + b"x" * size + b"\r\n"), (0, 0), line)
+        for size, header_size in [(10, 0), (20, 10), (11, 1)]:
+            line = b"HMSG a 1 %d %d\r\n" % (header_size, size) if header_size else b"MSG a 1 %d\r\n" % size
+            reader = self.reader(max_payload=10)
+            position, _ = self.read(reader, line + b"x" * size + b"\r\n")
+            self.assertIn(position, (0, len(line) + size + 2), "a reader that has learned nothing may stop")
+        line = b"MSG %b 1 0\r\n" % (b"s" * 50)
+        reader = self.taught(line, max_line=len(line) - 1)
+        self.assertEqual(self.read(reader, line + b"\r\n"), (0, 0))
+        reader = self.taught(line, max_line=len(line))
+        self.assertEqual(self.read(reader, line + b"\r\n"), (len(line) + 2, 0))
+
+    def test_many_lines(self) -> None:
+        """More than are remembered."""
+        reader = self.taught(b"MSG a.0 1 1\r\n")
+        data = b"".join(b"MSG a.%d 1 1\r\nx\r\n" % number for number in [*range(3000), *range(3000)])
+        self.assertEqual(self.read(reader, data), (len(data), 0))
+        self.assertEqual([one.subject for one in self.got], [f"a.{number}" for number in range(3000)] * 2)
+        long = b"MSG %b 1 1\r\nx\r\n" % (b"s" * 230)
+        self.assertEqual(self.read(self.taught(long[:-3]), long * 2)[0], 2 * len(long))
+
+    def test_receivers_that_change(self) -> None:
+        """The next message has those that are there then."""
+        data = b"MSG a 1 1\r\nx\r\n"
+        reader = self.taught(data[:11])
+
+        def forget(msg: Msg) -> None:
+            del self.receivers[1]
+
+        self.receivers[1] = forget
+        self.assertEqual(self.read(reader, data * 3), (len(data), 0))
+        others: list[Msg] = []
+
+        def replace(msg: Msg) -> None:
+            self.receivers.clear()
+            self.receivers[1] = others.append
+
+        self.receivers[1] = replace
+        self.assertEqual(self.read(reader, data * 3), (3 * len(data), 0))
+        self.assertEqual(len(others), 2)
+
+        def add_many(msg: Msg) -> None:
+            self.receivers.update((number, others.append) for number in range(1, 1000))
+
+        self.receivers[1] = add_many
+        self.assertEqual(self.read(reader, data * 3), (3 * len(data), 0))
+        self.assertEqual(len(others), 4)
+
+    def test_receiver_that_nobody_else_has(self) -> None:
+        """It removes itself while it runs."""
+
+        class Receiver:
+            def __init__(self, receivers: Any) -> None:
+                self.receivers = receivers
+
+            def receive(self, msg: Msg) -> None:
+                self.receivers.clear()
+                gc.collect()
+                self.got = msg.data
+
+        data = b"MSG a 1 1\r\nx\r\n"
+        receiver = Receiver(self.receivers)
+        gone = weakref.ref(receiver)
+        self.receivers[1] = receiver.receive
+        del receiver
+        self.assertEqual(self.read(self.taught(data[:11]), data * 2), (len(data), 0))
+        self.assertIs(gone(), None)
+
+    def test_receiver_that_raises(self) -> None:
+        """The position is behind its message, so that the parser can continue there."""
+        data = b"MSG a 1 1\r\nx\r\n"
+        reader = self.taught(data[:11])
+        for error in (ZeroDivisionError, KeyboardInterrupt, Exit):
+
+            def raising(msg: Msg, error: Any = error) -> None:
+                self.got.append(msg)
+                if len(self.got) % 3 == 0:
+                    raise error("x")
+
+            self.receivers[1] = raising
+            self.got.clear()
+            self.assertRaises(error, reader.deliver, data * 4, 0)
+            self.assertEqual((reader.position, reader.wanted), (3 * len(data), 0))
+            self.assertEqual(self.read(reader, data * 4, 3 * len(data)), (4 * len(data), 0))
+
+    def test_receiver_that_reads(self) -> None:
+        """It calls the reader itself, with other bytes."""
+        data = b"MSG a 1 1\r\nx\r\n"
+        reader = self.taught(data[:11], b"MSG a 2 1\r\n")
+        self.receivers[2] = self.got.append
+
+        def reading(msg: Msg) -> None:
+            self.got.append(msg)
+            reader.deliver(b"MSG a 2 1\r\ny\r\n" * 2, 0)
+            self.assertEqual((reader.position, reader.wanted), (28, 0))
+
+        self.receivers[1] = reading
+        self.assertEqual(self.read(reader, data * 2), (2 * len(data), 0))
+        self.assertEqual(b"".join(one.data for one in self.got), b"xyyxyy")
+
+    def test_message_types(self) -> None:
+        """Classes with further attributes, with their own ways to be made, and what is no class."""
+        made: list[tuple[Any, ...]] = []
+
+        class InDict(Msg):
+            pass
+
+        class OwnInit(Msg):
+            def __init__(self, address: Address, data: bytes, header_block: bytes, reply_to: bytes | None) -> None:
+                super().__init__(address, data + b"!", header_block, reply_to)
+
+        class OwnNew(Msg):
+            def __new__(cls, *arguments: Any) -> Any:
+                return (*arguments,)
+
+        class OwnProperty(Msg):
+            @property
+            def data(self) -> bytes:  # type: ignore[override]
+                return self.header_block + b"?"
+
+            @data.setter
+            def data(self, value: bytes) -> None:
+                made.append((value,))
+
+        class OwnSlot(Msg):
+            __slots__ = ("data",)
+
+        line = b"MSG a 1 r 1\r\n"
+        for kind in (Event, InDict, OwnInit, OwnNew, OwnProperty, OwnSlot, lambda *arguments: (*arguments,)):
+            self.got.clear()
+            self.assertEqual(self.read(self.taught(line, message_type=kind), line + b"x\r\n"), (16, 0))
+            [one] = self.got
+            if isinstance(one, tuple):
+                self.assertEqual(one[1:], (b"x", b"", b"r"))
+                continue
+            self.assertIs(type(one), kind)
+            expected = {OwnInit: b"x!", OwnProperty: b"?"}.get(kind, b"x")
+            self.assertEqual((one.subject, one.data, one.reply_to), ("a", expected, b"r"))
+            self.assertFalse(hasattr(one, "context"))
+            self.assertFalse(hasattr(one, "_parsed"))
+        self.assertEqual(made, [(b"x",)])
+
+    def test_gates(self) -> None:
+        """A gate that is a receiver gets its messages, one with a deliver() of its own as well."""
+        hot = self.hot
+
+        class Loud(hot.Gate):  # type: ignore[misc, name-defined]
+            def deliver(inner, msg: Any) -> None:  # noqa: N805
+                self.got.append("loud")
+                super().deliver(msg)
+
+        class Objects:
+            """What the address has is no string."""
+
+        line = b"MSG a 1 1\r\n"
+
+        class OfAnotherClass(Event):
+            def __new__(cls, address: Address, data: bytes, *others: Any) -> Any:
+                return SimpleNamespace(address=address, data=data)
+
+        function: Any = OfAnotherClass.__new__
+        for message_type in (Event, Msg, OfAnotherClass, lambda *arguments: function(Event, *arguments)):
+            for kind in (hot.Gate, Loud):
+                self.got.clear()
+                gate = kind(lambda msg: self.got.append(msg.data))
+                counts = hot.Counts()
+                way = hot.Way(lambda msg: self.got.append(getattr(msg, "context", None)), counts)
+                way.context = Objects
+                gate.ways = {"b": way}
+                self.receivers[1] = gate.deliver
+                reader = self.taught(line, b"MSG b 1 1\r\n", message_type=message_type)
+                if message_type is Msg:  # has no attribute for a context
+                    self.assertRaises(AttributeError, reader.deliver, line + b"x\r\nMSG b 1 1\r\ny\r\n", 0)
+                    continue
+                self.assertEqual(self.read(reader, line + b"x\r\nMSG b 1 1\r\ny\r\n"), (28, 0))
+                loud = ["loud"] if kind is Loud else []
+                self.assertEqual(self.got, [*loud, b"x", *loud, Objects])
+                self.assertEqual((gate.received, counts.routed, counts.succeeded), (2, 1, 1))
+
+    def test_wrong_arguments(self) -> None:
+        reader = self.reader()
+        for arguments in [(), (b"",), (b"", 0, 0), (None, 0), ("", 0), (b"", "0")]:
+            self.assertRaises((TypeError, AttributeError), reader.deliver, *arguments)
+
+
+class CountsTests(HotCase):
+    """Counts and Way"""
+
+    def test_counts(self) -> None:
+        counts = self.hot.Counts()
+        self.assertEqual((counts.routed, counts.succeeded), (0, 0))
+        counts = self.hot.Counts(3, succeeded=2)
+        counts.routed += 1
+        counts.succeeded = 2**62
+        self.assertEqual((counts.routed, counts.succeeded), (4, 2**62))
+        self.assertRaises(AttributeError, setattr, counts, "other", 1)
+        self.assertEqual(len({counts, self.hot.Counts(), self.hot.Counts()}), 3)
+
+    def test_derived_counts(self) -> None:
+        hot = self.hot
+
+        class Own(hot.Counts):  # type: ignore[misc, name-defined]
+            __slots__ = ("failed",)
+
+            def __init__(self, routed: int) -> None:
+                super().__init__(routed, 1)
+                self.failed = 2
+
+        own = Own(5)
+        self.assertEqual((own.routed, own.succeeded, own.failed), (5, 1, 2))
+        self.assertRaises(AttributeError, setattr, own, "other", 1)
+        gate = hot.Gate(lambda msg: None)
+        gate.ways = {"a": hot.Way(lambda msg: None, own)}
+        gate.deliver(Event(Address("a", 1), b""))
+        self.assertEqual((own.routed, own.succeeded, own.failed), (6, 2, 2))
+
+    def test_way(self) -> None:
+        hot = self.hot
+        counts = hot.Counts()
+        way = hot.Way(len, counts)
+        self.assertEqual((way.function, way.context), (len, None))
+        self.assertIs(way.counters, counts)
+        way.function, way.context = max, 1
+        self.assertEqual((way.function, way.context), (max, 1))
+        self.assertRaises(NotImplementedError, way.returned, None, None)
+        self.assertRaises(NotImplementedError, way.raised, None)
+        self.assertRaises(TypeError, hot.Way)
+
+    def test_weak_references(self) -> None:
+        hot = self.hot
+
+        class Own(hot.Way):  # type: ignore[misc, name-defined]
+            pass
+
+        for make in (
+            lambda: hot.Way(len, hot.Counts()),
+            lambda: Own(len, hot.Counts()),
+            lambda: hot.Gate(len),
+            lambda: hot.Sender(Deferred, len),
+        ):
+            one = make()
+            gone = weakref.ref(one)
+            self.assertIs(gone(), one)
+            del one
+            self.assertIs(gone(), None)
+
+    def test_cycles(self) -> None:
+        """They are collected."""
+        hot = self.hot
+
+        class Own(hot.Way):  # type: ignore[misc, name-defined]
+            pass
+
+        way = Own(None, hot.Counts())
+        way.function, way.context = way.returned, way
+        gone = weakref.ref(way)
+        del way
+        gc.collect()
+        self.assertIs(gone(), None)
+        gate = hot.Gate(None)
+        gate.on_msg = gate.deliver
+        gate.ways = {"a": gate}
+        reader = hot.Reader(Msg, Address, {1: gate.deliver}, 100, 100)
+        gate.ways["b"] = reader
+        gone = weakref.ref(gate)
+        del gate, reader
+        gc.collect()
+        self.assertIs(gone(), None)
+        tray = hot.Tray(1, 1)
+        sender = hot.Sender(Deferred, None)
+        sender.targets["a"] = hot.Target(b"a", tray)
+        tray.confirmations.append(sender)
+        gone = weakref.ref(sender)
+        del sender, tray
+        gc.collect()
+        self.assertIs(gone(), None)
+
+
+class GateTests(HotCase):
+    """Gate"""
+
+    def setUp(self) -> None:
+        self.log: list[Any] = []
+        hot, log = self.hot, self.log
+
+        class Gate(hot.Gate):  # type: ignore[misc, name-defined]
+            takes = True
+
+            def _took(self, msg: Any) -> bool:
+                log.append(("took", msg.data))
+                return self.takes
+
+            def _wait_for(self, busy: Any) -> None:
+                log.append(("wait", busy))
+
+            def _receiver_raised(self, msg: Any) -> None:
+                log.append(("receiver raised", msg.data, sys_exception()))
+
+        class Way(hot.Way):  # type: ignore[misc, name-defined]
+            answer: Any = None
+
+            def returned(self, msg: Any, result: object) -> Any:
+                log.append(("returned", msg.data, result, msg.context))
+                return self.answer
+
+            def raised(self, msg: Any) -> None:
+                log.append(("raised", msg.data, sys_exception(), msg.context))
+
+        self.result: Any = None
+        self.gate = Gate(self.on_msg)
+        self.new_way = Way
+        self.counters = hot.Counts()
+        self.way = Way(self.function, self.counters)
+        self.way.context = "context"
+
+    def on_msg(self, msg: Any) -> Any:
+        self.log.append(("on_msg", msg.data))
+        return self.answer()
+
+    def function(self, msg: Any) -> Any:
+        self.log.append(("function", msg.data, msg.context, self.counters.routed, self.counters.succeeded))
+        return self.answer()
+
+    def answer(self) -> Any:
+        if isinstance(self.result, type) and issubclass(self.result, BaseException):
+            raise self.result("x")
+        return self.result
+
+    def event(self, data: bytes = b"1", subject: str = "a", header_block: bytes = b"") -> Event:
+        return Event(Address(subject, 1), data, header_block)
+
+    def counted(self) -> tuple[int, int, int]:
+        return self.gate.received, self.counters.routed, self.counters.succeeded
+
+    def take(self) -> list[Any]:
+        taken = self.log[:]
+        self.log.clear()
+        return taken
+
+    def test_attributes(self) -> None:
+        gate = self.hot.Gate(len)
+        self.assertEqual((gate.received, gate.is_direct, gate.only_without_headers), (0, True, False))
+        self.assertEqual((gate.on_msg, dict(gate.ways)), (len, {}))
+        for name in ("_took", "_wait_for", "_receiver_raised"):
+            self.assertRaises(NotImplementedError, getattr(gate, name), None)
+        self.assertRaises(AttributeError, setattr, gate, "other", 1)
+
+    def test_no_way(self) -> None:
+        """The receiver has the message; its Deferred is waited for, or returned."""
+        self.gate.ways = {"b": self.way}
+        self.assertIs(self.gate.deliver(self.event()), None)
+        self.assertEqual(self.take(), [("on_msg", b"1")])
+        self.result = Deferred()
+        self.assertIs(self.gate.deliver(self.event()), None)
+        self.assertEqual(self.take(), [("on_msg", b"1"), ("wait", self.result)])
+        self.assertIs(self.gate.hand(self.event()), self.result)
+        self.assertEqual(self.take(), [("on_msg", b"1")])
+        self.assertEqual(self.counted(), (2, 0, 0))
+
+    def test_receiver_that_raises(self) -> None:
+        for error in (ZeroDivisionError, KeyboardInterrupt, SystemExit, GeneratorExit, Exit):
+            self.result = error
+            for hand in (self.gate.deliver, self.gate.hand):
+                self.assertIs(hand(self.event()), None)
+                called, (what, data, raised) = self.take()
+                self.assertEqual((called, what, data), (("on_msg", b"1"), "receiver raised", b"1"))
+                self.assertIs(type(raised), error)
+
+    def test_held(self) -> None:
+        """A message that is taken is not handed over."""
+        self.gate.ways = {"a": self.way}
+        self.gate.is_direct = False
+        self.gate.deliver(self.event())
+        self.assertEqual((self.take(), self.counted()), ([("took", b"1")], (1, 0, 0)))
+        self.gate.takes = False
+        self.gate.deliver(self.event())
+        self.assertEqual(self.take(), [("took", b"1"), ("function", b"1", "context", 1, 0)])
+        self.assertEqual(self.counted(), (2, 1, 1))
+        self.gate.hand(self.event())
+        self.assertEqual(self.take(), [("function", b"1", "context", 2, 1)])
+        self.assertEqual(self.counted(), (2, 2, 2))
+
+    def test_way(self) -> None:
+        self.gate.ways = {"a": self.way}
+        for number, hand in enumerate((self.gate.deliver, self.gate.hand)):
+            self.assertIs(hand(self.event()), None)
+            self.assertEqual(self.take(), [("function", b"1", "context", number + 1, number)])
+        self.assertEqual(self.counted(), (1, 2, 2))
+
+    def test_results(self) -> None:
+        """Anything but None is for the way. What it returns is waited for, or returned."""
+        self.gate.ways = {"a": self.way}
+        for result in (0, "", False, [], object(), Deferred()):
+            for answer in (None, Deferred(), 0):
+                self.result, self.way.answer = result, answer
+                self.assertIs(self.gate.deliver(self.event()), None)
+                waited = [] if answer is None else [("wait", answer)]
+                called, *rest = self.take()
+                self.assertEqual((called[0], rest), ("function", [("returned", b"1", result, "context"), *waited]))
+                self.assertIs(self.gate.hand(self.event()), answer)
+                self.assertEqual(self.take()[1:], [("returned", b"1", result, "context")])
+        self.assertEqual(self.counted(), (18, 36, 0))
+
+    def test_function_that_raises(self) -> None:
+        self.gate.ways = {"a": self.way}
+        for error in (ZeroDivisionError, KeyboardInterrupt, SystemExit, GeneratorExit, StopIteration, Exit):
+            self.result = error
+            for hand in (self.gate.deliver, self.gate.hand):
+                self.assertIs(hand(self.event()), None)
+                called, (what, data, raised, context) = self.take()
+                self.assertEqual((called[0], what, data, context), ("function", "raised", b"1", "context"))
+                self.assertIs(type(raised), error)
+                self.assertIs(sys_exception(), None)
+        self.assertEqual(self.counted(), (6, 12, 0))
+
+    def test_what_is_raised_while_an_error_is_handled(self) -> None:
+        """Both are there, and the first one is there again afterwards."""
+        self.gate.ways = {"a": self.way}
+        self.result = ZeroDivisionError
+        try:
+            raise KeyError("outer")
+        except KeyError as outer:
+            self.gate.deliver(self.event())
+            self.assertIs(sys_exception(), outer)
+            raised = self.take()[1][2]
+            self.assertIs(raised.__context__, outer)
+
+    def test_errors_of_the_parts(self) -> None:
+        """What the methods for the other cases raise is not caught."""
+        hot = self.hot
+        gate = hot.Gate(self.on_msg)
+        gate.ways = {"a": hot.Way(self.function, self.counters)}
+        self.result = 5
+        self.assertRaises(NotImplementedError, gate.deliver, self.event())
+        self.result = ZeroDivisionError
+        self.assertRaises(NotImplementedError, gate.deliver, self.event())
+        self.assertRaises(NotImplementedError, gate.deliver, self.event(subject="b"))
+        self.result = 5
+        self.assertRaises(NotImplementedError, gate.deliver, self.event(subject="b"))
+        gate.is_direct = False
+        self.assertRaises(NotImplementedError, gate.deliver, self.event())
+        gate.is_direct = True
+        self.assertRaises(AttributeError, gate.deliver, None)
+        self.assertRaises(TypeError, gate.deliver)
+
+    def test_only_without_headers(self) -> None:
+        self.gate.ways = {"a": self.way}
+        with_headers = self.event(header_block=b"NATS/1.0\r\n\r\n")
+        self.gate.deliver(with_headers)
+        self.assertEqual(self.take()[0][0], "function")
+        self.gate.only_without_headers = True
+        for hand in (self.gate.deliver, self.gate.hand):
+            hand(with_headers)
+            self.assertEqual(self.take(), [("on_msg", b"1")])
+            hand(self.event())
+            self.assertEqual(self.take()[0][0], "function")
+        self.assertEqual(self.counted(), (3, 3, 3))
+
+    def test_changes_in_the_call(self) -> None:
+        """The ways are replaced or cleared, the function is replaced, and nobody keeps the gate or the way."""
+        ways = {"a": self.way}
+        self.gate.ways = ways
+
+        def run(change: Callable[[], object], result: Any = None) -> None:
+            def changing(msg: Any) -> Any:
+                change()
+                gc.collect()
+                return result
+
+            self.way.function = changing
+            del changing
+            self.gate.deliver(self.event())
+
+        run(ways.clear)
+        self.assertEqual((self.take(), self.counted()), ([], (1, 1, 1)))
+        self.gate.deliver(self.event())
+        self.assertEqual(self.take(), [("on_msg", b"1")])
+        ways["a"] = self.way
+        run(lambda: setattr(self.gate, "ways", {}), 5)
+        self.assertEqual(self.take(), [("returned", b"1", 5, "context")])
+        self.gate.ways = ways
+        run(lambda: setattr(self.way, "function", self.function))
+        self.gate.deliver(self.event())
+        self.assertEqual(self.take(), [("function", b"1", "context", 4, 2)])
+        run(lambda: setattr(self.way, "context", "other"), 5)
+        self.assertEqual(self.take(), [("returned", b"1", 5, "context")])
+
+    def test_a_gate_that_is_dropped_in_the_call(self) -> None:
+        gate = self.gate
+        receivers = {1: gate.deliver}
+        gone = weakref.ref(gate)
+        busy: Deferred[None] = Deferred()
+
+        def drop(msg: Any) -> Any:
+            receivers.clear()
+            del self.gate
+            gc.collect()
+            return busy
+
+        way = self.new_way(drop, self.counters)
+        way.answer = busy
+        gate.ways = {"a": way}
+        del gate, way, drop
+        reader = self.hot.Reader(Event, Address, receivers, 100, 100)
+        line = b"MSG a 1 1\r\n"
+        reader.learn(line, line.split(), Address("a", 1), 0, 1, has_reply=False)
+        reader.deliver((line + b"x\r\n") * 2, 0)
+        self.assertEqual((reader.position, self.counters.routed), (14, 1))
+        self.assertEqual(self.take(), [("returned", b"x", busy, None), ("wait", busy)])
+        self.assertIs(gone(), None)
+
+    def test_calls_within_a_call(self) -> None:
+        def deeper(msg: Any) -> Any:
+            if msg.data:
+                self.gate.deliver(self.event(msg.data[1:]))
+
+        self.way.function = deeper
+        self.gate.ways = {"a": self.way}
+        self.gate.deliver(self.event(b"x" * 50))
+        self.assertEqual(self.counted(), (51, 51, 51))
+
+
+def sys_exception() -> BaseException | None:
+    """The exception that is being handled."""
+    return sys.exc_info()[1]
+
+
+class SenderTests(HotCase):
+    """Tray, Target and Sender"""
+
+    def setUp(self) -> None:
+        self.others: list[tuple[Any, ...]] = []
+        self.encoded: list[tuple[Any, ...]] = []
+        hot, others = self.hot, self.others
+
+        class Sender(hot.Sender):  # type: ignore[misc, name-defined]
+            def _publish_other(self, *arguments: Any) -> str:
+                others.append(arguments)
+                return "other"
+
+        self.confirmation_type = new_confirmation_class(lambda: None)
+        self.new_sender = Sender
+        self.sender = Sender(self.confirmation_type, self.encode)
+        self.sender.plain_thread = get_ident()
+        self.tray = hot.Tray(3, 1000)
+        self.tray.max_payload = 100
+        self.tray.is_open = True
+        self.sender.targets["a"] = hot.Target(b"a", self.tray)
+
+    def encode(self, subject: str, payload: bytes, reply: Any, headers: Any) -> tuple[bytes, int]:
+        self.encoded.append((subject, reply, headers))
+        return _encode(subject, payload, reply, headers)
+
+    def state(self) -> tuple[Any, ...]:
+        tray = self.tray
+        return tray.messages, tray.bytes, list(tray.confirmations), list(tray.commands)
+
+    def assert_other(self, *arguments: Any, **options: Any) -> None:
+        """The message goes the other way, with the same arguments, and the tray is as before."""
+        before = self.state()
+        self.assertEqual(self.sender.publish(*arguments, **options), "other")
+        subject, payload, reply, headers = (*arguments, *[None] * (4 - len(arguments)))
+        [taken] = self.others
+        self.others.clear()
+        self.assertEqual(taken[4], options)
+        for one, expected in zip(taken, (subject, payload, reply, headers)):
+            self.assertIs(one, expected)
+        self.assertEqual(self.state(), before)
+
+    def assert_plain(self, command: bytes, *arguments: Any, **named: Any) -> Any:
+        messages, size, confirmations, commands = self.state()
+        confirmation = self.sender.publish(*arguments, **named)
+        self.assertIs(type(confirmation), self.confirmation_type)
+        self.assertFalse(confirmation.called)
+        self.assertEqual(
+            self.state(),
+            (messages + 1, size + len(command), [*confirmations, confirmation], [*commands, command]),
+        )
+        self.assertEqual(self.others, [])
+        return confirmation
+
+    def test_tray(self) -> None:
+        tray = self.hot.Tray(5, 6)
+        self.assertEqual((tray.messages, tray.bytes, tray.max_payload), (0, 0, 0))
+        self.assertEqual((tray.high_water_messages, tray.high_water_bytes), (5, 6))
+        self.assertEqual((tray.takes_headers, tray.is_open), (True, False))
+        self.assertEqual((tray.confirmations, tray.commands), ([], []))
+        tray.messages += 2
+        tray.bytes += 2**40
+        tray.bytes -= 1
+        self.assertEqual((tray.messages, tray.bytes), (2, 2**40 - 1))
+
+    def test_plain(self) -> None:
+        confirmation = self.assert_plain(b"PUB a 2\r\nhi\r\n", "a", b"hi")
+        confirmation.addCallback(self.others.append)
+        confirmation.callback(5)
+        self.assertEqual(self.others, [5])
+        self.others.clear()
+        self.assert_plain(b"PUB a 0\r\n\r\n", "a", b"", None, None)
+        self.assert_plain(b"PUB a 1\r\nx\r\n", payload=b"x", subject="a", headers=None, reply=None)
+
+    def test_encoded(self) -> None:
+        """Reply subjects and headers, simple ones and others."""
+        block = b"NATS/1.0\r\nA: b\r\nC: \r\n\r\n"
+        self.tray.high_water_messages = 100
+        self.assert_plain(b"PUB a r.1 2\r\nhi\r\n", "a", b"hi", "r.1")
+        self.assert_plain(b"HPUB a 23 25\r\n%bhi\r\n" % block, "a", b"hi", None, {"A": "b", "C": ""})
+        self.assert_plain(b"HPUB a r 23 23\r\n%b\r\n" % block, "a", b"", "r", {"A": "b", "C": ""})
+        self.assert_plain("PUB a ü 2\r\nhi\r\n".encode(), "a", b"hi", "ü")
+        self.assert_plain("HPUB a 19 19\r\nNATS/1.0\r\nA: ü\r\n\r\n\r\n".encode(), "a", b"", None, {"A": "ü"})
+        both = b"HPUB a 24 24\r\nNATS/1.0\r\nA: b\r\nA: c\r\n\r\n\r\n"
+        self.assert_plain(both, "a", b"", None, {"A": ["b", "c"]})
+        self.assert_plain(b"PUB a 2\r\nhi\r\n", "a", b"hi", None, {})
+
+    def test_names(self) -> None:
+        """What a subject has in it does not matter to the command."""
+        for name in ("%", "%d%b", "ü", "a\udcff"):
+            encoded = name.encode("utf-8", "surrogateescape")
+            self.sender.targets[name] = self.hot.Target(encoded, self.tray)
+            self.tray.messages = 0
+            self.assert_plain(b"PUB %b 2\r\n%b\r\n" % (encoded, b"%d"), name, b"%d")
+
+    def test_large(self) -> None:
+        self.tray.max_payload = self.tray.high_water_bytes = 10_000_000
+        for size in (9, 10, 99, 100, 12345, 1_000_000):
+            self.tray.messages = 0
+            self.assert_plain(b"PUB a %d\r\n%b\r\n" % (size, b"x" * size), "a", b"x" * size)
+            block = b"NATS/1.0\r\nA: %b\r\n\r\n" % (b"v" * size)
+            command = b"HPUB a r %d %d\r\n%bx\r\n" % (len(block), len(block) + 1, block)
+            self.assert_plain(command, "a", b"x", "r", {"A": "v" * size})
+
+    def test_arguments(self) -> None:
+        """Each condition alone sends a message the other way."""
+
+        class OwnBytes(bytes):
+            pass
+
+        class OwnText(str):
+            pass
+
+        for payload in (bytearray(b"x"), OwnBytes(b"x"), "x", None, 5, {"a": 1}, memoryview(b"x"), lambda: b"x"):
+            self.assert_other("a", payload)
+        for subject in ("b", OwnText("a"), b"a", None, 5, ["a"]):
+            self.assert_other(subject, b"x")
+        self.assert_other("a", b"x", policy="keep")
+        self.assert_other("a", b"x", policy=None)
+        self.assert_other("a", b"x", None, None, msg_id="1")
+        self.assert_plain(b"PUB a 1\r\nx\r\n", "a", b"x")
+
+    def test_what_cannot_be_encoded(self) -> None:
+        for reply in ("", "a b", "a..b", ".", "*", "x" * 3000, b"r", 5, "\r\n", "\ud800"):
+            self.assert_other("a", b"x", reply)
+        for headers in (
+            {"": "v"},
+            {"A:": "v"},
+            {"ä": "v"},
+            {"A": "a\n"},
+            {"A": "\ud800"},
+            {"A": 5},
+            {5: "v"},
+            [1],
+            5,
+            "A",
+        ):
+            self.assert_other("a", b"x", None, headers)
+
+    def test_errors_that_are_not_exceptions(self) -> None:
+        """They are raised."""
+
+        def encode(*arguments: Any) -> Any:
+            raise KeyboardInterrupt
+
+        self.sender = self.new_sender(self.confirmation_type, encode)
+        self.sender.plain_thread = get_ident()
+        self.sender.targets["a"] = self.hot.Target(b"a", self.tray)
+        self.assertRaises(KeyboardInterrupt, self.sender.publish, "a", b"x", "ü")
+        self.assertEqual(self.state(), (0, 0, [], []))
+
+    def test_closed_tray(self) -> None:
+        """Nothing is encoded, so that the other way encodes headers that can be read once."""
+        self.tray.is_open = False
+        self.assert_other("a", b"x")
+        self.assert_other("a", b"x", "ü", {"A": iter(["v"])})
+        self.assertEqual(self.encoded, [])
+        self.tray.is_open = True
+        self.assert_plain(b"PUB a 1\r\nx\r\n", "a", b"x")
+
+    def test_largest_payload(self) -> None:
+        """Headers count, too."""
+        self.assert_plain(b"PUB a 100\r\n%b\r\n" % (b"x" * 100), "a", b"x" * 100)
+        self.assert_other("a", b"x" * 101)
+        headers = {"A": "b"}  # 18 bytes
+        self.assert_plain(
+            b"HPUB a 18 100\r\nNATS/1.0\r\nA: b\r\n\r\n%b\r\n" % (b"x" * 82), "a", b"x" * 82, None, headers
+        )
+        self.assert_other("a", b"x" * 83, None, headers)
+        self.assert_other("a", b"x" * 83, None, {"A": ["b"]})
+
+    def test_high_water_messages(self) -> None:
+        for _ in range(3):
+            self.assert_plain(b"PUB a 1\r\nx\r\n", "a", b"x")
+        self.assert_other("a", b"x")
+        self.assert_other("a", b"x", "ü")
+        self.tray.messages -= 1
+        self.assert_plain(b"PUB a 1\r\nx\r\n", "a", b"x")
+
+    def test_high_water_bytes(self) -> None:
+        self.tray.bytes = 1000 - 12
+        self.assert_other("a", b"xx")
+        self.assert_other("a", b"", "ü")
+        self.assert_plain(b"PUB a 1\r\nx\r\n", "a", b"x")
+        self.assertEqual(self.tray.bytes, 1000)
+        self.assert_other("a", b"")
+
+    def test_server_without_headers(self) -> None:
+        self.tray.takes_headers = False
+        self.assert_other("a", b"x", None, {"A": "b"})
+        self.assert_other("a", b"x", None, {"A": ["b"]})
+        self.assert_plain(b"PUB a r 1\r\nx\r\n", "a", b"x", "r")
+
+    def test_other_threads(self) -> None:
+        failed: list[Any] = []
+
+        def run() -> None:
+            try:
+                self.assert_other("a", b"x")
+                self.assert_other("a", b"x", "ü")
+            except BaseException as error:
+                failed.append(error)
+
+        thread = Thread(target=run)
+        thread.start()
+        thread.join()
+        self.assertEqual(failed, [])
+        self.sender.plain_thread = 0
+        self.assert_other("a", b"x")
+
+    def test_confirmation_types(self) -> None:
+        """Deferreds with an ``__init__``, and what is no class."""
+        made: list[Any] = []
+
+        def make() -> Any:
+            made.append(Deferred())
+            return made[-1]
+
+        class Own(Confirmation):
+            def __init__(self) -> None:
+                made.append(self)
+
+        for kind in (Deferred, Own, make):
+            sender = self.new_sender(kind, self.encode)
+            sender.plain_thread = get_ident()
+            sender.targets["a"] = self.hot.Target(b"a", self.tray)
+            self.tray.messages = 0
+            confirmation = sender.publish("a", b"x")
+            self.assertIs(confirmation, self.tray.confirmations[-1])
+            if kind is not Deferred:
+                self.assertIs(confirmation, made[-1])
+            got: list[Any] = []
+            confirmation.addCallback(got.append)
+            confirmation.callback(1)
+            self.assertEqual(got, [1])
+        sender = self.new_sender(lambda: 1 / 0, self.encode)
+        sender.plain_thread = get_ident()
+        sender.targets["a"] = self.hot.Target(b"a", self.tray)
+        self.assertRaises(ZeroDivisionError, sender.publish, "a", b"x")
+
+    def test_wrong_arguments(self) -> None:
+        for arguments, options in [
+            ((), {}),
+            (("a",), {}),
+            (("a", b"", None, None, None), {}),
+            (("a", b""), {"subject": "b"}),
+        ]:
+            self.assertRaises(TypeError, self.sender.publish, *arguments, **options)
+        self.assertRaises(NotImplementedError, self.hot.Sender(Deferred, self.encode).publish, "a", b"")
+
+
+class ConfirmingTests(HotCase):
+    """confirm_all and drop_abandoned"""
+
+    def setUp(self) -> None:
+        self.new = new_confirmation_class(lambda: None)
+
+    def test_confirm_all(self) -> None:
+        got: list[Any] = []
+        plain, watched, cancelled, plain_deferred = self.new(), self.new(), self.new(), self.new()
+        watched.addBoth(got.append)
+        cancelled.addErrback(lambda failure: got.append(failure.type.__name__))
+        cancelled.cancel()
+        self.assertIs(self.hot.confirm_all([plain, None, watched, cancelled, plain_deferred]), None)
+        self.assertEqual(got, ["CancelledError", None])
+        for one in (plain, plain_deferred):
+            self.assertTrue(one.called)
+            one.addBoth(got.append)
+        self.assertEqual(got, ["CancelledError", None, None, None])
+        self.hot.confirm_all(iter([self.new()]))
+        self.hot.confirm_all(())
+
+    def test_callback_that_changes_the_list(self) -> None:
+        confirmations: list[Any] = [self.new() for _ in range(5)]
+        confirmations[0].addCallback(lambda _: confirmations.clear())
+        first = confirmations[0]
+        self.hot.confirm_all(confirmations)
+        self.assertTrue(first.called)
+        self.assertEqual(confirmations, [])
+
+    def test_drop_abandoned(self) -> None:
+        """What nobody else has, and has no callbacks, is replaced by None."""
+        kept, watched = self.new(), self.new()
+        gone = self.new()
+        reference = weakref.ref(gone)
+        watched.addCallback(lambda _: None)
+        identity = id(watched)
+        confirmations = [kept, gone, None, watched, self.new()]
+        del gone, watched
+        self.assertIs(self.hot.drop_abandoned(confirmations), None)
+        self.assertEqual([one is None for one in confirmations], [False, True, True, False, True])
+        self.assertIs(confirmations[0], kept)
+        self.assertEqual(id(confirmations[3]), identity)
+        self.assertIs(reference(), None)
+        empty: list[Any] = []
+        self.hot.drop_abandoned(empty)
+        self.assertEqual(empty, [])
+
+    def test_many(self) -> None:
+        confirmations = [self.new() for _ in range(1000)]
+        kept = confirmations[::3]
+        self.hot.drop_abandoned(confirmations)
+        self.assertEqual([one for one in confirmations if one is not None], kept)
+        self.assertEqual(len(confirmations), 1000)
+
+
+for_both(globals(), SynchronousTestCase)

@@ -180,15 +180,15 @@ cdef class Reader:
         self.at_address, self.at_data, self.at_header_block, self.at_reply_to = [
             hot_slot_offset(<PyObject *>descriptor) for descriptor in descriptors
         ]
-        # A context may be missing: then it is set as any other attribute.
-        context = getattr(message_type, "context", None)
-        self.at_context = hot_slot_offset(<PyObject *>context)
         self.is_direct = (
             isinstance(message_type, type)
             and hot_has_plain_new(<PyTypeObject *>message_type)
             and min(self.at_address, self.at_data, self.at_header_block, self.at_reply_to) > 0
             and message_type.__init__ is descriptors[0].__objclass__.__init__
         )
+        # A context may be missing: then it is set as any other attribute. So it is if other objects may be made.
+        context = getattr(message_type, "context", None)
+        self.at_context = hot_slot_offset(<PyObject *>context) if self.is_direct else -1
 
     def __dealloc__(self):
         cdef int index
@@ -253,13 +253,13 @@ cdef class Reader:
                 header_size > self.max_payload
             ):
                 return
+            known = self.look_up(words[0], words[1])
+            if known is None:
+                return
             if size + 2 > end - at:
                 self.wanted = at - line + size + 2
                 return
             if at[size] != c"\r" or at[size + 1] != c"\n":
-                return
-            known = self.look_up(words[0], words[1])
-            if known is None:
                 return
             found = PyDict_GetItemWithError(self.receivers, known.sid)
             if found == NULL:
@@ -718,9 +718,10 @@ def confirm_all(confirmations):
 
 
 def drop_abandoned(list confirmations not None):
-    cdef Py_ssize_t index
+    cdef Py_ssize_t index = -1
     cdef PyObject *confirmation
-    for index in range(PyList_GET_SIZE(confirmations)):
+    while index + 1 < PyList_GET_SIZE(confirmations):  # dropping one may run any code
+        index += 1
         confirmation = PyList_GET_ITEM(confirmations, index)
         if confirmation != <PyObject *>None and Py_REFCNT(confirmation) == 1 and not has_callbacks(confirmation):
             Py_INCREF(None)

@@ -251,9 +251,9 @@ class Sender:
             and not options
             and type(subject) is str
             and (target := self.targets.get(subject)) is not None
+            and (tray := target.tray).is_open
             and get_ident() == self.plain_thread
         ):
-            tray = target.tray
             if headers is None is reply:
                 size = len(payload)
                 command = b"".join((target.pub, size_line(size), payload, b"\r\n"))
@@ -266,12 +266,7 @@ class Sender:
                     return self._publish_other(subject, payload, reply, headers, options)
             messages = tray.messages + 1
             held = tray.bytes + len(command)
-            if (
-                tray.is_open
-                and size <= tray.max_payload
-                and messages <= tray.high_water_messages
-                and held <= tray.high_water_bytes
-            ):
+            if size <= tray.max_payload and messages <= tray.high_water_messages and held <= tray.high_water_bytes:
                 tray.messages = messages
                 tray.bytes = held
                 confirmation = self.confirmation_type()
