@@ -38,6 +38,80 @@ cdef extern from *:
         return member->type == T_OBJECT_EX ? member->offset : -1;
     }
 
+    #define HOT_MAX_SLOTS 24
+
+    /* All slots of the objects of a class, if they have nothing else and it needs no finalizer: how many; else 0. */
+    static int hot_all_slots(PyTypeObject *type, Py_ssize_t *slots) {
+        int count = 0;
+        if (type->tp_dictoffset || type->tp_weaklistoffset || type->tp_itemsize || type->tp_del || !PyType_IS_GC(type)
+            || type->tp_alloc != PyType_GenericAlloc) return 0;
+        for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(type->tp_mro); at++) {
+            PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(type->tp_mro, at);
+            PyObject *key, *value;
+            Py_ssize_t position = 0;
+            if (base == &PyBaseObject_Type || base->tp_dict == NULL) continue;
+            while (PyDict_Next(base->tp_dict, &position, &key, &value)) {
+                if (!Py_IS_TYPE(value, &PyMemberDescr_Type)) continue;
+                PyMemberDef *member = ((PyMemberDescrObject *)value)->d_member;
+                int number = 0;
+                while (number < count && slots[number] != member->offset) number++;
+                if (number < count) continue;
+                if (member->type != T_OBJECT_EX || count == HOT_MAX_SLOTS) return 0;
+                slots[count++] = member->offset;
+            }
+        }
+        return type->tp_basicsize == (Py_ssize_t)(sizeof(PyObject) + count * sizeof(PyObject *)) ? count : 0;
+    }
+
+    /* Empty an object that nobody else has, so that it can be used again. Whether that was possible. */
+    static inline int hot_empty(PyObject *object, PyTypeObject *type, const Py_ssize_t *slots, int count) {
+        if (!count || Py_REFCNT(object) != 1 || !Py_IS_TYPE(object, type) || type->tp_finalize != NULL) return 0;
+        for (int number = 0; number < count; number++) {
+            PyObject **slot = (PyObject **)((char *)object + slots[number]), *before = *slot;
+            if (before != NULL) { *slot = NULL; Py_DECREF(before); }
+        }
+        return Py_REFCNT(object) == 1;
+    }
+
+    /* Write a slot that is empty. */
+    static inline void hot_fill_slot(PyObject *object, Py_ssize_t offset, PyObject *value) {
+        *(PyObject **)((char *)object + offset) = Py_NewRef(value);
+    }
+
+    #if PY_VERSION_HEX >= 0x030C0000
+    #if PY_VERSION_HEX < 0x030D0000
+    #define PyObject_VisitManagedDict _PyObject_VisitManagedDict
+    #endif
+    static int hot_found(PyObject *value, void *argument) { return 1; }
+    #endif
+
+    /* Whether an object is as it was made: no attribute was set, and no weak reference is there. */
+    static inline int hot_is_untouched(PyObject *object) {
+        PyTypeObject *type = Py_TYPE(object);
+        if (type->tp_weaklistoffset && *(PyObject **)((char *)object + type->tp_weaklistoffset) != NULL) return 0;
+    #if PY_VERSION_HEX >= 0x030C0000
+        return (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) && !PyObject_VisitManagedDict(object, hot_found, NULL);
+    #elif PY_VERSION_HEX >= 0x030B0000
+        return (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) && ((PyObject **)object)[-4] == NULL
+               && ((PyObject **)object)[-3] == NULL;
+    #else
+        return type->tp_dictoffset > 0 && *(PyObject **)((char *)object + type->tp_dictoffset) == NULL;
+    #endif
+    }
+
+    /* A new object, or the last one of a list if nobody else has it and it is as a new one: None takes its place. */
+    static inline PyObject *hot_alloc_or_take_last(PyTypeObject *type, PyObject *list) {
+        Py_ssize_t last = PyList_CheckExact(list) ? PyList_GET_SIZE(list) - 1 : -1;
+        if (last >= 0) {
+            PyObject *before = PyList_GET_ITEM(list, last);
+            if (Py_REFCNT(before) == 1 && Py_IS_TYPE(before, type) && hot_is_untouched(before)) {
+                PyList_SET_ITEM(list, last, Py_NewRef(Py_None));
+                return before;
+            }
+        }
+        return type->tp_alloc(type, 0);
+    }
+
     /* Whether an object of the type is made without running any code. */
     static int hot_has_plain_init(PyTypeObject *type) {
         return type->tp_init == PyBaseObject_Type.tp_init && type->tp_new == PyBaseObject_Type.tp_new
@@ -80,6 +154,11 @@ cdef extern from *:
     int hot_replace(PyTypeObject *type, const char *name, PyObject *attribute) except -1
     PyObject *PyObject_Vectorcall(PyObject *function, PyObject **args, size_t count, PyObject *names) except NULL
     object PyObject_GenericGetAttr(PyObject *object, PyObject *name)
+    enum: HOT_MAX_SLOTS
+    int hot_all_slots(PyTypeObject *type, Py_ssize_t *slots)
+    bint hot_empty(PyObject *object, PyTypeObject *type, const Py_ssize_t *slots, int count)
+    void hot_fill_slot(PyObject *object, Py_ssize_t offset, PyObject *value)
+    object hot_alloc_or_take_last(PyTypeObject *type, object list)
     object hot_alloc(PyTypeObject *type)
     void hot_set_slot(PyObject *object, Py_ssize_t offset, PyObject *value)
     Py_ssize_t hot_slot_offset(PyObject *descriptor)
@@ -114,6 +193,11 @@ cdef struct Word:
     const unsigned char *start
     Py_ssize_t size
 
+cdef struct Line:
+    Word subject, sid, reply_to  # a message without a reply subject has one of size 0
+    Py_ssize_t header_size, size
+    const unsigned char *payload
+
 
 cdef inline Py_ssize_t number(Word word) noexcept nogil:
     """The number that a word is; -1 if it is none, or has very many digits."""
@@ -142,7 +226,8 @@ cdef inline uint64_t hash_of(const unsigned char *text, Py_ssize_t size) noexcep
         memcpy(&part, text, size)
         value = (value ^ part) * <uint64_t>0x9E3779B97F4A7C15
         value ^= value >> 32
-    return value
+    value *= <uint64_t>0x9E3779B97F4A7C15
+    return value >> 32
 
 
 cdef class Known:
@@ -168,6 +253,10 @@ cdef class Reader:
     cdef bint is_direct, has_receivers
     cdef Py_ssize_t at_address, at_data, at_header_block, at_reply_to, at_context
     cdef PyObject *known[REMEMBERED]  # of Known
+    cdef Py_ssize_t slots[HOT_MAX_SLOTS]  # all of a message, if it has nothing else
+    cdef int slot_count
+    cdef bint makes_addresses
+    cdef Py_ssize_t at_subject, at_sid
 
     def __init__(self, message_type, address_type, receivers, Py_ssize_t max_line, Py_ssize_t max_payload):
         self.message_type = message_type
@@ -186,6 +275,15 @@ cdef class Reader:
             and min(self.at_address, self.at_data, self.at_header_block, self.at_reply_to) > 0
             and message_type.__init__ is descriptors[0].__objclass__.__init__
         )
+        self.slot_count = hot_all_slots(<PyTypeObject *>message_type, self.slots) if self.is_direct else 0
+        descriptors = [getattr(address_type, name, None) for name in ("subject", "sid")]
+        self.at_subject, self.at_sid = [hot_slot_offset(<PyObject *>descriptor) for descriptor in descriptors]
+        self.makes_addresses = (
+            isinstance(address_type, type)
+            and hot_has_plain_new(<PyTypeObject *>address_type)
+            and min(self.at_subject, self.at_sid) > 0
+            and address_type.__init__ is descriptors[0].__objclass__.__init__
+        )
         # A context may be missing: then it is set as any other attribute. So it is if other objects may be made.
         context = getattr(message_type, "context", None)
         self.at_context = hot_slot_offset(<PyObject *>context) if self.is_direct else -1
@@ -201,93 +299,116 @@ cdef class Reader:
     def deliver(self, bytes buffer not None, Py_ssize_t position):
         cdef const unsigned char *begin = <const unsigned char *>PyBytes_AS_STRING(buffer)
         cdef const unsigned char *end = begin + PyBytes_GET_SIZE(buffer)
-        cdef const unsigned char *line
         cdef const unsigned char *at
-        cdef const unsigned char *line_limit
-        cdef Word[5] words
-        cdef int count, has_headers
-        cdef Py_ssize_t size, header_size
-        cdef Known known
+        cdef const unsigned char *before = NULL  # the last line, if it is likely to come again
+        cdef Py_ssize_t repeated = 0  # its bytes
+        cdef Line line
+        cdef Known known = None
         cdef PyObject *found
         cdef PyObject *gate
-        cdef object receive, msg
+        cdef object receive
+        cdef object msg = None  # the last one, empty, if nobody has it
         self.position = position
         self.wanted = 0
         if not self.has_receivers:
             return
         while True:
-            line = at = begin + self.position
-            if end - line < 8:  # no message has fewer
-                return
-            has_headers = line[0] == c"H"
-            at += has_headers
-            if at[0] != c"M" or at[1] != c"S" or at[2] != c"G" or at[3] != c" ":
-                return
-            at += 4
-            line_limit = line + self.max_line
-            if line_limit > end:
-                line_limit = end
-            count = 0
-            while True:
-                words[count].start = at
-                while at < line_limit and at[0] > 32:
-                    at += 1
-                words[count].size = at - words[count].start
-                count += 1
-                if at + 1 >= line_limit or words[count - 1].size == 0:
+            at = begin + self.position
+            if repeated and end - at >= repeated and memcmp(at, before, repeated) == 0:
+                line.payload = at + repeated
+            else:
+                if not self.read_line(at, end, &line):
                     return
-                if at[0] == c" ":
-                    if count == 5:
-                        return
-                    at += 1
-                elif at[0] == c"\r" and at[1] == c"\n":
-                    break
-                else:
+                known = self.look_up(line.subject, line.sid)
+                if known is None:
                     return
-            at += 2
-            if count - has_headers != 3 and count - has_headers != 4:
+                before = at
+                repeated = 0 if line.reply_to.size else line.payload - at
+            if line.size + 2 > end - line.payload:
+                self.wanted = line.payload - at + line.size + 2
                 return
-            size = number(words[count - 1])
-            header_size = number(words[count - 2]) if has_headers else 0
-            if header_size < 0 or size < header_size or size - header_size > self.max_payload or (
-                header_size > self.max_payload
-            ):
-                return
-            known = self.look_up(words[0], words[1])
-            if known is None:
-                return
-            if size + 2 > end - at:
-                self.wanted = at - line + size + 2
-                return
-            if at[size] != c"\r" or at[size + 1] != c"\n":
+            if line.payload[line.size] != c"\r" or line.payload[line.size + 1] != c"\n":
                 return
             found = PyDict_GetItemWithError(self.receivers, known.sid)
             if found == NULL:
                 return
             receive = <object>found
-            self.position = position = at + size + 2 - begin
-            msg = self.message(
-                known.address,
-                PyBytes_FromStringAndSize(<const char *>at + header_size, size - header_size),
-                PyBytes_FromStringAndSize(<const char *>at, header_size) if header_size else b"",
-                PyBytes_FromStringAndSize(<const char *>words[2].start, words[2].size)
-                if count - has_headers == 4 else None,
-            )
+            self.position = position = line.payload + line.size + 2 - begin
+            msg = self.message(msg, known.address, &line)
             gate = hot_self_of(found, _deliver)
             if gate != NULL:
                 (<Gate>gate).take(msg, known.subject, self.at_context)
             else:
                 receive(msg)
+            # Most routes keep no event. To use it again costs half as much as another one.
+            if not hot_empty(<PyObject *>msg, <PyTypeObject *>self.message_type, self.slots, self.slot_count):
+                msg = None
             self.position = position  # a receiver that reads, too, does not matter
 
-    cdef inline object message(self, object address, object data, object header_block, object reply_to):
+    cdef inline bint read_line(self, const unsigned char *at, const unsigned char *end, Line *line) noexcept:
+        """Read a control line. Whether it is that of a plain message."""
+        cdef const unsigned char *limit = at + self.max_line
+        cdef Word[5] words
+        cdef int count = 0, has_headers
+        if limit > end:
+            limit = end
+        if limit - at < 8:  # no line has fewer
+            return False
+        has_headers = at[0] == c"H"
+        at += has_headers
+        if at[0] != c"M" or at[1] != c"S" or at[2] != c"G" or at[3] != c" ":
+            return False
+        at += 4
+        while True:
+            words[count].start = at
+            while at < limit and at[0] > 32:
+                at += 1
+            words[count].size = at - words[count].start
+            count += 1
+            if at + 1 >= limit or words[count - 1].size == 0:
+                return False
+            if at[0] == c" ":
+                if count == 5:
+                    return False
+                at += 1
+            elif at[0] == c"\r" and at[1] == c"\n":
+                break
+            else:
+                return False
+        if count - has_headers != 3 and count - has_headers != 4:
+            return False
+        line.subject = words[0]
+        line.sid = words[1]
+        line.reply_to = words[2]
+        if count - has_headers == 3:
+            line.reply_to.size = 0
+        line.size = number(words[count - 1])
+        line.header_size = number(words[count - 2]) if has_headers else 0
+        line.payload = at + 2
+        return (
+            0 <= line.header_size <= line.size
+            and line.size - line.header_size <= self.max_payload
+            and line.header_size <= self.max_payload
+        )
+
+    cdef inline object message(self, object spare, object address, Line *line):
+        """
+        A message.
+
+        :param spare: an empty one, or None.
+        """
+        data = PyBytes_FromStringAndSize(<const char *>line.payload + line.header_size, line.size - line.header_size)
+        header_block = PyBytes_FromStringAndSize(<const char *>line.payload, line.header_size)
+        reply_to = None
+        if line.reply_to.size:
+            reply_to = PyBytes_FromStringAndSize(<const char *>line.reply_to.start, line.reply_to.size)
         if not self.is_direct:
             return self.message_type(address, data, header_block, reply_to)
-        msg = hot_alloc(<PyTypeObject *>self.message_type)
-        hot_set_slot(<PyObject *>msg, self.at_address, <PyObject *>address)
-        hot_set_slot(<PyObject *>msg, self.at_data, <PyObject *>data)
-        hot_set_slot(<PyObject *>msg, self.at_header_block, <PyObject *>header_block)
-        hot_set_slot(<PyObject *>msg, self.at_reply_to, <PyObject *>reply_to)
+        msg = hot_alloc(<PyTypeObject *>self.message_type) if spare is None else spare
+        hot_fill_slot(<PyObject *>msg, self.at_address, <PyObject *>address)
+        hot_fill_slot(<PyObject *>msg, self.at_data, <PyObject *>data)
+        hot_fill_slot(<PyObject *>msg, self.at_header_block, <PyObject *>header_block)
+        hot_fill_slot(<PyObject *>msg, self.at_reply_to, <PyObject *>reply_to)
         return msg
 
     cdef inline Known look_up(self, Word subject, Word sid):
@@ -309,11 +430,14 @@ cdef class Reader:
         if value < 0:
             return None
         known = Known.__new__(Known)
-        known.address = self.address_type(
-            PyUnicode_DecodeUTF8(<const char *>subject.start, subject.size, "surrogateescape"), value
-        )
-        known.subject = known.address.subject
-        known.sid = known.address.sid
+        known.subject = PyUnicode_DecodeUTF8(<const char *>subject.start, subject.size, "surrogateescape")
+        known.sid = value
+        if self.makes_addresses:
+            known.address = hot_alloc(<PyTypeObject *>self.address_type)
+            hot_fill_slot(<PyObject *>known.address, self.at_subject, <PyObject *>known.subject)
+            hot_fill_slot(<PyObject *>known.address, self.at_sid, <PyObject *>known.sid)
+        else:
+            known.address = self.address_type(known.subject, known.sid)
         if size <= MAX_REMEMBERED:
             known.text = PyBytes_FromStringAndSize(<const char *>subject.start, size)
             before = slot[0]
@@ -385,8 +509,9 @@ cdef class Gate:
         cdef PyObject *returned
         cdef Way way
         cdef object function, result
+        cdef bint has_headers = self.only_without_headers and bool(msg.header_block)
         found = PyDict_GetItemWithError(self.ways, subject)
-        if found == NULL or (self.only_without_headers and msg.header_block):
+        if found == NULL or has_headers:
             try:
                 return self.on_msg(msg)
             except BaseException:
@@ -638,9 +763,12 @@ cdef class Sender:
         ):
             return None
         if self.makes_confirmations:
-            confirmation = hot_alloc(<PyTypeObject *>self.confirmation_type)
+            # Most routes keep no Deferred. That of the last message is then used again.
+            confirmation = hot_alloc_or_take_last(<PyTypeObject *>self.confirmation_type, tray.confirmations)
         else:
             confirmation = self.confirmation_type()
+        if not tray.is_open:  # what the garbage collector has called may be anything
+            return None
         tray.messages += 1
         tray.held += PyBytes_GET_SIZE(command)
         PyList_Append(tray.confirmations, confirmation)
@@ -682,7 +810,7 @@ cdef PyObject *event_publish(PyObject *event, PyObject **args, Py_ssize_t count,
 
 
 cdef PyMethodDef sender_method, event_method
-cdef bytes event_doc
+cdef list _docs = []
 cdef const char *sender_doc = (
     b"publish($self, subject, payload, reply=None, headers=None, **options)\n--\n\n"
     b"See natsroute.publishing.outlet.Outlet.publish()."
@@ -694,11 +822,11 @@ del _method
 
 
 def shorten_publish(event_type):
-    global event_doc
     event_doc = (
         b"publish($self, subject, payload, reply=None, headers=None, **options)\n--\n\n"
         + (event_type.publish.__doc__ or "").encode()
     )
+    _docs.append(event_doc)  # which the method points to
     method = hot_new_method(<PyTypeObject *>event_type, &event_method, <void *>event_publish, event_doc)
     event_type.publish = event_type.nats_publish = method
 
