@@ -233,6 +233,11 @@ class VerificationTests(SynchronousTestCase):
         link.lose()
         self.assertIn("natsroute requires TLS 1.2", str(self.session.error(link.protocol.lost)))
 
+    def test_offered_versions(self) -> None:
+        """TLS 1.3 and 1.2, whatever OpenSSL's default is."""
+        link = TlsLink(Tls().session("a.example"), TlsServer(self.made.server()), Recorder())
+        self.assertIn(b"\x00\x2b\x00\x05\x04\x03\x04\x03\x03", link.transport.sent(), "supported_versions")
+
     def test_no_tls(self) -> None:
         link = TlsLink(Tls().session("a.example"), TlsServer(self.made.server()), recorder := Recorder())
         link.receive(b"INFO {}\r\n")

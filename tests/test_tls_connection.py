@@ -139,11 +139,11 @@ class ReceivingTests(TlsConnectionTestCase):
         self.assertTrue(link.transport.aborted)
 
     def test_a_protocol_that_raises(self) -> None:
-        """The reactor then ends the connection."""
+        """The reactor then ends the connection, and TLS has not ended."""
         link = self.connect(recorder := Recorder())
         recorder.on_data = lambda: 1 // 0
         self.assertRaises(ZeroDivisionError, link.receive, self.server.record(b"first"))
-        link.lose(error.ConnectionLost())
+        link.lose(error.ConnectionDone())
         self.assert_lost(recorder, error.ConnectionLost)
 
     def test_a_close_in_the_middle_of_a_read(self) -> None:

@@ -131,7 +131,7 @@ class Tls:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.hostname_checks_common_name = False
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+        context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # some Pythons take a cut for an end
         if self.ca_file:
             trusted = read_certificates("tls_ca_file", self.ca_file)
             try:
