@@ -350,12 +350,15 @@ class ChartTests(SynchronousTestCase):
     def texts(self, drawn: Results) -> dict[str, str]:
         """The comments of each file: matplotlib writes each text as paths, and the text itself as a comment."""
         with TemporaryDirectory() as folder:
-            return {
-                path.name: "\n".join(_COMMENT.findall(path.read_text())) for path in charts.draw(drawn, Path(folder))
-            }
+            former, other = Path(folder, "relay-second.svg"), Path(folder, "mine.svg")
+            former.touch()
+            other.touch()
+            paths = charts.draw(drawn, Path(folder))
+            self.assertEqual({former, other}.intersection(Path(folder).iterdir()), {other})
+            return {path.name: "\n".join(_COMMENT.findall(path.read_text())) for path in paths}
 
     def test_files(self) -> None:
-        """One for each scenario; those of the second Python have names of their own."""
+        """One for each scenario; those of the second Python have names of their own. Those of other results are gone."""
         found = results(natsroute=400.0, natsroute_pure=300.0, nats_py=100.0)
         found.hot_path = "compiled"
         found.second = results(natsroute=4.0)
