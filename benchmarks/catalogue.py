@@ -41,7 +41,10 @@ def _absent(library: str) -> Peer:
     """A peer whose library is not installed."""
     needed = NEWER_PYTHON.get(library, sys.version_info[:2])
     if sys.version_info[:2] < needed:
-        reason = f"it needs Python {'.'.join(map(str, needed))}: --second-python PATH"
+        version = ".".join(map(str, needed))
+        folder = f".venv-{version}"
+        install = f"python{version} -m venv {folder} && {folder}/bin/pip install -e '.[dev]'"
+        reason = f"it needs Python {version} ({install}, then --second-python {folder}/bin/python)"
     else:
         reason = f"{library} is not installed (pip install -e '.[dev]')"
     return Peer("", missing=lambda: reason, min_python=needed)

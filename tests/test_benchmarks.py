@@ -358,7 +358,7 @@ class ChartTests(SynchronousTestCase):
             return {path.name: "\n".join(_COMMENT.findall(path.read_text())) for path in paths}
 
     def test_files(self) -> None:
-        """One for each scenario; those of the second Python have names of their own. Those of other results are gone."""
+        """One for each scenario; those of the second Python have names of their own. Those of other results go."""
         found = results(natsroute=400.0, natsroute_pure=300.0, nats_py=100.0)
         found.hot_path = "compiled"
         found.second = results(natsroute=4.0)
