@@ -1,7 +1,7 @@
 """
 Draws the results as SVG: one file for each scenario, with one chart for each kind of messages.
 
-Only natsroute has colours: the darkest is the peer natsroute, the next one is natsroute in pure Python.
+Only natsroute has colours: dark is natsroute as it is installed, brighter is natsroute in pure Python.
 """
 
 from __future__ import annotations
@@ -17,8 +17,14 @@ from benchmarks.run.results import Results, Series
 from benchmarks.run.scenario import Measure
 
 _BAR, _CHART_WIDTH = 0.22, 5.5  # inches
-_COLOURS = {OURS: "#0b5394", PURE_OURS: "#4f97d8", "raw": "#dcdcdc"}
-_OUR_COLOUR, _OTHER_COLOUR = "#b3d1ee", "#a0a0a0"
+_COMPILED, _PURE, _OURS, _OTHER, _RAW = "#0b5394", "#4f97d8", "#b3d1ee", "#a0a0a0", "#dcdcdc"
+_COLOURS = {
+    OURS: _COMPILED,
+    PURE_OURS: _PURE,
+    "natsroute-script": _COMPILED,
+    "natsroute-script-pure": _PURE,
+    "raw": _RAW,
+}
 _GAP = 1.0  # between the bars of two measures, in bars
 
 #: The ends of the names of the files with the results of the second Python.
@@ -73,7 +79,7 @@ def _draw(results: Results, folder: Path, suffix: str) -> list[Path]:
 
 
 def _colour(peer: str) -> str:
-    return _COLOURS.get(peer, _OUR_COLOUR if peer.startswith(OURS) else _OTHER_COLOUR)
+    return _COLOURS.get(peer, _OURS if peer.startswith(OURS) else _OTHER)
 
 
 def _draw_chart(chart: Any, measures: Sequence[Measure], table: Sequence[Series], names: Mapping[str, str]) -> None:

@@ -14,6 +14,7 @@ from benchmarks.run.results import Results, Series
 from benchmarks.run.scenario import Measure
 
 _NOTHING = "–"  # noqa: RUF001
+_MARK = "†"  # of what the second Python measured
 _HOT_PATHS = {"pure": "pure Python", "compiled": "compiled"}
 _IN_PROCESS = "In one process, without server and sockets: `python -m benchmarks.in_process`."
 _SECOND = "For the peers that need a newer Python. natsroute and nats-py run with it too, so that the ratios are fair."
@@ -81,8 +82,8 @@ def goals(results: Results) -> str:
     words = [verdict.word for verdict in found]
     summary = ", ".join(f"{words.count(word)} {word}" for word in ("reached", "missed", "not measured"))
     notes = [f"- Not measured: {why}" for why in dict.fromkeys(one.why for one in found if one.found is None)]
-    if any("*" in cell for cells in rows.values() for cell in cells.values()) and results.second is not None:
-        notes.append(f"- * with {results.second.about['Python']}, like everything that it is compared with")
+    if any(_MARK in cell for cells in rows.values() for cell in cells.values()) and results.second is not None:
+        notes.append(f"- {_MARK} with {results.second.about['Python']}, like everything that it is compared with")
     heads = f"| measured, and the goal | {' | '.join(_HOT_PATHS.values())} |\n|---|---|---|"
     return "\n".join([f"## Goals: {summary}\n", heads, *lines, *(["", *notes] if notes else [])])
 
@@ -90,9 +91,9 @@ def goals(results: Results) -> str:
 def _goal_cell(verdict: Verdict, results: Results) -> str:
     if verdict.found is None:
         return f"{_NOTHING} ({verdict.limit})"
-    star = "" if verdict.python == results.about.get("Python", "") else "*"
+    mark = "" if verdict.python == results.about.get("Python", "") else _MARK
     missed = "" if verdict.reached else ": **missed**"
-    return f"{verdict.found:.2f}{star} ({verdict.limit}){missed}"
+    return f"{verdict.found:.2f}{mark} ({verdict.limit}){missed}"
 
 
 def _table(name: str, traffic: str, size: int, table: list[Series]) -> str:
