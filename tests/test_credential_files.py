@@ -10,11 +10,26 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.auth import Credentials
-from natsroute.client.credential_files import from_creds_file, from_nkey_file, read_file, warn_of_readers
+from natsroute.client.credential_files import from_creds_file, from_nkey_file, read_file, version_of, warn_of_readers
 from natsroute.errors import SettingError
 from tests.support.log_recorder import LogRecorder
 from tests.support.nats_accounts import Nkey, Operator
 from tests.support.secret_watch import secret
+
+
+class VersionOfTests(SynchronousTestCase):
+    """version_of(): the same until the file changes."""
+
+    def test_version(self) -> None:
+        path = Path(self.mktemp())
+        versions = [version_of(str(path))]
+        for content in ("a", "bc"):
+            path.write_text(content)
+            versions += [version_of(str(path))] * 2
+        path.unlink()
+        self.assertEqual(len(set(versions)), 3)
+        self.assertEqual(version_of(str(path)), versions[0])
+        self.assertEqual(version_of("a\0b"), ())
 
 
 class ReadFileTests(SynchronousTestCase):

@@ -191,6 +191,22 @@ class VerificationTests(SynchronousTestCase):
         self.environment(SSL_CERT_FILE=str(self.made.other_ca))
         self.assert_refused("not trusted", files, tls=Tls())
 
+    def test_the_system_changes(self) -> None:
+        """Its CAs are read once, and again after a change: reading them takes long."""
+        cas = Path(self.mktemp())
+        cas.write_bytes(self.made.other_ca.read_bytes())
+        self.environment(SSL_CERT_FILE=str(cas))
+        files = self.made.server("a.example")
+        read: list[str] = []
+        trust = tls._trust_the_system
+        self.patch(tls, "_trust_the_system", lambda context: (read.append("CAs"), trust(context)))
+        for _ in range(2):
+            self.assert_refused("not trusted", files, tls=Tls())
+        self.assertEqual(read, ["CAs"])
+        cas.write_bytes(self.made.ca.read_bytes() + b"\n")
+        self.assert_accepted(files, tls=Tls())
+        self.assertEqual(read, ["CAs"] * 2)
+
     def test_a_python_that_does_not_find_the_system(self) -> None:
         """The CAs are in another file. A variable that says where they are counts more."""
         nowhere = self.mktemp()

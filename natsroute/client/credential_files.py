@@ -35,6 +35,15 @@ def read_file(setting: str, path: str) -> bytes:
         raise SettingError(setting, path, problem, "Name a file that natsroute's user can read") from None
 
 
+def version_of(path: str) -> tuple[int, ...]:
+    """Changes when a file, or what is in a folder, does."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return ()
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 def from_nkey_file(path: str) -> Credentials:
     """
     Read an nkey's seed from a file that holds nothing else but comments.

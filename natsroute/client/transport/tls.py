@@ -12,13 +12,14 @@ import re
 import ssl
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import attrs
 from twisted.python.failure import Failure
 
-from natsroute.client.credential_files import read_file
+from natsroute.client.credential_files import read_file, version_of
 from natsroute.errors import SettingError, TlsError
 
 try:
@@ -127,11 +128,9 @@ class Tls:
                 "TLS is not installed",
                 "Install it with pip install 'natsroute[tls]', or use a server without TLS",
             )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which verifies the certificate and its name
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.hostname_checks_common_name = False
-        context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-        context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # some Pythons take a cut for an end
+        if not self.ca_file and not self.cert_file:
+            return _system_context(_system_version())
+        context = _new_context()
         if self.ca_file:
             trusted = read_certificates("tls_ca_file", self.ca_file)
             try:
@@ -162,6 +161,31 @@ class Tls:
             raise SettingError(
                 "tls_cert_file", self.cert_file, f"it cannot be used: {words(error)}", "Renew it"
             ) from None
+
+
+def _new_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which verifies the certificate and its name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # some Pythons take a cut for an end
+    return context
+
+
+# The CAs of a system take OpenSSL 20 ms, in which nothing else runs, and many connections may be made at once.
+@lru_cache(maxsize=1)
+def _system_context(version: object) -> ssl.SSLContext:
+    context = _new_context()
+    _trust_the_system(context)
+    return context
+
+
+def _system_version() -> tuple[object, ...]:
+    """Changes when the CAs of the system do."""
+    default = ssl.get_default_verify_paths()
+    file = os.environ.get(default.openssl_cafile_env, default.openssl_cafile)
+    folders = os.environ.get(default.openssl_capath_env, default.openssl_capath)
+    return tuple((path, version_of(path)) for path in (file, *folders.split(os.pathsep), *_CA_FILES))
 
 
 def _trust_the_system(context: ssl.SSLContext) -> None:

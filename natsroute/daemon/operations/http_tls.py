@@ -5,12 +5,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory
 
+from natsroute.client.credential_files import version_of
 from natsroute.client.transport.tls import HAS_TLS, read_certificates, read_key
 from natsroute.errors import SettingError
 from natsroute.log import Logger
@@ -79,7 +79,7 @@ class HttpTls:
 
     def _files(self) -> list[tuple[int, ...]]:
         """Changes when the files do."""
-        return [_version_of(path) for path in (self._cert_file, self._key_file)]
+        return [version_of(path) for path in (self._cert_file, self._key_file)]
 
     def _load(self) -> tuple[Any, ssl.SSLContext]:
         chain = read_certificates("http_tls_cert_file", self._cert_file)
@@ -114,11 +114,3 @@ class _Http1(Factory):
 
     def buildProtocol(self, addr: Any) -> Any:
         return self._site.buildProtocol(addr)
-
-
-def _version_of(path: str) -> tuple[int, ...]:
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return ()
-    return status.st_mtime_ns, status.st_size, status.st_ino
