@@ -165,8 +165,10 @@ class _Performance:
     def _handled(self, counters: RouteCounters, seconds: float, count: int) -> None:
         self.transcript.append(f"handled {counters.route} {seconds} {count}")
 
-    def _publish(self, *message: Any, **options: Any) -> Deferred[Any]:
-        self.transcript.append(f"published {message} {options}")
+    def _publish(
+        self, subject: Any, payload: Any, reply: Any = None, headers: Any = None, **options: Any
+    ) -> Deferred[Any]:
+        self.transcript.append(f"published {subject!r} {payload!r} {reply!r} {headers!r} {options}")
         return succeed(None)
 
     def _call_in_thread(self, function: Any, event: Event) -> Deferred[Any]:
@@ -263,6 +265,8 @@ class _Performance:
                 self.transcript.append(f"headers {error}")
         elif action == "publish" and event is not None:
             event.publish("out", event.data)
+            event.nats_publish("out", event.data, event.reply, headers={"A": "b"})
+            event.publish(payload=event.data, subject="out", policy="drop")
         elif action == "stop" and not self.in_flight.stopped:
             self.in_flight.stop()
         elif action == "start" and self.in_flight.stopped:
