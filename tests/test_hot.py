@@ -163,6 +163,46 @@ class ReaderTests(HotCase):
             self.assertEqual(self.read(reader, good + odd + good), (len(good), 0), odd)
             self.assertEqual(len(self.got), 1, odd)
 
+    def test_kept_messages(self) -> None:
+        """What a receiver keeps stays as it is, and a message has nothing of the one before."""
+        kept: list[Event] = []
+        seen: list[tuple[bool, bool]] = []
+
+        def receive(msg: Event) -> None:
+            seen.append((hasattr(msg, "context"), hasattr(msg, "_parsed")))
+            msg.context = msg.data
+            self.assertEqual(list(msg.headers), [])
+            if int(msg.data) % 3 == 0:
+                kept.append(msg)
+
+        self.receivers[1] = receive
+        reader = self.taught(b"MSG a.0 1 1\r\n", message_type=Event)
+        self.read(reader, b"".join(b"MSG a.%d 1 1\r\n%d\r\n" % (number % 2, number) for number in range(10)))
+        self.assertEqual(seen, [(False, False)] * 10)
+        self.assertEqual(
+            [(one.subject, one.data, one.context) for one in kept],
+            [("a.0", b"0", b"0"), ("a.1", b"3", b"3"), ("a.0", b"6", b"6"), ("a.1", b"9", b"9")],
+        )
+        self.assertEqual(len({id(one) for one in kept}), 4)
+
+    def test_what_a_message_had_is_released(self) -> None:
+        """It is released before the next message is read."""
+
+        class Value:
+            """What can be watched."""
+
+        watched: list[weakref.ref[Value]] = []
+
+        def receive(msg: Event) -> None:
+            self.assertEqual([one() for one in watched], [None] * len(watched))
+            msg.context = Value()
+            watched.append(weakref.ref(msg.context))
+
+        self.receivers[1] = receive
+        reader = self.taught(b"MSG a 1 1\r\n", message_type=Event)
+        self.read(reader, b"MSG a 1 1\r\nx\r\n" * 5)
+        self.assertEqual(len(watched), 5)
+
     def test_unknown_sid(self) -> None:
         """It stops in front of the message: the parser yields it."""
         good = b"MSG a 1 0\r\n\r\n"
@@ -775,6 +815,33 @@ class SenderTests(HotCase):
         self.others.clear()
         self.assert_plain(b"PUB a 0\r\n\r\n", "a", b"", None, None)
         self.assert_plain(b"PUB a 1\r\nx\r\n", payload=b"x", subject="a", headers=None, reply=None)
+
+    def test_deferreds_that_nobody_keeps(self) -> None:
+        """They may be used again. One that is kept, has a callback or an attribute, or is watched, is not."""
+        self.tray.high_water_messages = 100
+        publish = self.sender.publish
+        kept = publish("a", b"1")
+        publish("a", b"2").addCallback(lambda _: got.append(2))
+        publish("a", b"3").resendable = False
+        reference = weakref.ref(publish("a", b"4"))
+        for _ in range(5):
+            publish("a", b"x")
+        got: list[Any] = []
+        last = publish("a", b"5")
+        self.assertFalse(last.called or last.has_callbacks)
+        self.assertEqual(vars(last), {})
+        last.addCallback(lambda _: got.append(5))
+        confirmations = self.tray.confirmations
+        self.assertEqual((len(confirmations), len(self.tray.commands)), (10, 10))
+        self.assertIs(confirmations[0], kept)
+        self.assertFalse(confirmations[2].resendable)
+        self.assertIn(reference(), [None, confirmations[3]])
+        self.assertIs(confirmations[9], last)
+        living = [id(one) for one in confirmations if one is not None]
+        self.assertEqual(len(living), len(set(living)))
+        self.hot.confirm_all(confirmations)
+        self.assertEqual(got, [2, 5])
+        self.assertTrue(kept.called)
 
     def test_encoded(self) -> None:
         """Reply subjects and headers, simple ones and others."""

@@ -63,7 +63,7 @@ class CallsInFlight:
     :param handling_times: measures how long the calls take; None if nobody wants to know.
 
     :ivar handling_times: the same.
-    :ivar running: the calls that have not ended.
+    :ivar running: the calls that have not ended, the oldest first; a dictionary because a set keeps no order.
     :ivar failures: logs the calls that failed.
     :ivar code: knows the functions of the routes that have been called.
     :ivar stopped: whether :meth:`stop` was called. No call should begin then.
@@ -77,7 +77,7 @@ class CallsInFlight:
         self, clock: IReactorTime, *, slow_after: float = 30.0, handling_times: HandlingTimes | None = None
     ) -> None:
         self.handling_times = handling_times
-        self.running: set[Call] = set()
+        self.running: dict[Call, None] = {}
         self.failures = FailureLog(clock)
         self.code = RouteCode()
         self.stopped = False
@@ -127,7 +127,7 @@ class CallsInFlight:
 
     def add(self, call: Call) -> None:
         """Keep a call that has not ended."""
-        self.running.add(call)
+        self.running[call] = None
         if self._slow_check is None:
             self._slow_check = self._clock.callLater(self._slow_after, self._log_slow_calls)
 
@@ -142,11 +142,11 @@ class CallsInFlight:
         if self.handling_times is not None and call in self.running:
             self.handling_times.ended(call.event.counters, call.started)
         if not self.stopped:
-            self.running.discard(call)
+            self.running.pop(call, None)
             return None
         if call not in self.running:  # it ended at once
             return None
-        self.running.discard(call)
+        self.running.pop(call, None)
         at_start = _AtStart()
         self._fire_at_start.append(at_start)
         return at_start

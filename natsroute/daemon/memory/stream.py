@@ -89,10 +89,10 @@ class MemoryStream:
         ended = call_deferred(acknowledgement.around(function), event)
         result: Deferred[object] = Deferred(cancel)
         call = self._in_flight.new_call(event, ended)
-        self._in_flight.running.add(call)
+        self._in_flight.running[call] = None
 
         def end(value: object) -> None:
-            self._in_flight.running.discard(call)
+            self._in_flight.running.pop(call, None)
             if isinstance(value, Failure) and isinstance(value.value, HandedBackError):
                 value = Failure(value.value.error)
             result.callback(value)
