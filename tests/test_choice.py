@@ -13,6 +13,7 @@ from types import ModuleType
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from natsroute import hot
+from natsroute.hot import pure
 from natsroute.hot.choice import EXTENSION, PURE_VARIABLE, choose
 from tests.support import ROOT
 
@@ -25,7 +26,9 @@ class ChooseTests(SynchronousTestCase):
 
     def load(self, name: str) -> ModuleType:
         self.loaded.append(name)
-        return ModuleType(name)
+        module = ModuleType(name)
+        vars(module).update(dict.fromkeys(pure.__all__))
+        return module
 
     def test_compiled(self) -> None:
         """It runs if it is there."""
@@ -66,6 +69,14 @@ class ChooseTests(SynchronousTestCase):
         self.assertEqual(
             choice.describe(), f"pure Python hot path (the compiled one cannot be loaded: {choice.problem})"
         )
+
+    def test_of_an_earlier_natsroute(self) -> None:
+        """A checkout may have one that was compiled before its source changed."""
+        extension = self.load(EXTENSION)
+        del extension.Gate
+        choice = choose({}, lambda name: extension)
+        self.assertEqual(choice.implementation, "pure")
+        self.assertEqual(choice.problem, "ImportError: it was compiled for another version: it has no Gate")
 
     def test_of_other_versions(self) -> None:
         """The errors of an extension itself are of any kind."""

@@ -10,6 +10,8 @@ from typing import Literal
 
 import attrs
 
+from natsroute.hot import pure
+
 #: The extension. It is there if it was compiled when natsroute was built.
 EXTENSION = "natsroute.hot._compiled"
 #: Variable that forces the implementation in Python, unless it is empty or 0.
@@ -49,7 +51,11 @@ def choose(environment: Mapping[str, str] = os.environ, load: Callable[[str], Mo
     if environment.get(PURE_VARIABLE, "") not in ("", "0"):
         return Choice(None, f"{PURE_VARIABLE} is set")
     try:
-        return Choice(load(EXTENSION))
+        extension = load(EXTENSION)
+        missing = [name for name in pure.__all__ if not hasattr(extension, name)]
+        if missing:
+            raise ImportError(f"it was compiled for another version: it has no {', '.join(missing)}")
+        return Choice(extension)
     except Exception as error:  # one that was compiled for other versions fails with whatever it finds first
         if isinstance(error, ModuleNotFoundError) and error.name == EXTENSION:
             return Choice(None, "the compiled one is not installed")
