@@ -18,6 +18,7 @@ from natsroute.confirmation import Confirmation, new_confirmation_class
 from natsroute.hot import pure
 from natsroute.publishing.outlet import _encode
 from natsroute.wire.frames import Address, Msg
+from tests.support.growth import FEW, MANY, growth
 from tests.support.hot_case import HotCase, for_both
 
 
@@ -1073,6 +1074,133 @@ class ConfirmingTests(HotCase):
         self.hot.drop_abandoned(confirmations)
         self.assertEqual([one for one in confirmations if one is not None], kept)
         self.assertEqual(len(confirmations), 1000)
+
+
+class LeakTests(HotCase):
+    """Nothing is left behind by what is done again and again."""
+
+    def setUp(self) -> None:
+        hot = self.hot
+        self.got: list[Any] = []
+        self.context = object()
+        self.counters = hot.Counts()
+        self.way = type("Way", (hot.Way,), {"returned": lambda *_: None, "raised": lambda *_: None})(
+            self.answer, self.counters
+        )
+        self.way.context = self.context
+        self.gate = type("Gate", (hot.Gate,), {"_wait_for": lambda *_: None, "_receiver_raised": lambda *_: None})(
+            self.answer
+        )
+        self.gate.ways = {"a": self.way}
+        self.receivers: dict[int, Any] = {1: self.gate.deliver, 2: self.receive}
+        self.reader = hot.Reader(Event, Address, self.receivers, 100, 100)
+        self.result: Any = None
+
+    def answer(self, msg: Any) -> Any:
+        if self.result is ZeroDivisionError:
+            raise ZeroDivisionError
+        return self.result
+
+    def receive(self, msg: Any) -> None:
+        if msg.data == b"x":
+            raise ZeroDivisionError
+
+    def assert_no_leak(self, run: Callable[[], object], *shared: object) -> None:
+        """
+        Nothing grows.
+
+        :param shared: objects to which each round could keep a reference.
+        """
+        shared = (*shared, None, b"", self.context, self.way, self.gate, self.counters, self.reader, Event, Address)
+        run()
+        before = [sys.getrefcount(one) for one in shared]
+        self.assertEqual(growth(run), {})
+        grown = [(one, sys.getrefcount(one) - count) for one, count in zip(shared, before)]
+        self.assertEqual([one for one in grown if one[1] > FEW], [])
+
+    def read(self, data: bytes) -> None:
+        try:
+            self.reader.deliver(data, 0)
+        except ZeroDivisionError:
+            pass
+
+    def test_a_leak_is_found(self) -> None:
+        """A list that grows by one, and a reference that is kept."""
+        self.assertGreaterEqual(growth(lambda: self.got.append([]))["objects"], MANY - FEW - 1)
+        kept = self.receivers
+        self.assertRaises(
+            self.failureException, self.assert_no_leak, lambda: self.got.append(kept) or self.got.extend([kept]), kept
+        )
+
+    def test_reading(self) -> None:
+        for data in (
+            b"MSG a 1 1\r\nx\r\n" * 3,
+            b"MSG a 1 r 1\r\nx\r\nHMSG a 1 r 2 3\r\nhhx\r\n",
+            b"MSG a 1 10\r\nx",
+            b"MSG a 3 1\r\nx\r\n",
+            b"MSG a x 1\r\nx\r\n",
+            b"MSG \xff\xfe 1 1\r\nx\r\n",
+            b"MSG a 2 1\r\ny\r\nMSG a 2 1\r\nx\r\n",
+            b"".join(b"MSG a.%d 1 1\r\nx\r\n" % number for number in range(50)),
+            b"PING\r\n",
+        ):
+            self.reader = self.hot.Reader(Event, Address, self.receivers, 100, 100)
+            for line in data.split(b"\r\n"):
+                words = line.split()
+                if len(words) == 4 and words[0] == b"MSG" and words[2].isdigit():
+                    address = Address(words[1].decode("utf-8", "surrogateescape"), int(words[2]))
+                    self.reader.learn(line + b"\r\n", words, address, 0, int(words[3]), has_reply=False)
+            self.assert_no_leak(lambda data=data: self.read(data))  # type: ignore[misc]
+
+    def test_readers(self) -> None:
+        """A reader that is dropped drops what it remembers."""
+
+        def run() -> None:
+            self.reader = self.hot.Reader(Event, Address, self.receivers, 100, 100)
+            self.read(b"".join(b"MSG a.%d 1 1\r\nx\r\n" % number for number in range(20)))
+
+        self.assert_no_leak(run)
+
+    def test_handing_over(self) -> None:
+        for self.result in (None, 5, ZeroDivisionError):
+            for subject in ("a", "b"):
+                event = Event(Address(subject, 1), b"")
+                self.assert_no_leak(lambda event=event: self.gate.deliver(event), event)  # type: ignore[misc]
+                self.assert_no_leak(lambda event=event: self.gate.hand(event), event)  # type: ignore[misc]
+
+    def test_publishing(self) -> None:
+        sender = type("Sender", (self.hot.Sender,), {"_publish_other": lambda *_: None})(
+            new_confirmation_class(lambda: None), _encode
+        )
+        sender.plain_thread = get_ident()
+        tray = self.hot.Tray(10, 1000)
+        tray.max_payload, tray.is_open = 100, True
+        target = sender.targets["a"] = self.hot.Target(b"a", tray)
+        headers, odd_headers = {"A": "b"}, {"A": ["ü"]}
+        for arguments in [
+            ("a", b"x"),
+            ("a", b"x", "r", headers),
+            ("a", b"x", "ü", odd_headers),
+            ("a", b"x", "a b", headers),
+            ("a", b"x", None, {"A": "\n"}),
+            ("b", b"x"),
+            ("a", "x"),
+            ("a", b"x" * 101),
+            ("a", b"x" * 99, None, headers),
+        ]:
+
+            def run(arguments: Any = arguments) -> None:
+                for _ in range(3):
+                    sender.publish(*arguments)
+                sender.publish(*arguments[:2], reply=None)
+                kept = sender.publish(*arguments)
+                self.hot.drop_abandoned(tray.confirmations)
+                self.hot.confirm_all(tray.confirmations)
+                del kept
+                tray.confirmations, tray.commands = [], []
+                tray.messages = tray.bytes = 0
+
+            self.assert_no_leak(run, sender, tray, target, headers, odd_headers, sender.confirmation_type, *arguments)
 
 
 for_both(globals(), SynchronousTestCase)

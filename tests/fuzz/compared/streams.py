@@ -127,10 +127,10 @@ def _misleading(random: Random, message: bytes) -> bytes:
     if kind == 3:
         words[1] = random.choice((b"new\tr", b"\tnew", b"_INBOX.a\tr", b"_INBOX.a r", b"new\t"))
         words[0] = random.choice((b"MSG", b"MSG", b"HMSG", b"XMSG"))
-        return b" ".join(words) + b"\r\n" + rest
+        return message + b" ".join(words) + b"\r\n" + rest
     if kind == 0:  # a tab in what looks like the reply subject, or like a part of the subject
         words.insert(random.choice((2, 3)), random.choice((b"r\t", b"\tr", b"r\ts", b"\t")))
-        return b" ".join(words) + b"\r\n" + rest
+        return message + b" ".join(words) + b"\r\n" + rest
     if kind == 1:  # a header block that is longer than its message
         return b"HMSG %b 1 1\r\nx\r\nHMSG %b 2 2\r\nxx\r\nHMSG %b r 2 1\r\nx\r\n" % (name, name, name)
     header_size, length = random.choice(((200, 400), (8, 16), (6, 11), (1, 257)))  # allowed with a header block only
