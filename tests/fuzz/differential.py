@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -216,6 +217,8 @@ def main() -> int:
     parser.add_argument("--steps", help="perform these steps of the one scenario and seed only, such as 1,2,5")
     parser.add_argument("--implementations", nargs=2, default=["pure", "compiled"], help="default: pure compiled")
     arguments = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also in the background
+        signal.signal(number, signal.default_int_handler)
     seed = SystemRandom().randrange(2**32) if arguments.seed is None else arguments.seed
     seconds = 60.0 if arguments.seconds is None is arguments.inputs else arguments.seconds
     performers = [Performer(implementation) for implementation in arguments.implementations]

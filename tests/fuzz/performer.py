@@ -12,6 +12,7 @@ import faulthandler
 import gc
 import json
 import os
+import signal
 import sys
 import traceback
 from hashlib import blake2b
@@ -59,6 +60,7 @@ def _transcript(name: str, seed: int, kept: list[int] | None) -> tuple[list[str]
 
 def main() -> None:
     """Answer requests."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other program
     with os.fdopen(os.dup(1), "w", encoding="ascii") as answers:
         os.dup2(2, 1)  # whatever is printed is no answer
         globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)

@@ -194,8 +194,14 @@ class _Performance:
             return fail(ZeroDivisionError(event.subject))
         if ending in ("wait", "own wait"):
             self.waiting.append(Deferred() if ending == "wait" else OwnDeferred())
-            return self.waiting[-1]
+            return self.waiting[-1].addBoth(self._ended, event)
         return _VALUES.get(ending)
+
+    def _ended(self, result: Any, event: Event) -> Any:
+        self.transcript.append(
+            f"ended {event.name} {event.subject} {event.data!r} {event.header_block!r} {event.reply!r}"
+        )
+        return result
 
     def _elsewhere(self, event: Event) -> Any:
         event.context = attrs.evolve(self._context_of(event), queue_group="elsewhere")

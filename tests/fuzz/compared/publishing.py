@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from itertools import count
 from random import Random
@@ -87,7 +88,7 @@ _OPTIONS: tuple[dict[str, Any], ...] = (
     {"policy": None},
     {"msg_id": "1"}, {"msg_id": "\r"}, {"stream": False}, {"stream": True}, {"nothing": 1}, {"msg_id": 5},
 )  # fmt: skip
-_KEPT = ("drop", "drop", "keep", "keep", "watch", "publish", "listen")
+_KEPT = ("drop", "drop", "keep", "keep", "watch", "publish", "listen", "mark", "weak")
 _REFUSALS = (
     'Permissions Violation for Publish to "a"', 'Permissions Violation for Publish to "a.b"', "Slow Consumer",
     'Permissions Violation for Publish with Reply of "r"', "Invalid Publish Subject",
@@ -224,6 +225,7 @@ class _Performance:
         self.calls: list[tuple[Any, ...]] = []
         self.numbers = count(1)
         self.kept: dict[int, Deferred[Any]] = {}
+        self.weak: list[Any] = []
         self.publisher = Publisher(
             self.links,
             self.clock,
@@ -257,12 +259,19 @@ class _Performance:
         self._keep(number, published, kept)
 
     def _keep(self, number: int, published: Deferred[Any], kept: str) -> None:
+        if kept in ("drop", "mark", "weak") and published.called:  # it would be logged at any time
+            published.addErrback(lambda failure: self.transcript.append(f"{number} {failure.value!r}"))
+            return
         if kept == "drop":
-            if published.called:
-                published.addErrback(lambda failure: self.transcript.append(f"{number} {failure.value!r}"))
             return
         if kept == "listen":  # nobody has it, and its callbacks must run nevertheless
             published.addBoth(self._ended, number)
+            return
+        if kept == "mark":  # nobody has it, and it is not as it was
+            published.mark = number  # type: ignore[attr-defined]
+            return
+        if kept == "weak":
+            self.weak.append(weakref.ref(published))
             return
         self.kept[number] = published
         if kept == "watch":
@@ -396,4 +405,5 @@ def perform(steps: list[tuple[Any, ...]]) -> list[str]:
     for number, one in performance.kept.items():
         one.addBoth(performance._ended, f"at last {number}")
     performance.state()
+    performance.transcript.append(f"{[one() is None for one in performance.weak]}")
     return performance.transcript

@@ -71,7 +71,10 @@ _BYTES = (
 )
 
 #: What the receivers of some messages do besides keeping them.
-_HABITS = ("keep", "forget itself", "forget all", "replace", "receive more", "raise", "exit", "parse")
+_HABITS = (
+    "keep", "forget itself", "forget all", "replace", "receive more", "raise", "exit", "parse", "hold", "hold two",
+    "mark",
+)  # fmt: skip
 
 
 def _message(random: Random) -> bytes:
@@ -235,6 +238,7 @@ class _Performance:
             "receivers": self.receivers,
         }
         self.parser = Parser(**self.options)
+        self.held: list[Msg] = []  # by receivers; nothing may change them
         self.raised = 0
 
     def receiver(self, habit: str) -> Any:
@@ -250,16 +254,22 @@ class _Performance:
             elif habit == "receive more":
                 for other in range(1, 13):
                     self.receivers.setdefault(other, self.receiver("keep"))
-            elif habit == "raise":
-                raise ZeroDivisionError(str(sid))
-            elif habit == "exit":
-                raise Exit(str(sid))
+            elif habit == "hold" or (habit == "hold two" and self.hold_two()):
+                self.held.append(msg)
+            elif habit == "mark" and isinstance(msg, Event):  # the next message has none of it
+                msg.context, msg.attempts, msg._variables = None, 5, [msg.data]  # type: ignore[assignment]
+            elif habit in ("raise", "exit"):
+                raise ZeroDivisionError(str(sid)) if habit == "raise" else Exit(str(sid))
             elif habit == "parse":
                 other_options = {**self.options, "receivers": {1: self.receiver("keep")}}
                 for frame in Parser(**other_options).feed(b"MSG a 1 1\r\nx\r\n" * 3 + b"MSG b 2 0\r\n\r\n"):
                     self.note("yielded inside", frame)
 
         return receive
+
+    def hold_two(self) -> bool:
+        del self.held[:-1]
+        return True
 
     def note(self, what: str, frame: Any) -> None:
         if not isinstance(frame, Msg):
@@ -307,4 +317,6 @@ def perform(steps: list[tuple[Any, ...]]) -> list[str]:
     performance = _Performance(*steps[0][1:])
     for name, *arguments in steps[1:]:
         getattr(performance, name)(*arguments)
+    for msg in performance.held:
+        performance.note("held", msg)
     return performance.transcript
