@@ -358,6 +358,85 @@ class ReaderTests(HotCase):
             self.assertFalse(hasattr(one, "_parsed"))
         self.assertEqual(made, [(b"x",)])
 
+    def test_messages_that_are_kept(self) -> None:
+        """No other message changes them; and no message has what was set for another one."""
+        line = b"MSG a 1 r 2\r\n"
+        kept: list[Any] = []
+
+        def receive(msg: Any) -> None:
+            self.assertFalse(hasattr(msg, "context"))
+            self.assertFalse(hasattr(msg, "_parsed"))
+            self.assertEqual(dict(msg.headers), {})
+            msg.context = [msg.data]
+            if len(self.got) % 3:
+                kept.append(msg)
+            self.got.append(msg.data)
+
+        self.receivers[1] = receive
+        reader = self.taught(line, b"HMSG a 1 12 14\r\n", message_type=Event)
+        data = b"".join(line + b"%02d\r\n" % number for number in range(50))
+        data += b"HMSG a 1 12 14\r\nNATS/1.0\r\n\r\nhi\r\n" * 5
+        self.assertEqual(self.read(reader, data), (len(data), 0))
+        for msg in kept:
+            self.assertEqual(msg.context, [msg.data])
+        self.assertEqual([msg.data for msg in kept], [one for at, one in enumerate(self.got) if at % 3])
+        self.assertEqual(len({id(msg) for msg in kept}), len(kept))
+
+    def test_messages_with_finalizers(self) -> None:
+        """Each is dropped on its own."""
+        dropped: list[Any] = []
+
+        class Finalized(Event):
+            __slots__ = ()
+
+            def __del__(self) -> None:
+                dropped.append(self.data)
+
+        class Weak(Event):
+            __slots__ = ("__weakref__",)
+
+        line = b"MSG a 1 r 1\r\n"
+        data = b"".join(line + b"%d\r\n" % number for number in range(4))
+        self.receivers[1] = lambda msg: self.got.append(weakref.ref(msg, dropped.append)) if type(msg) is Weak else None
+        for kind in (Finalized, Weak):
+            dropped.clear()
+            self.assertEqual(self.read(self.taught(line, message_type=kind), data)[0], len(data))
+            self.assertEqual(len(dropped), 4)
+        self.assertEqual([one() for one in self.got], [None] * 4)
+
+    def test_what_a_message_has_reads_at_its_end(self) -> None:
+        """The finalizer of an attribute uses the reader."""
+        line = b"MSG a 1 r 1\r\n"
+        reader = self.taught(line, b"MSG a 2 r 1\r\n", message_type=Event)
+        self.receivers[2] = lambda msg: self.got.append(msg.data)
+
+        class Attribute:
+            def __del__(self) -> None:
+                reader.deliver(b"MSG a 2 r 1\r\ny\r\n" * 3, 0)
+
+        def receive(msg: Any) -> None:
+            self.got.append(msg.data)
+            msg.context = Attribute()
+
+        self.receivers[1] = receive
+        self.assertEqual(self.read(reader, (line + b"x\r\n") * 3), (48, 0))
+        self.assertEqual(b"".join(self.got), b"xyyy" * 3)
+
+    def test_message_in_a_traceback(self) -> None:
+        line = b"MSG a 1 r 1\r\n"
+        errors: list[BaseException] = []
+
+        def receive(msg: Any) -> None:
+            try:
+                raise ZeroDivisionError
+            except ZeroDivisionError as error:
+                errors.append(error)
+
+        self.receivers[1] = receive
+        self.read(self.taught(line, message_type=Event), line + b"x\r\n" + line + b"y\r\n")
+        found = [error.__traceback__.tb_frame.f_locals["msg"].data for error in errors]  # type: ignore[union-attr]
+        self.assertEqual(found, [b"x", b"y"])
+
     def test_gates(self) -> None:
         """A gate that is a receiver gets its messages, one with a deliver() of its own as well."""
         hot = self.hot
@@ -979,6 +1058,50 @@ class SenderTests(HotCase):
         self.assertEqual(failed, [])
         self.sender.plain_thread = 0
         self.assert_other("a", b"x")
+
+    def test_deferreds_that_are_dropped(self) -> None:
+        """No other one has what was set for it, and a weak reference does not lead to another one."""
+        self.tray.high_water_messages, self.tray.high_water_bytes = 1000, 100_000
+
+        def changed(change: Callable[[Any], object]) -> Any:
+            before = len(self.tray.confirmations)
+            result = change(self.sender.publish("a", b"x"))
+            after = self.sender.publish("a", b"y")
+            self.assertEqual(len(self.tray.confirmations), before + 2)
+            self.assertIs(self.tray.confirmations[-1], after)
+            self.assertIsNot(self.tray.confirmations[-2], after)
+            self.assertFalse(after.called)
+            self.assertFalse(after.has_callbacks)
+            self.assertTrue(after.resendable)
+            self.assertEqual(vars(after), {})
+            return result
+
+        changed(lambda one: None)
+        changed(lambda one: setattr(one, "mark", 1))
+        self.assertEqual(self.tray.confirmations[-2].mark, 1)
+        changed(lambda one: setattr(one, "resendable", False))
+        self.assertFalse(self.tray.confirmations[-2].resendable)
+        got: list[Any] = []
+        changed(lambda one: one.addCallback(got.append) and None)
+        self.assertTrue(self.tray.confirmations[-2].has_callbacks)
+        self.tray.confirmations[-2].callback(5)
+        self.assertEqual(got, [5])
+        changed(lambda one: one.callback(1))
+        changed(lambda one: vars(one).update(mark=1))
+        changed(lambda one: (setattr(one, "mark", 1), delattr(one, "mark"))[0])
+        dictionary = changed(vars)
+        dictionary["mark"] = 1
+        self.assertFalse(hasattr(self.tray.confirmations[-1], "mark"))
+        dead: list[Any] = []
+        reference = changed(lambda one: weakref.ref(one, dead.append))
+        self.assertIsNot(reference(), self.tray.confirmations[-1])
+        kept = changed(lambda one: one)
+        self.assertIs(self.tray.confirmations[-2], kept)
+        del kept
+        for _ in range(300):
+            self.sender.publish("a", b"z")
+        self.assertEqual(self.tray.commands[-300:], [b"PUB a 1\r\nz\r\n"] * 300)
+        self.assertEqual(len(self.tray.confirmations), len(self.tray.commands))
 
     def test_confirmation_types(self) -> None:
         """Deferreds with an ``__init__``, and what is no class."""

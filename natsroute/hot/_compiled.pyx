@@ -78,6 +78,11 @@ cdef extern from *:
         *(PyObject **)((char *)object + offset) = Py_NewRef(value);
     }
 
+    #ifdef Py_GIL_DISABLED
+    #define HOT_DICT -1
+    #else
+    #define HOT_DICT -3
+    #endif
     #if PY_VERSION_HEX >= 0x030C0000
     #if PY_VERSION_HEX < 0x030D0000
     #define PyObject_VisitManagedDict _PyObject_VisitManagedDict
@@ -89,6 +94,10 @@ cdef extern from *:
     static inline int hot_is_untouched(PyObject *object) {
         PyTypeObject *type = Py_TYPE(object);
         if (type->tp_weaklistoffset && *(PyObject **)((char *)object + type->tp_weaklistoffset) != NULL) return 0;
+    #if PY_VERSION_HEX >= 0x030D0000
+        /* A dictionary that somebody took from the object has the same values, and is not visited with them. */
+        if ((type->tp_flags & Py_TPFLAGS_MANAGED_DICT) && ((PyObject **)object)[HOT_DICT] != NULL) return 0;
+    #endif
     #if PY_VERSION_HEX >= 0x030C0000
         return (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) && !PyObject_VisitManagedDict(object, hot_found, NULL);
     #elif PY_VERSION_HEX >= 0x030B0000
