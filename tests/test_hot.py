@@ -974,6 +974,7 @@ class SenderTests(HotCase):
     def test_what_cannot_be_encoded(self) -> None:
         for reply in ("", "a b", "a..b", ".", "*", "x" * 3000, b"r", 5, "\r\n", "\ud800"):
             self.assert_other("a", b"x", reply)
+        self.assertEqual(len(self.encoded), 10)  # once each, so that the other way finds what can be read once
         for headers in (
             {"": "v"},
             {"A:": "v"},

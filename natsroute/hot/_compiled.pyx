@@ -791,22 +791,20 @@ cdef class Sender:
 cdef PyObject *sender_publish(PyObject *self, PyObject **args, Py_ssize_t count, PyObject *names) except NULL:
     """Sender.publish(subject, payload, reply=None, headers=None, **options)"""
     cdef Sender sender = <Sender>self
-    cdef object confirmation, other
+    cdef object confirmation, other, subject, payload, reply, headers
     cdef PyObject *none = <PyObject *>None
-    if names == NULL and 2 <= count <= 4 and PyBytes_CheckExact(<object>args[1]) and PyUnicode_CheckExact(
-        <object>args[0]
-    ):
-        confirmation = sender.add(
-            <object>args[0],
-            <bytes>args[1],
-            <object>(args[2] if count > 2 else none),
-            <object>(args[3] if count > 3 else none),
-        )
-        if confirmation is not None:
-            Py_INCREF(confirmation)
-            return <PyObject *>confirmation
-    other = sender._publish_any
-    return PyObject_Vectorcall(<PyObject *>other, args, count, names)
+    if names != NULL or count < 2 or count > 4:
+        other = sender._publish_any
+        return PyObject_Vectorcall(<PyObject *>other, args, count, names)
+    subject, payload = <object>args[0], <object>args[1]
+    reply, headers = <object>(args[2] if count > 2 else none), <object>(args[3] if count > 3 else none)
+    confirmation = None
+    if PyBytes_CheckExact(payload) and PyUnicode_CheckExact(subject):
+        confirmation = sender.add(subject, <bytes>payload, reply, headers)
+    if confirmation is None:
+        confirmation = sender._publish_other(subject, payload, reply, headers, {})
+    Py_INCREF(confirmation)
+    return <PyObject *>confirmation
 
 
 cdef PyObject *event_publish(PyObject *event, PyObject **args, Py_ssize_t count, PyObject *names) except NULL:
