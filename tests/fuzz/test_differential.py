@@ -61,9 +61,7 @@ _GATE = [
     ("hand", "msg.context = way.context", "msg.context = None"),
 ]
 _SENDER = [
-    ("publish", "type(payload) is bytes", "isinstance(payload, bytes)"),
     ("publish", "and not options", ""),
-    ("publish", "type(subject) is str", "isinstance(subject, str)"),
     ("publish", "and get_ident() == self.plain_thread", ""),
     ("publish", "get_ident() == self.plain_thread", "self.plain_thread"),
     ("publish", "if headers is None is reply:", "if headers is None:"),

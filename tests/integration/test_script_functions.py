@@ -101,7 +101,7 @@ class ScriptFunctionTests(OneServerTestCase):
         (failure,) = self.flushLoggedErrors(ValueError)
         self.assertIn("in fails", failure.getTraceback())
         self.assertEqual(len(recorder.matching("Event route nats:fails failed on a message to 'fails'")), 1)
-        self.assertEqual([event.data for event in seen], [b"before"])
+        await self.until(lambda: [event.data for event in seen] == [b"before"])
 
     async def test_at_the_start(self) -> None:
         """A wrong number of arguments is found when the script is loaded."""
