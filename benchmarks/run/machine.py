@@ -41,11 +41,11 @@ def _build() -> str:
     if sysconfig.get_config_var("Py_DEBUG"):
         return "a debug build"
     if any("--enable-optimizations" in text or "-fprofile-use" in text for text in words):
-        return "built with --enable-optimizations"
+        return "built with a profile"
     if _is_of_debian():
         # Its sysconfig does not say so, but its changelog does: the flags are left out there, and used in the build.
         return "Debian's build, which is optimized with a profile"
-    return "built without --enable-optimizations" if sysconfig.get_config_var("CONFIG_ARGS") else "its build is unknown"
+    return "built without a profile" if sysconfig.get_config_var("CONFIG_ARGS") else "its build is unknown"
 
 
 def _is_of_debian() -> bool:
