@@ -25,11 +25,7 @@ if TYPE_CHECKING:
         shorten_publish,
     )
 else:
-    _chosen = CHOICE.extension or pure
-    Counts, Gate, Reader = _chosen.Counts, _chosen.Gate, _chosen.Reader
-    Sender, Target, Tray, Way = _chosen.Sender, _chosen.Target, _chosen.Tray, _chosen.Way
-    confirm_all, drop_abandoned = _chosen.confirm_all, _chosen.drop_abandoned
-    shorten_publish = _chosen.shorten_publish
+    globals().update({name: getattr(CHOICE.extension or pure, name) for name in pure.__all__})
 
 #: Which of the two runs.
 IMPLEMENTATION: Literal["compiled", "pure"] = CHOICE.implementation
