@@ -17,6 +17,7 @@ from faststream.nats import NatsBroker, NatsMessage
 
 from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, Job, report, report_ready
 from benchmarks.load.traffic import messages
+from benchmarks.load.waiting import end_of
 from benchmarks.peers import Peer
 
 Facts = dict[str, Any]
@@ -45,7 +46,7 @@ async def consume(job: Job) -> Facts:
                 next_report += job.step
 
     await _start(broker)
-    end = await _wait(job, ended)
+    end = await end_of(job, ended)
     await asyncio.sleep(_SETTLE)
     return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
@@ -67,7 +68,7 @@ async def relay(job: Job) -> Facts:
             ended.set_result(perf_counter_ns())
 
     client = await _start(broker)
-    end = await _wait(job, ended)
+    end = await end_of(job, ended)
     await asyncio.sleep(_SETTLE)
     return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
@@ -121,13 +122,6 @@ async def _start(broker: NatsBroker) -> Any:
     await client.flush()
     report_ready()
     return client
-
-
-async def _wait(job: Job, ended: asyncio.Future[int]) -> int:
-    try:
-        return await asyncio.wait_for(ended, job.timeout)
-    except asyncio.TimeoutError:
-        return perf_counter_ns()
 
 
 async def _run() -> None:

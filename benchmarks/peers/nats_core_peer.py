@@ -18,6 +18,7 @@ from nats.client import Client, Message, connect
 from benchmarks.load.asking import send_requests
 from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, Job, report, report_ready
 from benchmarks.load.traffic import messages
+from benchmarks.load.waiting import end_of
 from benchmarks.peers import Peer
 
 Facts = dict[str, Any]
@@ -46,7 +47,7 @@ async def consume(job: Job) -> Facts:
 
     client, notes = await _connect(job)
     async with _subscribed(client, job, count):
-        end = await _wait(job, ended)
+        end = await end_of(job, ended)
         await asyncio.sleep(_SETTLE)
     return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
@@ -67,7 +68,7 @@ async def relay(job: Job) -> Facts:
 
     client, notes = await _connect(job)
     async with _subscribed(client, job, pass_on):
-        end = await _wait(job, ended)
+        end = await end_of(job, ended)
         await asyncio.sleep(_SETTLE)
     return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
@@ -131,13 +132,6 @@ async def _subscribed(client: Client, job: Job, handle: Callable[[Message], Awai
     report_ready()
     yield
     reader.cancel()
-
-
-async def _wait(job: Job, ended: asyncio.Future[int]) -> int:
-    try:
-        return await asyncio.wait_for(ended, job.timeout)
-    except asyncio.TimeoutError:
-        return perf_counter_ns()
 
 
 ROLES: dict[str, Callable[[Job], Awaitable[Facts]]] = {

@@ -26,6 +26,7 @@ from benchmarks.load.job import (
     report_ready,
 )
 from benchmarks.load.traffic import messages
+from benchmarks.load.waiting import end_of
 from benchmarks.peers import Peer
 
 Facts = dict[str, Any]
@@ -59,7 +60,7 @@ async def consume(job: Job) -> Facts:
         await client.subscribe(subject, QUEUE_GROUP, cb=count)
     await client.flush()
     report_ready()
-    end = await _wait(job, ended)
+    end = await end_of(job, ended)
     await asyncio.sleep(_SETTLE)
     return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
@@ -83,7 +84,7 @@ async def relay(job: Job) -> Facts:
     await client.subscribe(job.pattern, QUEUE_GROUP, cb=pass_on)
     await client.flush()
     report_ready()
-    end = await _wait(job, ended)
+    end = await end_of(job, ended)
     await asyncio.sleep(_SETTLE)
     return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
 
@@ -201,13 +202,6 @@ async def _connect(job: Job, notes: list[str]) -> Client:
     return await nats.connect(
         job.url, disconnected_cb=disconnected, error_cb=error, tls=tls, tls_handshake_first=tls is not None
     )
-
-
-async def _wait(job: Job, ended: asyncio.Future[int]) -> int:
-    try:
-        return await asyncio.wait_for(ended, job.timeout)
-    except asyncio.TimeoutError:
-        return perf_counter_ns()
 
 
 ROLES: dict[str, Callable[[Job], Awaitable[Facts]]] = {

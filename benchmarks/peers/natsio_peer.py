@@ -13,6 +13,7 @@ import natsio
 from benchmarks.load.asking import send_requests
 from benchmarks.load.job import DURABLE, QUEUE_GROUP, RELAY_SUBJECT, STREAM, Job, report, report_ready
 from benchmarks.load.traffic import messages
+from benchmarks.load.waiting import end_of
 from benchmarks.peers import Peer
 
 Facts = dict[str, Any]
@@ -41,7 +42,7 @@ async def consume(job: Job) -> Facts:
 
     client, notes = await _connect(job)
     await _subscribe(client, job, count)
-    end = await _wait(job, ended)
+    end = await end_of(job, ended)
     await asyncio.sleep(_SETTLE)
     await client.close()
     return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
@@ -63,7 +64,7 @@ async def relay(job: Job) -> Facts:
 
     client, notes = await _connect(job)
     await _subscribe(client, job, pass_on)
-    end = await _wait(job, ended)
+    end = await end_of(job, ended)
     await asyncio.sleep(_SETTLE)
     await client.close()
     return {"at": end, "received": received, "bytes": size, "notes": notes[:10]}
@@ -165,13 +166,6 @@ async def _subscribe(client: natsio.Client, job: Job, callback: Any) -> None:
     client.subscribe(job.pattern, queue=QUEUE_GROUP, cb=callback)
     await client.flush()
     report_ready()
-
-
-async def _wait(job: Job, ended: asyncio.Future[int]) -> int:
-    try:
-        return await asyncio.wait_for(ended, job.timeout)
-    except asyncio.TimeoutError:
-        return perf_counter_ns()
 
 
 ROLES: dict[str, Callable[[Job], Awaitable[Facts]]] = {
