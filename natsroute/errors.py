@@ -323,7 +323,10 @@ class EvaluationError(NatsrouteError):
 
 
 class ScriptLimitError(NatsrouteError):
-    """A Kamailio script makes too many turns of loops and calls of routes for one event, and was ended."""
+    """
+    A Kamailio script was ended: it kept the reactor for longer than the setting ``script_timeout``, or calls itself too
+    deeply.
+    """
 
 
 class ReloadError(NatsrouteError):

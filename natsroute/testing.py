@@ -65,7 +65,7 @@ class RouteTester:
 
     :param routes: the routes to test, in addition to those of the ``kamailio_cfg`` of the settings.
     :param settings: what hooks see as ``service.settings``. Routes use the ``kamailio_cfg``, the functions for scripts
-        in the files of ``event_routes``, and ``pua_json_subject``.
+        in the files of ``event_routes``, ``pua_json_subject`` and ``script_timeout``.
     :raises RouteError: two of the routes have the same name.
     :raises ScriptError: an event route of the ``kamailio_cfg`` cannot be compiled.
 
@@ -97,6 +97,7 @@ class RouteTester:
         variables = service_variables(
             settings.cfg,
             pua_json_subject=settings.pua_json_subject,
+            script_timeout=settings.script_timeout,
             now=self.clock.seconds,
             on_failure=failures.failed,
             on_statement_failure=failures.statement_failed,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from natsroute import Settings
 from natsroute.errors import ScriptLimitError
 from natsroute.kamailio.evaluation import Evaluation
-from natsroute.kamailio.script import context
 from natsroute.kamailio.script.context import MAX_LEVEL
 from natsroute.kamailio.script.functions.definitions import FunctionDefinition
 from tests.support.log_recorder import LogRecorder
@@ -107,10 +107,11 @@ class LoopTests(ScriptTestCase):
         self.assert_error('return "7";', 1, 8, "a string where an integer is needed")
 
     def test_loops_inside_of_loops(self) -> None:
-        """They do not hold the process for ever."""
-        self.patch(context, "MAX_STEPS", 10_000)
-        failure = self.failure_of("while (1) { while (1) { while (1) { $var(i) = 1; } } }", max_while_loops=0)
+        """They do not hold the reactor for ever."""
+        failure = self.failure_of("while (1) { while (1) {\n while (1) { work(1); } } }", max_while_loops=0)
         self.assertTrue(failure.check(ScriptLimitError))
+        for part in ("nats:test", "1.0", "kamailio.cfg:2:2", "script_timeout"):
+            self.assertIn(part, str(failure.value))
 
 
 class LeaveTests(ScriptTestCase):
@@ -218,10 +219,39 @@ class DepthTests(ScriptTestCase):
         self.assertGreater(int(value or 0), 50)
 
     def test_two_calls_each(self) -> None:
-        """The number of calls is limited, too."""
-        self.patch(context, "MAX_STEPS", 10_000)
-        failure = self.failure_of("route(A);", {"A": "route(A); route(A);"})
-        self.assertTrue(failure.check(ScriptLimitError))
+        """They end, too."""
+        for calls in ("route(A);\nroute(A);", '$var(name) = "A";\nroute($var(name)); route($var(name));'):
+            self.seconds = 0.0
+            failure = self.failure_of("route(A);", {"A": f"work(1); {calls}"})
+            self.assertTrue(failure.check(ScriptLimitError))
+            self.assertRegex(str(failure.value), r"kamailio\.cfg:10[12]:")
+            self.assertLess(self.seconds, 1.1)
+
+    def test_slow_statements(self) -> None:
+        """A script that makes few turns is ended within twice the time, and five turns."""
+        for milliseconds in (30, 100, 300, 700, 1500):
+            self.seconds = 0.0
+            failure = self.failure_of(f"while (1) work({milliseconds});")
+            self.assertTrue(failure.check(ScriptLimitError))
+            self.assertLessEqual(self.seconds, 2.0 + 5 * milliseconds / 1000)
+
+    def test_the_clock_is_asked_seldom(self) -> None:
+        """Not at all by a short script, and by others once for many turns."""
+        for turns, most in ((3, 0), (100, 10), (6400, 110)):
+            self.asked = 0
+            self.run_script(f"while ($var(i) < {turns}) $var(i) = $var(i) + 1;", max_while_loops=0)
+            self.assertLessEqual(self.asked, most)
+
+    def test_each_event_has_its_time(self) -> None:
+        text = "while ($var(i) < 90) { $var(i) = $var(i) + 1; work(10); } $var(i) = 0; show(1);"
+        self.assertEqual(self.run_script(text, times=3), [1, 1, 1])
+
+    def test_other_limits(self) -> None:
+        text = "while ($var(i) < 90) { $var(i) = $var(i) + 1; work(100); } show(1);"
+        self.settings = Settings(script_timeout=10.0)
+        self.assertEqual(self.run_script(text), [1])
+        self.settings = Settings(script_timeout=0)
+        self.assertEqual(self.run_script(text.replace("100", "100000")), [1])
 
     def test_doubled_strings(self) -> None:
         """A string that is doubled in a loop does not fill the memory."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, succeed
+
 from natsroute.errors import EvaluationError, ScriptLimitError
 from natsroute.kamailio.evaluation import Evaluation
-from natsroute.kamailio.script import context
 from natsroute.kamailio.script.functions.definitions import FunctionDefinition
 from natsroute.kamailio.values import Value
 from tests.support.scripts import ScriptTestCase
@@ -141,9 +144,37 @@ class WaitingTests(ScriptTestCase):
             "wait", lambda argument: argument.number(), 1, 1, waits=True
         )
         self.assertEqual(self.run_waiting("while (wait(1)) $var(i) = $var(i) + 1; show($var(i));", 0), [100])
-        self.patch(context, "MAX_STEPS", 10_000)
-        failure = self.failure_of("while (1) { while (1) { $var(i) = wait(1); } }", max_while_loops=0)
-        self.assertTrue(failure.check(ScriptLimitError))
+
+    def loop_with(self, result: Callable[[], Deferred[int] | int]) -> Deferred[object]:
+        """Run a loop that works for 2 s in 100 turns, with a function in each of them."""
+        self.functions["wait"] = FunctionDefinition("wait", lambda argument: lambda run: result(), 1, 1, waits=True)
+        (call,) = self.start("while (wait(1) && $var(i) < 100) { $var(i) = $var(i) + 1; work(20); } show($var(i));")
+        return call
+
+    def test_too_much_time_without_a_wait(self) -> None:
+        """A Deferred that has a result already is no wait."""
+        for result in (lambda: 1, lambda: succeed(1)):
+            failure = self.failureResultOf(self.loop_with(result))
+            self.assertTrue(failure.check(ScriptLimitError))
+            for part in ("nats:test", "kamailio.cfg:1:1", "script_timeout"):
+                self.assertIn(part, str(failure.value))
+
+    def test_time_begins_anew_after_a_wait(self) -> None:
+        """So does it if a Deferred with a result waits for another one."""
+        waiting: list[Deferred[int]] = []
+
+        def not_fired() -> Deferred[int]:
+            waiting.append(Deferred())
+            return waiting[-1]
+
+        for result in (not_fired, lambda: succeed(1).addCallback(lambda _: not_fired())):
+            self.shown.clear()
+            call = self.loop_with(result)
+            while waiting:
+                self.seconds += 60.0
+                waiting.pop().callback(1)
+            self.successResultOf(call)
+            self.assertEqual(self.shown, [100])
 
     def test_events_do_not_disturb_each_other(self) -> None:
         """Two events wait at once, each with variables of its own."""

@@ -35,8 +35,9 @@ NOT_JSON = object()
 #: Bounds the documents that an evaluation keeps: an expression can parse one out of another.
 _MAX_DOCUMENTS = 64
 
-#: The default of the setting of this name.
+#: The defaults of the settings of these names.
 DEFAULT_PUA_JSON_SUBJECT = "pua_json"
+DEFAULT_SCRIPT_TIMEOUT = 1.0
 
 #: The largest random number, as in Kamailio.
 MAX_RANDOM = 2**31 - 1
@@ -65,7 +66,9 @@ class ServiceVariables:
     :ivar definitions: what ``#!define`` defines, by name.
     :ivar environment: the environment variables.
     :ivar pua_json_subject: where ``pua_json_publish`` sends what a Kamailio is to publish.
+    :ivar script_timeout: seconds that a script may run for one event before other things do; 0 for any time.
     :ivar now: gives the seconds since 1970.
+    :ivar seconds: gives seconds of a clock that nobody sets, for ``script_timeout``.
     :ivar random_number: gives an integer from 0 to 2**31 - 1.
     :ivar started: when the service started, in seconds since 1970.
     :ivar on_failure: called with an expression and the error, when it has no value for an event.
@@ -82,7 +85,9 @@ class ServiceVariables:
         definitions: Mapping[bytes, bytes] | None = None,
         environment: Mapping[str, str] | None = None,
         pua_json_subject: str = DEFAULT_PUA_JSON_SUBJECT,
+        script_timeout: float = DEFAULT_SCRIPT_TIMEOUT,
         now: Callable[[], float] = time.time,
+        seconds: Callable[[], float] = time.monotonic,
         random_number: Callable[[], int] = _random_number,
         on_failure: Callable[[str, EvaluationError], None] = _ignore,
         on_statement_failure: Callable[[str, EvaluationError], None] = _ignore,
@@ -95,7 +100,9 @@ class ServiceVariables:
         self.definitions = {} if definitions is None else definitions
         self.environment = os.environ if environment is None else environment
         self.pua_json_subject = pua_json_subject
+        self.script_timeout = script_timeout
         self.now = now
+        self.seconds = seconds
         self.random_number = random_number
         self.on_failure = on_failure
         self.on_statement_failure = on_statement_failure

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from natsroute import Settings
 from natsroute.errors import EvaluationError, ScriptError
 from natsroute.kamailio.cfg.document import Block, KamailioCfg
 from natsroute.kamailio.cfg.source import Piece, Position, SourceText
@@ -51,13 +52,20 @@ class ScriptTestCase(SynchronousTestCase):
     - ``show(value)``, which keeps the value in :attr:`shown`;
     - ``give(number)``, which has the number as its result;
     - ``fail()``, which raises EvaluationError;
-    - ``wait(number)``, which waits until :meth:`go_on` is called, and has the number as its result.
+    - ``wait(number)``, which waits until :meth:`go_on` is called, and has the number as its result;
+    - ``work(milliseconds)``, which moves :attr:`seconds` on.
 
+    :ivar seconds: the time that limits scripts. It stands still otherwise.
+    :ivar asked: how often scripts have asked for it.
+    :ivar settings: those of the service.
     :ivar shown: the values that ``show()`` was called with.
     :ivar published: what the last script that ran has published.
     """
 
     def setUp(self) -> None:
+        self.seconds = 0.0
+        self.asked = 0
+        self.settings = Settings()
         self.shown: list[Value] = []
         self.published: list[tuple[str, bytes]] = []
         self._waiting: list[tuple[Deferred[int], int]] = []
@@ -67,6 +75,7 @@ class ScriptTestCase(SynchronousTestCase):
             "give": FunctionDefinition("give", lambda argument: argument.number(), 1, 1),
             "fail": FunctionDefinition("fail", self._fail, 0, 0),
             "wait": FunctionDefinition("wait", self._wait, 1, 1, waits=True),
+            "work": FunctionDefinition("work", self._work, 1, 1),
         }
 
     def _show(self, argument: Argument) -> WaitingAction:
@@ -94,6 +103,19 @@ class ScriptTestCase(SynchronousTestCase):
 
         return wait
 
+    def _clock(self) -> float:
+        self.asked += 1
+        return self.seconds
+
+    def _work(self, argument: Argument) -> WaitingAction:
+        milliseconds = argument.number()
+
+        def work(evaluation: Evaluation) -> int:
+            self.seconds += milliseconds(evaluation) / 1000
+            return 1
+
+        return work
+
     def go_on(self) -> None:
         """End the call of ``wait()`` that waits longest."""
         result, number = self._waiting.pop(0)
@@ -113,7 +135,8 @@ class ScriptTestCase(SynchronousTestCase):
         **options: Any,
     ) -> list[Deferred[object]]:
         """Run an event route for some messages of one consumer; the Deferreds fire when they have ended."""
-        tester = RouteTester(self.compile(body, routes, **options).event_routes)
+        tester = RouteTester(self.compile(body, routes, **options).event_routes, self.settings)
+        tester._expressions._consumer.service.seconds = self._clock
         calls = [tester.deliver(SUBJECT, payload) for _ in range(times)]
         self.published = [(message.subject, message.data) for message in tester.published]
         return calls

@@ -116,6 +116,7 @@ class Program:
         self.variables = service_variables(
             settings.cfg,
             pua_json_subject=settings.pua_json_subject,
+            script_timeout=settings.script_timeout,
             on_failure=failures.failed,
             on_statement_failure=failures.statement_failed,
         )

@@ -21,7 +21,7 @@ from natsroute.daemon.settings.fields import (
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.daemon.settings.setting_group import SettingGroup
 from natsroute.errors import SettingError
-from natsroute.kamailio.evaluation import DEFAULT_PUA_JSON_SUBJECT
+from natsroute.kamailio.evaluation import DEFAULT_PUA_JSON_SUBJECT, DEFAULT_SCRIPT_TIMEOUT
 from natsroute.publishing.options import PUBLISH_POLICIES, PublishLimits, PublishPolicy
 
 
@@ -108,6 +108,12 @@ class RoutingSettings(SettingGroup):
     slow_route_warning: float = seconds("Seconds after which a route that is still running is logged.", 30.0)
     blocked_reactor_warning: float = seconds(
         "Seconds after which a route that keeps the reactor from everything else is logged. 0: never.", 1.0, minimum=0.0
+    )
+    script_timeout: float = seconds(
+        "Seconds that an event route of the kamailio_cfg may keep the reactor from everything else. Then it fails. 0: "
+        "any time.",
+        DEFAULT_SCRIPT_TIMEOUT,
+        minimum=0.0,
     )
 
     def check(self) -> None:

@@ -142,7 +142,7 @@ def _route_call(find: Callable[[Run], Target], level: int, place: Place, *, wait
     def call(run: Run) -> Outcome:
         try:
             target = find(run)
-            run.enter(level)
+            run.enter(level, place)
         except EvaluationError as error:
             place.failed(run, error)
             return -1

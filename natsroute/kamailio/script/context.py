@@ -7,9 +7,11 @@ from natsroute.kamailio.cfg.source import Position, SourceText
 from natsroute.kamailio.evaluation import Evaluation, EventVariables
 from natsroute.routes.event import Event
 
-#: Turns of loops and calls of routes that a script can make for one event. Loops inside of loops, and routes that call
-#: themselves twice, would hold the reactor for hours.
-MAX_STEPS = 1_000_000
+#: Turns of loops and calls of routes that a script makes before it looks at the clock. Most make no more.
+_STEPS_BEFORE_CLOCK = 3
+
+#: How many it makes between two looks at most.
+_MAX_STEPS_WITHOUT_CLOCK = 64
 
 #: How many blocks can run inside of each other, as ``max_recursive_level``.
 MAX_LEVEL = 256
@@ -23,38 +25,63 @@ class Run(Evaluation):
     """
     One run of an event route.
 
+    Nothing else runs meanwhile, unless the script waits. So its time is limited. It looks at the clock when the number
+    of its turns of loops and calls of routes has doubled.
+
     :ivar level: how many blocks run inside of each other, up to the route that runs.
-    :ivar steps: turns of loops and calls of routes that it can still make.
     """
 
-    __slots__ = ("level", "steps")
+    __slots__ = ("_between_looks", "_since", "_steps", "level")
 
     def __init__(self, event: Event, own: EventVariables) -> None:
         self.event = event  # without super(): this runs for each event
         self.own = own
         self.consumer = own.consumer
         self.level = 1
-        self.steps = MAX_STEPS
+        self._since: float | None = None
+        self._steps = _STEPS_BEFORE_CLOCK  # that are left until the next look
 
-    def step(self) -> None:
+    def step(self, place: Place) -> None:
         """
         Count a turn of a loop or a call of a route.
 
-        :raises ScriptLimitError: there were too many.
+        :param place: where it is.
+        :raises ScriptLimitError: the script has run for longer than the setting ``script_timeout``.
         """
-        self.steps -= 1
-        if self.steps < 0:
-            raise ScriptLimitError(f"the script has made {MAX_STEPS} turns of loops and calls of routes for one event")
+        self._steps -= 1
+        if self._steps < 0:
+            self._look_at_clock(place)
 
-    def enter(self, level: int) -> None:
+    def _look_at_clock(self, place: Place) -> None:
+        service = self.consumer.service
+        now = service.seconds()
+        if self._since is None:
+            self._since = now
+            self._between_looks = 1
+        elif now - self._since > service.script_timeout > 0:
+            raise ScriptLimitError(
+                f"{self.event.name} has kept the reactor for {now - self._since:.1f} s, and is at {place.position}. "
+                f"Nothing else runs meanwhile: the setting script_timeout ends a script after "
+                f"{service.script_timeout:g} s"
+            )
+        self._steps = self._between_looks - 1
+        self._between_looks = min(2 * self._between_looks, _MAX_STEPS_WITHOUT_CLOCK)
+
+    def has_waited(self) -> None:
+        """Let the time of the script begin anew: other things have run meanwhile."""
+        self._since = None
+        self._steps = _STEPS_BEFORE_CLOCK
+
+    def enter(self, level: int, place: Place) -> None:
         """
         Go into a route.
 
         :param level: how many blocks of the calling route are around the call. Take it off ``level`` again behind it.
+        :param place: where the call is.
         :raises EvaluationError: too many blocks run inside of each other.
-        :raises ScriptLimitError: there were too many calls.
+        :raises ScriptLimitError: as :meth:`step`.
         """
-        self.step()
+        self.step(place)
         if self.level + level > MAX_LEVEL:
             raise EvaluationError(f"more than {MAX_LEVEL} blocks run inside of each other")
         self.level += level

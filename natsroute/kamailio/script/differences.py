@@ -48,11 +48,11 @@ SCRIPT_DIFFERENCES: tuple[Difference, ...] = (
         "a loop must not fill the memory",
     ),
     Difference(
-        "too-many-steps",
+        "too-long",
         "while, route()",
         "a loop makes at most max_while_loops turns; loops in loops, and routes that call themselves twice, can run "
         "for hours",
-        "the same, and an event whose script makes more than a million turns and calls fails",
+        "the same, and an event whose script keeps the reactor for longer than script_timeout fails",
         "other messages wait meanwhile",
     ),
     Difference(

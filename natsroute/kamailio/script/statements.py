@@ -310,7 +310,7 @@ def _loop(condition: Callable[[Run], int], body: Statement, max_loops: int, plac
             if turns > max_loops > 0:
                 place.failed(run, EvaluationError(f"more than {max_loops} turns of a loop (max_while_loops)"))
                 return -1
-            run.step()
+            run.step(place)
             outcome = body(run)
             if isinstance(outcome, Signal):
                 return outcome.value if outcome.kind is BREAK else outcome

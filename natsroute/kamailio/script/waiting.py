@@ -59,7 +59,10 @@ def function(action: WaitingAction, place: Place) -> WaitingStatement:
         try:
             result = action(run)
             if isinstance(result, Deferred):
+                waits = not result.called or result.paused
                 result = await result
+                if waits:
+                    run.has_waited()
         except EvaluationError as error:
             place.failed(run, error)
             result = -1
@@ -75,7 +78,7 @@ def route(find: Callable[[Run], Any], level: int, place: Place) -> WaitingStatem
     async def call(run: Run) -> Outcome:
         try:
             target = find(run)
-            run.enter(level)
+            run.enter(level, place)
         except EvaluationError as error:
             place.failed(run, error)
             return -1
@@ -165,7 +168,7 @@ def loop(condition: Operand, body: Step, max_loops: int, place: Place) -> Waitin
             if turns > max_loops > 0:
                 place.failed(run, EvaluationError(f"more than {max_loops} turns of a loop (max_while_loops)"))
                 return -1
-            run.step()
+            run.step(place)
             outcome = await outcome_of(body, run)
             if isinstance(outcome, Signal):
                 return outcome.value if outcome.kind is BREAK else outcome
