@@ -101,7 +101,7 @@ SETTINGS_TAKE = {
     "natsroute.kamailio.cfg.files": {"find_included"},
     "natsroute.kamailio.cfg.htables": {"tables_of"},
     "natsroute.kamailio.cfg.reader": {"read_cfg"},
-    "natsroute.kamailio.evaluation": {"DEFAULT_PUA_JSON_SUBJECT"},
+    "natsroute.kamailio.evaluation": {"DEFAULT_PUA_JSON_SUBJECT", "DEFAULT_SCRIPT_TIMEOUT"},
     "natsroute.monitoring.log_levels": {"parse_rule"},
     "natsroute.monitoring.log_observer": {"LOG_FORMATS", "LogFormat"},
     "natsroute.publishing.options": {"PublishLimits", "PublishPolicy", "PUBLISH_POLICIES"},
