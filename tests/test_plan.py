@@ -95,6 +95,13 @@ class PlanTests(SynchronousTestCase):
         self.assertEqual(self.plan(settings).passed_over, f"natsroute does not run these blocks of {path}: {blocks}")
         self.assertEqual(self.plan(Settings()).passed_over, "")
 
+    def test_warnings_of_a_script(self) -> None:
+        path = Path(self.mktemp()).absolute()
+        path.write_text("event_route[nats:b] { $sht(u=>a) = 1; }\n")
+        settings = Settings.from_environment({}, kamailio_cfg=str(path), subject_queue_group=["a:q", "b:q"])
+        warning = self.plan(settings).warnings[0]
+        self.assertTrue(warning.startswith(f"{path}:1:23: there is no htable u:"), warning)
+
     def test_nothing_to_do(self) -> None:
         """A service without consumers only publishes."""
         self.assertEqual(

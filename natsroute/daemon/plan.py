@@ -62,6 +62,7 @@ class Plan:
         warnings = [
             *_warnings_of(consumers),
             *settings.warnings,
+            *routing.script_warnings,
             *http_warnings(settings),
             *subject_warnings(
                 settings.subject_queue_group,

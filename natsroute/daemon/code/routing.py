@@ -42,6 +42,7 @@ class Routing:
     :ivar hooks: the hooks of the program, and then those of each file.
     :ivar key_value_entries: the buckets whose changes are to be consumed.
     :ivar passed_over: the blocks of the ``kamailio.cfg`` that natsroute does not run, as they are written.
+    :ivar script_warnings: what is probably wrong in its event routes.
     """
 
     def __init__(self, settings: Settings, event_routes: EventRoutes | None, call_in_thread: CallInThread) -> None:
@@ -55,11 +56,13 @@ class Routing:
         self.hooks = code.event_routes.hooks
         routes = list(code.event_routes)
         self.passed_over: tuple[str, ...] = ()
+        self.script_warnings: tuple[str, ...] = ()
         if settings.cfg is not None:
             compiled = compile_cfg(settings.cfg, code.script_functions, call_in_thread)
             _check_names(routes, compiled)
             routes += compiled.event_routes
             self.passed_over = compiled.passed_over
+            self.script_warnings = tuple(map(str, compiled.warnings))
         self.all_names = [route.name for route in routes]
         self._table = RouteTable(route for route in routes if route.bucket is None)
         self._key_value = RouteTable(route for route in routes if route.bucket is not None)

@@ -12,13 +12,15 @@ from typing import Any
 import attrs
 
 from natsroute.errors import EvaluationError, RouteError, ScriptError, ScriptLimitError
-from natsroute.kamailio.cfg.document import Block, KamailioCfg
+from natsroute.kamailio.cfg.document import Block, CfgWarning, KamailioCfg
+from natsroute.kamailio.cfg.htables import tables_of
 from natsroute.kamailio.cfg.source import Position
 from natsroute.kamailio.script import syntax
 from natsroute.kamailio.script.context import Place, Run, ScriptExitError
 from natsroute.kamailio.script.flow import nothing
 from natsroute.kamailio.script.functions import FUNCTIONS
 from natsroute.kamailio.script.functions.definitions import FunctionDefinition
+from natsroute.kamailio.script.missing_tables import missing_tables
 from natsroute.kamailio.script.parser import parse
 from natsroute.kamailio.script.statements import BlockCompiler
 from natsroute.nearest import did_you_mean
@@ -38,11 +40,13 @@ class CompiledScript:
     :ivar event_routes: as a program has them.
     :ivar positions: where each of them begins, by name.
     :ivar passed_over: the blocks that natsroute does not run, as they are written.
+    :ivar warnings: what is probably wrong, although Kamailio accepts it.
     """
 
     event_routes: EventRoutes
     positions: Mapping[str, Position]
     passed_over: tuple[str, ...]
+    warnings: tuple[CfgWarning, ...] = ()
 
 
 class _Block:
@@ -73,7 +77,8 @@ def compile_script(cfg: KamailioCfg, functions: Mapping[str, FunctionDefinition]
     Compile the event routes for NATS.
 
     :param functions: what the script can call.
-    :raises ScriptError: one of them, or of what they call, cannot be compiled; or lark is not installed.
+    :raises ScriptError: one of them, or of what they call, cannot be compiled; or lark is not installed. Or a hash
+        table is malformed.
     """
     return _ScriptCompiler(cfg, functions).compile()
 
@@ -83,6 +88,7 @@ class _ScriptCompiler:
 
     def __init__(self, cfg: KamailioCfg, functions: Mapping[str, FunctionDefinition]) -> None:
         self._functions = functions
+        self._tables = [name.decode("utf-8", "surrogateescape") for name in tables_of(cfg)[0]]
         self._max_while_loops = cfg.parameters.get("max_while_loops", MAX_WHILE_LOOPS)
         self._entries: list[_Block] = []
         self._others: list[_Block] = []
@@ -106,12 +112,14 @@ class _ScriptCompiler:
         event_routes = EventRoutes()
         for block in self._entries:
             self._add(event_routes, block)
-        run = {id(block) for block in [*reached, *(one for one in optional if one.problem is None)]}
-        passed_over = [block for block in [*self._others, *named] if id(block) not in run]
+        run = [*reached, *(one for one in optional if one.problem is None)]
+        ids = {id(block) for block in run}
+        passed_over = [block for block in [*self._others, *named] if id(block) not in ids]
         return CompiledScript(
             event_routes,
             {block.block.name: block.block.position for block in self._entries},
             tuple(dict.fromkeys(block.written for block in passed_over)),
+            missing_tables([(block.block.body, block.tree) for block in run], self._tables),
         )
 
     def find(self, name: bytes, place: Place) -> _Block:

@@ -246,3 +246,7 @@ FUNCTIONS = table(
     function("sht_iterator_seti", _iterator_set, filled, number),
     function("sht_iterator_setex", _iterator_setex, filled, number),
 )
+
+#: Which argument of a function names a table, as ``"table"`` or ``"table=>name"``.
+TABLE_ARGUMENTS = {name: 0 for name in FUNCTIONS if name != "sht_print" and not name.startswith("sht_iterator_")}
+TABLE_ARGUMENTS["sht_iterator_start"] = 1
