@@ -76,6 +76,39 @@ class MatchTests(SynchronousTestCase):
         """ASCII letters only."""
         self.check(b"ABC", b"abc", b"abc", ignore_case=True)
         self.check(b"\xe9", b"\xc9", None, ignore_case=True)
+        self.check(b"(a|\xe9)+", b"xA\xe9a\xc9", b"A\xe9a", ignore_case=True)
+        self.check(b"[a-c\xe9]+", b"xAB\xe9c\xc9", b"AB\xe9c", ignore_case=True)
+        self.check(b"[^a-c\xe9]+", b"A\xe9\xc9x\nB", b"\xc9x", ignore_case=True)
+        self.check(b"[[:upper:]\xe9]+", b"1a\xe9B\xc9", b"a\xe9B", ignore_case=True)
+        self.check(b"(x[^\x01-\xff]|\xe9)", b"x\xe9", b"\xe9", ignore_case=True)
+        self.check(b"(x[^\x01-\xff])?", b"X\x00", b"X\x00", ignore_case=True)
+
+    def test_many_repetitions(self) -> None:
+        """More than the 1,000 that RE2 has."""
+        for pattern, count, matched in (
+            (b"^a{1001}$", 1000, None),
+            (b"^a{1001}$", 1001, 1001),
+            (b"^a{1001}$", 1002, None),
+            (b"a{1500}", 2999, 1500),
+            (b"a{2000}", 3000, 2000),
+            (b"a{1500,}", 1499, None),
+            (b"a{1500,}", 4000, 4000),
+            (b"a{,2500}", 4000, 2500),
+            (b"a{,2500}", 700, 700),
+            (b"a{10,2500}", 9, None),
+            (b"a{10,2500}", 4000, 2500),
+            (b"a{1100,1200}", 4000, 1200),
+            (b"[a-c]{1100,3300}b?", 4000, 3300),
+            (b"[[:alpha:]]{1001}{1}", 1001, 1001),
+            (b"^a{9000}$", 9000, 9000),
+        ):
+            self.check(pattern, b"a" * count, None if matched is None else b"a" * matched)
+
+    def test_backslashes(self) -> None:
+        """None of them is taken for the end of the text."""
+        self.check(b"(\\\\Z)+", b"a\\Z\\Z", b"\\Z\\Z", newline=False)
+        self.check(b"[\\]Z+", b"a\\ZZ", b"\\ZZ", newline=False)
+        self.check(b"Z?\\'", b"aZ\n", b"", newline=False)
 
     def test_bytes(self) -> None:
         """Any byte can be matched."""
@@ -94,8 +127,11 @@ class LinearTests(MatchTests):
             (b"(a+)+$", b"a" * 100_000 + b"b"),
             (b"(a|aa)+$", b"a" * 100_000 + b"b"),
             (b"x*x*x*y", b"x" * 3_000),
+            (b"(a+)+b{1001}$", b"a" * 10_000 + b"b"),
+            (b"\xe9?(a+)+$", b"a" * 100_000 + b"b"),
         ):
             self.check(pattern, text, None)
+            self.check(pattern, text, None, ignore_case=True)
 
     def test_longest_alternative(self) -> None:
         """Of any alternatives, the one that gives the longest match."""
@@ -109,17 +145,32 @@ class LinearTests(MatchTests):
             (b"a|b", False, True),
             (b"a$", False, False),
             (b"^[[:alpha:]].\\.\xe9", True, False),
+            (b"^[[:alpha:]].?\\.\xe9", True, True),
             (b"^[[:alpha:]]{,3}\\b", True, True),
             (b"a?\\'", False, True),
             (b"\xe9?", False, True),
-            (b"\xe9?", True, False),
+            (b"\xe9?", True, True),
             (b"(a)\\1", False, False),
             (b"\\<a", False, False),
-            (b"a{1001}", False, False),
+            (b"(\\>|a)", False, False),
+            (b"a{1001}", False, True),
         ):
             for newline in (True, False):
                 compiled = compile_regex(pattern, ignore_case=ignore_case, newline=newline)
                 self.assertEqual(not isinstance(compiled, re.Pattern), expected, pattern)
+
+    def test_too_large(self) -> None:
+        """What RE2 cannot take is refused, instead of taking hours with Python's ``re``."""
+        for pattern in (
+            b"(ab){1001}",
+            b"(a{1001}){2}",
+            b"a{1001}{2}",
+            b"((a{40}){40})",
+            b"([a-z]?{1000}[^x]{30000})+" * 50,
+        ):
+            error = self.assertRaises(BadExpressionError, compile_regex, pattern)
+            self.assertIn("more than 1000 repetitions", str(error))
+        compile_regex(b"((a{20}){50})")
 
 
 class RefusalTests(SynchronousTestCase):

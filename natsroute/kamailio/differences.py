@@ -188,8 +188,8 @@ DIFFERENCES: tuple[Difference, ...] = (
         "longest-alternative",
         "{re.subst}, $shtcn, $shtcv, functions with regular expressions",
         "of alternatives in a regular expression the one that gives the longest match is taken",
-        "the same with natsroute[re2]; without it, or in a pattern with a back-reference, \\<, \\> or more than 1,000 "
-        "repetitions, the longest one if all of a group are plain text, else the first that matches",
+        "the same with natsroute[re2]; without it, or in a pattern with a back-reference, \\< or \\>, the longest one "
+        "if all of a group are plain text, else the first that matches",
         "Python's regular expressions work so",
     ),
     Difference(
@@ -198,9 +198,17 @@ DIFFERENCES: tuple[Difference, ...] = (
         "a regular expression takes time in proportion to the square of a value's length at worst, unless it has "
         "back-references",
         "one match in proportion to its length with natsroute[re2], and a {re.subst} with the flag g to its square at "
-        "worst; without it, or in a pattern with a back-reference, \\<, \\> or more than 1,000 repetitions, a pattern "
-        "such as (a+)+$ can take hours: take no pattern from a message",
+        "worst; without it, or in a pattern with a back-reference, \\< or \\>, a pattern such as (a+)+$ can take "
+        "hours: take no pattern from a message",
         "Python's regular expressions try one way after the other",
+    ),
+    Difference(
+        "repetitions-of-groups",
+        "{re.subst}, =~ and all functions with regular expressions",
+        "anything can repeat 32,767 times",
+        "with natsroute[re2], a group can repeat 1,000 times, and groups inside of each other together; more of them "
+        "are an error at start, or a failure if the regular expression comes from a variable",
+        "RE2 has no more, and Python's regular expressions can take hours",
     ),
     Difference(
         "newer-transformations",

@@ -2,8 +2,9 @@
 POSIX extended regular expressions, as Kamailio uses them, compiled for RE2 or for Python's ``re``.
 
 RE2 takes time in proportion to the length of a text, whatever the pattern and the text are, and finds the longest match
-as POSIX does. It is used if it is installed (``natsroute[re2]``), and for patterns that it supports: not for
-back-references, ``\\<``, ``\\>``, and more than 1000 repetitions.
+as POSIX does. It is used if it is installed (``natsroute[re2]``), for all patterns but those with back-references,
+``\\<`` and ``\\>``. It has at most 1000 repetitions. More of them are divided, ``x{1500}`` into ``x{1000}x{500}``; of
+groups, they are refused.
 
 Patterns without repetitions, alternatives and groups are for Python's ``re`` in any case: it is faster, and there is
 only one way to match them.
@@ -50,7 +51,7 @@ _LETTERS = {
     "b": r"\b",
     "B": r"\B",
 }
-_EDGES = {"<": r"\b(?=\w)", ">": r"\b(?<=\w)", "`": r"\A", "'": r"\Z"}
+_EDGES = {"<": r"\b(?=\w)", ">": r"\b(?<=\w)", "`": r"\A"}
 _REPEAT = re.compile(r"[*+?]|\{[0-9]+(?:,[0-9]*)?\}|\{,[0-9]+\}")
 #: Patterns without repetitions, alternatives and groups. There is one way to match them, and Python takes it faster.
 _ONE_WAY = re.compile(rb"[^*+?{|(]*")
@@ -58,6 +59,7 @@ _PLAIN = re.compile(r"[^\\^$.|()\[\]*+?{}]*")
 _NAMED_CLASS = re.compile(r"\[:([a-z]+):\]")
 _COLLATED = re.compile(r"\[([.=])(.)\1\]", re.DOTALL)
 _MAX_REPEAT = 32767
+_MAX_REPEAT_OF_RE2 = 1000
 
 
 class BadExpressionError(ValueError):
@@ -91,43 +93,59 @@ def compile_regex(pattern: bytes, *, ignore_case: bool = False, newline: bool = 
     Compile a POSIX extended regular expression.
 
     :param newline: ``.`` and ``[^…]`` do not match a line feed, ``^`` and ``$`` match beside one (``REG_NEWLINE``).
-    :raises BadExpressionError: it is not one.
+    :raises BadExpressionError: it is not one, or is too large for RE2.
     """
     flags = (re.IGNORECASE if ignore_case else 0) | (re.MULTILINE if newline else re.DOTALL)
+    text = pattern.decode("latin-1")
+    translator = _Translator(text, newline=newline)
     try:
-        translated = _Translator(pattern.decode("latin-1"), newline=newline).translate().encode("latin-1")
-        compiled = re.compile(translated, flags)
+        compiled = re.compile(translator.translate().encode("latin-1"), flags)
     except RecursionError:
         raise BadExpressionError("groups are nested too deeply") from None
     except (re.error, OverflowError) as error:
         raise BadExpressionError(str(error)) from None
-    if _ONE_WAY.fullmatch(pattern):
+    if not HAS_RE2 or translator.needs_python or _ONE_WAY.fullmatch(pattern):
         return compiled
-    return _compile_linear(translated, ignore_case=ignore_case, newline=newline) or compiled
+    return _compile_linear(_LinearTranslator(text, newline=newline, ignore_case=ignore_case))
 
 
-def _compile_linear(translated: bytes, *, ignore_case: bool, newline: bool) -> Pattern | None:
-    """The same for RE2; None if it is not installed or does not support the pattern."""
-    if not HAS_RE2 or (ignore_case and not translated.isascii()):  # RE2 ignores the case of all Latin-1 letters
-        return None
+def _compile_linear(translator: _LinearTranslator) -> Pattern:
+    """
+    The same for RE2.
+
+    :raises BadExpressionError: it has too many repetitions.
+    """
     options = Options()
     options.encoding = Options.Encoding.LATIN1
     options.longest_match = True
-    options.case_sensitive = not ignore_case
+    options.case_sensitive = not translator.ignore_case
     options.log_errors = False
-    translated = translated.replace(rb"\Z", rb"\z")  # an escaped backslash before a Z is written as [\\]
+    translated = translator.translate().encode("latin-1")
     try:
-        compiled: Pattern = compile_re2(b"(?m)" + translated if newline else translated, options)
+        compiled: Pattern = compile_re2(b"(?m)" + translated if translator.newline else translated, options)
     except re2_error:
-        return None
+        problem = f"more than {_MAX_REPEAT_OF_RE2} repetitions of a group, or of groups inside of each other together"
+        raise BadExpressionError(f"{problem}, or a pattern that is too large for RE2") from None
     return compiled
 
 
 class _Translator:
+    """
+    Writes a pattern for Python's ``re``.
+
+    :ivar groups: how many groups it has had so far.
+    :ivar needs_python: RE2 does not have what is in it.
+    """
+
+    #: The end of the text.
+    end = r"\Z"
+
     def __init__(self, pattern: str, *, newline: bool) -> None:
         self.pattern = pattern
         self.position = 0
         self.newline = newline
+        self.groups = 0
+        self.needs_python = False
 
     def translate(self) -> str:
         translated = self._alternatives()
@@ -159,17 +177,18 @@ class _Translator:
         return "".join(parts)
 
     def _piece(self) -> str:
+        groups = self.groups
         atom = self._atom()
         while (repeat := _REPEAT.match(self.pattern, self.position)) is not None:
             self.position = repeat.end()
             # A group around it: "a*?" is lazy in Python, and "a*+" possessive.
-            atom = f"(?:{atom}{self._checked(repeat[0])})"
+            atom = f"(?:{self._repeated(atom, repeat[0], has_group=self.groups > groups)})"
         return atom
 
-    def _checked(self, repeat: str) -> str:
+    def _repeated(self, atom: str, repeat: str, *, has_group: bool) -> str:
         if any(int(number) > _MAX_REPEAT for number in re.findall(r"[0-9]+", repeat)):
             raise BadExpressionError("too many repetitions")
-        return "{0" + repeat[1:] if repeat.startswith("{,") else repeat  # RE2 takes "{,2}" for text
+        return atom + repeat
 
     def _atom(self) -> str:
         character = self._peek()
@@ -185,12 +204,16 @@ class _Translator:
         if character == "^":
             return "^"
         if character == "$":
-            return "$" if self.newline else r"\Z"
+            return "$" if self.newline else self.end
         if character in "*+?{":
             raise BadExpressionError(f"nothing to repeat before {character}")
+        return self._literal(character)
+
+    def _literal(self, character: str) -> str:
         return re.escape(character)
 
     def _group(self) -> str:
+        self.groups += 1
         inside = self._alternatives()
         if self._peek() != ")":
             raise BadExpressionError("unmatched (")
@@ -204,11 +227,15 @@ class _Translator:
         self.position += 1
         if character in _LETTERS:
             return _LETTERS[character]
+        if character == "'":
+            return self.end
         if character in _EDGES:
+            self.needs_python = self.needs_python or character in "<>"
             return _EDGES[character]
         if character in "123456789":
+            self.needs_python = True
             return f"(?:\\{character})"
-        return re.escape(character)
+        return self._literal(character)
 
     def _set(self) -> str:
         negated = self._peek() == "^"
@@ -224,8 +251,11 @@ class _Translator:
                 break
             parts.append(self._member())
         if negated:
-            return "[^" + "".join(parts) + (r"\n]" if self.newline else "]")
-        return "[" + "".join(parts) + "]"
+            return self._written_set("[^" + "".join(parts) + (r"\n]" if self.newline else "]"))
+        return self._written_set("[" + "".join(parts) + "]")
+
+    def _written_set(self, characters: str) -> str:
+        return characters
 
     def _member(self) -> str:
         """A character, a range or a class inside of brackets."""
@@ -253,6 +283,54 @@ class _Translator:
         character = self._peek()
         self.position += 1
         return character
+
+
+class _LinearTranslator(_Translator):
+    """
+    Writes a pattern for RE2, which ignores the case of all Latin-1 letters.
+
+    :param ignore_case: that of ASCII letters is to be ignored.
+    """
+
+    end = r"\z"
+
+    def __init__(self, pattern: str, *, newline: bool, ignore_case: bool) -> None:
+        super().__init__(pattern, newline=newline)
+        self.ignore_case = ignore_case
+
+    def _repeated(self, atom: str, repeat: str, *, has_group: bool) -> str:
+        super()._repeated(atom, repeat, has_group=has_group)
+        if repeat in ("*", "+", "?"):
+            return atom + repeat
+        least, comma, most = repeat[1:-1].partition(",")
+        low = int(least or "0")  # RE2 takes "{,2}" for text
+        if has_group or max(low, int(most or "0")) <= _MAX_REPEAT_OF_RE2:
+            return f"{atom}{{{low}{comma}{most}}}"
+        found = _times(atom, low, "{%d}")
+        if comma:
+            found += _times(atom, int(most) - low, "{0,%d}") if most else f"{atom}*"
+        return found
+
+    def _literal(self, character: str) -> str:
+        written = super()._literal(character)
+        return f"(?-i:{written})" if self.ignore_case and not character.isascii() else written
+
+    def _written_set(self, characters: str) -> str:
+        if not self.ignore_case or characters.isascii():
+            return characters
+        members = re.compile(characters.encode("latin-1"), re.IGNORECASE)
+        matching = "".join(rf"\x{byte:02x}" for byte in range(256) if members.match(bytes([byte])))
+        return f"(?-i:[{matching}])" if matching else r"[^\x00-\xff]"
+
+
+def _times(atom: str, count: int, repeat: str) -> str:
+    """
+    Repetitions, divided into as many as RE2 has.
+
+    :param repeat: how they are written, with the number as ``%d``.
+    """
+    whole, rest = divmod(count, _MAX_REPEAT_OF_RE2)
+    return (atom + repeat % _MAX_REPEAT_OF_RE2) * whole + (atom + repeat % rest if rest else "")
 
 
 def _in_set(character: str) -> str:
