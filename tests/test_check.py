@@ -117,14 +117,6 @@ class InspectionTests(SynchronousTestCase):
         )
         self.assertEqual(self.warnings(), [])
 
-    def test_kemi_script_without_the_callback(self) -> None:
-        """It is an error, as at the start."""
-        path = Path(self.mktemp()).absolute().with_suffix(".py")
-        path.write_text("def ksr_nats_event(evname): pass\n")
-        self.assertEqual(self.warnings(kemi_script=str(path), event_callback="ksr_nats_event"), [])
-        with self.assertRaisesRegex(ScriptError, "Did you mean ksr_nats_event?"):
-            self.warnings(kemi_script=str(path), event_callback="ksr_nats_evnt")
-
     def test_malformed_kemi_script(self) -> None:
         """It is an error."""
         path = Path(self.mktemp()).with_suffix(".py")

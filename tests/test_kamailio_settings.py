@@ -72,6 +72,10 @@ class SourceTests(CfgTestCase):
         text = 'modparam("app_lua", "load", "a.lua")\nmodparam("app_lua", "reload", 1)'
         self.assertEqual(self.values(text, WITH_KEMI), {"kemi_script": str(self.folder / "a.lua")})
         absolute = self.values('modparam("app_python3", "load", "/x/a.py")', WITH_KEMI)
+        former_name = self.values('modparam("app_python3", "script_name", "/x/a.py")', WITH_KEMI)
+        self.assertEqual(former_name, {"kemi_script": "/x/a.py"})
+        other_module = self.values('modparam("app_lua", "script_name", "/x/a.lua")', WITH_KEMI)
+        self.assertEqual(other_module, {})
         self.assertEqual(absolute, {"kemi_script": "/x/a.py"})
         without = {name: field for name, field in SETTING_FIELDS.items() if name != "kemi_script"}
         self.assertEqual(self.values(text, without), {})

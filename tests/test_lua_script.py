@@ -315,8 +315,12 @@ class BadScriptTests(LuaCase):
         self.check_error("\nerror('no text', 0)", 2, "no text", "Fix that line")
         self.check_error("error({})", 1, "an error without a text", "Fix that line")
 
+    def test_exit_while_it_is_loaded(self) -> None:
+        self.check_error("\nKSR.x.exit()", 2, "KSR.x.exit() or KSR.x.drop() was called", "must not end itself")
+
     def test_no_callback(self) -> None:
         self.check_error("", 1, "event_callback is 'on_event', and there is no such thing", "Define it as a function")
+        self.check_error("function on_evnt(x) end", 1, "there is no such thing", "Did you mean on_evnt?")
         self.check_error("on_event = {}", 1, "event_callback is 'on_event', and it is a table", "Define it")
 
     def test_no_file(self) -> None:

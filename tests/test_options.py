@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute import NatsrouteService, __version__
 from natsroute.daemon import options as options_module
+from natsroute.daemon.code.check_code import CheckedCode
 from natsroute.daemon.options import CommandLine, Options, makeService, service_from_environment
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.daemon.settings.settings import SETTING_FIELDS, Settings
@@ -219,8 +220,15 @@ class KamailioCfgTests(_WithoutVariables):
         self.assertEqual(ending.code, f"natsroute: {path.absolute()}:2:10: {message}")
 
 
+SERVERS = "NATS servers: nats://127.0.0.1:4222"
+
+
 class CheckTests(_WithoutVariables):
     """--check, without a reactor; tests.integration.test_check has a process and servers."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.patch(options_module, "check_code", lambda settings: CheckedCode())
 
     def check(self, *arguments: str) -> tuple[object, str]:
         """The exit code, and what was printed."""
@@ -242,6 +250,18 @@ class CheckTests(_WithoutVariables):
         code, output = self.check("--check", "--event_routes", "no_such_file.py")
         self.assertIn("natsroute: event_routes = ", str(code))
         self.assertEqual(output, "")
+
+    def test_code(self) -> None:
+        """It is loaded in another process first. What it prints is shown once, and an error ends the program."""
+        path = Path(self.mktemp()).absolute().with_suffix(".py")
+        path.write_text("print('a')\nfrom natsroute import EventRoutes\nevent_route = EventRoutes()\n")
+        checked = CheckedCode(None, ("a",))
+        self.patch(options_module, "check_code", lambda settings: checked)
+        code, output = self.check("--check", "--event_routes", str(path))
+        self.assertEqual((code, output.splitlines()[:2]), (0, ["printed while it was loaded: a", SERVERS]))
+        checked = CheckedCode("it blocks", ("a",))
+        expected = ("natsroute: it blocks", "printed while it was loaded: a\n")
+        self.assertEqual(self.check("--check", "--event_routes", str(path)), expected)
 
     def test_connect(self) -> None:
         """With --check_connect, the reactor runs until the servers have been tried."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from natsroute.errors import ScriptError
 from natsroute.kamailio.kemi import ksr_module
+from natsroute.kamailio.kemi.hook_names import HookName, HookNames
+from natsroute.kamailio.kemi.instance import Instance
 from natsroute.kamailio.kemi.python_script import PythonScript
 from tests.support.kemi_scripts import ScriptCase, new_event
 
@@ -143,6 +145,59 @@ class ConventionTests(PythonScriptCase):
         self.assertEqual(self.load("on_event = repr").run(new_event()), "'nats:a'")
 
 
+class HookNameTests(PythonScriptCase):
+    """Hooks under other names, which modparams give them."""
+
+    def load_with(self, source: str, hooks: HookNames) -> Instance:
+        return PythonScript(self.script(source), "on_event", hooks).load(self.new_context(), -2)
+
+    def run_with(self, source: str, hooks: HookNames) -> bytes:
+        """What it publishes for an event."""
+        self.load_with(source, hooks).run(new_event())
+        return self.published.pop()[1]
+
+    def check_hook(self, source: str, hooks: HookNames, problem: str, remedy: str) -> None:
+        """A script cannot be used."""
+        error = self.assertRaises(ScriptError, self.load_with, source, hooks)
+        self.assertEqual((error.problem, error.remedy), (problem, remedy))
+
+    def test_methods(self) -> None:
+        hooks = HookNames(mod_init=HookName("begin", "m (f:1:1)"), child_init=HookName("start", "c (f:2:1)"))
+        source = METHODS.replace("mod_init", "begin").replace("child_init", "start")
+        self.assertEqual(self.run_with(source, hooks), b"-2 OPTIONSnats:a")
+
+    def test_functions(self) -> None:
+        hooks = HookNames(script_init=HookName("begin", "s (f:1:1)"), script_child_init=HookName("start", "c (f:2:1)"))
+        source = FUNCTIONS.replace("script_init", "begin").replace("script_child_init", "start")
+        self.assertEqual(self.run_with(source, hooks), b"init -2 nats:a")
+
+    def test_script_for_the_other_module(self) -> None:
+        """app_python3s calls no mod_init()."""
+        hooks = HookNames(script_init=HookName("script_init", "s (f:1:1)"))
+        self.assertEqual(self.run_with(FUNCTIONS + "def mod_init(): 1 / 0\n", hooks), b"init -2 nats:a")
+
+    def test_none(self) -> None:
+        """An empty name."""
+        hooks = HookNames(script_init=HookName(""), script_child_init=HookName(""))
+        self.assertEqual(self.run_with(FUNCTIONS, hooks), b"nats:a")
+
+    def test_missing(self) -> None:
+        """A hook that a modparam names must be there, as in Kamailio."""
+        hooks = HookNames(mod_init=HookName("mod_initt", "mod_init_function (f:1:1)"))
+        problem = "there is no 'mod_initt', which mod_init_function (f:1:1) names"
+        self.check_hook(METHODS, hooks, problem, "Did you mean mod_init?")
+        self.check_hook(FUNCTIONS, hooks, problem, "Define it, or leave mod_init_function (f:1:1) out")
+        hooks = HookNames(child_init=HookName("start", "child_init_method (f:1:1)"))
+        problem = "there is no 'start', which child_init_method (f:1:1) names"
+        self.check_hook(METHODS, hooks, problem, "Define it, or leave child_init_method (f:1:1) out")
+
+    def test_no_function(self) -> None:
+        source = FUNCTIONS.replace('def script_init():\n    seen.append("init")', "script_init = 5")
+        self.check_hook(
+            source, HookNames(), "'script_init' cannot be called", "Kamailio calls it when it starts: define a function"
+        )
+
+
 class BadScriptTests(PythonScriptCase):
     """One error with file, line, column and remedy."""
 
@@ -203,6 +258,11 @@ class BadScriptTests(PythonScriptCase):
         self.check_error("x = 1\n", 1, "event_callback is 'on_event', and there is no such", "a function of the script")
         self.check_error(METHODS.replace("on_event", "other"), 1, "there is no such", "a method of the object")
         self.check_error("on_event = 1\n", 1, "cannot be called", "a function of the script")
+
+    def test_misspelled_callback(self) -> None:
+        """The error names the nearest function or method."""
+        for source in (FUNCTIONS, METHODS):
+            self.check_error(source.replace("on_event", "on_evnt"), 1, "there is no such", "Did you mean on_evnt?")
 
     def test_arity(self) -> None:
         self.check_error("\ndef on_event():\n    pass\n", 2, "another number of arguments", "the name of the event")

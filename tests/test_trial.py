@@ -43,6 +43,7 @@ class TrialTests(SynchronousTestCase):
         given = json.loads(argument)
         self.assertEqual(given["settings"]["event_routes"], [[str(Path("a.py").absolute())], ""])
         self.assertEqual(given["path"], sys.path)
+        self.assertEqual(given["seconds"], 8.0)  # after which it says what blocks, before it is ended
         self.assertNotIn("hunter2", " ".join(process.command))
 
     def test_an_error(self) -> None:

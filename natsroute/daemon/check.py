@@ -20,15 +20,12 @@ from natsroute.daemon.settings.connection_settings import DEFAULT_URL
 from natsroute.daemon.settings.jetstream_entries import AnyEntry, ConsumerEntry
 from natsroute.daemon.settings.queue_entry import QueueEntry
 from natsroute.daemon.settings.settings import Settings
-from natsroute.kamailio.kemi.callback import check_callback
 from natsroute.kamailio.kemi.missing import missing_functions
 from natsroute.text import aligned, printable
 
 
 def _missing_in_kemi_script(settings: Settings) -> Iterator[str]:
-    """The functions that a KEMI script uses and natsroute does not have. The callback must be there."""
-    if settings.kemi_script:
-        check_callback(settings.kemi_script, settings.event_callback)
+    """The functions that a KEMI script uses and natsroute does not have."""
     for missing in missing_functions(settings.kemi_script) if settings.kemi_script else ():
         times = "once" if missing.uses == 1 else f"{missing.uses} times"
         yield f"{missing.position}: natsroute has no KSR.{missing.name}, which is used {times}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import attrs
@@ -17,6 +18,7 @@ from twisted.python.usage import UsageError
 
 from natsroute._version import __version__
 from natsroute.daemon.check import INSPECTIONS, connect_once, plan_lines
+from natsroute.daemon.code.check_code import check_code
 from natsroute.daemon.operations.process_log import ProcessLog, twistd_options
 from natsroute.daemon.plan import Plan
 from natsroute.daemon.processes.parent_service import ParentService
@@ -167,7 +169,10 @@ class Options(TwistedOptions):
         raise SystemExit(0)
 
     def opt_check(self) -> None:
-        """Read everything, print what would run, and exit: 0 if it would run, 1 if not. Nothing is started."""
+        """
+        Load everything in another process, print what would run, and exit: 0 if it would run, 1 if not. Nothing is
+        started.
+        """
         self._check = True
 
     def opt_check_connect(self) -> None:
@@ -184,7 +189,18 @@ class Options(TwistedOptions):
 
 
 def _print_plan(settings: Settings) -> None:
-    service = NatsrouteService(settings)
+    """
+    Print what would run.
+
+    :raises SystemExit: the code cannot be loaded.
+    """
+    checked = check_code(settings)  # in another process, which it may block or end
+    for line in checked.printed:
+        print(f"printed while it was loaded: {line}")
+    if checked.problem is not None:
+        raise SystemExit(f"natsroute: {checked.problem}")
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # it was shown
+        service = NatsrouteService(settings)
     for line in plan_lines(settings, Plan.of(settings, service.routing, INSPECTIONS)):
         print(line)
 

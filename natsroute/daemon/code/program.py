@@ -15,6 +15,7 @@ from natsroute.kamailio.cfg.start_values import go_on_from, service_variables
 from natsroute.kamailio.evaluation import ConsumerVariables
 from natsroute.kamailio.evaluation_log import EvaluationLog
 from natsroute.kamailio.event_expressions import EventExpressions
+from natsroute.kamailio.kemi.hook_names import hook_names
 from natsroute.kamailio.kemi.script_thread import ScriptThread
 from natsroute.kamailio.kemi.scripts import Scripts
 from natsroute.kamailio.tables import HashTable, TableStore
@@ -110,7 +111,14 @@ class Program:
         slow_after = settings.slow_route_warning
         with settings.origins.in_errors():
             self.routing = Routing(settings, event_routes, call_in_thread)
-        self.scripts = Scripts(reactor, settings.kemi_script, settings.event_callback, in_flight, slow_after=slow_after)
+        self.scripts = Scripts(
+            reactor,
+            settings.kemi_script,
+            settings.event_callback,
+            in_flight,
+            hooks=hook_names(settings.cfg),
+            slow_after=slow_after,
+        )
         self.hooks = HookRunner(self.routing.hooks, reactor, slow_after=slow_after)
         failures = EvaluationLog()
         self.variables = service_variables(

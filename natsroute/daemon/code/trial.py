@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -11,13 +10,13 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from natsroute.daemon.child_guard import guarded
-from natsroute.daemon.code.trial_process import command
+from natsroute.daemon.code.trial_answer import TrialAnswer
+from natsroute.daemon.code.trial_process import command, names_of_code
 from natsroute.daemon.settings.settings import Settings
 from natsroute.errors import ReloadError
-from natsroute.text import printable
 
-#: Bytes that are kept of what the process writes: of its answer, and of the end of what it says otherwise.
-MAX_ANSWER, MAX_ERRORS = 64 * 1024, 4096
+#: The part of the time after which the process itself says what blocks, if it can.
+_OWN_LIMIT = 0.8
 
 
 class Trial(ProcessProtocol):
@@ -38,8 +37,8 @@ class Trial(ProcessProtocol):
         self.ended: Deferred[None] = Deferred(lambda _: self._stop())
         self.exited: Deferred[None] = Deferred()
         self._seconds = seconds
-        self._answer = self._errors = b""
-        whole = guarded(command(settings))
+        self._answer = TrialAnswer(names_of_code(settings))
+        whole = guarded(command(settings, seconds * _OWN_LIMIT))
         self._limit: IDelayedCall | None = reactor.callLater(seconds, self._give_up)
         try:
             reactor.spawnProcess(self, whole[0], whole, env=None)
@@ -48,22 +47,17 @@ class Trial(ProcessProtocol):
             self._fail(f"the new code cannot be tried in another process: {error}")
 
     def outReceived(self, data: bytes) -> None:
-        self._answer = (self._answer + data)[:MAX_ANSWER]
+        self._answer.add_answer(data)
 
     def errReceived(self, data: bytes) -> None:
-        self._errors = (self._errors + data)[-MAX_ERRORS:]
+        self._answer.add_errors(data)
 
     def processEnded(self, reason: Failure) -> None:
         self._end_limit()
         self.exited.callback(None)
         if self.ended.called:
             return
-        try:
-            problem = json.loads(self._answer)
-        except ValueError:
-            lines = self._errors.decode("utf-8", "replace").strip().splitlines()
-            said = f": {printable(lines[-1])}" if lines else ""
-            problem = f"it ended the process that it was tried in ({reason.value}){said}"
+        problem = self._answer.problem(reason.value)
         if problem is None:
             self.ended.callback(None)
         else:

@@ -127,7 +127,7 @@ class KamailioSettings:
                 value = self._of_nats(modparam)
             elif modparam.module == _OWN_MODULE:
                 self._check_known(modparam, self._fields, "The documentation lists all settings")
-            elif modparam.module in _KEMI_MODULES and name == "load" and _KEMI_SCRIPT in self._fields:
+            elif _loads_script(modparam) and _KEMI_SCRIPT in self._fields:
                 name, value = _KEMI_SCRIPT, find_included(str(_checked(modparam, str)), self._cfg.path)
             else:
                 continue
@@ -178,6 +178,12 @@ class KamailioSettings:
         if modparam.name not in known:
             remedy = did_you_mean(modparam.name, known, otherwise, prefix="")
             raise _error(modparam, f"{modparam.module} has no such parameter", remedy)
+
+
+def _loads_script(modparam: Modparam) -> bool:
+    if modparam.name == "script_name":  # the former name of the parameter
+        return modparam.module == "app_python3"
+    return modparam.name == "load" and modparam.module in _KEMI_MODULES
 
 
 def _checked(modparam: Modparam, kind: type) -> int | str:

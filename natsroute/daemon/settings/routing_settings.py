@@ -101,7 +101,7 @@ class RoutingSettings(SettingGroup):
     )
     reload_timeout: float = seconds(
         "Seconds that each step of a reload may take: a trial of the new code in another process, loading KEMI "
-        "scripts, and the on_start hooks.",
+        "scripts, and the on_start hooks. Also those of the trial of --check.",
         10.0,
     )
     reload_on_change: bool = flag("Reload when a file of the code changes, for development. It needs watchfiles.")

@@ -22,6 +22,7 @@ from natsroute.kamailio.kemi.context import ScriptContext
 from natsroute.kamailio.kemi.ksr import FUNCTIONS
 from natsroute.kamailio.kemi.ksr.definitions import KemiFunction
 from natsroute.kamailio.kemi.script_file import read_script_file
+from natsroute.nearest import did_you_mean
 from natsroute.routes.event import Event
 
 #: The version of Lua that Kamailio's packages for Debian and Ubuntu use, and those that lupa may have instead.
@@ -32,6 +33,9 @@ _MAX_NAME = 50
 
 #: What ``KSR.x.exit()`` raises in Lua, as in Kamailio.
 _EXIT = "~~ksr~exit~~"
+
+#: Where a script defines a function of its own.
+_FUNCTION = re.compile(rb"\bfunction\s+([A-Za-z_]\w*)\s*\(")
 
 #: What runs before each script. It returns a function that defines a function of ``KSR``, one that calls the event
 #: callback for several messages, and one that finds the callback.
@@ -75,11 +79,17 @@ class LuaScript:
             chunk()
         except self._lua.LuaError as error:
             line, problem = self._line_of(_text_of(error))
+            if problem == _EXIT:
+                remedy = "A script must not end itself while it is loaded"
+                self._fail(line, "KSR.x.exit() or KSR.x.drop() was called", remedy)
             self._fail(line, problem, "Fix that line")
         kind = find(self._callback.encode()).decode()
         if kind != "function":
             found = "there is no such thing" if kind == "nil" else f"it is a {kind}"
+            defined = [_decoded(name) for name in _FUNCTION.findall(self._source)]
             remedy = "Define it as a function that takes the name of the event"
+            if kind == "nil":
+                remedy = did_you_mean(self._callback, defined, remedy, prefix="")
             self._fail(1, f"event_callback is {self._callback!r}, and {found}", remedy)
         instance.begin(run)
         return instance

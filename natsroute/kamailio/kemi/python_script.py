@@ -4,7 +4,7 @@ Scripts in Python, in both conventions of Kamailio. What the script defines show
 With ``mod_init()`` it is one for ``app_python3``: that function returns an object, whose methods are the callbacks.
 They are called with the SIP message and the name of the event, and ``child_init(rank)`` in each process. Otherwise it
 is one for ``app_python3s``: the callbacks are functions of the module, called with the name of the event, and the hooks
-are ``script_init()`` and ``script_child_init()``.
+are ``script_init()`` and ``script_child_init()``. Modparams can give the hooks other names.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from typing import Any, NoReturn
 from natsroute.errors import ScriptError
 from natsroute.kamailio.kemi import ksr_module
 from natsroute.kamailio.kemi.context import ScriptContext
+from natsroute.kamailio.kemi.hook_names import HookName, HookNames
 from natsroute.kamailio.kemi.script_file import read_script_file
 from natsroute.kamailio.kemi.sip_object import SipMessage
+from natsroute.nearest import did_you_mean
 from natsroute.routes.event import Event
 
 _MESSAGE = SipMessage()
@@ -35,12 +37,14 @@ class PythonScript:
 
     :param path: the path of the script.
     :param callback: the name of the event callback.
+    :param hooks: the names of its hooks.
     :raises ScriptError: the script cannot be read, or has a syntax error.
     """
 
-    def __init__(self, path: str, callback: str) -> None:
+    def __init__(self, path: str, callback: str, hooks: HookNames = HookNames()) -> None:
         self._path = path
         self._callback = callback
+        self._hooks = hooks
         self._code = _compile(path)
 
     def load(self, context: ScriptContext, rank: int | None) -> PythonInstance:
@@ -65,34 +69,48 @@ class PythonScript:
 
     def _load(self, module: ModuleType, context: ScriptContext, rank: int | None) -> PythonInstance:
         self._call(lambda: exec(self._code, module.__dict__))
-        mod_init = getattr(module, "mod_init", None)
+        hooks = self._hooks
+        mod_init = None if hooks.are_functions else self._hook(module, hooks.mod_init)
         if mod_init is None:
-            self._call_hook(module, "script_init")
+            self._call_hook(module, hooks.script_init)
             if rank is not None:
-                self._call_child_hook(module, "script_child_init", rank)
+                self._call_child_hook(module, hooks.script_child_init, rank)
             function = self._find(module, "a function of the script", ("the name of the event",))
             return PythonInstance(module.__name__, context, function)
         owner = self._call(mod_init)
         if owner is None:
-            self._fail(*_line_of(mod_init), "mod_init() returned None", "Let it return the object with the callbacks")
+            problem = f"{hooks.mod_init.name}() returned None"
+            self._fail(*_line_of(mod_init), problem, "Let it return the object with the callbacks")
         if rank is not None:
-            self._call_child_hook(owner, "child_init", rank)
+            self._call_child_hook(owner, hooks.child_init, rank)
         function = self._find(
-            owner, "a method of the object that mod_init() returns", ("the SIP message", "the name of the event")
+            owner,
+            f"a method of the object that {hooks.mod_init.name}() returns",
+            ("the SIP message", "the name of the event"),
         )
         return PythonInstance(module.__name__, context, lambda name: function(_MESSAGE, name))
 
-    def _call_hook(self, owner: object, name: str) -> None:
-        hook = getattr(owner, name, None)
-        if hook is not None:
-            self._check_result(name, hook, self._call(hook))
+    def _hook(self, owner: object, hook: HookName) -> Callable[..., Any] | None:
+        """The hook of this name, or None. One that a modparam names must be there, as in Kamailio."""
+        found: Any = getattr(owner, hook.name, None) if hook.name else None
+        if found is None and hook.modparam:
+            remedy = did_you_mean(hook.name, _functions(owner), f"Define it, or leave {hook.modparam} out", prefix="")
+            self._fail(1, 1, f"there is no {hook.name!r}, which {hook.modparam} names", remedy)
+        if found is not None and not callable(found):
+            self._fail(1, 1, f"{hook.name!r} cannot be called", "Kamailio calls it when it starts: define a function")
+        return found  # type: ignore[no-any-return]
 
-    def _call_child_hook(self, owner: object, name: str, rank: int) -> None:
-        hook = getattr(owner, name, None)
+    def _call_hook(self, owner: object, name: HookName) -> None:
+        hook = self._hook(owner, name)
+        if hook is not None:
+            self._check_result(name.name, hook, self._call(hook))
+
+    def _call_child_hook(self, owner: object, name: HookName, rank: int) -> None:
+        hook = self._hook(owner, name)
         if hook is None:
             return
         arguments = (rank,) if _takes(hook, 1) else ()
-        self._check_result(name, hook, self._call(lambda: hook(*arguments)))
+        self._check_result(name.name, hook, self._call(lambda: hook(*arguments)))
 
     def _check_result(self, name: str, hook: Callable[..., Any], result: object) -> None:
         if isinstance(result, int) and result < 0:
@@ -103,7 +121,8 @@ class PythonScript:
         name = self._callback
         function: Any = getattr(owner, name, None)
         if function is None:
-            self._fail(1, 1, f"event_callback is {name!r}, and there is no such thing", f"Define it as {what}")
+            remedy = did_you_mean(name, _functions(owner), f"Define it as {what}", prefix="")
+            self._fail(1, 1, f"event_callback is {name!r}, and there is no such thing", remedy)
         if not callable(function):
             self._fail(1, 1, f"event_callback is {name!r}, which cannot be called", f"Define it as {what}")
         if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
@@ -192,6 +211,11 @@ def _takes(function: Callable[..., object], arguments: int) -> bool:
     except ValueError:  # one that is written in C, and does not say
         return True
     return True
+
+
+def _functions(owner: object) -> list[str]:
+    """The names of the functions or methods of a module or object."""
+    return [name for name in dir(owner) if not name.startswith("__") and callable(getattr(owner, name, None))]
 
 
 def _line_of(function: Callable[..., object]) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from natsroute.errors import ScriptError
 from natsroute.kamailio.evaluation import ConsumerVariables
 from natsroute.kamailio.kemi.context import ScriptContext
+from natsroute.kamailio.kemi.hook_names import HookNames
 from natsroute.kamailio.kemi.instance import CONSUMER_RANK, Instance
 from natsroute.kamailio.kemi.lua_script import LuaScript
 from natsroute.kamailio.kemi.python_script import PythonScript
@@ -31,17 +32,18 @@ class Script(Protocol):
         """Run the script in the current thread, and call its hooks."""
 
 
-def read_script(path: str, callback: str) -> Script:
+def read_script(path: str, callback: str, hooks: HookNames = HookNames()) -> Script:
     """
     Read a script, and compile it. It does not run yet.
 
     :param path: the path, which ends in ``.py`` or ``.lua``.
     :param callback: the name of the event callback.
+    :param hooks: the names of its hooks. Kamailio calls none in Lua.
     :raises ScriptError: it cannot be read, is in no known language, or has a syntax error.
     """
     suffix = Path(path).suffix
     if suffix == ".py":
-        return PythonScript(path, callback)
+        return PythonScript(path, callback, hooks)
     if suffix == ".lua":
         return LuaScript(path, callback)
     raise ScriptError(path, 1, 1, f"scripts in {suffix or 'no language'!r} are not known", "Name a .py or a .lua file")
@@ -53,6 +55,7 @@ class Scripts(Service):
 
     :param path: the path of the script; empty: there is none.
     :param callback: the name of the event callback.
+    :param hooks: the names of its hooks.
     :param slow_after: seconds. A call that takes longer is logged once, and so is loading the script.
     :param patience: seconds that a stop waits for the script.
     :raises ScriptError: as :func:`read_script`.
@@ -67,12 +70,13 @@ class Scripts(Service):
         callback: str,
         in_flight: CallsInFlight,
         *,
+        hooks: HookNames = HookNames(),
         slow_after: float = 30.0,
         patience: float = 5.0,
     ) -> None:
         self._reactor = reactor
         self._path = path
-        self._script = read_script(path, callback) if path else None
+        self._script = read_script(path, callback, hooks) if path else None
         self._in_flight = in_flight
         self._slow_after = slow_after
         self._patience = patience
