@@ -38,7 +38,7 @@ class HookNamesTests(SynchronousTestCase):
             '"app_python3", "child_init_method", "c"',
         )
         self.assertEqual((found.mod_init.name, found.child_init.name), ("b", "c"))
-        self.assertEqual(found.mod_init.modparam, f"mod_init_function ({self.path}:2:44)")
+        self.assertEqual(found.mod_init.modparam, f"mod_init_function ({self.path}:2:46)")
         self.assertFalse(found.are_functions)
 
     def test_functions(self) -> None:
