@@ -35,6 +35,7 @@ from natsroute.kamailio.cfg.start_values import service_variables
 from natsroute.kamailio.evaluation import ConsumerVariables
 from natsroute.kamailio.evaluation_log import EvaluationLog
 from natsroute.kamailio.event_expressions import EventExpressions
+from natsroute.kamailio.script.initialization import Initialization
 from natsroute.ledger import RouteCounters
 from natsroute.routes.event import Event, EventContext, RouteFunction
 from natsroute.routes.event_routes import EventRoutes
@@ -86,10 +87,12 @@ class RouteTester:
         self.clock = Clock()
         self._stream = MemoryStream(self.clock, self.acknowledged.append)
         self._requests = MemoryRequests(self.clock, self.requested.append)
+        initialization: Initialization | None = None
         if settings.cfg is not None:
             functions = load_code(settings.event_routes).script_functions
             compiled = compile_cfg(settings.cfg, functions, self._call_here)
             routes = EventRoutes.merged([routes, compiled.event_routes])
+            initialization = compiled.initialization
         self._table = RouteTable(route for route in routes if route.bucket is None)
         self._key_value = RouteTable(route for route in routes if route.bucket is not None)
         self._hooks = HookRunner(routes.hooks, self.clock)
@@ -102,6 +105,8 @@ class RouteTester:
             on_failure=failures.failed,
             on_statement_failure=failures.statement_failed,
         )
+        if initialization is not None:
+            initialization.run(variables)
         self._expressions = EventExpressions(ConsumerVariables(variables))
         self.key_value = self._requests.key_value
         self._service = MemoryService(self._publisher, self._requests, settings, lambda: len(self.published))

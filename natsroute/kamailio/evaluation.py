@@ -60,6 +60,7 @@ class ServiceVariables:
 
     :ivar shared: the values of ``$shv``, by name.
     :ivar var: the values that ``$var`` has for each consumer at its start, by name.
+    :ivar vn: those that ``$vn`` has.
     :ivar tables: the hash tables behind ``$sht``, by name.
     :ivar locks: what scripts lock.
     :ivar probability: of ``rand_event``, in per cent.
@@ -94,6 +95,7 @@ class ServiceVariables:
     ) -> None:
         self.shared: dict[bytes, int | bytes] = dict(shared or {})
         self.var = {} if var is None else var
+        self.vn: Mapping[bytes, int | bytes] = {}
         self.tables = {} if tables is None else tables
         self.locks = Locks()
         self.probability = INITIAL_PROBABILITY
@@ -131,7 +133,7 @@ class ConsumerVariables:
     def __init__(self, service: ServiceVariables | None = None) -> None:
         self.service = ServiceVariables() if service is None else service
         self.var: dict[bytes, int | bytes] = dict(self.service.var)
-        self.vn: dict[bytes, int | bytes] = {}
+        self.vn: dict[bytes, int | bytes] = dict(self.service.vn)
         self.numbers = count(1)  # whose next() is safe in threads
         self.snapshot = 0.0
 

@@ -117,6 +117,51 @@ class LanguageTests(AskingTestCase):
         return self.by_script(answers, len(scripts)), self.by_script(lines, len(scripts))
 
 
+class InitializationTests(AskingTestCase):
+    """``event_route[htable:mod-init]``: what the event routes find afterwards."""
+
+    SCRIPT = """\
+event_route[htable:mod-init] {
+    $sht(t=>text) = "$rm"; $sht(t=>number) = 5; $sht(t=>gone) = 1; $sht(t=>gone) = $null;
+    $var(x) = $var(x) + 1; $vn(x) = $shtinc(t=>number); $shv(x) = $shv(x) + 1; $var(data) = $natsData;
+    if ($sht(t=>gone) == $null) route(FILL);
+    exit;
+    $sht(t=>late) = 1;
+}
+route[FILL] { $var(i) = 0; while ($var(i) < 3) { $sht(t=>$var(i)) = "v" + $var(i); $var(i) = $var(i) + 1; } }
+modparam("pv", "varset", "x=i:7")
+modparam("pv", "shvset", "x=i:8")
+event_route[nats:call] {
+    if ($natsData == "probe" || $natsData == "last") { nats_publish("answer", "$natsData"); exit; }
+    $var(data) = $natsData;
+    if ($var(data) == "tables") {
+        nats_publish("answer", "$sht(t=>text) $sht(t=>number) $sht(t=>gone) $sht(t=>late)");
+        nats_publish("answer", "$sht(t=>0) $sht(t=>1) $sht(t=>2) $sht(t=>3) $shtcn(t=>.*)");
+    } else {
+        nats_publish("answer", "$var(x) $vn(x) $shv(x) $var(i) $var(unset) $rc");
+    }
+    $var(x) = $var(x) + 1;
+}
+"""
+
+    def configuration(self, url: str = "nats://127.0.0.1:4222", port: int = 5060) -> str:
+        """The same file as that of the scripts, with another event route."""
+        head, _, _ = configuration([], url, port).partition("event_route[nats:call]")
+        return head + self.SCRIPT
+
+    async def test_values(self) -> None:
+        questions = ["tables", "variables", "variables", "tables"]
+        answers, _ = await self.ask(self.configuration, questions)
+        path = Path(self.mktemp())
+        path.write_text(self.configuration(), "utf-8")
+        tester = RouteTester(EventRoutes(), Settings.from_environment({}, kamailio_cfg=str(path)))
+        for question in questions:
+            self.successResultOf(tester.deliver("call", question))
+        self.assertEqual([message.data for message in tester.published], answers)
+        self.assertEqual(len(answers), 6)
+        self.assertEqual(answers[0], b"$rm 6 <null> <null>")
+
+
 class RefusedTests(AskingTestCase):
     """What both refuse at the start, and what both accept."""
 

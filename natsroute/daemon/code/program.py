@@ -128,6 +128,8 @@ class Program:
             on_failure=failures.failed,
             on_statement_failure=failures.statement_failed,
         )
+        if self.routing.initialization is not None:
+            self.routing.initialization.run(self.variables)
         if former is not None:
             go_on_from(former.variables, self.variables)
         self.variables.share_tables(share)

@@ -14,6 +14,7 @@ from natsroute.kamailio.kemi.script_thread import ScriptThread
 from natsroute.kamailio.script.compiler import CompiledScript, compile_script
 from natsroute.kamailio.script.functions import FUNCTIONS
 from natsroute.kamailio.script.functions.python import definitions
+from natsroute.kamailio.script.initialization import Initialization
 from natsroute.kamailio.user_functions import ScriptFunction
 from natsroute.routes.event_routes import EventRoutes
 from natsroute.routes.route import PREFIX, CallInThread, Route
@@ -43,6 +44,7 @@ class Routing:
     :ivar key_value_entries: the buckets whose changes are to be consumed.
     :ivar passed_over: the blocks of the ``kamailio.cfg`` that natsroute does not run, as they are written.
     :ivar script_warnings: what is probably wrong in its event routes.
+    :ivar initialization: what is to run on the variables before any event route; None if there is nothing.
     """
 
     def __init__(self, settings: Settings, event_routes: EventRoutes | None, call_in_thread: CallInThread) -> None:
@@ -57,12 +59,14 @@ class Routing:
         routes = list(code.event_routes)
         self.passed_over: tuple[str, ...] = ()
         self.script_warnings: tuple[str, ...] = ()
+        self.initialization: Initialization | None = None
         if settings.cfg is not None:
             compiled = compile_cfg(settings.cfg, code.script_functions, call_in_thread)
             _check_names(routes, compiled)
             routes += compiled.event_routes
             self.passed_over = compiled.passed_over
             self.script_warnings = tuple(map(str, compiled.warnings))
+            self.initialization = compiled.initialization
         self.all_names = [route.name for route in routes]
         self._table = RouteTable(route for route in routes if route.bucket is None)
         self._key_value = RouteTable(route for route in routes if route.bucket is not None)

@@ -20,6 +20,8 @@ from natsroute.kamailio.script.context import Place, Run, ScriptExitError
 from natsroute.kamailio.script.flow import nothing
 from natsroute.kamailio.script.functions import FUNCTIONS
 from natsroute.kamailio.script.functions.definitions import FunctionDefinition
+from natsroute.kamailio.script.initialization import NAME as INITIALIZATION
+from natsroute.kamailio.script.initialization import Initialization
 from natsroute.kamailio.script.missing_tables import missing_tables
 from natsroute.kamailio.script.parser import parse
 from natsroute.kamailio.script.statements import BlockCompiler
@@ -41,12 +43,14 @@ class CompiledScript:
     :ivar positions: where each of them begins, by name.
     :ivar passed_over: the blocks that natsroute does not run, as they are written.
     :ivar warnings: what is probably wrong, although Kamailio accepts it.
+    :ivar initialization: what is to run before them, or None.
     """
 
     event_routes: EventRoutes
     positions: Mapping[str, Position]
     passed_over: tuple[str, ...]
     warnings: tuple[CfgWarning, ...] = ()
+    initialization: Initialization | None = None
 
 
 class _Block:
@@ -80,25 +84,78 @@ def compile_script(cfg: KamailioCfg, functions: Mapping[str, FunctionDefinition]
     :raises ScriptError: one of them, or of what they call, cannot be compiled; or lark is not installed. Or a hash
         table is malformed.
     """
-    return _ScriptCompiler(cfg, functions).compile()
+    compiler = _ScriptCompiler(cfg, functions, lambda name: name.startswith(PREFIX))
+    run = compiler.compile()
+    event_routes = EventRoutes()
+    for block in compiler.entries:
+        _add(event_routes, block)
+    warnings: list[CfgWarning] = []
+    initialization, also_run = _initialization(cfg, functions, warnings)
+    run += also_run
+    tables = [name.decode("utf-8", "surrogateescape") for name in tables_of(cfg)[0]]
+    warnings += missing_tables([(block.block.body, block.tree) for block in run], tables)
+    positions = {block.block.position for block in run}
+    passed_over = [block.written for block in compiler.all_blocks if block.block.position not in positions]
+    return CompiledScript(
+        event_routes,
+        {block.block.name: block.block.position for block in compiler.entries},
+        tuple(dict.fromkeys(passed_over)),
+        tuple(warnings),
+        initialization,
+    )
+
+
+def _initialization(
+    cfg: KamailioCfg, functions: Mapping[str, FunctionDefinition], warnings: list[CfgWarning]
+) -> tuple[Initialization | None, list[_Block]]:
+    """
+    What is to run before the event routes, and the blocks that run then. What cannot run is passed over, with a
+    warning: it may do much that has nothing to do with NATS.
+    """
+    compiler = _ScriptCompiler(cfg, functions, lambda name: name == INITIALIZATION)
+    if not compiler.entries:
+        return None, []
+    (entry,) = compiler.entries
+    position = entry.block.position
+    try:
+        run = compiler.compile()
+    except ScriptError as error:
+        warnings.append(CfgWarning(position, f"{entry.written} does not run, and tables stay empty: {error}"))
+        return None, []
+    return Initialization(_function(entry), position), run
 
 
 class _ScriptCompiler:
-    """See :func:`compile_script`. It is a :class:`~natsroute.kamailio.script.calls.Routes`."""
+    """
+    Compiles event routes. It is a :class:`~natsroute.kamailio.script.calls.Routes`.
 
-    def __init__(self, cfg: KamailioCfg, functions: Mapping[str, FunctionDefinition]) -> None:
+    :param is_entry: whether an event route with this name is to be compiled.
+
+    :ivar entries: these event routes.
+    :ivar all_blocks: all blocks of the file.
+    """
+
+    def __init__(
+        self, cfg: KamailioCfg, functions: Mapping[str, FunctionDefinition], is_entry: Callable[[str], bool]
+    ) -> None:
         self._functions = functions
-        self._tables = [name.decode("utf-8", "surrogateescape") for name in tables_of(cfg)[0]]
         self._max_while_loops = cfg.parameters.get("max_while_loops", MAX_WHILE_LOOPS)
-        self._entries: list[_Block] = []
+        self.entries: list[_Block] = []
         self._others: list[_Block] = []
         self._routes: dict[str, _Block] = {}
         self._usable: dict[bytes, _Block] = {}
         self.any_waits = False
-        self._sort(cfg.blocks)
+        self._sort(cfg.blocks, is_entry)
+        self.all_blocks = [*self._others, *self._routes.values()]
 
-    def compile(self) -> CompiledScript:
-        reached = self._reach(self._entries)
+    def compile(self) -> list[_Block]:
+        """
+        Compile them, and what they call.
+
+        :return: all blocks that can run.
+        :raises ScriptError: one of them cannot be compiled.
+        """
+        reached = self._reach(self.entries)
         named = [block for block in self._routes.values() if block not in reached]
         optional: list[_Block] = []
         if any(self._has_dynamic_call(block) for block in reached):
@@ -109,18 +166,7 @@ class _ScriptCompiler:
         for block in optional:
             self._try_to_compile(block)
         self._usable = {name.encode("utf-8", "surrogateescape"): block for name, block in self._routes.items()}
-        event_routes = EventRoutes()
-        for block in self._entries:
-            self._add(event_routes, block)
-        run = [*reached, *(one for one in optional if one.problem is None)]
-        ids = {id(block) for block in run}
-        passed_over = [block for block in [*self._others, *named] if id(block) not in ids]
-        return CompiledScript(
-            event_routes,
-            {block.block.name: block.block.position for block in self._entries},
-            tuple(dict.fromkeys(block.written for block in passed_over)),
-            missing_tables([(block.block.body, block.tree) for block in run], self._tables),
-        )
+        return [*reached, *(block for block in optional if block.problem is None)]
 
     def find(self, name: bytes, place: Place) -> _Block:
         """See :meth:`Routes.find <natsroute.kamailio.script.calls.Routes.find>`."""
@@ -142,7 +188,7 @@ class _ScriptCompiler:
             raise EvaluationError(f"{found.written} cannot run: {found.problem}")
         return found
 
-    def _sort(self, blocks: Iterable[Block]) -> None:
+    def _sort(self, blocks: Iterable[Block], is_entry: Callable[[str], bool]) -> None:
         """
         :raises ScriptError: two blocks have the same name.
         """
@@ -150,8 +196,8 @@ class _ScriptCompiler:
         for block in blocks:
             found = _Block(block)
             key = (block.kind, block.name)
-            if block.kind == "event_route" and block.name.startswith(PREFIX):
-                self._entries.append(found)
+            if block.kind == "event_route" and is_entry(block.name):
+                self.entries.append(found)
             elif block.kind == "route" and block.name:
                 self._routes[block.name] = found
             else:
@@ -232,11 +278,12 @@ class _ScriptCompiler:
         except ScriptError as error:
             block.problem = error
 
-    def _add(self, event_routes: EventRoutes, block: _Block) -> None:
-        try:
-            event_routes.add(Route(block.block.name, _function(block)))
-        except RouteError as error:
-            raise block.block.position.error(str(error), "Correct the name of the event route") from None
+
+def _add(event_routes: EventRoutes, block: _Block) -> None:
+    try:
+        event_routes.add(Route(block.block.name, _function(block)))
+    except RouteError as error:
+        raise block.block.position.error(str(error), "Correct the name of the event route") from None
 
 
 def _target(node: syntax.RouteCall) -> str:

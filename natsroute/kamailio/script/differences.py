@@ -28,10 +28,17 @@ SCRIPT_DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "other-blocks",
-        "blocks that no event route for NATS reaches",
+        "blocks that neither an event route for NATS nor htable:mod-init reaches",
         "are parsed and run",
         "are passed over, and named in the log at the start",
         "they handle SIP",
+    ),
+    Difference(
+        "initialization",
+        "event_route[htable:mod-init]",
+        "can publish and wait",
+        "cannot; if it calls a function that natsroute does not have, it does not run, and a warning says so",
+        "there is no connection yet, and it may do much that has nothing to do with NATS",
     ),
     Difference(
         "integers-of-scripts",
