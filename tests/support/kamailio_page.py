@@ -14,6 +14,7 @@ from natsroute.kamailio.script.differences import SCRIPT_DIFFERENCES
 from natsroute.kamailio.script.functions import (
     cfgutils,
     htable,
+    ipops,
     jansson,
     json,
     nats,
@@ -48,6 +49,7 @@ FUNCTIONS: tuple[tuple[str, str, Mapping[str, FunctionDefinition]], ...] = (
     ("Variables", "pv, kex", pv.FUNCTIONS),
     ("`$xavp`", "pv", xavp.FUNCTIONS),
     ("Texts", "textops, textopsx, siputils", textops.FUNCTIONS),
+    ("IP addresses", "ipops", ipops.FUNCTIONS),
     ("Waiting, locks, chance", "cfgutils", cfgutils.FUNCTIONS),
     ("The SIP message", "textops, siputils, corex", sip.FUNCTIONS),
     ("Presence", "pua_json", pua_json.FUNCTIONS),

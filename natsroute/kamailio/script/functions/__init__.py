@@ -5,6 +5,7 @@ from __future__ import annotations
 from natsroute.kamailio.script.functions import (
     cfgutils,
     htable,
+    ipops,
     jansson,
     json,
     nats,
@@ -27,6 +28,7 @@ FUNCTIONS: dict[str, FunctionDefinition] = {
     **xavp.FUNCTIONS,
     **textops.FUNCTIONS,
     **sip.FUNCTIONS,
+    **ipops.FUNCTIONS,
     **cfgutils.FUNCTIONS,
     **pua_json.FUNCTIONS,
 }

@@ -95,6 +95,12 @@ ABSENT: tuple[Absent, ...] = (
     Absent(("xavu_*", "xavi_*", "pv_xavu_print", "pv_xavi_print"), 0, "there is no $xavu and no $xavi", "Use $xavp"),
     Absent(("pv_evalx",), 0, "it evaluates what was received, so that senders can read all variables", _IN_PYTHON),
     Absent(("pcre_*",), 0, "regular expressions are those of POSIX", "Use =~, or {re.subst}"),
+    Absent(
+        ("dns_*", "srv_query", "naptr_query", "detailed_ip_type", "detailed_ipv4_type", "detailed_ipv6_type"),
+        0,
+        "a script does not ask the DNS, and the kinds of networks change",
+        f"{_IN_PYTHON}; twisted.names and the module ipaddress of Python help",
+    ),
     Absent(("abort", "pkg_*", "shm_*"), 0, "they are for Kamailio's memory", "Leave it out"),
 )
 
