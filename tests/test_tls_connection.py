@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
 from pathlib import Path
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet import error
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,7 +18,7 @@ from natsroute.client.transport.tls import Tls
 from natsroute.wire.frames import Msg
 from tests.support.certificates import Certificates
 from tests.support.memory_network import info
-from tests.support.memory_tls import Recorder, TlsLink, TlsServer
+from tests.support.memory_tls import Recorder, RenegotiatingServer, TlsLink, TlsServer
 
 
 class TlsConnectionTestCase(SynchronousTestCase):
@@ -122,6 +124,14 @@ class ReceivingTests(TlsConnectionTestCase):
         self.assertEqual(recorder.pieces, [b"first"])
         self.assert_lost(recorder, error.ConnectionLost)
 
+    def test_cut_off_behind_a_record(self) -> None:
+        """The same if the last record was complete."""
+        link = self.connect(recorder := Recorder())
+        link.receive(self.server.record(b"first"))
+        link.lose(error.ConnectionDone())
+        self.assertEqual(recorder.pieces, [b"first"])
+        self.assert_lost(recorder, error.ConnectionLost)
+
     def test_cut_off_in_the_handshake(self) -> None:
         recorder = Recorder()
         link = TlsLink(self.session, self.server, recorder)
@@ -173,11 +183,50 @@ class ReceivingTests(TlsConnectionTestCase):
         link.below.resumeProducing()
         self.assertEqual(link.transport.producerState, "producing")
 
+    def test_memory(self) -> None:
+        """What has been received is released at once; nothing waits for the garbage collector."""
+        link = self.connect(Recorder())
+        records = [self.server.record(b"x" * 512) for _ in range(8)]
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        link.receive(records[0])
+        link.receive(*records[1:4], records[4][:10])
+        link.receive(records[4][10:-1])
+        link.receive(records[4][-1:], *records[5:])
+        self.assertEqual(gc.collect(), 0)
+
 
 class OlderReceivingTests(ReceivingTests):
     """The same with TLS 1.2."""
 
     version = ssl.TLSVersion.TLSv1_2
+
+
+class RenegotiationTests(SynchronousTestCase):
+    """A server with TLS 1.2 asks for another handshake (TLS 1.3 has no renegotiation)."""
+
+    def setUp(self) -> None:
+        made = Certificates(Path(self.mktemp()))
+        self.server = RenegotiatingServer(made.server("a.example"))
+        self.recorder = Recorder()
+        self.link = TlsLink(Tls(str(made.ca)).session("a.example"), self.server, self.recorder)
+        self.link.exchange()
+
+    def test_refused(self) -> None:
+        """The server gets an alert at once, and no second handshake. OpenSSL's then ends the connection."""
+        self.link.receive(self.server.record(b"before"), self.server.ask())
+        refused = self.assertRaises(SSL.Error, self.server.take, self.link.transport.sent())
+        self.assertIn("no renegotiation", str(refused))
+        self.assertEqual(self.recorder.pieces, [b"before"])
+
+    def test_the_connection_stays(self) -> None:
+        """What the server has sent until then is delivered, in the same read and in later ones."""
+        asked = self.server.ask()
+        self.link.receive(asked, self.server.record(b"1"))
+        self.link.receive(self.server.record(b"2"))
+        self.assertEqual(self.recorder.pieces, [b"1", b"2"])
+        self.assertFalse(self.link.transport.disconnecting)
 
 
 class SendingTests(TlsConnectionTestCase):

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet import error
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
@@ -82,6 +83,52 @@ class TlsServer:
         return self._tls.version()
 
 
+class RenegotiatingServer:
+    """A server with TLS 1.2 that can ask for another handshake. Go's never does; another one, or a proxy, may."""
+
+    def __init__(self, files: CertificateFiles) -> None:
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        context.use_certificate_chain_file(str(files.certificate))
+        context.use_privatekey_file(str(files.key))
+        self._tls = SSL.Connection(context)
+        self._tls.set_accept_state()
+
+    def take(self, data: bytes) -> bytes:
+        """
+        Take bytes of the client. Returns the bytes of the answer.
+
+        :raises OpenSSL.SSL.Error: the client refuses the handshake.
+        """
+        self._tls.bio_write(data)
+        try:
+            self._tls.do_handshake()
+            self._tls.recv(65_536)
+        except SSL.WantReadError:
+            pass
+        return self._sent()
+
+    def record(self, data: bytes) -> bytes:
+        """The bytes of one record with this data, at most 16 KiB."""
+        self._tls.send(data)
+        return self._sent()
+
+    def ask(self) -> bytes:
+        """The bytes that ask for another handshake."""
+        self._tls.renegotiate()
+        try:
+            self._tls.do_handshake()
+        except SSL.WantReadError:
+            pass
+        return self._sent()
+
+    def _sent(self) -> bytes:
+        try:
+            return self._tls.bio_read(65_536)
+        except SSL.WantReadError:
+            return b""
+
+
 class Recorder(Protocol):
     """
     Records what it gets.
@@ -112,7 +159,7 @@ class TlsLink:
     :ivar transport: what is below TLS.
     """
 
-    def __init__(self, session: TlsSession, server: TlsServer, protocol: Any) -> None:
+    def __init__(self, session: TlsSession, server: TlsServer | RenegotiatingServer, protocol: Any) -> None:
         self.server = server
         self.protocol = protocol
         self.transport = MemoryTransport()

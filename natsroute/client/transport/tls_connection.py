@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from OpenSSL import SSL, crypto
@@ -50,7 +51,11 @@ class TlsConnection(SSL.Connection):
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         self._on_refused = on_refused
-        self._next_error: SSL.Error | None = None
+        # What the next recv() raises. It is in a list because a traceback has the frames, and they have the data: if a
+        # variable of a frame had the error, the data of each read would stay until the garbage collector comes.
+        self._errors: list[SSL.Error] = []
+        # The method of an SSLObject only calls that of this private attribute.
+        self._read_record = partial(getattr(self._tls, "_sslobj", self._tls).read, _RECORD)
 
     def bio_write(self, buf: Any) -> int:
         """Take bytes from the network."""
@@ -64,7 +69,7 @@ class TlsConnection(SSL.Connection):
 
     def bio_shutdown(self) -> None:
         """The network gives no more."""
-        self._next_error = None
+        self._errors.clear()
         self._incoming.write_eof()
 
     def do_handshake(self) -> None:
@@ -81,20 +86,22 @@ class TlsConnection(SSL.Connection):
         nats-server's records have 512 bytes, and Twisted hands on what each call returns. What arrived with one read of
         the socket is all there is, so that bounds the memory.
         """
-        error, self._next_error = self._next_error, None
-        data = []
-        if error is None:
-            read = self._tls.read
-            try:
-                while record := read(_RECORD):
-                    data.append(record)
-                error = SSL.ZeroReturnError()
-            except ssl.SSLError as reason:  # usually that it needs more
-                error = self._translated(reason)
+        if self._errors:
+            raise self._errors.pop()
+        data: list[bytes] = []
+        try:
+            if record := self._read_record():
+                if not self._incoming.pending and not self._incoming.eof:
+                    self._errors.append(SSL.WantReadError())  # as another read would say
+                    return record
+                data.append(record)
+                data.extend(iter(self._read_record, b""))  # which keeps what it has when read raises
+            self._errors.append(SSL.ZeroReturnError())
+        except ssl.SSLError as error:  # usually that it needs more
+            self._errors.append(self._translated(error))
         if not data:
-            raise error
-        self._next_error = error  # Twisted asks until it gets one
-        return b"".join(data)
+            raise self._errors.pop()
+        return b"".join(data)  # Twisted asks until it gets an error
 
     def send(self, buf: Any, flags: int = 0) -> int:
         """Encrypt data. Returns how many bytes were taken."""
