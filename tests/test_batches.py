@@ -11,12 +11,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from natsroute.confirmation import Confirmation
 from natsroute.errors import HeaderError, PayloadTooLargeError
 from natsroute.publishing.batches import (
+    MAX_BATCH,
     Batch,
     Command,
     Messages,
     ServerLimits,
     Unserialised,
     resendable,
+    resendable_within,
     sendable,
 )
 from natsroute.publishing.suspicion import Suspicion
@@ -80,6 +82,27 @@ class MessagesTests(SynchronousTestCase):
         self.assertEqual(batch.data, encode_pub("a", b"1") + encode_pub("b", b"2"))
         self.assertEqual(list(batch), list(messages))
         self.assertEqual((batch.since, batch.all_resendable), (7.0, True))
+
+    def test_may_take(self) -> None:
+        """What a batch can have, and what expires together."""
+        messages = messages_of(*[encode_pub("a", b"")] * (MAX_BATCH - 1))
+        self.assertTrue(messages.may_take(messages_of(encode_pub("a", b"")), 0.0))
+        self.assertFalse(messages.may_take(messages_of(*[encode_pub("a", b"")] * 2), 0.0))
+        later = Messages(8.0)
+        self.assertTrue(messages.may_take(later, 1.0))
+        self.assertFalse(messages.may_take(later, 0.9))
+
+    def test_parts(self) -> None:
+        """Each has its own unserialised commands; a short one is not divided."""
+        messages = messages_of(*[encode_pub("a", b"")] * MAX_BATCH)
+        self.assertEqual(messages.parts(), [messages])
+        command, last = Unserialised("a", lambda: b""), unresendable()
+        messages.add(Confirmation(), command)
+        messages.add(last, encode_pub("a", b"2"))
+        first, second = messages.parts()
+        self.assertEqual([*first, *second], [*messages])
+        self.assertEqual((len(first.commands), first.unserialised, second.unserialised), (MAX_BATCH, [], [command]))
+        self.assertEqual((first.since, second.since, second.all_resendable), (7.0, 7.0, False))
 
     def test_drop_abandoned(self) -> None:
         """A Deferred that says that its message may not be sent again is kept."""
@@ -203,6 +226,16 @@ class FilterTests(FilterTestCase):
         self.assertEqual(passed.confirmations, [messages.confirmations[at] for at in (0, 1, 4)])
         self.assertEqual((passed.unserialised, passed.since), ([unserialised], 7.0))
         self.assert_failed(messages, _2=ZeroDivisionError, _3=PayloadTooLargeError)
+
+    def test_none_is_too_large(self) -> None:
+        """The same messages are given back, whether one batch or another is looked at."""
+        messages = messages_of(encode_pub("a", b"1"), encode_pub("a", b"12"))
+        limits = ServerLimits(len(encode_pub("a", b"12")), headers=True)
+        self.assertIs(sendable(messages, limits, self.record_failure), messages)
+        batch = messages.to_batch()
+        self.assertIs(resendable_within(batch, limits, self.record_failure), batch)
+        self.assertIsNot(sendable(messages, ServerLimits(100, headers=False), self.record_failure), messages)
+        self.assertEqual(self.failed, [])
 
     def test_headers(self) -> None:
         """A server without headers gets none; with headers, they count for max_payload."""

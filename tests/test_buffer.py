@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from natsroute.publishing.batches import ServerLimits
 from natsroute.publishing.buffer import Buffer
 from natsroute.publishing.options import PublishLimits
+from natsroute.wire.frames import MAX_PAYLOAD_LIMIT
 
 
 class BufferTests(SynchronousTestCase):
@@ -30,6 +32,12 @@ class BufferTests(SynchronousTestCase):
         self.buffer.release(8, 0)
         self.buffer.grow(1)
         self.assertTrue(self.buffer.is_exceeded)
+
+    def test_server_limits(self) -> None:
+        self.assertEqual(self.buffer.server_limits, ServerLimits(MAX_PAYLOAD_LIMIT, headers=True))
+        self.buffer.server_limits = ServerLimits(5, headers=False)
+        self.assertEqual((self.buffer.max_payload, self.buffer.takes_headers), (5, False))
+        self.assertEqual(self.buffer.server_limits, ServerLimits(5, headers=False))
 
     def test_full_error(self) -> None:
         """Its numbers leave out the message that does not fit."""

@@ -5,9 +5,18 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from natsroute.errors import ConnectionLostError, PermissionsError, PublisherStoppedError, PublishExpiredError
+from natsroute.errors import (
+    ConnectionLostError,
+    PayloadTooLargeError,
+    PermissionsError,
+    PublisherStoppedError,
+    PublishExpiredError,
+)
+from natsroute.publishing import batches, written_batches
+from natsroute.publishing.batches import MAX_BATCH
 from natsroute.publishing.options import PublishLimits
 from natsroute.turns import MAX_TURN
+from natsroute.wire.encoder import read_pub
 from natsroute.wire.frames import Info
 from tests.support.memory_publisher import PublisherTestCase
 from tests.support.waiting import run_one_call
@@ -164,6 +173,32 @@ class ConfirmedTests(BacklogTestCase):
         self.assertEqual(self.counts(), (2 * COUNT + 2, 2 * COUNT + 2, 0, 0))
 
 
+class SeveralPongsTests(BacklogTestCase):
+    """PONGs that arrive together, each of which confirms a batch whose callbacks take most of a turn."""
+
+    cost = 0.00004
+
+    def test_they_share_a_turn(self) -> None:
+        for _ in range(5):
+            self.publish_slow()
+            self.turn()
+        before = self.clock.seconds()
+        while self.link.pings:
+            self.pong()
+        self.assertLessEqual(self.clock.seconds() - before, MAX_TURN + 16 * self.cost + 0.0001)
+        self.assertGreater(self.run_turns(5 * COUNT), 2)
+        self.assertEqual(self.seen, [*range(5 * COUNT)])
+
+    def test_after_a_while(self) -> None:
+        """A later PONG has a turn of its own."""
+        for number in range(1, 4):
+            self.publish_slow()
+            self.turn()
+            self.pong()
+            self.assertEqual(len(self.seen), number * COUNT)
+            self.clock.rightNow += MAX_TURN
+
+
 class FullTests(BacklogTestCase):
     """A buffer that callbacks keep full."""
 
@@ -253,6 +288,138 @@ class FailedTests(BacklogTestCase):
         while not self.seen:
             run_one_call(self.clock)
         self.assert_failed(PublisherStoppedError, COUNT)
+
+
+class BatchesTests(PublisherTestCase):
+    """What is published in one turn of the reactor is written in batches, which a loop gets through in a few ms."""
+
+    COUNT = 2 * MAX_BATCH + 500
+
+    def publish_all(self, size: int = 1) -> list[Deferred[None]]:
+        return [self.publisher.publish("a", b"%d" % number * size) for number in range(self.COUNT)]
+
+    def commands(self, first: int = 0) -> bytes:
+        numbers = [b"%d" % number for number in range(first, self.COUNT)]
+        return b"".join(b"PUB a %d\r\n%b\r\n" % (len(number), number) for number in numbers)
+
+    def assert_confirmed(self, waits: list[Deferred[None]], resent: int = 0) -> None:
+        while self.link.pings:
+            self.pong()
+        self.clock.advance(0)
+        for wait in waits:
+            self.successResultOf(wait)
+        self.assertEqual(self.counts(), (self.COUNT, self.COUNT, resent, 0))
+
+    def test_written(self) -> None:
+        """In order; each batch has its own PING."""
+        waits = self.publish_all()
+        self.clock.advance(0)
+        self.assertEqual([data.count(b"PUB") for data in self.link.written], [MAX_BATCH, MAX_BATCH, 500])
+        self.assertEqual(self.link.sent(), self.commands())
+        self.assert_confirmed(waits)
+
+    def test_queued(self) -> None:
+        self.disconnect()
+        waits = self.publish_all()
+        self.turn()
+        later = self.publisher.publish("a", b"later")
+        self.turn()
+        self.connect()
+        self.assertEqual([data.count(b"PUB") for data in self.link.written], [MAX_BATCH, MAX_BATCH, 501])
+        while self.link.pings:
+            self.pong()
+        for wait in [*waits, later]:
+            self.successResultOf(wait)
+
+    def test_lost_when_some_are_confirmed(self) -> None:
+        """Only the others are sent again."""
+        waits = self.publish_all()
+        self.turn()
+        self.pong()
+        self.disconnect()
+        self.connect()
+        self.assertEqual(self.turn(), self.commands(MAX_BATCH))
+        self.assert_confirmed(waits, self.COUNT - MAX_BATCH)
+
+    def test_stopped_when_some_are_confirmed(self) -> None:
+        waits = self.publish_all()
+        self.turn()
+        self.pong()
+        stopped = self.publisher.stop(5.0)
+        self.clock.advance(5.0)
+        self.clock.advance(0)
+        self.successResultOf(stopped)
+        for wait in waits[:MAX_BATCH]:
+            self.successResultOf(wait)
+        for wait in waits[MAX_BATCH:]:
+            self.failureResultOf(wait, PublisherStoppedError)
+        self.assertEqual(self.counts(), (self.COUNT, MAX_BATCH, 0, self.COUNT - MAX_BATCH))
+
+    def test_a_refusal_that_fits_no_message(self) -> None:
+        """The messages of its batch are sent again one by one, and not those of all batches."""
+        waits = self.publish_all()
+        self.turn()
+        self.refuse('Permissions Violation for Publish to "mapped"')
+        self.pong()
+        while len(self.link.written) < MAX_BATCH:
+            self.clock.advance(0)
+        self.assertEqual(self.link.sent(), self.commands()[: -len(self.commands(MAX_BATCH))])
+        self.assert_confirmed(waits, MAX_BATCH)
+
+    def test_the_policy_fail(self) -> None:
+        waits = [self.publisher.publish("a", b"", policy="fail") for _ in range(self.COUNT)]
+        self.turn()
+        self.disconnect()
+        self.clock.advance(0)
+        for wait in waits:
+            self.failureResultOf(wait, ConnectionLostError)
+        self.assertEqual(self.counts(), (self.COUNT, 0, 0, self.COUNT))
+
+    def test_callables(self) -> None:
+        """Some of the messages have one."""
+        waits = [
+            self.publisher.publish("a", (lambda n=number: b"%d" % n) if number % 100 == 0 else b"%d" % number)
+            for number in range(self.COUNT)
+        ]
+        self.turn()
+        while self.pool.work:
+            self.pool.run_next()
+        self.assertEqual(self.link.sent(), self.commands())
+        self.assert_confirmed(waits)
+
+    def look(self) -> list[bytes]:
+        """Record which commands are looked at."""
+        looked_at: list[bytes] = []
+        for module in (batches, written_batches):
+            self.patch(module, "read_pub", lambda command: looked_at.append(command) or read_pub(command))
+        return looked_at
+
+    def test_a_lower_max_payload(self) -> None:
+        """Only messages that may be too large are looked at, wherever they are: that takes less than a turn."""
+        looked_at = self.look()
+        waits = self.publish_all()
+        self.turn()
+        self.disconnect()
+        waits += self.publish_all()
+        large = self.publisher.publish("a", b"x" * 900)
+        self.turn()
+        self.connect(max_payload=800)
+        self.failureResultOf(large, PayloadTooLargeError)
+        self.assertEqual(len(looked_at), 1)
+        self.assertEqual(self.turn(), 2 * self.commands())
+
+    def test_a_refused_message(self) -> None:
+        """Only messages that name its subject are looked at."""
+        looked_at = self.look()
+        self.publish_all()
+        refused = self.publisher.publish("refused", b"")
+        self.turn()
+        self.pong()
+        self.pong()
+        self.refuse('Permissions Violation for Publish to "refused"')
+        self.pong()
+        self.failureResultOf(refused, PermissionsError)
+        self.assertEqual({*looked_at}, {b"PUB refused 0\r\n\r\n"})
 
 
 class ResendTests(BacklogTestCase):

@@ -20,8 +20,9 @@ from natsroute.publishing.suspicion import Suspicion
 from natsroute.wire.encoder import read_pub, split_pubs
 from natsroute.wire.headers import NO_HEADERS
 
-#: To this many messages later ones are added while they wait. Loops over one batch are not interrupted.
-MAX_MERGED = 1000
+#: Messages that are written together at most. Loops over one batch are not interrupted, and take a few microseconds for
+#: each message; loops over the batches of a full buffer do it in turns, or take much less.
+MAX_BATCH = 1000
 
 
 class Unserialised:
@@ -103,7 +104,9 @@ class Messages:
 
     def may_take(self, others: Messages, max_age_difference: float) -> bool:
         """Whether later messages may be written together with these: they expire together."""
-        return others.since - self.since <= max_age_difference and len(self.commands) < MAX_MERGED
+        return (
+            others.since - self.since <= max_age_difference and len(self.commands) + len(others.commands) <= MAX_BATCH
+        )
 
     def extend(self, others: Messages) -> None:
         """Append later messages, which then count as old as these."""
@@ -111,6 +114,21 @@ class Messages:
         self.commands += others.commands
         self.unserialised += others.unserialised
         self.all_resendable = self.all_resendable and others.all_resendable
+
+    def parts(self) -> list[Messages]:
+        """Divide them, so that none has more than :data:`MAX_BATCH`."""
+        if len(self.commands) <= MAX_BATCH:
+            return [self]
+        parts: list[Messages] = []
+        for at in range(0, len(self.commands), MAX_BATCH):
+            part = Messages(self.since)
+            part.confirmations = self.confirmations[at : at + MAX_BATCH]
+            part.commands = self.commands[at : at + MAX_BATCH]
+            if self.unserialised:
+                part.unserialised = [command for command in part.commands if isinstance(command, Unserialised)]
+            part.all_resendable = self.all_resendable
+            parts.append(part)
+        return parts
 
     def take_unresendable(self) -> list[Message]:
         """Remove and return the messages that may not be sent again."""
@@ -255,12 +273,19 @@ class ServerLimits:
 
     def problem(self, command: bytes) -> Exception | None:
         """Why the server would close the connection if this was sent; None if it would not."""
-        size = read_pub(command).size
-        if size > self.max_payload:
+        if len(command) > self.max_payload and (size := read_pub(command).size) > self.max_payload:
             return PayloadTooLargeError(size, self.max_payload)
         if not self.headers and command.startswith(b"HPUB"):
             return HeaderError(NO_HEADERS)
         return None
+
+    def takes_all(self, longest: int) -> bool:
+        """
+        Whether it is certain, without a look at each of them, that the server takes all messages of a batch.
+
+        :param longest: bytes of the longest command, or more.
+        """
+        return self.headers and longest <= self.max_payload
 
     def is_stricter_than(self, other: ServerLimits) -> bool:
         """Whether messages that the other takes are refused."""
@@ -269,6 +294,12 @@ class ServerLimits:
 
 def sendable(messages: Messages | Batch, limits: ServerLimits, fail: Fail) -> Messages:
     """Those that the server takes, serialised unless the pool has yet to do it; the others fail."""
+    if (
+        type(messages) is Messages
+        and not messages.unserialised
+        and limits.takes_all(max(map(len, messages.commands), default=0))
+    ):
+        return messages
     passed = Messages(messages.since)
     for confirmation, command in messages:
         if type(command) is Unserialised and command.result is not None:
@@ -295,6 +326,8 @@ def resendable(batch: Batch) -> Batch:
 
 def resendable_within(batch: Batch, limits: ServerLimits, fail: Fail) -> Batch:
     """Those of a batch that the server takes; the others fail, unless they were confirmed already."""
+    if limits.takes_all(len(batch.data)) or limits.takes_all(max(map(len, split_pubs(batch.data)), default=0)):
+        return batch
     if batch.confirmations:
         passed = sendable(batch, limits, fail).to_batch()
     else:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from natsroute.errors import PublishBufferFullError
 from natsroute.hot import Tray
-from natsroute.publishing.batches import Messages
+from natsroute.publishing.batches import Messages, ServerLimits
 from natsroute.publishing.options import PublishLimits
 from natsroute.wire.frames import MAX_PAYLOAD_LIMIT
 
@@ -42,6 +42,15 @@ class Buffer(Tray):
         """Let plain messages be added to these from now on. Gives them."""
         self.confirmations, self.commands = messages.confirmations, messages.commands
         return messages
+
+    @property
+    def server_limits(self) -> ServerLimits:
+        """What the server takes, or the last one without a connection."""
+        return ServerLimits(self.max_payload, self.takes_headers)
+
+    @server_limits.setter
+    def server_limits(self, limits: ServerLimits) -> None:
+        self.max_payload, self.takes_headers = limits.max_payload, limits.headers
 
     @property
     def is_exceeded(self) -> bool:

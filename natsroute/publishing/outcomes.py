@@ -73,6 +73,8 @@ class Outcomes:
         self._on_turn = on_turn
         self._on_confirmed = on_confirmed
         self._is_firing = False
+        self._fired_at = float("-inf")
+        self._left = MAX_TURN  # seconds that fire() may take
         self._next_turn: IDelayedCall | None = None
 
     def account(self, resent: int, held: Iterable[Messages | Batch]) -> PublisherAccount:
@@ -229,7 +231,9 @@ class Outcomes:
         if self._is_firing or self._next_turn is not None or not self.pending:
             return
         self._is_firing = True
-        turn_ends = self._clock.seconds() + MAX_TURN
+        now = self._clock.seconds()
+        # Several PONGs, each of which confirms a large batch, may arrive in one turn: they share the time.
+        turn_ends = now + min(MAX_TURN, self._left + now - self._fired_at)
         try:
             while self.pending:
                 for _ in self.pending[0]:
@@ -239,9 +243,12 @@ class Outcomes:
                 self.pending.popleft()
         finally:
             self._is_firing = False
+            self._fired_at = self._clock.seconds()
+            self._left = max(0.0, turn_ends - self._fired_at)
 
     def _fire_on(self) -> None:
         self._next_turn = None
+        self._left = MAX_TURN
         self.fire()
         self._on_turn()
 

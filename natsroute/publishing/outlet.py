@@ -278,7 +278,7 @@ class Outlet(Sender):
         """The command, and the bytes that ``max_payload`` limits; 0 if it is unserialised."""
         if self._message_ids is not None:
             headers = {MESSAGE_ID: next(self._message_ids), **all_values(headers or {})}
-        if headers and not worker.limits.headers:
+        if headers and not worker.buffer.takes_headers:
             encode_headers(headers)  # what is malformed is so for every server
             raise HeaderError(NO_HEADERS)
         if type(payload) is not bytes:

@@ -1,10 +1,10 @@
 """
 One publish worker: it takes messages and gets them confirmed, over a link that comes and goes.
 
-A worker writes all messages of a reactor turn as one batch, with a PING after it. The PONG says that the server has
-everything before it, and the Deferreds of the batch fire. Batches that were not confirmed when the connection ended are
-sent again, first and in order, without the messages whose policy is ``fail``. Messages that are older than ``max_age``
-fail.
+A worker writes all messages of a reactor turn as one batch, or as several if they are many, with a PING after each. The
+PONG says that the server has everything before it, and the Deferreds of the batch fire. Batches that were not confirmed
+when the connection ended are sent again, first and in order, without the messages whose policy is ``fail``. Messages
+that are older than ``max_age`` fail.
 
 The thread pool calls the payloads that are callables, one after the other, and as many at a time as have space in the
 buffer. A batch without them does not go through the pool.
@@ -38,7 +38,6 @@ from natsroute.publishing.outcomes import OnConfirmed, Outcomes
 from natsroute.publishing.resend_window import ResendWindow
 from natsroute.publishing.written_batches import WrittenBatches
 from natsroute.turns import Turn
-from natsroute.wire.frames import MAX_PAYLOAD_LIMIT
 
 _LOST = "the connection was lost before the server confirmed the message, and its policy is 'fail'"
 _STOPPED = "the publisher stopped before the server confirmed the message"
@@ -54,8 +53,7 @@ class PublishWorker:
     Its owner calls :meth:`connected`, :meth:`disconnected`, :meth:`limits_changed` and :meth:`refused`. All methods run
     in the reactor thread.
 
-    :ivar limits: those of the server, or of the last one without a connection.
-    :ivar buffer: counts what it holds.
+    :ivar buffer: counts what it holds, and knows what the server takes.
     :ivar written: what was written and is not confirmed.
 
     :param unhandled: logs failures that nobody handles.
@@ -81,7 +79,6 @@ class PublishWorker:
         self._max_age = limits.max_age
         # The messages of a batch expire together, so their ages must not differ much.
         self._max_age_difference = limits.max_age / 20 or float("inf")
-        self.limits = ServerLimits(MAX_PAYLOAD_LIMIT, headers=True)  # until a server announces its own
         self.buffer = Buffer(limits, on_high_water, on_low_water)
         self._outcomes = Outcomes(clock, self.buffer, unhandled, self._outcomes_fired, on_confirmed)
         self._resent = 0
@@ -174,14 +171,15 @@ class PublishWorker:
 
     def limits_changed(self) -> None:
         """The server has announced its limits. Messages fail for which it would close the connection."""
-        earlier, info = self.limits, self._link.info
-        if info is not None:
-            self.limits = ServerLimits(info.max_payload, info.headers)
-            self.buffer.max_payload, self.buffer.takes_headers = info.max_payload, info.headers
-        if self.limits.is_stricter_than(earlier):
-            self._written.limit(self.limits, self._outcomes.fail)
-            self._queued = deque(sendable(messages, self.limits, self._outcomes.fail) for messages in self._queued)
-            self._gathered = self.buffer.gather(sendable(self._gathered, self.limits, self._outcomes.fail))
+        info = self._link.info
+        if info is None:
+            return
+        earlier, limits = self.buffer.server_limits, ServerLimits(info.max_payload, info.headers)
+        self.buffer.server_limits = limits
+        if limits.is_stricter_than(earlier):
+            self._written.limit(limits, self._outcomes.fail)
+            self._queued = deque(sendable(messages, limits, self._outcomes.fail) for messages in self._queued)
+            self._gathered = self.buffer.gather(sendable(self._gathered, limits, self._outcomes.fail))
             self._after_change()
 
     def disconnected(self, reason: Exception | None = None, *, cleanly: bool = False) -> None:
@@ -195,7 +193,8 @@ class PublishWorker:
         just_confirmed = self._resend_window.take()
         unresendable = self._written.link_lost([] if cleanly else just_confirmed, reason, self._outcomes.fail)
         if isinstance(reason, PayloadViolationError):
-            self._written.limit(self.limits, self._outcomes.fail)  # it may have announced them when we had written
+            # It may have announced them when we had written.
+            self._written.limit(self.buffer.server_limits, self._outcomes.fail)
         unresendable += [messages.take_unresendable() for messages in (*self._queued, self._gathered)]
         self._outcomes.fail_all(unresendable, lambda: ConnectionLostError(_LOST))
         self._after_change()
@@ -242,7 +241,7 @@ class PublishWorker:
             if self._queued and self._queued[-1].may_take(self._gathered, self._max_age_difference):
                 self._queued[-1].extend(self._gathered)
             else:
-                self._queued.append(self._gathered)
+                self._queued += self._gathered.parts()
             self._gathered = self.buffer.gather(Messages())
         self._send()
 
@@ -273,7 +272,7 @@ class PublishWorker:
         self._serialising = Messages()
         self.buffer.grow(sum(command.growth for command in messages.unserialised))
         rest = messages.take_unserialised()
-        messages = sendable(messages, self.limits, self._outcomes.fail)
+        messages = sendable(messages, self.buffer.server_limits, self._outcomes.fail)
         if self._has_cancelled_serialising:
             self._has_cancelled_serialising = False
             for part in (messages, rest):

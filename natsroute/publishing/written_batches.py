@@ -19,7 +19,7 @@ from natsroute.publishing.batches import (
     split_resendable,
 )
 from natsroute.publishing.suspicion import MAX_LOST_CONNECTIONS, Suspicion
-from natsroute.wire.encoder import read_pub
+from natsroute.wire.encoder import read_pub, split_pubs
 
 
 class WrittenBatches:
@@ -249,8 +249,11 @@ def attribute(batch: Batch, errors: list[ServerError]) -> dict[int, ServerError]
     left = Counter(
         (error.operation, error.subject) if isinstance(error, PermissionsError) else None for error in errors
     )
+    names = {subject.encode("utf-8", "surrogateescape") for _, subject in by_subject}
     found: dict[int, ServerError] = {}
-    for position, (_, command) in enumerate(batch):
+    for position, command in enumerate(split_pubs(batch.data)):
+        if names.isdisjoint(command[: command.index(b"\r\n")].split(b" ")):
+            continue  # mostly, and the rest takes five times as long
         for name in zip(("publish", "reply"), read_pub(command).subjects):
             if name in by_subject:
                 found[position] = by_subject[name]

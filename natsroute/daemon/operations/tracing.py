@@ -25,8 +25,8 @@ class Worker(Protocol):
     """A publish worker, as far as tracing knows it."""
 
     @property
-    def limits(self) -> Any:
-        """What its server takes: ``max_payload`` and ``headers``."""
+    def buffer(self) -> Any:
+        """What it holds, and what its server takes: ``max_payload`` and ``takes_headers``."""
 
 
 class Publisher(Protocol):
@@ -79,8 +79,8 @@ class ServiceTracing:
 
         def target_of(subject: str) -> Target:
             worker = publisher.worker_for(subject)
-            limits = worker.limits
-            return Target(limits.max_payload, limits.headers, _server_of(connection_of[id(worker)]))
+            buffer = worker.buffer
+            return Target(buffer.max_payload, buffer.takes_headers, _server_of(connection_of[id(worker)]))
 
         self._tracing = tracing.Tracing(
             provider, sampling, target_of, max_rate=settings.tracing_max_rate, clock=reactor
