@@ -1204,6 +1204,9 @@ class LeakTests(HotCase):
     """Nothing is left behind by what is done again and again."""
 
     def setUp(self) -> None:
+        gc.collect()
+        gc.freeze()  # for all calls of growth()
+        self.addCleanup(gc.unfreeze)
         hot = self.hot
         self.got: list[Any] = []
         self.context = object()
