@@ -19,7 +19,7 @@ from typing import Any
 from tests.support import ROOT
 from tests.support.documents import snippet
 from tests.support.environment import without_settings
-from tests.support.processes import CANNOT_MEASURE, memory_of
+from tests.support.processes import CANNOT_MEASURE, listen_to_ctrl_c, memory_of
 from tests.support.twistd import Twistd, TwistdTestCase
 from tests.support.waiting import TIMEOUT
 
@@ -229,6 +229,7 @@ class CommandTests(ConsoleTestCase):
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
+            preexec_fn=listen_to_ctrl_c,
         )
         os.close(theirs)
         self.addCleanup(watching.kill)
@@ -481,7 +482,11 @@ class DocumentTests(ConsoleTestCase):
         which = ("--pid", str(program.process.pid))
         self.assertEqual(self.console(*status, *which)[0], 0)
         watching = subprocess.Popen(
-            [*NATSROUTE, *watch, *which], env=self.environment(), stdout=subprocess.PIPE, text=True
+            [*NATSROUTE, *watch, *which],
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=listen_to_ctrl_c,
         )
         self.addCleanup(watching.kill)
         assert watching.stdout is not None

@@ -22,7 +22,7 @@ from natsroute.daemon.settings.queue_entry import QueueEntry
 from tests.support import ROOT
 from tests.support.log_recorder import LogRecorder
 from tests.support.plain_client import PlainClient
-from tests.support.processes import alive
+from tests.support.processes import alive, start_of
 from tests.support.server_case import ServerTestCase
 from tests.support.twistd import Twistd, TwistdTestCase
 
@@ -107,7 +107,7 @@ class ProcessesTestCase(TwistdTestCase):
             text=True,
             check=False,
         )
-        pids = [int(pid) for pid in listed.stdout.split()]
+        pids = sorted(map(int, listed.stdout.split()), key=start_of)
         self.pids |= set(pids)
         return pids
 
@@ -430,13 +430,13 @@ class ReloadTests(ProcessesTestCase):
 
     def test_new_routes_that_fail(self) -> None:
         """The old processes stay, and the log has the reason. The next reload works."""
-        program = self.start("--restart_timeout", "4", "--drain_timeout", "0")
+        program = self.start("--restart_timeout", "8", "--drain_timeout", "0")
         before = self.answering()
         self.write_routes("two", "syntax error")
         self.reload(program, "The reload has failed: process 1 was not replaced")
         self.assertIn("invalid syntax", program.output())
         self.write_routes("two", ROUTES + "\n@event_route.on_start\nasync def hang(service):\n    await Deferred()\n")
-        self.reload(program, "its replacement was not ready within 4 s")
+        self.reload(program, "its replacement was not ready within 8 s")
         self.assertEqual(self.answering(), before)
         self.write_routes("three")
         self.reload(program, "all processes have been replaced")

@@ -107,12 +107,15 @@ class NatsPyTests(OneServerTestCase):
                     await msg.respond(b"%d" % number)
                 await msg.respond(b"")
 
-            await client.subscribe("echo", cb=echo)
+            subscription = await client.subscribe("echo", cb=echo)
             await client.subscribe("several", cb=several)
             await client.flush()
             subscribed.set()
             while not asked.is_set():
                 await asyncio.sleep(0.01)
+            # When a client closes its connection, a busy nats-server may still send it a request meanwhile.
+            await subscription.unsubscribe()
+            await client.flush()
 
         ended = Deferred.fromCoroutine(self.run_client(answer))
         try:

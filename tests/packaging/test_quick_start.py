@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.packaging.builds import COMMAND_TIMEOUT, LEFT_BEHIND, has_compiler
 from tests.support import ROOT
 from tests.support.documents import snippet, snippets
+from tests.support.processes import listen_to_ctrl_c
 
 
 class QuickStartTests(SynchronousTestCase):
@@ -41,8 +42,7 @@ class QuickStartTests(SynchronousTestCase):
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                # A program that was started in the background ignores Ctrl-C, and so do its children.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                preexec_fn=listen_to_ctrl_c,
             )
 
         def kill() -> None:

@@ -1,11 +1,21 @@
-"""What Linux says of a process."""
+"""What Linux says of a process, and the signals that a new one knows."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 #: Why the memory of a process cannot be measured here, or an empty string.
 CANNOT_MEASURE = "" if Path("/proc/self/clear_refs").exists() else "Linux's /proc is needed to measure memory"
+
+
+def listen_to_ctrl_c() -> None:
+    """
+    The ``preexec_fn`` of a program that SIGINT is to end.
+
+    A program that was started in the background ignores SIGINT, and so do its children: ``.ci/run &`` too.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def status_of(pid: int) -> dict[str, str]:
@@ -24,6 +34,14 @@ def alive(pid: int) -> bool:
         return status_of(pid)["State"][0] != "Z"
     except OSError:
         return False
+
+
+def start_of(pid: int) -> int:
+    """When the process has started, in ticks since the machine has. Process numbers do not tell: they begin anew."""
+    try:
+        return int(Path("/proc", str(pid), "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19])
+    except OSError:
+        return 0
 
 
 def has_stopped(pid: int) -> bool:

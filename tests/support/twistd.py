@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import ROOT
 from tests.support.environment import without_settings
+from tests.support.processes import listen_to_ctrl_c
 from tests.support.waiting import TIMEOUT
 
 
@@ -41,6 +42,7 @@ class Twistd:
                 stderr=subprocess.STDOUT,
                 env={**without_settings(), "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(folder), **environment},
                 start_new_session=True,
+                preexec_fn=listen_to_ctrl_c,
             )
 
     def output(self) -> str:
