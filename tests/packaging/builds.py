@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 from tests.support import ROOT
+from tests.support.processes import start_of
 
 #: Seconds that one command may take. pip may have to download from a slow index.
 COMMAND_TIMEOUT = 240
@@ -58,39 +64,50 @@ def run(*command: str | Path, cwd: Path, **variables: str) -> str:
 
 class Builds:
     """
-    A temporary folder with builds. Each is built when it is first used, and the folder is removed when the tests end.
+    Folders with builds. Each is built when it is first used, and the folders are removed when the tests end.
 
-    trial has no ``setUpClass``, so the tests share :data:`BUILDS`.
+    trial has no ``setUpClass``, so the tests share :data:`BUILDS`. With ``-j2``, the processes of trial share the
+    wheels and the source distribution: what one of them has built, the others use.
     """
 
     @cached_property
     def folder(self) -> Path:
-        """The folder itself."""
+        """A temporary folder of this process."""
         self._folder = tempfile.TemporaryDirectory(prefix="natsroute-packaging-", ignore_cleanup_errors=True)
         return Path(self._folder.name)
 
     @cached_property
+    def shared(self) -> Path:
+        """The folder of all processes of this run of trial. The last one that ends removes it."""
+        run_of = os.getppid() if Path(sys.argv[0]).name == "workertrial.py" else os.getpid()
+        shared = Path(tempfile.gettempdir(), f"natsroute-packaging-{run_of}-{start_of(run_of)}")
+        shared.mkdir(mode=0o700, exist_ok=True)
+        users = (shared / "users").open("w")
+        fcntl.flock(users, fcntl.LOCK_SH)
+        atexit.register(self.leave, shared, users)
+        return shared
+
+    @cached_property
     def source(self) -> Path:
-        """A copy of the checkout, in which building leaves its files."""
-        return self.copy("source")
+        """A copy of the checkout, in which building leaves its files. Hold :meth:`lock` while you read these."""
+        return self._once("source", lambda: self.copy("source"))
 
     @cached_property
     def wheel(self) -> Path:
         """The wheel built from the checkout: with the extension, if there is a compiler."""
-        return self.build_wheel(self.source, "wheel")
+        return self._file("wheel", lambda: self.build_wheel(self.source, "wheel"))
 
     @cached_property
     def pure_wheel(self) -> Path:
         """The wheel without the extension."""
-        return self.build_wheel(self.source, "pure-wheel", NATSROUTE_EXTENSION="none")
+        return self._file("pure-wheel", lambda: self.build_wheel(self.source, "pure-wheel", NATSROUTE_EXTENSION="none"))
 
     @cached_property
     def sdist(self) -> Path:
         """The source distribution."""
         target = self.folder / "sdist"
-        run(sys.executable, "-m", "build", "--sdist", "--outdir", target, self.source, cwd=self.folder)
-        (sdist,) = target.iterdir()
-        return sdist
+        command = (sys.executable, "-m", "build", "--sdist", "--outdir", target, self.source)
+        return self._file("sdist", lambda: run(*command, cwd=self.folder))
 
     @cached_property
     def bin(self) -> Path:
@@ -122,6 +139,40 @@ class Builds:
         run(*pip, "wheel", "--no-deps", "--wheel-dir", target, source, cwd=self.folder, **variables)
         (wheel,) = target.glob("*.whl")
         return wheel
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """No other process builds what is shared."""
+        with (self.shared / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def leave(self, shared: Path, users: IO[str]) -> None:
+        """
+        Remove the shared folder if no other process uses it.
+
+        :param users: a file with a shared lock as long as this process uses the folder.
+        """
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)  # gives up the shared lock in any case
+        except BlockingIOError:
+            return
+        shutil.rmtree(shared, ignore_errors=True)
+
+    def _file(self, name: str, build: Callable[[], object]) -> Path:
+        """The only file of a shared folder."""
+        self.source  # noqa: B018, the lock is not taken twice
+        (file,) = self._once(name, build).iterdir()
+        return file
+
+    def _once(self, name: str, build: Callable[[], object]) -> Path:
+        """A shared folder. The process that needs it first builds it in a folder of its own, which has that name."""
+        with self.lock():
+            shared = self.shared / name
+            if not shared.exists():
+                build()
+                (self.folder / name).rename(shared)
+        return shared
 
 
 BUILDS = Builds()

@@ -9,9 +9,23 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from tests.packaging.builds import BUILDS, NO_COMPILER, has_compiler, run
+from tests.packaging.builds import BUILDS, NO_COMPILER, Builds, has_compiler, run
 from tests.packaging.contents import EXTENSION_SOURCE, wheel_problems
 from tests.packaging.test_install import SMOKE
+
+
+class SharedTests(SynchronousTestCase):
+    """What the processes of trial share."""
+
+    def test_built_once(self) -> None:
+        """Whoever comes second gets what is there. The folder stays as long as somebody uses it."""
+        other = Builds()
+        self.assertEqual((other.source, other.wheel), (BUILDS.source, BUILDS.wheel))
+        self.assertNotEqual(other.folder, BUILDS.folder)
+        self.assertFalse((other.folder / "wheel").exists())
+        with (other.shared / "users").open() as users:
+            other.leave(other.shared, users)
+        self.assertTrue(BUILDS.wheel.exists())
 
 
 class BuildTests(SynchronousTestCase):
@@ -35,7 +49,8 @@ class BuildTests(SynchronousTestCase):
         """
         BUILDS.wheel  # noqa: B018, builds in the folder that is copied
         source = BUILDS.folder / "changed"
-        shutil.copytree(BUILDS.source, source)
+        with BUILDS.lock():
+            shutil.copytree(BUILDS.source, source)
         with (source / EXTENSION_SOURCE).open("a", encoding="utf-8") as file:
             file.write("# changed\n")
         wheel = BUILDS.build_wheel(source, "without-extension", **NO_COMPILER)
