@@ -22,3 +22,14 @@ class ContextTests(ScriptCase):
             (context.evaluation.own.avps, context.flags, context.evaluation.consumer.var), ({}, 0, {b"x": 1})
         )
         self.assertEqual(context.evaluation.own.number, 3)
+
+    def test_locks(self) -> None:
+        """What an event has locked is released when its call has ended."""
+        context = self.new_context()
+        context.begin(new_event())
+        self.service.locks.acquire("a", context.evaluation.own)
+        context.release_locks()
+        self.assertTrue(self.service.locks.is_held("a"))  # nothing has said that it is locked
+        context.has_locked = True
+        context.release_locks()
+        self.assertEqual((len(self.service.locks), context.has_locked), (0, False))

@@ -79,8 +79,39 @@ class NativeTests(ScriptCase):
                 (2, "textops.str_find", b"abc", b"b"),
                 (2, "textops.str_ifind", b"abc", b"B"),
                 (1, "textops.search_str", b"abc", b"b."),
+                (1, "textops.str_any_in", b"abc", b"xb"),
+                (-1, "textops.str_all_in", b"abc", b"xb"),
+                (1, "siputils.is_uri", b"sip:a@b"),
+                (1, "siputils.is_tel_number", b"+49123"),
+                (-2, "siputils.is_numeric", b"+49123"),
+                (1, "siputils.is_alphanum", b"a1"),
+                (1, "siputils.is_alphanumex", b"a-1", b"-"),
                 (0, "textopsx.fnmatch", b"abc", b"a*"),
                 (0, "textopsx.fnmatch_ex", b"ABC", b"a*", b"i"),
+            ],
+        )
+
+    def test_xavps(self) -> None:
+        """Lists of parameters, and copies."""
+        self.check_calls(
+            new_event(),
+            [
+                (1, "pvx.xavp_params_explode", b"a=1;b=$var(x)", b"p"),
+                (b"$var(x)", "pvx.xavp_child_get", b"p", b"b"),
+                (1, "pvx.xavp_params_implode", b"p", b"$var(out)"),
+                (b"a=1;b=$var(x);", "pv.get", b"$var(out)"),
+                (1, "pvx.xavp_slist_explode", b"a, b", b",", b"t", b"l"),
+                (b"b", "pv.get", b"$xavp(l=>v[1])"),
+                (1, "pvx.xavp_copy", b"p", 0, b"q"),
+                (b"1", "pvx.xavp_child_get", b"q", b"a"),
+                (1, "pvx.xavp_copy_dst", b"l", 0, b"q", 0),
+                (b"a", "pvx.xavp_child_get", b"q", b"v"),
+                (-1, "pvx.xavp_copy", b"nosuch", 0, b"q"),
+                (1, "pvx.pv_xavp_to_var", b"p"),
+                (b"1", "pvx.var_get", b"a"),
+                (1, "pvx.pv_var_to_xavp", b"a", b"r"),
+                (b"1", "pvx.xavp_child_get", b"r", b"a"),
+                (1, "pvx.pv_xavp_print"),
             ],
         )
 

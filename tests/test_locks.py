@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import sys
+from collections.abc import Callable
+from threading import Thread
 
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
@@ -111,3 +114,63 @@ class LocksTests(SynchronousTestCase):
         del self.first
         gc.collect()
         self.assertTrue(self.locks.is_held("a"))
+
+    def test_former_owner_is_gone(self) -> None:
+        """The lock of the one that has waited stays, also while somebody else waits."""
+        self.locks.acquire("a", self.first)
+        second, third = self.locks.acquire("a", self.second), self.locks.acquire("a", self.third)
+        assert second is not None
+        assert third is not None
+        self.locks.release("a", self.first)
+        del self.first
+        gc.collect()
+        self.successResultOf(second)
+        self.assertNoResult(third)
+        self.assertTrue(self.locks.release("a", self.second))
+        self.successResultOf(third)
+
+    def test_in_the_reactor(self) -> None:
+        """Who waits is told there. The lock is already theirs, also if they give up before they are told."""
+        calls: list[Callable[[], object]] = []
+        locks = Locks(calls.append)
+        locks.acquire("a", self.first)
+        second, third = locks.acquire("a", self.second), locks.acquire("a", self.third)
+        assert second is not None
+        assert third is not None
+        locks.release("a", self.first)
+        self.assertFalse(locks.try_acquire("a", self.first))
+        self.assertNoResult(second)
+        calls.pop()()
+        self.assertIsNone(self.successResultOf(second))
+        locks.release("a", self.second)
+        third.cancel()
+        self.failureResultOf(third, CancelledError)
+        calls.pop()()
+        self.assertEqual(calls, [])
+        self.assertTrue(locks.release("a", self.third))
+        self.assertEqual(len(locks), 0)
+
+    def test_threads(self) -> None:
+        """Only one of them has a lock at a time."""
+        inside, most, rounds = 0, 0, 0
+
+        def work() -> None:
+            nonlocal inside, most, rounds
+            owner = Owner()
+            while rounds < 2000:
+                if self.locks.try_acquire("a", owner):
+                    inside += 1
+                    most = max(most, inside)
+                    rounds += 1
+                    inside -= 1
+                    self.locks.release("a", owner)
+
+        threads = [Thread(target=work) for _ in range(4)]
+        interval = sys.getswitchinterval()
+        self.addCleanup(sys.setswitchinterval, interval)
+        sys.setswitchinterval(1e-6)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual((inside, most, len(self.locks)), (0, 1, 0))

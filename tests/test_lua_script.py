@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -218,8 +218,37 @@ class CallTests(LuaCase):
         self.assertEqual(instance.run_batch([new_event(b"1"), new_event(b"2")]), ())
 
 
+class _Shared(dict[bytes, Any]):
+    """The values of ``$shv``. Tells of each change."""
+
+    def __init__(self, on_change: Callable[[], object]) -> None:
+        super().__init__()
+        self._on_change = on_change
+
+    def __setitem__(self, name: bytes, value: Any) -> None:
+        self._on_change()
+
+
 class KeepTests(LuaCase):
     """When what is published leaves: after a batch, or at once where the script may block."""
+
+    def test_locks(self) -> None:
+        """What an event of a batch has locked is released at its end, before the next one. It may block, too."""
+        held: list[tuple[int, int]] = []
+        source = (
+            "KSR.htable.sht_lock('t', 'loading')\nfunction on_event(evname)\n"
+            "local data = KSR.pv.get('$natsData')\nKSR.nats.publish('out', data)\n"
+            "if data == '1' then KSR.htable.sht_lock('t', 'a') KSR.pv.sets('$shv(x)', data) error('x')\n"
+            "elseif data == '3' then KSR.htable.sht_lock('t', 'b') end\nKSR.pv.sets('$shv(x)', data)\nend"
+        )
+        instance = self.load_lua(source)
+        self.assertEqual(len(self.service.locks), 0)
+
+        self.service.shared = _Shared(lambda: held.append((len(self.service.locks), len(self.published))))
+        failures = instance.run_batch([new_event(data) for data in (b"1", b"2", b"3")])
+        self.assertEqual([index for index, _ in failures], [0])
+        self.assertEqual(held, [(1, 1), (0, 2), (1, 3)])
+        self.assertEqual(len(self.service.locks), 0)
 
     def seen_by(self, blocking: str, data: Sequence[bytes] = (b"1", b"2"), before: str = "") -> list[int]:
         """How many messages had left when the script called a function of Python, in each event of a batch."""

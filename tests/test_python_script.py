@@ -295,6 +295,22 @@ class CallTests(PythonScriptCase):
         """sys.exit() ends the call, and nothing else."""
         self.assertIs(self.load("import sys\ndef on_event(evname):\n    sys.exit(1)\n").run(new_event()), None)
 
+    def test_locks(self) -> None:
+        """What a call has locked is released at its end, however it ends; and what was locked while it was loaded."""
+        self.addCleanup(sys.__dict__.pop, "seen", None)
+        for end in ("return 1", "raise KeyError", "sys.exit()"):
+            lock = "KSR.htable.sht_lock('t', 'a')"
+            instance = self.load(
+                f"import KSR, sys\n{lock}\ndef on_event(evname):\n    sys.seen = lock()\n    {end}\n"
+                f"def lock():\n    return {lock}\n"
+            )
+            self.assertEqual(len(self.service.locks), 0)
+            try:
+                instance.run(new_event())
+            except KeyError:
+                self.assertEqual(end, "raise KeyError")
+            self.assertEqual((sys.__dict__.pop("seen"), len(self.service.locks)), (1, 0))
+
     def test_connection_event(self) -> None:
         """It has no payload."""
         instance = self.load("import KSR\ndef on_event(evname):\n    return [evname, KSR.pv.get('$natsData')]\n")

@@ -92,12 +92,13 @@ class ServiceVariables:
         random_number: Callable[[], int] = _random_number,
         on_failure: Callable[[str, EvaluationError], None] = _ignore,
         on_statement_failure: Callable[[str, EvaluationError], None] = _ignore,
+        locks: Locks | None = None,
     ) -> None:
         self.shared: dict[bytes, int | bytes] = dict(shared or {})
         self.var = {} if var is None else var
         self.vn: Mapping[bytes, int | bytes] = {}
         self.tables = {} if tables is None else tables
-        self.locks = Locks()
+        self.locks = Locks() if locks is None else locks
         self.probability = INITIAL_PROBABILITY
         self.definitions = {} if definitions is None else definitions
         self.environment = os.environ if environment is None else environment

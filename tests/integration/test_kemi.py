@@ -196,6 +196,106 @@ class LuaTests(KemiCase):
         self.assertEqual(service.ledger().differences(), [])
 
 
+LOCK_CFG = """\
+modparam("htable", "htable", "t=>size=4;initval=0")
+event_route[nats:in.native] {
+    sht_lock("t=>n");
+    $var(n) = $sht(t=>n);
+    usleep("500");
+    $var(n) = $var(n) + 1;
+    $sht(t=>n) = $var(n);
+    sht_unlock("t=>n");
+    nats_publish("out", "$var(n)");
+}
+"""
+
+LOCK_PYTHON = """\
+import KSR
+import time
+
+def on_event(evname):
+    if not evname.startswith("nats:in"):
+        return
+    assert KSR.htable.sht_lock("t", "n") == 1
+    n = KSR.pv.geti("$sht(t=>n)")
+    time.sleep(0.0005)
+    KSR.htable.sht_seti("t", "n", n + 1)
+    KSR.htable.sht_unlock("t", "n")
+    KSR.nats.publish("out", str(n + 1))
+"""
+
+LOCK_LUA = """\
+function on_event(evname)
+    if evname:sub(1, 7) ~= "nats:in" then return end
+    if KSR.htable.sht_lock("t", "n") ~= 1 then error("no lock") end
+    local n = KSR.pv.geti("$sht(t=>n)")
+    KSR.cfgutils.usleep(500)
+    KSR.htable.sht_seti("t", "n", n + 1)
+    KSR.htable.sht_unlock("t", "n")
+    KSR.nats.publish("out", tostring(n + 1))
+end
+"""
+
+BLOCKS_WITH_LOCK = """\
+import KSR
+import time
+
+def on_event(evname):
+    if not evname.startswith("nats:in"):
+        return
+    got = KSR.htable.sht_lock("t", "n")
+    KSR.nats.publish("out", evname + " " + str(got))
+    if evname == "nats:in.a":
+        time.sleep(7)
+"""
+
+
+class LockTests(KemiCase):
+    """Scripts in threads, and native ones in the reactor's, keep each other out."""
+
+    timeout = 90
+
+    async def count(self, source: str, suffix: str) -> None:
+        """Each of three consumers reads, waits and writes: without locks, counts are lost."""
+        client, seen = await self.listen("out")
+        subjects = ("in.a", "in.b", "in.native")
+        await self.run_script(
+            source,
+            suffix,
+            kamailio_cfg=self.script(LOCK_CFG, ".cfg"),
+            subject_queue_group=[f"{subject}:q" for subject in subjects],
+        )
+        for number in range(50):
+            for subject in subjects:
+                await client.publish(subject, str(number))
+        await self.until(lambda: len(seen) >= 150)
+        self.assertEqual(sorted(int(data) for _, data in seen), list(range(1, 151)))
+
+    async def test_python(self) -> None:
+        await self.count(LOCK_PYTHON, ".py")
+
+    async def test_lua(self) -> None:
+        await self.count(LOCK_LUA, ".lua")
+
+    async def test_a_script_that_blocks(self) -> None:
+        """Others that wait for what it has locked get -1 after a while, and go on."""
+        client, seen = await self.listen("out")
+        await self.run_script(
+            BLOCKS_WITH_LOCK,
+            kamailio_cfg=self.script(LOCK_CFG, ".cfg"),
+            subject_queue_group=["in.a:q", "in.b:q"],
+        )
+        await client.publish("in.a", "")
+        await self.until(lambda: len(seen) == 1)
+        await client.publish("in.b", "")
+        await self.until(lambda: len(seen) == 2)
+        self.assertEqual([data for _, data in seen], [b"nats:in.a 1", b"nats:in.b -1"])
+        await deferLater(self.reactor, 2.5)  # its call has ended
+        await client.publish("in.b", "")
+        await self.until(lambda: len(seen) == 3)
+        self.assertEqual(seen[2][1], b"nats:in.b 1")
+
+
 class RequestTests(KemiCase):
     """Scripts that ask a route in Python."""
 

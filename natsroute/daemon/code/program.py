@@ -18,6 +18,7 @@ from natsroute.kamailio.event_expressions import EventExpressions
 from natsroute.kamailio.kemi.hook_names import hook_names
 from natsroute.kamailio.kemi.script_thread import ScriptThread
 from natsroute.kamailio.kemi.scripts import Scripts
+from natsroute.kamailio.locks import Locks
 from natsroute.kamailio.tables import HashTable, TableStore
 from natsroute.routes.event import Expressions
 from natsroute.routes.event_routes import EventRoutes
@@ -127,6 +128,7 @@ class Program:
             script_timeout=settings.script_timeout,
             on_failure=failures.failed,
             on_statement_failure=failures.statement_failed,
+            locks=Locks(lambda call: reactor.callFromThread(call)),
         )
         if self.routing.initialization is not None:
             self.routing.initialization.run(self.variables)

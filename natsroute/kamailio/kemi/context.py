@@ -42,13 +42,15 @@ class ScriptContext:
 
     :ivar evaluation: the event that the script handles, with its variables.
     :ivar flags: the numbers of the flags that the script has set for this event.
+    :ivar has_locked: whether the script has locked something for this event.
     """
 
-    __slots__ = ("_consumer", "evaluation", "flags", "outbox")
+    __slots__ = ("_consumer", "evaluation", "flags", "has_locked", "outbox")
 
     def __init__(self, consumer: ConsumerVariables, outbox: Outbox, no_event: Event) -> None:
         self.outbox = outbox
         self.flags = 0
+        self.has_locked = False
         self.evaluation = Evaluation(no_event, EventVariables(consumer))
         self._consumer = consumer
 
@@ -57,3 +59,9 @@ class ScriptContext:
         self.evaluation = Evaluation(event, EventVariables(self._consumer))
         if self.flags:
             self.flags = 0
+
+    def release_locks(self) -> None:
+        """The call has ended: release what it has locked, as a native script does at the end of its event."""
+        if self.has_locked:
+            self.has_locked = False
+            self.evaluation.consumer.service.locks.release_all(self.evaluation.own)

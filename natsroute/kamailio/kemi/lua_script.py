@@ -70,7 +70,8 @@ class LuaScript:
         instance = LuaInstance(context, self._call_error)
         path, cpath = _search_paths(Path(self._path).resolve().parent)
         prelude = runtime.compile(_PRELUDE.read_bytes(), name=b"=KSR")
-        define, run, find = prelude(_EXIT.encode(), path, cpath, instance.enter, instance.publish)
+        exit_text = _EXIT.encode()
+        define, run, find = prelude(exit_text, path, cpath, instance.enter, instance.publish, context.release_locks)
         for name, function in FUNCTIONS.items():
             package, _, own_name = name.rpartition(".")
             define(package.encode(), own_name.encode(), _lua_function(function, context))
@@ -83,6 +84,8 @@ class LuaScript:
                 remedy = "A script must not end itself while it is loaded"
                 self._fail(line, "KSR.x.exit() or KSR.x.drop() was called", remedy)
             self._fail(line, problem, "Fix that line")
+        finally:
+            context.release_locks()
         kind = find(self._callback.encode()).decode()
         if kind != "function":
             found = "there is no such thing" if kind == "nil" else f"it is a {kind}"

@@ -4,7 +4,7 @@
 -- publishes in KSR.nats need no call of Python: what a script publishes is kept, and Python takes it after a batch of
 -- messages. It is not kept where the script may block, in a function written in C for example: then it leaves at once.
 
-local exit, path, cpath, enter, publish_in_python = ...
+local exit, path, cpath, enter, publish_in_python, release_locks = ...
 local type, tostring, select, unpack, xpcall, error = type, tostring, select, unpack or table.unpack, xpcall, error
 local traceback, sethook = debug.traceback, debug.sethook
 
@@ -14,6 +14,7 @@ local MAX_KEPT, MAX_INSTRUCTIONS = 500, 1000000
 local callback, event_name, data
 local index, entered = 0, 0 -- of the event, and of the one that Python knows of
 local keeps, may_block = false, false
+local has_locked = false
 local kept, size = {}, 0 -- subject, payload and reply subject or false, one after the other
 
 KSR = {x = {}}
@@ -31,6 +32,12 @@ local function stop_keeping()
     may_block, keeps = true, false
     flush()
 end
+
+-- What may wait.
+local waits = {
+    ["nats.request"] = true, ["htable.sht_lock"] = true, ["cfgutils.lock"] = true, ["cfgutils.trylock"] = true,
+    ["cfgutils.sleep"] = true, ["cfgutils.usleep"] = true
+}
 
 local function define(package, name, call)
     local owner = KSR
@@ -50,9 +57,10 @@ local function define(package, name, call)
             if data and expression == "$natsData" then return data end
             return in_python(expression, ...)
         end
-    elseif package == "nats" and name == "request" then
+    elseif waits[package .. "." .. name] then
         owner[name] = function(...)
-            stop_keeping() -- it waits for the answer, and what was published before goes out first
+            stop_keeping() -- it may wait, and what was published before goes out first
+            if package ~= "nats" then has_locked = true end
             return in_python(...)
         end
     elseif package == "nats" then
@@ -126,6 +134,10 @@ local function run(name, ...)
     for number = 1, count do
         data, index, entered = payloads[number], number, 0
         local ended, problem = xpcall(call, describe)
+        if has_locked then
+            has_locked = false
+            release_locks()
+        end
         if not ended and problem ~= exit then
             failures = failures or {}
             failures[#failures + 1] = number

@@ -66,6 +66,8 @@ class PythonScript:
         except BaseException:
             del sys.modules[module.__name__]
             raise
+        finally:
+            context.release_locks()
 
     def _load(self, module: ModuleType, context: ScriptContext, rank: int | None) -> PythonInstance:
         self._call(lambda: exec(self._code, module.__dict__))
@@ -181,6 +183,9 @@ class PythonInstance:
             return self._callback(event.context.counters.route)
         except SystemExit:  # sys.exit() ends the call, as in Kamailio
             return None
+        finally:
+            if self._context.has_locked:
+                self._context.release_locks()
 
     def run_batch(self, events: Sequence[Event]) -> NoReturn:
         """See :attr:`max_batch`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from natsroute.kamailio.kemi.ksr import core, htable, native, nats, pv, pvx
+from natsroute.kamailio.kemi.ksr import cfgutils, core, htable, native, nats, pua_json, pv, pvx
 from natsroute.kamailio.kemi.ksr.definitions import KemiFunction
 
 FUNCTIONS: dict[str, KemiFunction] = {
@@ -12,4 +12,6 @@ FUNCTIONS: dict[str, KemiFunction] = {
     **nats.FUNCTIONS,
     **native.FUNCTIONS,
     **htable.FUNCTIONS,
+    **cfgutils.FUNCTIONS,
+    **pua_json.FUNCTIONS,
 }

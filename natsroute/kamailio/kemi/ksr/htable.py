@@ -1,10 +1,15 @@
-"""``KSR.htable``: single entries of hash tables. What native scripts have functions for is in :mod:`.native`."""
+"""``KSR.htable``: entries of hash tables. Of what native scripts have functions for, most is in :mod:`.native`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from natsroute.errors import EvaluationError
 from natsroute.kamailio.expressions import NULL_TEXT
 from natsroute.kamailio.kemi.context import ScriptContext
 from natsroute.kamailio.kemi.ksr.definitions import Result, function, table
+from natsroute.kamailio.kemi.ksr.locking import lock, unlock
+from natsroute.kamailio.script.functions.htable import remove_by_regex
 from natsroute.kamailio.tables import TableStore
 
 
@@ -58,7 +63,55 @@ def _add(context: ScriptContext, table_name: bytes, name: bytes, amount: int) ->
     return -255 if value is None else value
 
 
+def _logged(context: ScriptContext, name: str, problem: str) -> int:
+    context.evaluation.consumer.service.on_failure(f"KSR.htable.{name}()", EvaluationError(problem))
+    return -1
+
+
+def _lock(context: ScriptContext, table_name: bytes, name: bytes) -> Result:
+    """Wait until no other event has locked the entry; see :func:`.locking.lock`."""
+    if _table(context, table_name) is None:
+        return _logged(context, "sht_lock", _NO_TABLE)
+    return lock(context, (table_name, name), "KSR.htable.sht_lock()")
+
+
+def _unlock(context: ScriptContext, table_name: bytes, name: bytes) -> Result:
+    if _table(context, table_name) is None:
+        return _logged(context, "sht_unlock", _NO_TABLE)
+    return unlock(context, (table_name, name))
+
+
+def _count(context: ScriptContext, table_name: bytes, operator: bytes, operand: bytes) -> Result:
+    """The number of entries whose names match, by an operator of ``$shtcn``; without one, by a regular expression."""
+    store = _table(context, table_name)
+    if store is None:
+        return _logged(context, "sht_cn", _NO_TABLE)
+    if len(operator) not in (0, 2):
+        return _logged(context, "sht_cn", "an operator has two characters")
+    return store.count((operator or b"~~") + operand, by_value=False)
+
+
+def _remove(*, by_value: bool) -> Callable[[ScriptContext, bytes, bytes], Result]:
+    """Delete the entries whose name or value matches a regular expression."""
+    name = "sht_rm_value_re" if by_value else "sht_rm_name_re"
+
+    def remove(context: ScriptContext, table_name: bytes, pattern: bytes) -> Result:
+        try:
+            return remove_by_regex(context.evaluation, (table_name, pattern), by_value=by_value)
+        except EvaluationError as error:
+            return _logged(context, name, str(error))
+
+    return remove
+
+
+_NO_TABLE = "there is no such hash table"
+
 FUNCTIONS = table(
+    function("htable.sht_lock", "ss", _lock),
+    function("htable.sht_unlock", "ss", _unlock),
+    function("htable.sht_cn", "sss", _count),
+    function("htable.sht_rm_name_re", "ss", _remove(by_value=False)),
+    function("htable.sht_rm_value_re", "ss", _remove(by_value=True)),
     function("htable.sht_get", "ss", _get),
     function("htable.sht_gete", "ss", _gete),
     function("htable.sht_getw", "ss", _getw),

@@ -106,6 +106,11 @@ def _rm_xavp(context: ScriptContext, name: bytes) -> int:
     return 1
 
 
+def _rm_all_xavps(context: ScriptContext, name: bytes) -> int:
+    context.evaluation.own.xavps.remove_all(name)
+    return 1
+
+
 def _fields(context: ScriptContext, name: bytes) -> Fields | None:
     found = context.evaluation.own.xavps.get(name)
     return found if isinstance(found, Fields) else None
@@ -161,6 +166,7 @@ FUNCTIONS = table(
     *_setters("xavp_", "s", _set_xavp),
     function("pvx.xavp_is_null", "s", _is_null(_xavp)),
     function("pvx.xavp_rm", "s", _rm_xavp),
+    function("pvx.xavp_rm_all", "s", _rm_all_xavps),
     *_getters("xavp_child", "ss", _child),
     *_setters("xavp_child_", "ss", _set_child),
     function("pvx.xavp_child_is_null", "ss", _is_null(_child)),

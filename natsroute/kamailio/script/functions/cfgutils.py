@@ -28,23 +28,24 @@ def _sleeping(unit: float) -> Callable[[Evaluation, int], int | Deferred[int]]:
     return run
 
 
-def _key(name: bytes) -> tuple[str, bytes]:
+def lock_key(name: bytes) -> tuple[str, bytes]:
+    """What the lock of this name is among all locks."""
     return ("cfgutils", name)
 
 
 def _lock(evaluation: Evaluation, name: bytes) -> int | Deferred[int]:
     """Wait until no other event has the lock."""
-    waiting = evaluation.consumer.service.locks.acquire(_key(name), evaluation.own)
+    waiting = evaluation.consumer.service.locks.acquire(lock_key(name), evaluation.own)
     return 1 if waiting is None else waiting.addCallback(lambda _: 1)
 
 
 def _trylock(evaluation: Evaluation, name: bytes) -> int:
     locks = evaluation.consumer.service.locks
-    return 1 if not locks.is_held(_key(name)) and locks.try_acquire(_key(name), evaluation.own) else -1
+    return 1 if not locks.is_held(lock_key(name)) and locks.try_acquire(lock_key(name), evaluation.own) else -1
 
 
 def _unlock(evaluation: Evaluation, name: bytes) -> int:
-    evaluation.consumer.service.locks.release(_key(name), evaluation.own)
+    evaluation.consumer.service.locks.release(lock_key(name), evaluation.own)
     return 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.defer import Deferred
 
@@ -136,18 +137,19 @@ def _remove(store: TableStore, matches: _Matches, *, by_value: bool) -> int:
     return 1
 
 
-def _rm_re(*, by_value: bool) -> Callable[[Evaluation, _Entry], int]:
-    """``sht_rm_name_re("table=>pattern")``. Without such a table, the result is 1 too."""
+def remove_by_regex(evaluation: Evaluation, entry: tuple[bytes, bytes], *, by_value: bool) -> int:
+    """
+    ``sht_rm_name_re("table=>pattern")``. Without such a table, the result is 1 too.
 
-    def run(evaluation: Evaluation, entry: _Entry) -> int:
-        store = evaluation.consumer.service.tables.get(entry[0])
-        if store is None:
-            return 1
-        if not entry[1]:
-            raise EvaluationError("the regular expression is empty")
-        return _remove(store, _pattern(entry[1]), by_value=by_value)
-
-    return run
+    :param entry: the name of the table, and the regular expression.
+    :raises EvaluationError: the regular expression is empty or malformed.
+    """
+    store = evaluation.consumer.service.tables.get(entry[0])
+    if store is None:
+        return 1
+    if not entry[1]:
+        raise EvaluationError("the regular expression is empty")
+    return _remove(store, _pattern(entry[1]), by_value=by_value)
 
 
 def _rm_op(*, by_value: bool) -> Callable[[Evaluation, bytes, bytes, bytes], int]:
@@ -228,8 +230,8 @@ FUNCTIONS = table(
     function("sht_reset", _reset, filled),
     function("sht_setxs", _setxs, filled, filled, text, number),
     function("sht_setxi", _setxi, filled, filled, number, number),
-    function("sht_rm_name_re", _rm_re(by_value=False), _entry),
-    function("sht_rm_value_re", _rm_re(by_value=True), _entry),
+    function("sht_rm_name_re", partial(remove_by_regex, by_value=False), _entry),
+    function("sht_rm_value_re", partial(remove_by_regex, by_value=True), _entry),
     function("sht_rm_name", _rm_op(by_value=False), filled, filled, filled),
     function("sht_rm_value", _rm_op(by_value=True), filled, filled, filled),
     function("sht_match_name", _match(by_value=False), filled, filled, filled),
