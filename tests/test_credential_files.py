@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from time import monotonic
 
 import nkeys
 from hypothesis import given
@@ -30,6 +32,21 @@ class VersionOfTests(SynchronousTestCase):
         self.assertEqual(len(set(versions)), 3)
         self.assertEqual(version_of(str(path)), versions[0])
         self.assertEqual(version_of("a\0b"), ())
+
+    def test_times_that_are_kept(self) -> None:
+        """A file of the same length and time of change is another one nevertheless, and so is one with other rights."""
+        path = Path(self.mktemp())
+
+        def rewrite(content: str) -> None:
+            path.write_text(content)
+            os.utime(path, (1, 1))
+
+        rewrite("a")
+        for change in (lambda: rewrite("b"), lambda: path.chmod(0o400)):
+            before, until = version_of(str(path)), monotonic() + 5
+            while version_of(str(path)) == before:  # a file system has ticks of some milliseconds
+                self.assertLess(monotonic(), until)
+                change()
 
 
 class ReadFileTests(SynchronousTestCase):

@@ -207,6 +207,89 @@ class VerificationTests(SynchronousTestCase):
         self.assert_accepted(files, tls=Tls())
         self.assertEqual(read, ["CAs"] * 2)
 
+    def test_files_are_read_once(self) -> None:
+        """They are read again when one has changed: CAs take long, and many connections may be made at once."""
+        files = self.made.server("a.example")
+        cas, cert, key = (Path(self.mktemp()) for _ in range(3))
+        self.environment(SSL_CERT_FILE=str(self.made.ca))
+        read: list[str] = []
+        load = Tls._read_context
+        self.patch(Tls, "_read_context", lambda tls: (read.append("files"), load(tls))[1])
+        for given in ({}, {"ca_file": str(cas)}):
+            mine = {"cert_file": str(cert), "key_file": str(key)}
+            cas.write_bytes(self.made.ca.read_bytes())
+            self.own_certificate("alice", cert, key)
+            read.clear()
+            for _ in range(3):
+                self.assert_known_as("alice", files, Tls(**given, **mine))
+            self.assertEqual(read, ["files"])
+            self.own_certificate("her successor", cert, key)
+            for _ in range(3):
+                self.assert_known_as("her successor", files, Tls(**given, **mine))
+            self.assertEqual(read, ["files"] * 2)
+            if given:
+                cas.write_bytes(self.made.other_ca.read_bytes())
+            else:
+                self.environment(SSL_CERT_FILE=str(self.made.other_ca))
+            self.assert_refused("not trusted", files, tls=Tls(**given, **mine))
+
+    def test_files_that_cannot_be_used_any_more(self) -> None:
+        """What was read before is not used."""
+        alice = self.made.client("alice")
+        tls = Tls(str(self.made.ca), str(alice.certificate), str(alice.key))
+        tls.check()
+        for path in (alice.key, alice.certificate, self.made.ca):
+            content = path.read_bytes()
+            path.write_bytes(b"")
+            self.assertRaises(SettingError, tls.check)
+            self.assertRaises(SettingError, tls.session, "a.example")
+            path.unlink()
+            self.assertRaises(SettingError, tls.check)
+            path.write_bytes(content)
+            tls.check()
+
+    def test_files_that_change_while_they_are_read(self) -> None:
+        """The next connection has the new ones."""
+        alice, successor = self.made.client("alice"), self.made.client("her successor")
+        files = self.made.server("a.example")
+        tls = Tls(str(self.made.ca), str(alice.certificate), str(alice.key))
+        load = Tls._load_own_certificate
+
+        def renewed(tls: Tls, context: ssl.SSLContext) -> None:
+            load(tls, context)
+            alice.certificate.write_bytes(successor.certificate.read_bytes())
+            alice.key.write_bytes(successor.key.read_bytes())
+
+        patched = self.patch(Tls, "_load_own_certificate", renewed)
+        self.assert_known_as("alice", files, tls)
+        patched.restore()
+        self.assert_known_as("her successor", files, tls)
+
+    def test_contexts_are_bounded(self) -> None:
+        """The ones that were not used for longest are forgotten."""
+        for number in range(tls._MAX_CONTEXTS):
+            Tls(str(self.made.ca), expected_hostname=f"a{number}.example").session("a")
+        first = Tls(str(self.made.ca), expected_hostname="a0.example")
+        first.session("a")
+        Tls(str(self.made.ca), expected_hostname="b.example").session("a")
+        self.assertEqual(len(tls._contexts), tls._MAX_CONTEXTS)
+        self.assertIn(first, tls._contexts)
+        self.assertNotIn(Tls(str(self.made.ca), expected_hostname="a1.example"), tls._contexts)
+
+    def own_certificate(self, name: str, cert: Path, key: Path) -> None:
+        """Put a client certificate with this name into the files."""
+        made = self.made.client(name)
+        cert.write_bytes(made.certificate.read_bytes())
+        key.write_bytes(made.key.read_bytes())
+
+    def assert_known_as(self, name: str, files: CertificateFiles, tls: Tls) -> None:
+        """The server sees our certificate, with this name."""
+        self.session = tls.session("a.example")
+        self.server = TlsServer(files, client_ca=str(self.made.ca), maximum_version=self.version)
+        TlsLink(self.session, self.server, Recorder()).exchange()
+        assert self.server.peer is not None
+        self.assertIn(name, str(self.server.peer["subject"]))
+
     def test_a_python_that_does_not_find_the_system(self) -> None:
         """The CAs are in another file. A variable that says where they are counts more."""
         nowhere = self.mktemp()

@@ -1,7 +1,7 @@
 """
 Reads the files that hold credentials, certificates and keys.
 
-Each connection reads its files again, so a renewed file is used without a restart. No error contains what is in a file.
+A renewed file is used without a restart, for the next connection. No error contains what is in a file.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def version_of(path: str) -> tuple[int, ...]:
         status = Path(path).stat()
     except (OSError, ValueError):
         return ()
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    # A change that keeps the time of the last change, or only the permissions, changes ctime.
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def from_nkey_file(path: str) -> Credentials:

@@ -1,8 +1,8 @@
 """
 TLS 1.2 or later, with verified certificates.
 
-Each connection reads its files again, so a renewed file is used without a restart. The extra ``tls`` has what Twisted
-needs for TLS. Everything but TLS works without it.
+Files that have changed are read again for the next connection, so a renewed one is used without a restart. The extra
+``tls`` has what Twisted needs for TLS. Everything but TLS works without it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import re
 import ssl
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +76,12 @@ _OTHER_PROBLEMS = (
 )
 
 
+# The CAs of a system take OpenSSL 20 ms, in which nothing else runs, and many connections may be made at once. So the
+# contexts that were used last are kept, each with the version of its files.
+_contexts: dict[Tls, tuple[tuple[object, ...], ssl.SSLContext]] = {}
+_MAX_CONTEXTS = 8
+
+
 @attrs.frozen
 class Tls:
     """
@@ -101,7 +106,7 @@ class Tls:
 
     def session(self, name: str) -> TlsSession:
         """
-        The TLS session of one connection. Reads the files.
+        The TLS session of one connection. Reads the files, if they have changed.
 
         :param name: the host name or IP address in the server's URL.
         :raises SettingError: TLS is not installed, or a file or the name cannot be used.
@@ -128,8 +133,21 @@ class Tls:
                 "TLS is not installed",
                 "Install it with pip install 'natsroute[tls]', or use a server without TLS",
             )
-        if not self.ca_file and not self.cert_file:
-            return _system_context(_system_version())
+        version = self._version()  # before they are read, so that what changes meanwhile is read again
+        known = _contexts.pop(self, None)
+        if known is None or known[0] != version:
+            known = version, self._read_context()
+        _contexts[self] = known
+        while len(_contexts) > _MAX_CONTEXTS:
+            del _contexts[next(iter(_contexts))]
+        return known[1]
+
+    def _version(self) -> tuple[object, ...]:
+        """Changes when one of the files does."""
+        files = tuple(version_of(path) for path in (self.ca_file, self.cert_file, self.key_file) if path)
+        return files if self.ca_file else files + _system_version()
+
+    def _read_context(self) -> ssl.SSLContext:
         context = _new_context()
         if self.ca_file:
             trusted = read_certificates("tls_ca_file", self.ca_file)
@@ -169,14 +187,6 @@ def _new_context() -> ssl.SSLContext:
     context.hostname_checks_common_name = False
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # some Pythons take a cut for an end
-    return context
-
-
-# The CAs of a system take OpenSSL 20 ms, in which nothing else runs, and many connections may be made at once.
-@lru_cache(maxsize=1)
-def _system_context(version: object) -> ssl.SSLContext:
-    context = _new_context()
-    _trust_the_system(context)
     return context
 
 
