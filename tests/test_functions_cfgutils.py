@@ -82,6 +82,18 @@ class LockTests(Case):
         self.assertEqual(call(self.second, "trylock", "a"), 1)
 
 
+class HashTests(Case):
+    """``core_hash``, with the numbers that Kamailio gives."""
+
+    def test_numbers(self) -> None:
+        for first, second, bits, expected in [
+            ("abc", "", 8, 67), ("abc", "def", 8, 114), ("abc", "def", 0, 2), ("", "", 8, 1), ("abc", "", -3, 1),
+            ("abc", "", 31, 7167811), ("abc", "def", 32, 1), ("abc", "def", 33, 2), ("abc", "def", 40, 114),
+            ("abcdefghijklm", "", 20, 608357), ("ab", "c", 16, 28110), ("abc", "$null", 16, 55514),
+        ]:  # fmt: skip
+            self.assertEqual(self.call("core_hash", first, second, bits), expected, (first, second, bits))
+
+
 class ChanceTests(Case):
     """``rand_event`` and its kin."""
 

@@ -43,6 +43,59 @@ class FunctionTests(ScriptTestCase):
         self.assertEqual(self.run_script("fail(); show($rc); if (!fail()) show(2);"), [-1, 2])
 
 
+class OptionalRouteTests(ScriptTestCase):
+    """``route_if_exists`` and ``check_route_exists``."""
+
+    def test_is_there(self) -> None:
+        for text in (
+            'route_if_exists("A");',
+            '$var(r) = "A"; route_if_exists("$var(r)"); ',
+            "route_if_exists($var(r));",
+        ):
+            text = '$var(r) = "A"; ' + text + " show($rc);"
+            self.assertEqual(self.run_script(text, routes={"A": "show(1); return 5;"}), [1, 5], text)
+
+    def test_is_not_there(self) -> None:
+        text = 'give(3); route_if_exists("B"); show($rc); route_if_exists("B$var(x)"); if ($rc == -1) show(2);'
+        self.assertEqual(self.run_script(text, routes={"A": "show(1);"}), [-1, 2])
+
+    def test_a_part_of_the_name(self) -> None:
+        routes = {"A1": "show(1);", "A2": "show(2);"}
+        self.assertEqual(self.run_script('$var(x) = 2; route_if_exists("A$var(x)");', routes=routes), [2])
+
+    def test_ends(self) -> None:
+        for end in ("exit;", "return 0;", "drop;"):
+            self.assertEqual(self.run_script('route_if_exists("A"); show(1);', routes={"A": end}), [], end)
+
+    def test_check(self) -> None:
+        routes = {"A": "show(1);", "BAD": "nosuch();"}
+        text = 'check_route_exists("A"); show($rc); $var(x) = check_route_exists("N"); show($rc); show($var(x));'
+        self.assertEqual(self.run_script(text, routes=routes), [1, -1, -1])
+        text = '$var(x) = "A"; if (check_route_exists("$var(x)")) show(2); if (check_route_exists("x$var(x)")) show(3);'
+        self.assertEqual(self.run_script(text, routes=routes), [2])
+
+    def test_errors(self) -> None:
+        self.assert_error("route_if_exists();", 1, 1, "route_if_exists() has 0 arguments", "It takes 1")
+        self.assert_error('route_if_exists("A", "B");', 1, 1, "has 2 arguments")
+        self.assert_error("check_route_exists();", 1, 1, "has 0 arguments")
+        self.assert_error('route_if_exists("A");', 101, 1, "unknown function nosuch()", routes={"A": "nosuch();"})
+        self.assert_error('route_if_exists("$nosuch");', 1, 17, "unknown variable $nosuch")
+
+    def test_waits(self) -> None:
+        """A route that waits, and one that is not there."""
+        for text in ('route_if_exists("A");', '$var(x) = "A"; route_if_exists("$var(x)");'):
+            (call,) = self.start(text + ' route_if_exists("N$var(x)"); show($rc);', routes={"A": "wait(5); show($rc);"})
+            self.assertEqual(self.shown, [])
+            self.go_on()
+            self.successResultOf(call)
+            self.assertEqual(self.shown, [5, -1])
+            self.shown.clear()
+
+    def test_calls_itself(self) -> None:
+        routes = {"A": '$var(n) = $var(n) + 1; route_if_exists("A");'}
+        self.assertEqual(self.run_script('route_if_exists("A"); show($var(n));', routes=routes), [255])
+
+
 class RouteTests(ScriptTestCase):
     """Calls of routes."""
 

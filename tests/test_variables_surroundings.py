@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
+from uuid import UUID, SafeUUID
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from natsroute.errors import ExpressionError
 from natsroute.kamailio.evaluation import ServiceVariables
 from natsroute.kamailio.expressions import compile_expression
 from natsroute.kamailio.values import Value
+from natsroute.kamailio.variables import surroundings
 from tests.support.expressions import evaluate, make_evaluation
 
 #: Saturday, 14 November 2026, 23:05:09 UTC.
@@ -144,3 +148,31 @@ class OtherTests(SynchronousTestCase):
     def test_random(self) -> None:
         """Whatever the service gives."""
         self.assertEqual(evaluate("$RANDOM", service=ServiceVariables(random_number=lambda: 4)), 4)
+
+
+class UuidTests(SynchronousTestCase):
+    """``$uuid``."""
+
+    def test_kinds(self) -> None:
+        for kind, version in (("g", 4), ("r", 4), ("t", 1)):
+            found = [evaluate(f"$uuid({kind})") for _ in range(2)]
+            self.assertNotEqual(found[0], found[1])
+            for value in found:
+                assert isinstance(value, bytes)
+                self.assertEqual(UUID(value.decode()).version, version)
+                self.assertEqual(value, value.lower())
+
+    def test_safe(self) -> None:
+        """It is null where the system does not promise that it is the only one."""
+        made = UUID("a5e75cdc-ea1a-11f1-b117-02fc00000001")
+        for safety, expected in {
+            SafeUUID.safe: str(made).encode(),
+            SafeUUID.unsafe: None,
+            SafeUUID.unknown: None,
+        }.items():
+            self.patch(surroundings.uuid, "uuid1", partial(UUID, str(made), is_safe=safety))
+            self.assertEqual(compile_expression("$uuid(s)").value(make_evaluation()), expected)
+
+    def test_others(self) -> None:
+        self.assertRaises(ExpressionError, compile_expression, "$uuid(x)")
+        self.assertRaises(ExpressionError, compile_expression, "$uuid")

@@ -71,6 +71,7 @@ loadmodule "siputils.so"
 loadmodule "cfgutils.so"
 loadmodule "htable.so"
 loadmodule "ipops.so"
+loadmodule "uuid.so"
 loadmodule "nats.so"
 
 modparam("cfgutils", "lock_set_size", 6)

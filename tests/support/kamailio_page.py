@@ -50,7 +50,7 @@ FUNCTIONS: tuple[tuple[str, str, Mapping[str, FunctionDefinition]], ...] = (
     ("`$xavp`", "pv", xavp.FUNCTIONS),
     ("Texts", "textops, textopsx, siputils", textops.FUNCTIONS),
     ("IP addresses", "ipops", ipops.FUNCTIONS),
-    ("Waiting, locks, chance", "cfgutils", cfgutils.FUNCTIONS),
+    ("Routes, waiting, locks, chance", "cfgutils", cfgutils.FUNCTIONS),
     ("The SIP message", "textops, siputils, corex", sip.FUNCTIONS),
     ("Presence", "pua_json", pua_json.FUNCTIONS),
 )

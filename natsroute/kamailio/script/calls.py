@@ -53,6 +53,9 @@ class Routes(Protocol):
         :raises ScriptError: there is none.
         """
 
+    def has(self, name: bytes) -> bool:
+        """Whether there is a block of this name."""
+
     def find_now(self, name: bytes) -> Target:
         """
         The same, when the script runs.
@@ -91,6 +94,8 @@ class CallCompiler:
             many = str(least) if least == most else f"{least} to {most}"
             problem = f"{node.name}() has {given} argument{'s' if given != 1 else ''}"
             raise place.error(problem, f"It takes {many}")
+        if node.name == "check_route_exists":
+            return self._route_exists(node, expressions)
         action = definition.build(*[self._argument(one, expressions) for one in node.arguments])
         if definition.waits:
             return Compiled(waiting.function(action, place), waits=True)
@@ -103,6 +108,15 @@ class CallCompiler:
                 result = -1
             run.own.return_code = result
             return result if result else STOP
+
+        return Compiled(call)
+
+    def _route_exists(self, node: syntax.Call, expressions: ExpressionCompiler) -> Compiled:
+        get_name, has = self._argument(node.arguments[0], expressions).text(), self._routes.has
+
+        def call(run: Run) -> int:
+            run.own.return_code = 1 if has(get_name(run)) else -1
+            return run.own.return_code
 
         return Compiled(call)
 
@@ -122,6 +136,8 @@ class CallCompiler:
         :raises ScriptError: there is no such route, or its name cannot be compiled.
         """
         place = Place(self._source, node.at)
+        if node.optional:
+            return self._optional_route(node, level, expressions, place)
         name = expressions.compile(node.target)
         if name.waits:
             raise place.error("a call that waits inside of route()", "Assign its result to a $var first")
@@ -131,10 +147,27 @@ class CallCompiler:
         get_name, find = name.text(), self._routes.find_now
         return _route_call(lambda run: find(get_name(run)), level, place, waits=self._routes.any_waits)
 
+    def _optional_route(
+        self, node: syntax.RouteCall, level: int, expressions: ExpressionCompiler, place: Place
+    ) -> Compiled:
+        """``route_if_exists("NAME")``."""
+        routes, argument = self._routes, self._argument(node.target, expressions)
+        get_name = argument.text()
+        if not node.is_dynamic:
+            name = str(argument.constant()).encode("utf-8", "surrogateescape")
+            known = routes.find(name, place) if routes.has(name) else None
+            return _route_call(lambda run: known, level, place, waits=known is not None and known.waits)
 
-def _route_call(find: Callable[[Run], Target], level: int, place: Place, *, waits: bool) -> Compiled:
+        def find(run: Run) -> Target | None:
+            name = get_name(run)
+            return routes.find_now(name) if routes.has(name) else None
+
+        return _route_call(find, level, place, waits=routes.any_waits)
+
+
+def _route_call(find: Callable[[Run], Target | None], level: int, place: Place, *, waits: bool) -> Compiled:
     """
-    :param find: gives the route; raises EvaluationError if there is none.
+    :param find: gives the route, or None if it need not exist; raises EvaluationError if it must.
     """
     if waits:
         return Compiled(waiting.route(find, level, place), waits=True)
@@ -142,6 +175,9 @@ def _route_call(find: Callable[[Run], Target], level: int, place: Place, *, wait
     def call(run: Run) -> Outcome:
         try:
             target = find(run)
+            if target is None:
+                run.own.return_code = -1
+                return -1
             run.enter(level, place)
         except EvaluationError as error:
             place.failed(run, error)

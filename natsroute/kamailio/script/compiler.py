@@ -179,6 +179,10 @@ class _ScriptCompiler:
                 remedy = "Write the variable without quotes: a name in quotes is not expanded"
             raise place.error(f"there is no route[{text}]", remedy) from None
 
+    def has(self, name: bytes) -> bool:
+        """See :meth:`Routes.has <natsroute.kamailio.script.calls.Routes.has>`."""
+        return name.decode("utf-8", "surrogateescape") in self._routes
+
     def find_now(self, name: bytes) -> _Block:
         """See :meth:`Routes.find_now <natsroute.kamailio.script.calls.Routes.find_now>`."""
         found = self._usable.get(name)
@@ -227,10 +231,7 @@ class _ScriptCompiler:
         return [self._routes[name] for name in names if name in self._routes]
 
     def _has_dynamic_call(self, block: _Block) -> bool:
-        return any(
-            isinstance(node, syntax.RouteCall) and not isinstance(node.target, syntax.Constant)
-            for node in syntax.walk(block.tree)
-        )
+        return any(isinstance(node, syntax.RouteCall) and node.is_dynamic for node in syntax.walk(block.tree))
 
     def _can_parse(self, block: _Block) -> bool:
         try:

@@ -64,7 +64,7 @@ SCRIPT_DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "calls-in-expressions",
-        "route() in an expression",
+        "route() in an expression, and route_if_exists()",
         "does not count as a level of recursion, so that a route which calls itself there ends in a segmentation "
         "fault; an exit in it ends the script when the expression has been evaluated and assigned",
         "counts as two levels more; an exit ends the script at once, unless the call alone is assigned",

@@ -30,6 +30,9 @@ from natsroute.kamailio.script.syntax import (
 #: ``||`` in a row, are side by side.
 MAX_DEPTH = 100
 
+#: The function that calls a route.
+_ROUTE_IF_EXISTS = "route_if_exists"
+
 #: Operators that have two names.
 _SAME = {"&&": "and", "||": "or"}
 _PREFIXES = {"-": "-", "!": "!", "not": "!", "~": "~", "(int)": "int", "(str)": "str"}
@@ -125,9 +128,11 @@ class Nodes:
         target = Variable(variable.start_pos, variable.value)
         return Assign(variable.start_pos, target, value, _depth(variable.start_pos, [value]))
 
-    def function_call(self, children: list[Any]) -> Call:
+    def function_call(self, children: list[Any]) -> Call | RouteCall:
         """A call of a function."""
         name, *arguments = children
+        if name.value == _ROUTE_IF_EXISTS and len(arguments) == 1:
+            return RouteCall(name.start_pos, arguments[0], _depth(name.start_pos, arguments), optional=True)
         return Call(name.start_pos, name.value, tuple(arguments), _depth(name.start_pos, arguments))
 
     def route_call(self, children: list[Any]) -> RouteCall:

@@ -42,11 +42,19 @@ class Call:
 
 @attrs.frozen
 class RouteCall:
-    """``route(NAME)``."""
+    """``route(NAME)``, or ``route_if_exists("NAME")``, which need not exist, and whose name is expanded."""
 
     at: int
     target: Expression
     depth: int
+    optional: bool = False
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether the name is known only when it runs."""
+        if not isinstance(self.target, Constant):
+            return True
+        return self.optional and isinstance(self.target.value, bytes) and b"$" in self.target.value
 
 
 @attrs.frozen

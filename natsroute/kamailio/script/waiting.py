@@ -78,6 +78,9 @@ def route(find: Callable[[Run], Any], level: int, place: Place) -> WaitingStatem
     async def call(run: Run) -> Outcome:
         try:
             target = find(run)
+            if target is None:
+                run.own.return_code = -1
+                return -1
             run.enter(level, place)
         except EvaluationError as error:
             place.failed(run, error)

@@ -76,17 +76,23 @@ def corehash(value: bytes, table_size: int = 0) -> Value:
 
     :param table_size: a power of 2: gives the slot in a table of this size.
     """
-    found = 0
-    whole = len(value) - len(value) % 4
-    words = [value[start : start + 4] for start in range(0, whole, 4)]
-    for word in [*words, value[whole:]]:
-        bits = 0
-        for byte in word:
-            bits = (bits << 8) + (byte - 256 if byte > 127 else byte)  # its bytes have a sign
-        bits &= 0xFFFFFFFF
-        found = (found + (bits ^ (bits >> 3))) & 0xFFFFFFFF
-    found = (found + (found >> 11) + (found >> 13) + (found >> 23)) & 0xFFFFFFFF
+    found = core_hash(value)
     return b"%d" % (found & (table_size - 1) & 0xFFFFFFFF if table_size else found)
+
+
+def core_hash(*values: bytes) -> int:
+    """The hash that Kamailio's core makes of one or two values, of 32 bits."""
+    found = 0
+    for value in values:
+        whole = len(value) - len(value) % 4
+        words = [value[start : start + 4] for start in range(0, whole, 4)]
+        for word in [*words, value[whole:]]:
+            bits = 0
+            for byte in word:
+                bits = (bits << 8) + (byte - 256 if byte > 127 else byte)  # its bytes have a sign
+            bits &= 0xFFFFFFFF
+            found = (found + (bits ^ (bits >> 3))) & 0xFFFFFFFF
+    return (found + (found >> 11) + (found >> 13) + (found >> 23)) & 0xFFFFFFFF
 
 
 def tolower(value: bytes) -> Value:

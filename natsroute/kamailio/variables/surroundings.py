@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 
+from natsroute.errors import EvaluationError
 from natsroute.kamailio.evaluation import Evaluation, Getter
 from natsroute.kamailio.reader import Reader, as_bytes
 from natsroute.kamailio.values import CodedText, NumberText, Value, parse_integer
@@ -100,6 +102,23 @@ def _time_fields(*, utc: bool) -> dict[str, Getter]:
     }
 
 
+def _random_uuid(evaluation: Evaluation) -> Value:
+    return str(uuid.uuid4()).encode()
+
+
+def _uuid_of_time(evaluation: Evaluation) -> Value:
+    """It has the time and an address of the machine in it."""
+    return str(uuid.uuid1()).encode()
+
+
+def _safe_uuid(evaluation: Evaluation) -> Value:
+    """The same, if the system makes sure that no other process has it, for which Kamailio and Python need uuidd."""
+    found = uuid.uuid1()
+    if found.is_safe is not uuid.SafeUUID.safe:
+        raise EvaluationError("this system gives no UUID that is certain to be the only one of its kind; uuidd does")
+    return str(found).encode()
+
+
 def _formatted(*, utc: bool) -> Definition:
     """``$timef(%Y-%m-%d)`` and ``$utimef(…)``."""
     broken_down = time.gmtime if utc else time.localtime
@@ -120,6 +139,7 @@ VARIABLES: dict[str, Definition] = {
     "pp": computed(lambda evaluation: os.getpid()),
     "mi": computed(lambda evaluation: evaluation.own.number),
     "RANDOM": computed(lambda evaluation: evaluation.consumer.service.random_number()),
+    "uuid": keyed({"g": _random_uuid, "r": _random_uuid, "t": _uuid_of_time, "s": _safe_uuid}),
     "env": by_name(_env),
     "envn": by_name(_envn),
     "def": by_name(_def),

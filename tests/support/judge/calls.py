@@ -564,6 +564,14 @@ def _of_chance() -> Iterator[Call]:
     yield Call("rand_event", (), (Call("rand_set_prob", ("0",)),))
     yield Call("rand_get_prob", (), (Call("rand_set_prob", ("33",)),))
     yield Call("rand_reset_prob")
+    for first in ("", "abc", "abcdefghijklm", "é", "$rm"):
+        for second in ("", "def", "$null"):
+            for bits in (8, 0, 1, 3, 16, 31, 32, 33, 40, "4"):
+                yield Call("core_hash", (first, second, bits))
+    yield Call("core_hash", ("abc", "def", "$var(n)"), (Assignment("$var(n)", 5),))
+    # Its length, and the version.
+    digits = " ".join(f"$(uuid({kind}){{s.len}}) $(uuid({kind}){{s.substr,14,1}})" for kind in "grt")
+    yield Call("pv_printf", (OUT, digits), (), (OUT,))
     yield Call("sleep", ("0",))
     yield Call("usleep", (0,))
     unlock = Call("unlock", ("free$rm",))

@@ -12,6 +12,7 @@ loadmodule "pv.so"
 loadmodule "xlog.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
+loadmodule "cfgutils.so"
 loadmodule "htable.so"
 loadmodule "nats.so"
 modparam("htable", "htable", "a=>size=4;")
@@ -102,6 +103,14 @@ route($var(x));
 route("A" + "");
 route(1);
 route();
+route_if_exists("A");
+route_if_exists("B");
+route_if_exists("$var(x)");
+route_if_exists("$nosuch(x)");
+route_if_exists();
+route_if_exists("A", "B");
+check_route_exists("B");
+check_route_exists();
 route(A, B);
 { exit; }
 if (1) { }
@@ -230,6 +239,7 @@ ALLOWED = {
     "route(B);": "later",
     'route("$var(x)");': "later",
     "route(1);": "later",
+    'route_if_exists("$nosuch(x)");': "later",
     "switch ($var(x)) { case 1: exit; case 1: drop; }": "later",
     'switch ($var(x)) { case "a": exit; case "a": drop; }': "later",
     'switch ($var(x)) { case /"(": exit; }': "later",

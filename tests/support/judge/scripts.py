@@ -65,6 +65,7 @@ loadmodule "xlog.so"
 loadmodule "json.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
+loadmodule "cfgutils.so"
 loadmodule "htable.so"
 loadmodule "nats.so"
 

@@ -80,7 +80,6 @@ ABSENT: tuple[Absent, ...] = (
             "is_myself",
             "is_myhost",
             "cfg_*",
-            "route_if_exists",
         ),
         11,
         "they need SIP transactions, or change the SIP message, which is a constant in event routes",

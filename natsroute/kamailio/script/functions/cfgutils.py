@@ -1,4 +1,4 @@
-"""Functions of the module ``cfgutils``: waiting, locks and chance."""
+"""Functions of the module ``cfgutils``: waiting, locks, chance and hashes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from natsroute.errors import EvaluationError
 from natsroute.kamailio.evaluation import INITIAL_PROBABILITY, MAX_RANDOM, Evaluation
 from natsroute.kamailio.script.functions.calls import function, number, table, text
 from natsroute.kamailio.script.functions.definitions import Argument
+from natsroute.kamailio.transformations.strings import core_hash
 
 
 def _sleeping(unit: float) -> Callable[[Evaluation, int], int | Deferred[int]]:
@@ -87,6 +88,15 @@ def _rand_event(evaluation: Evaluation) -> int:
     return 1 if service.random_number() / MAX_RANDOM < service.probability / 100 else -1
 
 
+def _core_hash(evaluation: Evaluation, first: bytes, second: bytes, bits: int) -> int:
+    """A number from 1 to 2 to the power of the bits, the same for the same texts."""
+    return (core_hash(first, second) & ((1 << (bits % 32 if bits > 0 else 1)) - 1)) + 1
+
+
+def _of_the_compiler(evaluation: Evaluation, name: bytes) -> int:
+    raise AssertionError("the compiler makes these calls itself: it has the routes")
+
+
 FUNCTIONS = table(
     function("sleep", _sleeping(1.0), number, waits=True),
     function("usleep", _sleeping(1e-6), number, waits=True),
@@ -97,4 +107,7 @@ FUNCTIONS = table(
     function("rand_reset_prob", _reset_prob),
     function("rand_get_prob", _get_prob),
     function("rand_event", _rand_event),
+    function("core_hash", _core_hash, text, text, number),
+    function("check_route_exists", _of_the_compiler, text),
+    function("route_if_exists", _of_the_compiler, text),
 )
