@@ -33,3 +33,12 @@ class ContextTests(ScriptCase):
         context.has_locked = True
         context.release_locks()
         self.assertEqual((len(self.service.locks), context.has_locked), (0, False))
+
+    def test_failures_of_functions(self) -> None:
+        """With the position in the script, if that is known."""
+        context = self.new_context()
+        context.failed("pv.get", "it is wrong")
+        context.where = lambda: "a.py:3:1"
+        context.failed("pv.get", "it is wrong")
+        expected = [("KSR.pv.get()", "it is wrong"), ("a.py:3:1", "KSR.pv.get(): it is wrong")]
+        self.assertEqual(self.failures, expected)

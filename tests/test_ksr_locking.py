@@ -44,7 +44,7 @@ class LockingTests(ScriptCase):
         return outcome
 
     def lock(self, context: ScriptContext | None = None) -> int:
-        return lock(self.context if context is None else context, "a", "KSR.lock()")
+        return lock(self.context if context is None else context, "a", "lock")
 
     def test_free(self) -> None:
         """The event gets it several times, and has to release it as often."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,9 +97,35 @@ class ValueTests(LuaCase):
             ],
         )
         self.assertEqual(
-            [reason for text, reason in self.failures if text == "KSR.pv.sets()"],
-            ["argument 2 is not a string"] * 2,
+            [reason for _, reason in self.failures if reason.startswith("KSR.pv.sets()")],
+            ["KSR.pv.sets(): argument 2 is not a string"] * 2,
         )
+
+    def test_failure_of_a_function(self) -> None:
+        """The log names the line of the script that calls it, as far as Lua knows it."""
+        source = (
+            "function on_event(evname)\n\n  KSR.nats.publish('a')\n  local n = KSR.pv.sets('$var(x)')\n"
+            "  local f = loadstring('local n = KSR.pv.sets(1)')\n  f()\nend"
+        )
+        self.load_lua(source).run(new_event())
+        found = [(position.rpartition("/")[2].partition(":")[2], problem) for position, problem in self.failures]
+        self.assertEqual(
+            found,
+            [
+                ("3:1", "KSR.nats.publish(): argument 2 is not a string"),
+                ("4:1", "KSR.pv.sets(): argument 2 is not a string"),
+                ("6:1", "KSR.pv.sets(): argument 2 is not a string"),
+            ],
+        )
+
+    def test_print(self) -> None:
+        """As in Python, so that twistd logs it, and escapes it."""
+        output = io.StringIO()
+        self.patch(sys, "stdout", output)
+        self.load_lua("print('load')\nfunction on_event(evname) print(evname, 5, nil, 'a\\255') print() end").run(
+            new_event()
+        )
+        self.assertEqual(output.getvalue(), "load\nnats:a\t5\tnil\ta\\xff\n\n")
 
     def test_publish(self) -> None:
         """Its arguments are taken as those of any function."""

@@ -311,6 +311,15 @@ class CallTests(PythonScriptCase):
                 self.assertEqual(end, "raise KeyError")
             self.assertEqual((sys.__dict__.pop("seen"), len(self.service.locks)), (1, 0))
 
+    def test_failure_of_a_function(self) -> None:
+        """The log names the line of the script, also if a module calls the function for it."""
+        source = "import KSR\ndef lock():\n    KSR.htable.sht_lock('x', 'a')\ndef on_event(evname):\n\n    lock()\n"
+        self.load(source).run(new_event())
+        [(position, problem)] = self.failures
+        self.assertEqual(
+            (Path(position).suffix, problem), (".py:3:1", "KSR.htable.sht_lock(): there is no such hash table")
+        )
+
     def test_connection_event(self) -> None:
         """It has no payload."""
         instance = self.load("import KSR\ndef on_event(evname):\n    return [evname, KSR.pv.get('$natsData')]\n")

@@ -397,7 +397,9 @@ class StartAndStopTests(ThreadCase):
         stopped = self.thread.stop()
         self.reactor.advance(5.0)
         self.successResultOf(stopped)
-        self.assertIn(f"The script {__file__} is still being loaded, at {__file__}:", self.log.lines("error")[0])
+        self.assertIn(
+            f"The script {__file__} is still being loaded for a:q, at {__file__}:", self.log.lines("error")[0]
+        )
         self.assertIsNone(self.thread.loading_at)
 
     def test_no_more_threads(self) -> None:

@@ -47,7 +47,7 @@ class ScriptCase(SynchronousTestCase):
     A test with a script.
 
     :ivar published: what was published: subject, payload and reply subject.
-    :ivar failures: expressions that had no value, and why.
+    :ivar failures: expressions that had no value, and positions in scripts of what failed; each with the reason.
     :ivar service: what the instances share; with the hash table ``t``, and ``n`` whose entries are 0 at first.
     """
 
@@ -57,6 +57,7 @@ class ScriptCase(SynchronousTestCase):
         self.service = ServiceVariables(
             tables={b"t": HashTable(), b"n": HashTable(initial=0)},
             on_failure=lambda text, error: self.failures.append((text, str(error))),
+            on_statement_failure=lambda position, error: self.failures.append((position, str(error))),
         )
 
     def publish(self, subject: bytes, payload: bytes, reply: bytes | None = None) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from natsroute.errors import EvaluationError
 from natsroute.kamailio.evaluation import ConsumerVariables, Evaluation, EventVariables
 from natsroute.routes.event import Event
 
@@ -43,14 +44,16 @@ class ScriptContext:
     :ivar evaluation: the event that the script handles, with its variables.
     :ivar flags: the numbers of the flags that the script has set for this event.
     :ivar has_locked: whether the script has locked something for this event.
+    :ivar where: gives the position of the script's code that runs, as ``FILE:LINE:COLUMN``, or an empty text.
     """
 
-    __slots__ = ("_consumer", "evaluation", "flags", "has_locked", "outbox")
+    __slots__ = ("_consumer", "evaluation", "flags", "has_locked", "outbox", "where")
 
     def __init__(self, consumer: ConsumerVariables, outbox: Outbox, no_event: Event) -> None:
         self.outbox = outbox
         self.flags = 0
         self.has_locked = False
+        self.where: Callable[[], str] = str
         self.evaluation = Evaluation(no_event, EventVariables(consumer))
         self._consumer = consumer
 
@@ -65,3 +68,16 @@ class ScriptContext:
         if self.has_locked:
             self.has_locked = False
             self.evaluation.consumer.service.locks.release_all(self.evaluation.own)
+
+    def failed(self, function: str, problem: str) -> None:
+        """
+        A function of ``KSR`` has failed, which is logged once for each place that calls it.
+
+        :param function: its name, such as ``pv.get``.
+        :param problem: the reason. It has nothing of a payload in it.
+        """
+        service, position = self.evaluation.consumer.service, self.where()
+        if position:
+            service.on_statement_failure(position, EvaluationError(f"KSR.{function}(): {problem}"))
+        else:
+            service.on_failure(f"KSR.{function}()", EvaluationError(problem))

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from natsroute.errors import EvaluationError, PublisherStoppedError, ScriptError
+from natsroute.errors import PublisherStoppedError, ScriptError
 from natsroute.kamailio.kemi.context import ScriptContext
 from natsroute.kamailio.kemi.ksr import FUNCTIONS
 from natsroute.kamailio.kemi.ksr.definitions import KemiFunction
@@ -55,6 +55,7 @@ class LuaScript:
         self._path = path
         self._callback = callback
         self._name = Path(path).name[-_MAX_NAME:]
+        self._chunk_name = f"@{self._name}".encode("utf-8", "surrogateescape")
         self._source = self._read()
         self._lua = self._lupa()
         self._compile(self._new_runtime())
@@ -70,8 +71,10 @@ class LuaScript:
         instance = LuaInstance(context, self._call_error)
         path, cpath = _search_paths(Path(self._path).resolve().parent)
         prelude = runtime.compile(_PRELUDE.read_bytes(), name=b"=KSR")
-        exit_text = _EXIT.encode()
-        define, run, find = prelude(exit_text, path, cpath, instance.enter, instance.publish, context.release_locks)
+        define, run, find, line = prelude(
+            _EXIT.encode(), path, cpath, instance.enter, instance.publish, context.release_locks, _print
+        )
+        context.where = lambda: self._where(line(self._chunk_name))
         for name, function in FUNCTIONS.items():
             package, _, own_name = name.rpartition(".")
             define(package.encode(), own_name.encode(), _lua_function(function, context))
@@ -97,6 +100,10 @@ class LuaScript:
         instance.begin(run)
         return instance
 
+    def _where(self, line: int | None) -> str:
+        """The line of the script that runs now; empty, if a module of it does."""
+        return f"{self._path}:{int(line)}:1" if line else ""
+
     def _read(self) -> bytes:
         source = read_script_file(self._path)
         return b"--" + source if source.startswith(b"#") else source  # as the lua command does
@@ -114,9 +121,8 @@ class LuaScript:
         return self._lua.LuaRuntime(encoding=None, register_eval=False, register_builtins=False)
 
     def _compile(self, runtime: Any) -> Callable[[], object]:
-        name = f"@{self._name}".encode("utf-8", "surrogateescape")
         try:
-            chunk: Callable[[], object] = runtime.compile(self._source, name=name)
+            chunk: Callable[[], object] = runtime.compile(self._source, name=self._chunk_name)
         except self._lua.LuaSyntaxError as error:
             line, problem = self._line_of(_text_of(error))
             self._fail(line, f"syntax error: {problem}", "Fix that line")
@@ -215,6 +221,11 @@ def _decoded(text: object) -> str:
     return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
+def _print(line: bytes) -> None:
+    """As ``print()`` of Python does: under twistd, that is a line of the log. C would write to a file of its own."""
+    sys.stdout.write(line.decode("utf-8", "backslashreplace") + "\n")
+
+
 def _import_for_modules_in_c(name: str) -> Any:
     """Import a Lua so that modules written in C, which scripts load, find its functions."""
     if not hasattr(sys, "setdlopenflags"):
@@ -258,7 +269,7 @@ def _lua_function(function: KemiFunction, context: ScriptContext) -> Callable[..
         return result if has_result else False
 
     def refuse(reason: str) -> bool:
-        context.evaluation.consumer.service.on_failure(f"KSR.{name}()", EvaluationError(reason))
+        context.failed(name, reason)
         return False
 
     if not has_result:

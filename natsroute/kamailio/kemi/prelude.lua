@@ -4,9 +4,9 @@
 -- publishes in KSR.nats need no call of Python: what a script publishes is kept, and Python takes it after a batch of
 -- messages. It is not kept where the script may block, in a function written in C for example: then it leaves at once.
 
-local exit, path, cpath, enter, publish_in_python, release_locks = ...
+local exit, path, cpath, enter, publish_in_python, release_locks, print_in_python = ...
 local type, tostring, select, unpack, xpcall, error = type, tostring, select, unpack or table.unpack, xpcall, error
-local traceback, sethook = debug.traceback, debug.sethook
+local traceback, sethook, getinfo = debug.traceback, debug.sethook, debug.getinfo
 
 -- Messages that are kept before Python takes them, and instructions after which it does in a long call.
 local MAX_KEPT, MAX_INSTRUCTIONS = 500, 1000000
@@ -98,6 +98,12 @@ local function may_block_after(owner, name, is_so)
     end
 end
 
+function print(...)
+    local texts = {...}
+    for number = 1, select("#", ...) do texts[number] = tostring(texts[number]) end
+    print_in_python(table.concat(texts, "\t"))
+end
+
 local function in_an_event() return index ~= 0 end -- to read a file while the script is loaded blocks no message
 for _, name in ipairs {"open", "popen", "lines", "input", "output", "read", "tmpfile"} do
     may_block_after(io, name, in_an_event)
@@ -151,4 +157,15 @@ local function run(name, ...)
     return failures, unpack(messages, 1, last)
 end
 
-return define, run, function(name) callback = _G[name] return type(callback) end
+-- The line of a chunk that runs now, or nil.
+local function line_of(chunk)
+    local level = 2
+    while true do
+        local found = getinfo(level, "Sl")
+        if not found then return nil end
+        if found.source == chunk then return found.currentline end
+        level = level + 1
+    end
+end
+
+return define, run, function(name) callback = _G[name] return type(callback) end, line_of

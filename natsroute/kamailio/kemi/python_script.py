@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any, NoReturn
 
 from natsroute.errors import ScriptError
@@ -55,6 +55,7 @@ class PythonScript:
         :raises ScriptError: the script or a hook fails, or there is no such callback.
         """
         ksr_module.use(context)
+        context.where = self._where
         folder = str(Path(self._path).resolve().parent)
         if folder not in sys.path:
             sys.path.insert(0, folder)  # so that the script can import modules beside it
@@ -145,6 +146,15 @@ class PythonScript:
             line, column = self._line_in_script(error)
             problem = f"{type(error).__name__}: {error}".rstrip(": ").rstrip(".")
             self._fail(line, column, problem, _remedy(error))
+
+    def _where(self) -> str:
+        """The line of the script that runs now."""
+        frame: FrameType | None = sys._getframe()
+        while frame is not None:
+            if frame.f_code.co_filename == self._path:
+                return f"{self._path}:{frame.f_lineno}:1"
+            frame = frame.f_back
+        return ""
 
     def _line_in_script(self, error: BaseException) -> tuple[int, int]:
         if isinstance(error, SyntaxError) and error.filename == self._path:

@@ -373,7 +373,7 @@ class ScriptThread:
         self.log.error(
             "The script {script} is still {busy}{where}. Its thread ends with the process",
             script=self._script,
-            busy=f"blocked with {self._current_event()}" if self._loaded is None else "being loaded",
+            busy=f"blocked with {self._current_event()}" if self._loaded is None else f"being loaded for {self._name}",
             where=self._where(),
         )
         messages = [item for item in self._begun() if not isinstance(item, Job)]

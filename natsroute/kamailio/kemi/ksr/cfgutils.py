@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.task import deferLater
 
-from natsroute.errors import EvaluationError, PublisherStoppedError
+from natsroute.errors import PublisherStoppedError
 from natsroute.kamailio.evaluation import INITIAL_PROBABILITY
 from natsroute.kamailio.kemi.context import ScriptContext
 from natsroute.kamailio.kemi.ksr.definitions import Result, function, table
@@ -15,7 +15,7 @@ from natsroute.kamailio.script.functions.cfgutils import lock_key
 
 
 def _lock(context: ScriptContext, name: bytes) -> Result:
-    return lock(context, lock_key(name), "KSR.cfgutils.lock()")
+    return lock(context, lock_key(name), "cfgutils.lock")
 
 
 def _try_lock(context: ScriptContext, name: bytes) -> Result:
@@ -42,7 +42,7 @@ def _sleeping(unit: float, name: str) -> Callable[[ScriptContext, int], Result]:
             except PublisherStoppedError as error:
                 problem = str(error)
         if problem:
-            context.evaluation.consumer.service.on_failure(name, EvaluationError(problem))
+            context.failed(name, problem)
         return -1 if problem else 1
 
     return sleep
@@ -57,8 +57,8 @@ FUNCTIONS = table(
     function("cfgutils.lock", "s", _lock),
     function("cfgutils.trylock", "s", _try_lock),
     function("cfgutils.unlock", "s", _unlock),
-    function("cfgutils.sleep", "i", _sleeping(1.0, "KSR.cfgutils.sleep()")),
-    function("cfgutils.usleep", "i", _sleeping(1e-6, "KSR.cfgutils.usleep()")),
+    function("cfgutils.sleep", "i", _sleeping(1.0, "cfgutils.sleep")),
+    function("cfgutils.usleep", "i", _sleeping(1e-6, "cfgutils.usleep")),
     function("cfgutils.rand_set_prob", "i", _set_probability),
     function("cfgutils.rand_reset_prob", "", lambda context: _set_probability(context, INITIAL_PROBABILITY)),
 )

@@ -64,7 +64,7 @@ def _add(context: ScriptContext, table_name: bytes, name: bytes, amount: int) ->
 
 
 def _logged(context: ScriptContext, name: str, problem: str) -> int:
-    context.evaluation.consumer.service.on_failure(f"KSR.htable.{name}()", EvaluationError(problem))
+    context.failed(f"htable.{name}", problem)
     return -1
 
 
@@ -72,7 +72,7 @@ def _lock(context: ScriptContext, table_name: bytes, name: bytes) -> Result:
     """Wait until no other event has locked the entry; see :func:`.locking.lock`."""
     if _table(context, table_name) is None:
         return _logged(context, "sht_lock", _NO_TABLE)
-    return lock(context, (table_name, name), "KSR.htable.sht_lock()")
+    return lock(context, (table_name, name), "htable.sht_lock")
 
 
 def _unlock(context: ScriptContext, table_name: bytes, name: bytes) -> Result:

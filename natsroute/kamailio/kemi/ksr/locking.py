@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 
-from natsroute.errors import EvaluationError, PublisherStoppedError
+from natsroute.errors import PublisherStoppedError
 from natsroute.kamailio.kemi.context import ScriptContext
 
 #: Seconds that a script waits for a lock. Kamailio waits for ever, also for a script that waits for itself.
@@ -40,7 +40,7 @@ def lock(context: ScriptContext, key: Hashable, name: str) -> int:
     else:
         return 1
     locks.release(key, own)  # it may have come just then
-    context.evaluation.consumer.service.on_failure(name, EvaluationError(problem))
+    context.failed(name, problem)
     return -1
 
 

@@ -112,7 +112,7 @@ def _native(name: str, parameters: str, native: str, success: int = 1) -> KemiFu
             try:
                 result = action(context.evaluation)
             except EvaluationError as error:
-                context.evaluation.consumer.service.on_failure(f"KSR.{name}()", error)
+                context.failed(name, str(error))
                 return -1
             return success if result == 1 else result
 
