@@ -263,6 +263,19 @@ class CheckTests(_WithoutVariables):
         expected = ("natsroute: it blocks", "printed while it was loaded: a\n")
         self.assertEqual(self.check("--check", "--event_routes", str(path)), expected)
 
+    def test_inspections(self) -> None:
+        """What Python says about the code while they look at it was shown, too: that a string has a wrong escape."""
+
+        def inspect(settings: Settings) -> list[str]:
+            print("SyntaxWarning", file=sys.stderr)
+            return ["it is wrong"]
+
+        self.patch(options_module, "INSPECTIONS", (inspect,))
+        self.patch(sys, "stderr", io.StringIO())
+        _, output = self.check("--check")
+        self.assertIn("warning: it is wrong\n", output)
+        self.assertEqual(sys.stderr.getvalue(), "")  # type: ignore[attr-defined]
+
     def test_connect(self) -> None:
         """With --check_connect, the reactor runs until the servers have been tried."""
         calls: list[object] = []

@@ -148,17 +148,17 @@ class ConventionTests(PythonScriptCase):
 class HookNameTests(PythonScriptCase):
     """Hooks under other names, which modparams give them."""
 
-    def load_with(self, source: str, hooks: HookNames) -> Instance:
-        return PythonScript(self.script(source), "on_event", hooks).load(self.new_context(), -2)
+    def load_with(self, source: str, hooks: HookNames, rank: int | None = -2) -> Instance:
+        return PythonScript(self.script(source), "on_event", hooks).load(self.new_context(), rank)
 
     def run_with(self, source: str, hooks: HookNames) -> bytes:
         """What it publishes for an event."""
         self.load_with(source, hooks).run(new_event())
         return self.published.pop()[1]
 
-    def check_hook(self, source: str, hooks: HookNames, problem: str, remedy: str) -> None:
+    def check_hook(self, source: str, hooks: HookNames, problem: str, remedy: str, rank: int | None = -2) -> None:
         """A script cannot be used."""
-        error = self.assertRaises(ScriptError, self.load_with, source, hooks)
+        error = self.assertRaises(ScriptError, self.load_with, source, hooks, rank)
         self.assertEqual((error.problem, error.remedy), (problem, remedy))
 
     def test_methods(self) -> None:
@@ -189,7 +189,8 @@ class HookNameTests(PythonScriptCase):
         self.check_hook(FUNCTIONS, hooks, problem, "Define it, or leave mod_init_function (f:1:1) out")
         hooks = HookNames(child_init=HookName("start", "child_init_method (f:1:1)"))
         problem = "there is no 'start', which child_init_method (f:1:1) names"
-        self.check_hook(METHODS, hooks, problem, "Define it, or leave child_init_method (f:1:1) out")
+        for rank in (-2, None):  # also where it is not called, as by --check
+            self.check_hook(METHODS, hooks, problem, "Define it, or leave child_init_method (f:1:1) out", rank)
 
     def test_no_function(self) -> None:
         source = FUNCTIONS.replace('def script_init():\n    seen.append("init")', "script_init = 5")

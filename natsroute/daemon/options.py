@@ -201,7 +201,8 @@ def _print_plan(settings: Settings) -> None:
         raise SystemExit(f"natsroute: {checked.problem}")
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # it was shown
         service = NatsrouteService(settings)
-    for line in plan_lines(settings, Plan.of(settings, service.routing, INSPECTIONS)):
+        lines = list(plan_lines(settings, Plan.of(settings, service.routing, INSPECTIONS)))
+    for line in lines:
         print(line)
 
 

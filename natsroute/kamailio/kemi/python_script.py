@@ -76,16 +76,14 @@ class PythonScript:
         mod_init = None if hooks.are_functions else self._hook(module, hooks.mod_init)
         if mod_init is None:
             self._call_hook(module, hooks.script_init)
-            if rank is not None:
-                self._call_child_hook(module, hooks.script_child_init, rank)
+            self._call_child_hook(module, hooks.script_child_init, rank)
             function = self._find(module, "a function of the script", ("the name of the event",))
             return PythonInstance(module.__name__, context, function)
         owner = self._call(mod_init)
         if owner is None:
             problem = f"{hooks.mod_init.name}() returned None"
             self._fail(*_line_of(mod_init), problem, "Let it return the object with the callbacks")
-        if rank is not None:
-            self._call_child_hook(owner, hooks.child_init, rank)
+        self._call_child_hook(owner, hooks.child_init, rank)
         function = self._find(
             owner,
             f"a method of the object that {hooks.mod_init.name}() returns",
@@ -108,9 +106,10 @@ class PythonScript:
         if hook is not None:
             self._check_result(name.name, hook, self._call(hook))
 
-    def _call_child_hook(self, owner: object, name: HookName, rank: int) -> None:
+    def _call_child_hook(self, owner: object, name: HookName, rank: int | None) -> None:
+        """Look for the hook, and call it if there is a rank."""
         hook = self._hook(owner, name)
-        if hook is None:
+        if hook is None or rank is None:
             return
         arguments = (rank,) if _takes(hook, 1) else ()
         self._check_result(name.name, hook, self._call(lambda: hook(*arguments)))

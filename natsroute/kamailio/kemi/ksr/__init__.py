@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from natsroute.kamailio.kemi.ksr import cfgutils, core, htable, native, nats, pua_json, pv, pvx
+from natsroute.kamailio.kemi.ksr import cfgutils, core, htable, kx, native, nats, pua_json, pv, pvx
 from natsroute.kamailio.kemi.ksr.definitions import KemiFunction
 
 FUNCTIONS: dict[str, KemiFunction] = {
@@ -13,5 +13,6 @@ FUNCTIONS: dict[str, KemiFunction] = {
     **native.FUNCTIONS,
     **htable.FUNCTIONS,
     **cfgutils.FUNCTIONS,
+    **kx.FUNCTIONS,
     **pua_json.FUNCTIONS,
 }
