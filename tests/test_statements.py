@@ -228,16 +228,16 @@ class DepthTests(ScriptTestCase):
             self.assertLess(self.seconds, 1.1)
 
     def test_slow_statements(self) -> None:
-        """A script that makes few turns is ended within twice the time, and five turns."""
+        """A script that makes few turns is ended within twice the time, and ten turns."""
         for milliseconds in (30, 100, 300, 700, 1500):
             self.seconds = 0.0
             failure = self.failure_of(f"while (1) work({milliseconds});")
             self.assertTrue(failure.check(ScriptLimitError))
-            self.assertLessEqual(self.seconds, 2.0 + 5 * milliseconds / 1000)
+            self.assertLessEqual(self.seconds, 2.0 + 10 * milliseconds / 1000)
 
     def test_the_clock_is_asked_seldom(self) -> None:
         """Not at all by a short script, and by others once for many turns."""
-        for turns, most in ((3, 0), (100, 10), (6400, 110)):
+        for turns, most in ((8, 0), (100, 8), (6400, 110)):
             self.asked = 0
             self.run_script(f"while ($var(i) < {turns}) $var(i) = $var(i) + 1;", max_while_loops=0)
             self.assertLessEqual(self.asked, most)

@@ -8,7 +8,7 @@ from natsroute.kamailio.evaluation import Evaluation, EventVariables
 from natsroute.routes.event import Event
 
 #: Turns of loops and calls of routes that a script makes before it looks at the clock. Most make no more.
-_STEPS_BEFORE_CLOCK = 3
+_STEPS_BEFORE_CLOCK = 8
 
 #: How many it makes between two looks at most.
 _MAX_STEPS_WITHOUT_CLOCK = 64
