@@ -75,6 +75,10 @@ class ProgramTests(ProgramTestCase):
         self.assertTrue(program.hooks.has_on_start)
         self.assertFalse(self.program(event_route).hooks.has_on_start)
 
+    def test_script_timeout(self) -> None:
+        self.assertEqual(self.program(script_timeout=5).variables.script_timeout, 5.0)
+        self.assertEqual(self.program().variables.script_timeout, 1.0)
+
     def test_variables(self) -> None:
         """``$shv`` is shared by all connections, ``$var`` belongs to one."""
         program = self.program()
