@@ -7,12 +7,14 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from OpenSSL import SSL
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.client.transport import tls
-from natsroute.client.transport.tls import Tls
+from natsroute.client.transport.tls import Tls, read_key
 from natsroute.client.transport.tls_connection import TlsConnection
 from natsroute.errors import SettingError, TlsError
 from tests.support.certificates import CertificateFiles, Certificates
@@ -84,6 +86,43 @@ class TlsTests(SynchronousTestCase):
 
     def test_an_error_without_text(self) -> None:
         self.assertIsInstance(Tls().session("a").error(Failure(SSL.Error())), TlsError)
+
+
+class ReadKeyTests(SynchronousTestCase):
+    """read_key()"""
+
+    def read(self, pem: bytes) -> Any:
+        path = Path(self.mktemp())
+        path.write_bytes(pem)
+        return read_key("tls_key_file", str(path))
+
+    def test_kinds(self) -> None:
+        """Other blocks of the file make no difference."""
+        certificate = Certificates(Path(self.mktemp())).ca.read_bytes()
+        keys = [ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)]
+        for key in keys:
+            for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
+                pem = key.private_bytes(Encoding.PEM, form, NoEncryption())
+                for text in (pem, certificate + pem, pem + certificate, b"Bag Attributes\n" + pem):
+                    found = self.read(text).to_cryptography_key()
+                    self.assertEqual(found.private_numbers(), key.private_numbers())
+        ed = ed25519.Ed25519PrivateKey.generate()
+        self.read(ed.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+    def test_a_passphrase(self) -> None:
+        """It is not asked for at the terminal."""
+        key = rsa.generate_private_key(65537, 2048)
+        for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
+            pem = key.private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"open sesame"))
+            self.assertIn("it has a passphrase", str(self.assertRaises(SettingError, self.read, pem)))
+
+    def test_no_key(self) -> None:
+        """Neither is one with which nothing can be signed."""
+        made = Certificates(Path(self.mktemp()))
+        exchange = x25519.X25519PrivateKey.generate()
+        pem = exchange.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        for text in (b"", b"key", made.ca.read_bytes(), made.client("a").key.read_bytes()[:-50], pem):
+            self.assertIn("no readable private key", str(self.assertRaises(SettingError, self.read, text)))
 
 
 class VerificationTests(SynchronousTestCase):

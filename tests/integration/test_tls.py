@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from twisted.internet.task import deferLater
@@ -11,7 +14,18 @@ from twisted.internet.task import deferLater
 from natsroute.client.state import ConnectionEvent
 from tests.support.certificates import Certificates
 from tests.support.login_case import LoginTestCase
+from tests.support.natsroute_process import NatsrouteProcess
 from tests.support.secret_watch import secret
+
+#: Numbers of Linux's prctl(): whether memory can become executable that was not.
+_SET_MDWE, _GET_MDWE = 65, 66
+
+#: Becomes its arguments, with what systemd's MemoryDenyWriteExecute does.
+_NO_NEW_CODE = [
+    sys.executable,
+    "-c",
+    f"import ctypes, os, sys; ctypes.CDLL(None).prctl({_SET_MDWE}, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])",
+]
 
 
 class TlsTestCase(LoginTestCase):
@@ -99,6 +113,46 @@ class TlsTests(TlsTestCase):
         self.file("cert.pem", renewed.certificate.read_text())
         self.file("key.pem", renewed.key.read_text())
         await self.until(lambda: service.connected)
+
+    async def test_no_new_code(self) -> None:
+        """systemd's MemoryDenyWriteExecute forbids memory that is writable and executable. TLS needs none."""
+        server = await self.start_server(self.made.tls_block(self.made.server(), "verify: true"))
+        alice = self.made.client("alice")
+        mine = {"tls_cert_file": str(alice.certificate), "tls_key_file": str(alice.key)}
+        options = {**self.trusted, **mine, "nats_url": server.url, "subject_queue_group": "a:daemon"}
+        (self.folder / "daemon").mkdir()
+        daemon = NatsrouteProcess(
+            self.reactor,
+            self.folder / "daemon",
+            dedent("""
+                import mmap
+
+                from natsroute import EventRoutes
+
+                event_route = EventRoutes()
+                try:
+                    mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+                except OSError:
+                    print("no new code")
+
+                @event_route("nats:a")
+                def a(event):
+                    print("arrived:", event.data.decode())
+            """),
+            *(word for name, value in options.items() for word in (f"--{name}", str(value))),
+            under=_NO_NEW_CODE,
+        )
+        self.addCleanup(daemon.stop)
+        service = await self.assert_connects(nats_url=server.url, **mine, **self.trusted)
+        give_up = self.reactor.seconds() + 60
+        while "arrived: hello" not in daemon.output:
+            await service.publish("a", b"hello")
+            await deferLater(self.reactor, 0.05)
+            self.assertLess(self.reactor.seconds(), give_up, daemon.output)
+        self.assertIn("no new code", daemon.output)
+
+    if not sys.platform.startswith("linux") or ctypes.CDLL(None).prctl(_GET_MDWE, 0, 0, 0, 0) < 0:
+        test_no_new_code.skip = "needs Linux 6.3"  # type: ignore[attr-defined]
 
 
 class WebSocketTests(TlsTestCase):

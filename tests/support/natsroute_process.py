@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ class NatsrouteProcess(Program):
     :param folder: an empty folder.
     :param routes: the text of the routes file.
     :param arguments: more options.
+    :param under: a command that becomes the one that it gets as arguments.
     """
 
-    def __init__(self, reactor: Any, folder: Path, routes: str, *arguments: str) -> None:
+    def __init__(self, reactor: Any, folder: Path, routes: str, *arguments: str, under: Sequence[str] = ()) -> None:
         self._folder = folder
         (folder / "routes.py").write_text(routes, encoding="utf-8")
         twistd = str(Path(sys.executable).with_name("twistd"))
@@ -33,7 +35,7 @@ class NatsrouteProcess(Program):
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
         }
-        super().__init__(reactor, [*command, *arguments], folder, environment)
+        super().__init__(reactor, [*under, *command, *arguments], folder, environment)
 
     def childDataReceived(self, descriptor: int, data: bytes) -> None:
         super().childDataReceived(2, data)  # one stream, so that prints and log lines keep their order

@@ -23,6 +23,7 @@ from natsroute.errors import SettingError, TlsError
 
 try:
     import idna
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from OpenSSL import SSL, crypto
     from service_identity.hazmat import DNS_ID, IPAddress_ID
     from service_identity.pyopenssl import extract_patterns
@@ -325,16 +326,17 @@ def read_key(setting: str, path: str) -> Any:
     :raises SettingError: the file cannot be read, contains none, or has a passphrase.
     """
     pem = read_file(setting, path)
-    asked: list[bool] = []
-
-    def passphrase(*_: object) -> bytes:
-        asked.append(True)  # without this callback OpenSSL would ask at the terminal
-        return b""
-
+    remedy = "It must be a PEM file"
     try:
-        return crypto.load_privatekey(crypto.FILETYPE_PEM, pem, passphrase)
-    except Exception:
-        if asked:
-            remedy = f"Remove it, for example with: openssl pkey -in {path} -out KEY.pem"
-            raise SettingError(setting, path, "it has a passphrase", remedy) from None
-        raise SettingError(setting, path, "it contains no readable private key", "It must be a PEM file") from None
+        # pyOpenSSL's own loader needs a callback, so that OpenSSL does not ask for a passphrase at the terminal, and
+        # systemd's MemoryDenyWriteExecute forbids the memory for a callback.
+        key: Any = load_pem_private_key(pem, None)
+    except TypeError:
+        remedy = f"Remove it, for example with: openssl pkey -in {path} -out KEY.pem"
+        raise SettingError(setting, path, "it has a passphrase", remedy) from None
+    except Exception:  # ValueError and others, by cryptography's version
+        raise SettingError(setting, path, "it contains no readable private key", remedy) from None
+    try:
+        return crypto.PKey.from_cryptography_key(key)
+    except TypeError:  # of a kind that TLS cannot use
+        raise SettingError(setting, path, "it contains no readable private key", remedy) from None
