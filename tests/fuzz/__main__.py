@@ -3,12 +3,13 @@
 
 It needs ``pip install '.[dev]'``, and a Python and a platform that atheris has wheels for. An input that breaks a
 property is saved in the corpus of the property, and the exit code is 1. ``tests.fuzz.test_corpus`` fails because of it
-until the code is fixed.
+until the code is fixed. The hot path is the one in Python, since atheris does not see the coverage of the compiled one.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tempfile import TemporaryDirectory
 import attrs
 
 from natsroute.daemon.child_guard import guarded
+from natsroute.hot.choice import PURE_VARIABLE
 from tests.fuzz import CORPUS
 from tests.fuzz.properties import PROPERTIES
 from tests.support import ROOT
@@ -86,6 +88,7 @@ class Job:
             self._process = subprocess.Popen(
                 guarded([sys.executable, "-m", "tests.fuzz.job", name, *arguments]),
                 cwd=ROOT,
+                env={**os.environ, PURE_VARIABLE: "1"},
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
