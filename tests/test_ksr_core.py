@@ -50,7 +50,7 @@ class MessageTests(ScriptCase):
                 (False, "is_IPv6"),
                 (True, "is_src_port", 5060),
                 (False, "is_src_port", 5061),
-                (True, "is_dst_port", 5060),
+                (False, "is_dst_port", 5060),
                 (False, "is_TCPX"),
                 (False, "isdsturiset"),
                 (0, "set_drop"),

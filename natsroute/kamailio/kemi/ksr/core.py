@@ -120,7 +120,7 @@ FUNCTIONS = table(
     function("is_method_in", "s", _is_method_in),
     function("is_proto", "s", _is_proto),
     function("is_src_port", "i", _is_port),
-    function("is_dst_port", "i", _is_port),
+    function("is_dst_port", "i", lambda context, port: False),  # it went nowhere
     function("is_TCPX", "", _is(False)),
     function("setflag", "i", _setflag),
     function("resetflag", "i", _resetflag),

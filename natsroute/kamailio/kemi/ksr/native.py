@@ -92,11 +92,12 @@ class _Slot:
         return cast(bytes, self.content).decode("utf-8", "surrogateescape")
 
 
-def _native(name: str, parameters: str, native: str, success: int = 1) -> KemiFunction:
+def _native(name: str, parameters: str, native: str, success: int = 1, ignored: str = "") -> KemiFunction:
     """
     A function that calls a native one.
 
     :param parameters: as in :class:`KemiFunction`; also ``x`` for a string in which variables are expanded.
+    :param ignored: further parameters, which have no effect.
     :param success: the result where the native one is 1.
     """
     definition = NATIVE[native]
@@ -118,7 +119,7 @@ def _native(name: str, parameters: str, native: str, success: int = 1) -> KemiFu
 
         return run
 
-    return KemiFunction(name, parameters.replace("x", "s"), new)
+    return KemiFunction(name, parameters.replace("x", "s") + ignored, new)
 
 
 def _xlog_at_level() -> KemiFunction:
@@ -179,7 +180,7 @@ FUNCTIONS = table(
     _native("pvx.xavp_params_implode", "ss", "xavp_params_implode"),
     _native("pvx.xavp_slist_explode", "ssss", "xavp_slist_explode"),
     _native("pvx.xavp_copy", "sis", "xavp_copy"),
-    _native("pvx.xavp_copy_dst", "sisi", "xavp_copy"),
+    _native("pvx.xavp_copy_dst", "sis", "xavp_copy", ignored="i"),  # in KEMI it replaces nothing, up to Kamailio 6.2
     _native("textopsx.fnmatch", "ss", "fnmatch", success=0),
     _native("textopsx.fnmatch_ex", "sss", "fnmatch", success=0),
 )
