@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from natsroute.kamailio.differences import DIFFERENCES, Difference
 from natsroute.kamailio.script.differences import SCRIPT_DIFFERENCES
 from natsroute.kamailio.script.functions import (
+    avpops,
     cfgutils,
     htable,
     ipops,
@@ -48,6 +49,7 @@ FUNCTIONS: tuple[tuple[str, str, Mapping[str, FunctionDefinition]], ...] = (
     ("Hash tables", "htable", htable.FUNCTIONS),
     ("Variables", "pv, kex", pv.FUNCTIONS),
     ("`$xavp`", "pv", xavp.FUNCTIONS),
+    ("`$avp`", "avpops", avpops.FUNCTIONS),
     ("Texts", "textops, textopsx, siputils", textops.FUNCTIONS),
     ("IP addresses", "ipops", ipops.FUNCTIONS),
     ("Routes, waiting, locks, chance", "cfgutils", cfgutils.FUNCTIONS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from natsroute.kamailio.script.functions import (
+    avpops,
     cfgutils,
     htable,
     ipops,
@@ -26,6 +27,7 @@ FUNCTIONS: dict[str, FunctionDefinition] = {
     **jansson.FUNCTIONS,
     **pv.FUNCTIONS,
     **xavp.FUNCTIONS,
+    **avpops.FUNCTIONS,
     **textops.FUNCTIONS,
     **sip.FUNCTIONS,
     **ipops.FUNCTIONS,

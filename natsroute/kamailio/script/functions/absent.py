@@ -89,7 +89,9 @@ ABSENT: tuple[Absent, ...] = (
     Absent(("http_*",), 3, "natsroute has no HTTP client of its own", f"{_IN_PYTHON}; treq helps"),
     Absent(("exec_*",), 3, "a script does not start programs", f"{_IN_PYTHON}; getProcessOutput() of Twisted helps"),
     Absent(("jsonrpc_*",), 2, "there are no RPC commands of Kamailio", _IN_PYTHON),
-    Absent(("avp_*",), 2, "assignments do the same", "Assign to $avp(name); $null deletes a value"),
+    Absent(
+        ("avp_*",), 2, "assignments and operators do the same", "Assign to $avp(name), and compare it with ==, < and =~"
+    ),
     Absent(("async_*",), 0, "events do not wait for each other", "Use sleep() or usleep(), which hold up nobody else"),
     Absent(("xavu_*", "xavi_*", "pv_xavu_print", "pv_xavi_print"), 0, "there is no $xavu and no $xavi", "Use $xavp"),
     Absent(("pv_evalx",), 0, "it evaluates what was received, so that senders can read all variables", _IN_PYTHON),
