@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 
 from natsroute.client import requests
+from natsroute.client.connection import Connection
 from natsroute.client.request_many import Until
 from natsroute.client.requests import Requests
 from natsroute.errors import (
@@ -22,8 +23,10 @@ from natsroute.errors import (
     SubjectError,
     SubscriptionLimitError,
 )
+from natsroute.turns import MAX_TURN
 from tests.support.connection_case import A, B, ConnectionTestCase
 from tests.support.memory_network import info
+from tests.support.waiting import run_one_call
 
 
 class RequestsTestCase(ConnectionTestCase):
@@ -367,3 +370,135 @@ class LameDuckTests(RequestsTestCase):
         self.assertNoResult(third)
         self.answer(self.replies()[0])
         self.successResultOf(third)
+
+
+class TurnTests(RequestsTestCase):
+    """Many requests: whatever happens to all of them does not hold the reactor, and the order is kept."""
+
+    COUNT = 100
+    #: A turn, one callback, and what rounding adds.
+    LONGEST = MAX_TURN + 0.001 + 0.0001
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.seen: list[int] = []
+        self.results: list[type[BaseException] | None] = []
+
+    def ask_all(self) -> None:
+        """Requests whose callbacks take a millisecond each."""
+        for number in range(self.COUNT):
+            self.ask(payload=b"%d" % number, timeout=20.0).addBoth(self.ended, number)
+
+    def ended(self, result: Any, number: int) -> None:
+        self.tearDown()
+        self.clock.rightNow += 0.001
+        self.seen.append(number)
+        self.results.append(getattr(result, "type", None))
+
+    def assert_all_fail(self, error: type[BaseException], turns: int = 10) -> None:
+        """They do, in order and in several turns, the first of which is over."""
+        while len(self.seen) < self.COUNT:
+            before = self.clock.seconds()
+            run_one_call(self.clock)
+            self.assertLessEqual(self.clock.seconds() - before, self.LONGEST)
+            turns -= 1
+        self.assertLessEqual(turns, 0)
+        self.assertEqual((self.seen, self.results), ([*range(self.COUNT)], [error] * self.COUNT))
+        self.assertEqual((self.requests.failed, self.requests.pending), (self.COUNT, 0))
+
+    def assert_begun(self, before: float) -> None:
+        self.assertLessEqual(self.clock.seconds() - before, self.LONGEST)
+        self.assertTrue(0 < len(self.seen) < 10)
+
+    def test_lost(self) -> None:
+        self.connected(self.client)
+        self.ask_all()
+        before = self.clock.seconds()
+        self.network.link.lose()
+        self.assert_begun(before)
+        self.assert_all_fail(ConnectionLostError)
+
+    def test_refused(self) -> None:
+        self.connected(self.client)
+        self.ask_all()
+        before = self.clock.seconds()
+        self.network.link.receive(b"-ERR 'Permissions Violation for Publish to \"billing\"'\r\n")
+        self.assert_begun(before)
+        self.assert_all_fail(PermissionsError)
+
+    def test_timeout(self) -> None:
+        self.connected(self.client)
+        self.ask_all()
+        self.clock.rightNow += 20.0
+        self.assert_all_fail(RequestTimeoutError)
+        self.assertEqual(self.requests._deadlines, {})
+
+    def test_answered_between_two_turns(self) -> None:
+        """A request that has not failed yet has its answer."""
+        self.connected(self.client)
+        self.ask_all()
+        last = self.replies()[-1]
+        self.network.link.receive(b"-ERR 'Permissions Violation for Publish to \"billing\"'\r\n")
+        self.answer(last)
+        self.assertEqual((self.seen[-1], self.results[-1]), (self.COUNT - 1, None))
+        while len(self.seen) < self.COUNT:
+            run_one_call(self.clock)
+        self.assertEqual((self.requests.answered, self.requests.failed), (1, self.COUNT - 1))
+
+    def test_closed_between_two_turns(self) -> None:
+        """All of them fail at once, and nothing is left in the reactor."""
+        self.connected(self.client)
+        self.ask_all()
+        self.network.link.lose()
+        self.assertLess(len(self.seen), 10)
+        self.client.stopService()
+        self.assertEqual((self.seen, self.requests.failed), ([*range(self.COUNT)], self.COUNT))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def write_slowly(self) -> None:
+        """Let each write take a millisecond."""
+        write = Connection.write
+
+        def slow_write(connection: Connection, data: bytes, messages: int = 0) -> None:
+            self.clock.rightNow += 0.001
+            write(connection, data, messages)
+
+        self.patch(Connection, "write", slow_write)
+
+    def written(self) -> list[int]:
+        """The numbers of the requests that were written since the last call."""
+        return [int(number) for number in re.findall(rb"^PUB .*\r\n(\d+)\r", self.network.link.transport.sent(), re.M)]
+
+    def test_written(self) -> None:
+        """Those that waited for a connection; one that is made meanwhile follows them."""
+        self.ask_all()
+        self.write_slowly()
+        before = self.clock.seconds()
+        self.connected(self.client)
+        self.assertLessEqual(self.clock.seconds() - before, self.LONGEST + 0.001)
+        written = self.written()
+        self.assertTrue(0 < len(written) < 10)
+        self.ask(payload=b"%d" % self.COUNT)
+        while len(written) <= self.COUNT:
+            before = self.clock.seconds()
+            run_one_call(self.clock)
+            self.assertLessEqual(self.clock.seconds() - before, self.LONGEST)
+            written += self.written()
+        self.assertEqual(written, [*range(self.COUNT + 1)])
+
+    def test_lost_between_two_writes(self) -> None:
+        """Those that were written fail, and the others are written to the next server, once."""
+        self.ask_all()
+        self.write_slowly()
+        self.connected(self.client)
+        written = self.written()
+        self.assertLess(len(written), 10)
+        self.network.link.lose()
+        self.assertEqual((self.seen, self.results), (written, [ConnectionLostError] * len(written)))
+        while len(self.network.links) == 1:
+            run_one_call(self.clock)
+        self.accept()
+        while len(written) < self.COUNT:
+            run_one_call(self.clock)
+            written += self.written()
+        self.assertEqual(written, [*range(self.COUNT)])

@@ -26,12 +26,15 @@ from natsroute.jetstream.errors import (
     StreamFullError,
     WrongLastSequenceError,
 )
+from natsroute.jetstream.publishing import stream_publisher, stream_timers
 from natsroute.jetstream.publishing.pub_ack import PubAck
 from natsroute.jetstream.publishing.stream_options import MAX_IN_FLIGHT, StreamPublishOptions
 from natsroute.publishing.options import PublishLimits
+from natsroute.wire.encoder import read_pub
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_network import info
 from tests.support.stream_publisher_case import StreamPublisherTestCase
+from tests.support.waiting import run_one_call
 
 
 class AcknowledgementTests(StreamPublisherTestCase):
@@ -694,3 +697,79 @@ class EndTests(StreamPublisherTestCase):
         self.clock.pump([0.0] * 10)
         self.assertEqual(len(failed), 10)
         self.assertEqual(self.counts(), (10, 0, 10, 0, 0))
+
+
+class ManyDueTests(StreamPublisherTestCase):
+    """Many messages that are too old, or whose acknowledgements are overdue: some are looked after in each turn."""
+
+    COUNT = 10
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.patch(stream_timers, "MAX_DUE", 3)
+        self.connected(self.client)
+        self.seen: list[tuple[int, type[BaseException] | None]] = []
+        for number in range(self.COUNT):
+            wait = self.publish(f"calls.{number % 2}", b"%d" % number)
+            wait.addBoth(lambda result, n=number: self.seen.append((n, getattr(result, "type", None))))
+
+    def expire(self) -> None:
+        """Begin to fail all messages: none is acknowledged."""
+        self.turn()
+        self.clock.rightNow += 61.0
+        run_one_call(self.clock)
+        self.assertEqual(self.seen, [(number, PublishExpiredError) for number in range(3)])
+        self.assertEqual(self.counts(), (self.COUNT, 0, 3, 0, self.COUNT - 3))
+
+    def test_expired(self) -> None:
+        """In order."""
+        self.expire()
+        self.clock.pump([0.0] * 5)
+        self.assertEqual(self.seen, [(number, PublishExpiredError) for number in range(self.COUNT)])
+        self.assertEqual(self.counts(), (self.COUNT, 0, self.COUNT, 0, 0))
+
+    def test_stopped_meanwhile(self) -> None:
+        self.expire()
+        drained = self.publisher.drain()
+        self.publisher.abandon()
+        self.successResultOf(drained)
+        errors = [PublishExpiredError] * 3 + [PublisherStoppedError] * (self.COUNT - 3)
+        self.assertEqual(self.seen, [*enumerate(errors)])
+
+    def test_lost_meanwhile(self) -> None:
+        """What is left expires without a connection."""
+        self.expire()
+        self.network.link.lose()
+        self.clock.pump([0.0] * 5)
+        self.assertEqual(self.seen, [(number, PublishExpiredError) for number in range(self.COUNT)])
+
+    def test_overdue(self) -> None:
+        """All of them are sent again once, those to each subject in their order."""
+        self.turn()
+        self.clock.rightNow += 6.0
+        self.clock.pump([0.0] * 5)
+        self.assertEqual(self.publisher.account().resent, self.COUNT)
+        again: list[bytes] = []
+        while written := self.turn() or (self.clock.advance(0.25) or self.written()):
+            again += [one.data for one in written]
+            self.acknowledge(*written)
+        for subject in range(2):
+            of_subject = [number for number in map(int, again) if number % 2 == subject]
+            self.assertEqual(of_subject, [*range(subject, self.COUNT, 2)])
+        self.assertEqual(self.counts(), (self.COUNT, self.COUNT, 0, 0, 0))
+
+
+class LowerMaxPayloadTests(StreamPublisherTestCase):
+    """A server with a lower ``max_payload``, when many messages wait."""
+
+    def test_only_large_ones_are_looked_at(self) -> None:
+        looked_at: list[bytes] = []
+        self.patch(stream_publisher, "read_pub", lambda command: looked_at.append(command) or read_pub(command))
+        for number in range(20):
+            self.publish("calls.a", b"%d" % number)
+        large = self.publish("calls.a", b"x" * 900)
+        self.connected(self.client)
+        self.network.link.receive(info(max_payload=800))
+        self.failureResultOf(large, PayloadTooLargeError)
+        self.assertEqual(len(looked_at), 1)
+        self.assertEqual(len(self.turn()), 20)

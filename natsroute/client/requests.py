@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ from natsroute.errors import (
     RequestTimeoutError,
     ServerError,
 )
+from natsroute.turns import Turn
 from natsroute.wire.encoder import encode_pub, request_template
 from natsroute.wire.frames import Msg
 from natsroute.wire.headers import NO_HEADERS
@@ -46,7 +47,9 @@ class Requests:
 
     All requests have one subscription for their answers. A request that is made while there is no connection waits for
     it, within its timeout. One that was written when the connection ends fails: whether it was handled is unknown, so
-    it is not sent again. All methods run in the reactor thread, and every Deferred fires there.
+    it is not sent again. If many requests fail at once, or were waiting for a connection, that is done in their order
+    and in turns of the reactor: the callbacks are the user's code. All methods run in the reactor thread, and every
+    Deferred fires there.
 
     :param connection: a connection whose observers are told when it is lost.
     :param inbox_prefix: what the reply subjects begin with.
@@ -66,7 +69,11 @@ class Requests:
         self._clock = clock
         self._requests: dict[str, Request] = {}  # by reply subject
         self._bytes = 0  # of them
-        self._unwritten: dict[str, Callable[[], None]] = {}  # writes those that wait for a connection
+        # Writes those that wait for a connection. In a plain dict, finding the first one takes longer each time.
+        self._unwritten: OrderedDict[str, Callable[[], None]] = OrderedDict()
+        self._next_write: IDelayedCall | None = None  # writes the rest of them
+        self._failing: deque[tuple[Request, Callable[[Request], NatsrouteError]]] = deque()  # and the error of each
+        self._next_failures: IDelayedCall | None = None
         self._deadlines: dict[float, _Deadlines] = {}  # by timeout
         # Bound once, and not for each request.
         self._on_answer, self._on_cancelled = self._answered, self._cancelled
@@ -179,10 +186,15 @@ class Requests:
             answers.received(msg)
 
     def _write(self, request: Request, command: bytes, payload: int, headers: int) -> None:
+        if self._connection.info is None or self._unwritten:  # it is written behind those that wait
+            self._unwritten[request.reply] = partial(self._write_now, request, command, payload, headers)
+        else:
+            self._write_now(request, command, payload, headers)
+
+    def _write_now(self, request: Request, command: bytes, payload: int, headers: int) -> None:
         info = self._connection.info
-        if info is None:
-            self._unwritten[request.reply] = partial(self._write, request, command, payload, headers)
-        elif payload + headers > info.max_payload:
+        assert info is not None
+        if payload + headers > info.max_payload:
             self._fail(request, PayloadTooLargeError(payload + headers, info.max_payload))
         elif headers and not info.headers:
             self._fail(request, HeaderError(NO_HEADERS))
@@ -190,6 +202,16 @@ class Requests:
             self._fail(request, self.inbox.refused)
         else:
             self._connection.write(command, 1)
+
+    def _write_waiting(self) -> None:
+        """Write the requests that wait for a connection."""
+        self._next_write = None
+        turn = Turn(self._clock)
+        while self._unwritten and self._next_write is None and self._connection.info is not None:
+            _, write = self._unwritten.popitem(last=False)
+            write()
+            if self._unwritten and turn.is_over():
+                self._next_write = self._clock.callLater(0, self._write_waiting)
 
     def _answered(self, msg: Msg) -> None:
         reply = msg.address.subject
@@ -248,34 +270,54 @@ class Requests:
     def _on_change(self, change: Change) -> None:
         event = change.event
         if event in (ConnectionEvent.CONNECTED, ConnectionEvent.REFUSED):
-            unwritten, self._unwritten = self._unwritten, {}
-            for reply, write in unwritten.items():
-                if reply in self._requests:  # not cancelled by what followed the end of another one
-                    write()
+            if self._next_write is None:
+                self._write_waiting()
         elif event in (ConnectionEvent.DISCONNECTED, ConnectionEvent.CLOSED):
             closed = event is ConnectionEvent.CLOSED
             if closed:
                 self._stop_deadlines()
             lost = [one for one in self._requests.values() if closed or one.reply not in self._unwritten]
             reason = "the connection was closed" if change.reason is None else f"the connection ended: {change.reason}"
-            for request in lost:
-                if not request.called:  # by what followed the end of another one
-                    self._fail(request, ConnectionLostError(f"no answer from {request.subject!r}: {reason}"))
+            self._fail_all(lost, lambda one: ConnectionLostError(f"no answer from {one.subject!r}: {reason}"))
+            if closed:
+                self._fail_rest()
 
     def _on_error(self, error: ServerError, server: Server) -> None:
         """Fail the requests that a server has refused. It names no request, but a subject."""
         refused = self.inbox.refused
         if refused is not None:
-            self._fail_all([*self._requests.values()], refused)
+            self._fail_all(self._requests.values(), lambda one: refused)
         elif isinstance(error, PermissionsError) and error.operation == "publish":
-            self._fail_all([one for one in self._requests.values() if one.subject == error.subject], error)
+            self._fail_all((one for one in self._requests.values() if one.subject == error.subject), lambda one: error)
         elif isinstance(error, PermissionsError) and error.subject in self._requests:  # a reply subject
             self._fail(self._requests[error.subject], error)
 
-    def _fail_all(self, requests: Iterable[Request], error: NatsrouteError) -> None:
-        for request in requests:
-            if not request.called:  # by what followed the end of another one
-                self._fail(request, error)
+    def _fail_all(self, requests: Iterable[Request], make_error: Callable[[Request], NatsrouteError]) -> None:
+        self._failing.extend((request, make_error) for request in requests)
+        if self._next_failures is None:
+            self._fail_some()
+
+    def _fail_some(self) -> None:
+        self._next_failures = None
+        turn = Turn(self._clock)
+        while self._failing and self._next_failures is None:
+            self._fail_oldest()
+            if self._failing and turn.is_over():
+                self._next_failures = self._clock.callLater(0, self._fail_some)
+
+    def _fail_rest(self) -> None:
+        """Fail those that are still to fail now: there may be no further turn."""
+        while self._failing:
+            self._fail_oldest()
+        for planned in (self._next_failures, self._next_write):
+            if planned is not None:
+                planned.cancel()
+        self._next_failures = self._next_write = None
+
+    def _fail_oldest(self) -> None:
+        request, make_error = self._failing.popleft()
+        if not request.called:  # by what followed the end of another one, or by an answer
+            self._fail(request, make_error(request))
 
 
 def _named(error: Exception) -> NatsrouteError:
@@ -345,10 +387,13 @@ class _Deadlines:
 
     def _look(self) -> None:
         requests, now = self._requests, self._clock.seconds()
+        turn = Turn(self._clock)
         while requests and (requests[0].called or requests[0].deadline <= now):
             request = requests.popleft()
             if not request.called:
                 self._on_timeout(request, self._timeout)
+                if turn.is_over():
+                    break
         if requests:
             self._timer = self._clock.callLater(max(0.0, requests[0].deadline - now), self._look)
         else:

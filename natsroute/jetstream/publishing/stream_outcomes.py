@@ -80,9 +80,12 @@ class StreamOutcomes:
     def _end(self, message: OutgoingMessage, error: Exception | Failure) -> None:
         self._buffer.release(1, message.size)
         message.command = None
-        on_unhandled = partial(self._unhandled.add, subject=message.target.name)
-        self._pending.append(partial(message.confirmation.fail, error, on_unhandled))
-        self.ended(message)
+        self._pending.append(partial(self._fail, message, error))
+        if self.flushes:
+            self.ended(message)
+
+    def _fail(self, message: OutgoingMessage, error: Exception | Failure) -> None:
+        message.confirmation.fail(error, partial(self._unhandled.add, subject=message.target.name))
 
     # -- waiters ------------------------------------------------------------------------------------------------------
 
