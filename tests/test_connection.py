@@ -345,6 +345,16 @@ class WriteTests(ConnectionTestCase):
         self.assertEqual(self.network.link.transport.sent(), b"PUB a 0\r\n\r\n")
         self.assertEqual(connection.status().messages_out, 1)
 
+    def test_now(self) -> None:
+        """Also at once."""
+        connection = self.connection()
+        self.assertFalse(connection.write(b"PUB a 0\r\n\r\n", 1, now=True))
+        self.connected(connection)
+        self.assertEqual(connection.status().messages_out, 0)
+        self.assertTrue(connection.write(b"PUB a 0\r\n\r\n" * 2, 2, now=True))
+        self.assertEqual(self.network.link.transport.sent(), b"PUB a 0\r\n\r\n" * 2)
+        self.assertEqual(connection.status().messages_out, 2)
+
     def test_without_a_connection(self) -> None:
         connection = self.connection()
         self.assertIs(connection.max_payload, None)

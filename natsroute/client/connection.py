@@ -236,18 +236,19 @@ class Connection(Service):
             return fail(ConnectionLostError("there is no connection"))
         return protocol.write_and_ping(data, messages)
 
-    def write(self, data: bytes, messages: int = 0) -> bool:
+    def write(self, data: bytes, messages: int = 0, *, now: bool = False) -> bool:
         """
         Write commands, and let the server not confirm them.
 
         :param data: complete commands, made by :mod:`natsroute.wire.encoder`.
         :param messages: the number of messages in them, for :meth:`status`.
+        :param now: send them at once, and not with what else is written in this turn of the reactor.
         :return: whether there is a connection. If not, nothing was written.
         """
         protocol = self._connected
         if protocol is None:
             return False
-        protocol.write(data, messages)
+        protocol.write(data, messages, now=now)
         return True
 
     # -- its life -----------------------------------------------------------------------------------------------------

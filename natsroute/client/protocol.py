@@ -7,7 +7,7 @@ is, is its :class:`~natsroute.client.state.ProtocolState`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -21,6 +21,7 @@ from natsroute.client.options import InboundLimits, Security, Timing
 from natsroute.client.pings import Pings
 from natsroute.client.state import ProtocolEvent, ProtocolState
 from natsroute.client.transport.flow_control import FlowControl
+from natsroute.client.transport.plain_tcp import READ_SIZE, direct_writer, read_more
 from natsroute.client.transport.tls import TlsSession
 from natsroute.client.transport.write_timeout import WriteTimeout
 from natsroute.errors import (
@@ -100,8 +101,7 @@ class NatsProtocol(Protocol):
         self.refused: list[PermissionsError] = []
         self.info = Info()
         self.rtt: float | None = None
-        self.bytes_in = self.bytes_out = self.messages_out = 0
-        self.unknown_sids = 0
+        self.bytes_in = self.bytes_out = self.messages_out = self.unknown_sids = 0
         self._clock = clock
         self._handshake = Handshake(name, version, credentials, security)
         self._connect_timeout = timing.connect_timeout
@@ -118,6 +118,7 @@ class NatsProtocol(Protocol):
         )
         self._tls: TlsSession | None = None
         self._bytes_before_tls = 0
+        self._is_busy = False  # the last read was full
         self._flow = FlowControl(clock)
         self._write_timeout = WriteTimeout(clock, timing.write_timeout, self._end)
         self._pings = Pings(clock, timing, self._flow, ping=self.ping, on_dead=self._end)
@@ -184,19 +185,20 @@ class NatsProtocol(Protocol):
             return fail(ConnectionLostError("the connection is closed"))
         self.messages_out += messages
         self.bytes_out += len(data) + len(encoder.PING)
-        self.transport.writeSequence((data, encoder.PING))  # the transport joins what it writes anyway
+        self._write_at_once((data, encoder.PING))
         return self._pings.sent()
 
-    def write(self, data: bytes, messages: int = 0) -> None:
+    def write(self, data: bytes, messages: int = 0, *, now: bool = False) -> None:
         """
         Write complete commands; nothing happens if the connection is closed.
 
         :param messages: the number of messages in them, for :attr:`messages_out`.
+        :param now: send them at once, as for :meth:`write_and_ping`, and not with what else this turn writes.
         """
         if self.state.is_open:
             self.messages_out += messages
             self.bytes_out += len(data)
-            self.transport.write(data)
+            self._write_at_once((data,)) if now else self.transport.write(data)
 
     def pause(self) -> None:
         """
@@ -232,7 +234,7 @@ class NatsProtocol(Protocol):
 
         :param reason: what :attr:`closed` fires with.
         """
-        self._advance(ProtocolEvent.LEAVE)
+        self.state = self.state.after(ProtocolEvent.LEAVE)
         self.drain().addCallbacks(lambda _: self._end(reason, abort=False), lambda lost: None)
 
     def close(self, reason: Exception | None = None) -> None:
@@ -264,6 +266,7 @@ class NatsProtocol(Protocol):
     # -- Twisted's side -----------------------------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
+        self._write_at_once: Callable[[Sequence[bytes]], object] = self.transport.writeSequence
         self.transport.setTcpNoDelay(True)
         if self._handshake.begins_with_tls:
             try:
@@ -273,6 +276,9 @@ class NatsProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.bytes_in += len(data)
+        if (len(data) >= READ_SIZE) is not self._is_busy:
+            self._is_busy = not self._is_busy
+            read_more(self.transport, self._is_busy)
         state = self.state
         if not state.is_open:
             return  # TLS keeps reading until the other side has closed too
@@ -296,14 +302,13 @@ class NatsProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         state = self.state
-        self._advance(ProtocolEvent.LOST)
+        self.state = self.state.after(ProtocolEvent.LOST)
         self._on_msg.clear()
         self._stop_timers()
         self._write_timeout.stop()
         tls_error = self._tls.error(reason) if state.is_handshake and self._tls is not None else None
-        error = self._reason or self._last_words or tls_error or self._flow.cut_off()
-        if error is None:
-            error = ConnectionLostError(reason.getErrorMessage())
+        known = self._reason or self._last_words or tls_error or self._flow.cut_off()
+        error = known or ConnectionLostError(reason.getErrorMessage())
         self._pings.fail(error)
         if state.is_handshake:
             self.ready.errback(error)
@@ -321,15 +326,16 @@ class NatsProtocol(Protocol):
 
     def _log_in(self) -> None:
         connect = self._handshake.connect(self.info)
-        self._advance(ProtocolEvent.LOG_IN)
+        self.state = self.state.after(ProtocolEvent.LOG_IN)
         self.write(connect)
         self._on_login(self)
         self.ping().addCallbacks(self._handshake_done, lambda lost: None)
 
     def _handshake_done(self, _: None) -> None:
-        self._advance(ProtocolEvent.READY)
+        self.state = self.state.after(ProtocolEvent.READY)
         self._pings.start()
         self._write_timeout.watch(self.transport)
+        self._write_at_once = direct_writer(self.transport)  # no TLS is started from here on
         self.ready.callback(self.info)
 
     # -- what the server says -----------------------------------------------------------------------------------------
@@ -340,7 +346,7 @@ class NatsProtocol(Protocol):
             self._on_info(info)
         elif self.state is ProtocolState.AWAITING_INFO:
             if self._handshake.needs_tls(info):
-                self._advance(ProtocolEvent.START_TLS)
+                self.state = self.state.after(ProtocolEvent.START_TLS)
                 frames.close()  # what follows INFO goes back into the parser's buffer
                 self._start_tls()
             self._log_in()
@@ -369,14 +375,11 @@ class NatsProtocol(Protocol):
 
     # -- its life -----------------------------------------------------------------------------------------------------
 
-    def _advance(self, event: ProtocolEvent) -> None:
-        self.state = self.state.after(event)
-
     def _end(self, reason: Exception, *, abort: bool = True) -> None:
         state = self.state
         if not state.is_open:
             return
-        self._advance(ProtocolEvent.CLOSE)
+        self.state = self.state.after(ProtocolEvent.CLOSE)
         self._on_msg.clear()  # the rest of the chunk is not delivered
         self._reason = reason
         self._stop_timers()

@@ -34,6 +34,15 @@ class Link(Interface):
         :return: fires when the PONG arrives; fails when the connection ends first.
         """
 
+    def write(self, data: bytes, messages: int, *, now: bool = False) -> bool:
+        """
+        Write commands without a PING.
+
+        :param messages: how many commands ``data`` has.
+        :param now: send them before the reactor's next iteration if possible, as :meth:`write_and_ping` does.
+        :return: whether there is a connection. If not, nothing was written.
+        """
+
 
 class StreamTarget(Interface):
     """What publishes to one subject of a stream."""

@@ -9,6 +9,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import blockingCallFromThread
 
 from natsroute import Event, EventRoutes
+from natsroute.client.transport.plain_tcp import BUSY_READ_SIZE
 from natsroute.errors import PayloadTooLargeError, PermissionsError
 from tests.support.log_recorder import LogRecorder
 from tests.support.server_case import OneServerTestCase
@@ -215,7 +216,7 @@ class RoutingTests(OneServerTestCase):
         for _ in range(20):
             highest = max(highest, subscription.pending)
             await deferLater(self.reactor, 0.01)
-        self.assertLess(highest, 100 + 64 * 1024 // 1024 + 1)
+        self.assertLess(highest, 100 + BUSY_READ_SIZE // len(payload) + 1)
         self.assertLess(subscription.received, total)
         first.callback(None)
         await self.until(lambda: len(self.arrived) == total)

@@ -33,6 +33,11 @@ class MemoryLink:
         self.pings.append(Deferred())
         return self.pings[-1]
 
+    def write(self, data: bytes, messages: int, *, now: bool = False) -> bool:
+        if self.info is not None:
+            self.written.append(data)
+        return self.info is not None
+
     def sent(self) -> bytes:
         """What was written since the last call of this method."""
         data = b"".join(self.written)
