@@ -6,6 +6,7 @@ import gc
 import sys
 import weakref
 from collections.abc import Callable
+from random import Random
 from threading import Thread, get_ident
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from natsroute import hot
 from natsroute.confirmation import Confirmation, new_confirmation_class
 from natsroute.hot import pure
 from natsroute.publishing.outlet import _encode
+from natsroute.wire.encoder import split_pubs
 from natsroute.wire.frames import Address, Msg
 from tests.support.growth import FEW, MANY, growth
 from tests.support.hot_case import HotCase, for_both
@@ -850,7 +852,12 @@ class SenderTests(HotCase):
 
     def state(self) -> tuple[Any, ...]:
         tray = self.tray
-        return tray.messages, tray.bytes, list(tray.confirmations), list(tray.commands)
+        return tray.messages, tray.bytes, list(tray.confirmations), self.commands()
+
+    def commands(self) -> list[bytes]:
+        """All commands, one by one: an entry of the tray's list may have several."""
+        self.tray.close_block()
+        return list(split_pubs(b"".join(self.tray.commands)))
 
     def assert_other(self, *arguments: Any, **options: Any) -> None:
         """The message goes the other way, with the same arguments, and the tray is as before."""
@@ -896,6 +903,37 @@ class SenderTests(HotCase):
         self.assert_plain(b"PUB a 0\r\n\r\n", "a", b"", None, None)
         self.assert_plain(b"PUB a 1\r\nx\r\n", payload=b"x", subject="a", headers=None, reply=None)
 
+    def test_blocks(self) -> None:
+        """Commands of all sizes are complete and in order, however often somebody looks."""
+        tray = self.tray
+        tray.high_water_messages, tray.high_water_bytes, tray.max_payload = 10_000, 2**30, 2**22
+        random = Random(7)
+        expected = []
+        for number in range(2000):
+            size = random.choice([0, 1, 100, 1000, 4080, 4096, 5000, 70_000] + [2**20, 2**21 + 5] * (number % 100 == 0))
+            headers = {"A": "b" * (number % 7)} if number % 3 == 0 else None
+            reply = random.choice([None, "r", "ü"])
+            payload = bytes([number % 251]) * size
+            self.sender.publish("a", payload, reply, headers)
+            expected.append(_encode("a", payload, reply, headers)[0])
+            if random.random() < 0.02:
+                tray.close_block()
+                self.assertEqual(sum(map(len, tray.commands)), tray.bytes)
+            if random.random() < 0.02:
+                tray.close_block()
+                tray.commands.append(b"PUB b 0\r\n\r\n")
+                expected.append(b"PUB b 0\r\n\r\n")
+                tray.bytes += len(expected[-1])
+        self.assertEqual(self.others, [])
+        self.assertEqual(self.commands() == expected, True)
+        self.assertEqual(tray.bytes, sum(map(len, expected)))
+        taken, tray.commands = tray.commands, []
+        tray.close_block()
+        self.assertEqual(tray.commands, [])
+        self.sender.publish("a", b"x")
+        self.assertEqual(self.commands(), [b"PUB a 1\r\nx\r\n"])
+        self.assertEqual(b"".join(taken), b"".join(expected))
+
     def test_deferreds_that_nobody_keeps(self) -> None:
         """They may be used again. One that is kept, has a callback or an attribute, or is watched, is not."""
         self.tray.high_water_messages = 100
@@ -912,7 +950,7 @@ class SenderTests(HotCase):
         self.assertEqual(vars(last), {})
         last.addCallback(lambda _: got.append(5))
         confirmations = self.tray.confirmations
-        self.assertEqual((len(confirmations), len(self.tray.commands)), (10, 10))
+        self.assertEqual((len(confirmations), len(self.commands())), (10, 10))
         self.assertIs(confirmations[0], kept)
         self.assertFalse(confirmations[2].resendable)
         self.assertIn(reference(), [None, confirmations[3]])
@@ -1101,8 +1139,8 @@ class SenderTests(HotCase):
         del kept
         for _ in range(300):
             self.sender.publish("a", b"z")
-        self.assertEqual(self.tray.commands[-300:], [b"PUB a 1\r\nz\r\n"] * 300)
-        self.assertEqual(len(self.tray.confirmations), len(self.tray.commands))
+        self.assertEqual(self.commands()[-300:], [b"PUB a 1\r\nz\r\n"] * 300)
+        self.assertEqual(len(self.tray.confirmations), len(self.commands()))
 
     def test_confirmation_types(self) -> None:
         """Deferreds with an ``__init__``, and what is no class."""
@@ -1324,6 +1362,7 @@ class LeakTests(HotCase):
                 self.hot.drop_abandoned(tray.confirmations)
                 self.hot.confirm_all(tray.confirmations)
                 del kept
+                tray.close_block()
                 tray.confirmations, tray.commands = [], []
                 tray.messages = tray.bytes = 0
 

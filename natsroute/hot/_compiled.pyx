@@ -140,6 +140,13 @@ cdef extern from *:
             ? PyCFunction_GET_SELF(method) : NULL;
     }
 
+    /* Append bytes that nobody else has to a list, without what is behind their new end. */
+    static int hot_append_shortened(PyObject *list, PyObject *text, Py_ssize_t size) {
+        int failed = _PyBytes_Resize(&text, size) || PyList_Append(list, text);
+        Py_XDECREF(text);
+        return failed ? -1 : 0;
+    }
+
     /* An exception is set: this makes Cython handle it. */
     static inline int hot_has_raised(void) { return -1; }
 
@@ -189,6 +196,8 @@ cdef extern from *:
     PyObject *PyList_GET_ITEM(object items, Py_ssize_t index)
     int PyList_SetItem(object items, Py_ssize_t index, PyObject *item) except -1
     int PyList_Append(object items, object item) except -1
+    PyObject *PyBytes_FromStringAndSize_ "PyBytes_FromStringAndSize"(const char *text, Py_ssize_t size) except NULL
+    int hot_append_shortened(object items, PyObject *text, Py_ssize_t size) except -1
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -569,21 +578,33 @@ cdef PyCFunction _deliver = hot_function_of(<PyObject *>Gate.__dict__["deliver"]
 
 # -- from publish() to the commands that are written ------------------------------------------------------------------
 
+cdef enum:
+    SMALLEST_BLOCK = 4096  # bytes
+    LARGEST_BLOCK = 1 << 20  # unless a command is larger
+
+
 cdef class Tray:
-    cdef public Py_ssize_t messages, high_water_messages, high_water_bytes, max_payload
+    cdef public Py_ssize_t messages, batch_ends_at, high_water_messages, high_water_bytes, max_payload
     cdef Py_ssize_t held
     cdef public bint takes_headers, is_open
     cdef public list confirmations, commands
+    # Commands are written one behind the other: that is one copy less, and no object for each.
+    cdef PyObject *block  # bytes with space for more
+    cdef Py_ssize_t used, usual  # bytes of it; and about those of the last one
 
     def __init__(self, Py_ssize_t high_water_messages, Py_ssize_t high_water_bytes):
         self.messages = self.held = 0
-        self.high_water_messages = high_water_messages
+        self.batch_ends_at = self.high_water_messages = high_water_messages
         self.high_water_bytes = high_water_bytes
         self.max_payload = 0
         self.takes_headers = True
         self.is_open = False
         self.confirmations = []
         self.commands = []
+        self.usual = SMALLEST_BLOCK
+
+    def __dealloc__(self):
+        Py_XDECREF(self.block)
 
     @property
     def bytes(self):
@@ -592,6 +613,25 @@ cdef class Tray:
     @bytes.setter
     def bytes(self, Py_ssize_t value):
         self.held = value
+
+    cdef char *space(self, Py_ssize_t size) except NULL:
+        """Where the next command goes, which has so many bytes."""
+        cdef Py_ssize_t least = self.usual
+        if self.block != NULL:
+            if size <= PyBytes_GET_SIZE(<object>self.block) - self.used:
+                return PyBytes_AS_STRING(<object>self.block) + self.used
+            least = min(2 * self.used, LARGEST_BLOCK)
+            self.close_block()
+        self.block = PyBytes_FromStringAndSize_(NULL, max(size, least))
+        self.used = 0
+        return PyBytes_AS_STRING(<object>self.block)
+
+    cpdef close_block(self):
+        cdef PyObject *block = self.block
+        if block != NULL:
+            self.block = NULL
+            self.usual = min(max(self.used + self.used // 8, SMALLEST_BLOCK), LARGEST_BLOCK)
+            hot_append_shortened(self.commands, block, self.used)
 
 
 cdef class Target:
@@ -667,31 +707,32 @@ cdef Py_ssize_t header_block_size(object headers) noexcept:
     return size
 
 
-cdef bytes encode(bytes name, bytes payload, object reply, object headers, Py_ssize_t block):
+cdef bint write_command(Tray tray, bytes name, bytes payload, object reply, object headers, Py_ssize_t block) except -1:
     """
-    A PUB or HPUB.
+    Write a PUB or HPUB into the block of a tray, and count its bytes. Runs no code but ours.
 
     :param reply: a plain subject, or None.
     :param block: bytes of the header block, or 0.
+    :return: whether the tray has space.
     """
     cdef Py_ssize_t size = PyBytes_GET_SIZE(payload), position = 0
-    cdef Py_ssize_t room, length
+    cdef Py_ssize_t whole, length
     cdef PyObject *key
     cdef PyObject *value
     cdef char[56] sizes
     cdef char *at = sizes
-    cdef bytes command
     if block:
         at = write_number(at, block)
         at = write(at, b" ", 1)
     at = write_number(at, block + size)
     at = write(at, b"\r\n", 2)
     length = at - sizes
-    room = 4 + (1 if block else 0) + PyBytes_GET_SIZE(name) + 1 + length + block + size + 2
+    whole = 4 + (1 if block else 0) + PyBytes_GET_SIZE(name) + 1 + length + block + size + 2
     if reply is not None:
-        room += PyUnicode_GET_LENGTH(reply) + 1
-    command = PyBytes_FromStringAndSize(NULL, room)
-    at = PyBytes_AS_STRING(command)
+        whole += PyUnicode_GET_LENGTH(reply) + 1
+    if tray.held + whole > tray.high_water_bytes:
+        return False
+    at = tray.space(whole)
     at = write(at, b"HPUB ", 5) if block else write(at, b"PUB ", 4)
     at = write(at, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
     at = write(at, b" ", 1)
@@ -709,7 +750,20 @@ cdef bytes encode(bytes name, bytes payload, object reply, object headers, Py_ss
         at = write(at, b"\r\n", 2)
     at = write(at, PyBytes_AS_STRING(payload), size)
     write(at, b"\r\n", 2)
-    return command
+    tray.used += whole
+    tray.held += whole
+    return True
+
+
+cdef bint copy_command(Tray tray, bytes command) except -1:
+    """Copy a command into the block of a tray, and count its bytes: whether the tray has space."""
+    cdef Py_ssize_t whole = PyBytes_GET_SIZE(command)
+    if tray.held + whole > tray.high_water_bytes:
+        return False
+    write(tray.space(whole), PyBytes_AS_STRING(command), whole)
+    tray.used += whole
+    tray.held += whole
+    return True
 
 
 cdef class Sender:
@@ -743,17 +797,20 @@ cdef class Sender:
         cdef PyObject *found = PyDict_GetItemWithError(self.targets, subject)
         cdef Target target
         cdef Tray tray
-        cdef Py_ssize_t block = 0, size
-        cdef bytes command
+        cdef Py_ssize_t block = 0, size = PyBytes_GET_SIZE(payload)
+        cdef bytes command = None
         if found == NULL or PyThread_get_thread_ident() != self.plain_thread:
             return None
         target = <Target?>found
         tray = target.tray
-        if not tray.is_open:
+        if not tray.is_open or size > tray.max_payload or (headers is not None and not tray.takes_headers):
             return None
+        if self.makes_confirmations:
+            # Most routes keep no Deferred. That of the last message is then used again.
+            confirmation = hot_alloc_or_take_last(<PyTypeObject *>self.confirmation_type, tray.confirmations)
+        else:
+            confirmation = self.confirmation_type()
         if headers is not None:
-            if not tray.takes_headers:
-                return None
             block = header_block_size(headers)
         if block < 0 or (reply is not None and not is_plain_subject(reply)):
             try:
@@ -761,27 +818,17 @@ cdef class Sender:
             except Exception:
                 return None
         else:
-            size = block + PyBytes_GET_SIZE(payload)
-            if size > tray.max_payload:
+            size += block
+        # What ran until here, and what the garbage collector has called, may be anything. From here on, nothing runs.
+        if not tray.is_open or tray.messages >= tray.batch_ends_at or size > tray.max_payload:
+            return None
+        if command is None:
+            if not write_command(tray, target.name, payload, reply, headers, block):
                 return None
-            command = encode(target.name, payload, reply, headers, block)
-        if (
-            size > tray.max_payload
-            or tray.messages >= tray.high_water_messages
-            or tray.held + PyBytes_GET_SIZE(command) > tray.high_water_bytes
-        ):
+        elif not copy_command(tray, command):
             return None
-        if self.makes_confirmations:
-            # Most routes keep no Deferred. That of the last message is then used again.
-            confirmation = hot_alloc_or_take_last(<PyTypeObject *>self.confirmation_type, tray.confirmations)
-        else:
-            confirmation = self.confirmation_type()
-        if not tray.is_open:  # what the garbage collector has called may be anything
-            return None
-        tray.messages += 1
-        tray.held += PyBytes_GET_SIZE(command)
         PyList_Append(tray.confirmations, confirmation)
-        PyList_Append(tray.commands, command)
+        tray.messages += 1
         return confirmation
 
     def _publish_other(self, subject, payload, reply, headers, options):

@@ -170,16 +170,19 @@ class Tray:
 
     :ivar messages: messages held.
     :ivar bytes: bytes of their commands.
-    :ivar high_water_messages: up to this many messages are taken as they come.
-    :ivar high_water_bytes: likewise, in bytes.
+    :ivar batch_ends_at: messages held up to which one can be added without anything else to do.
+    :ivar high_water_messages: the highest value of that.
+    :ivar high_water_bytes: the same for bytes.
     :ivar max_payload: bytes of payload and headers that the server takes.
     :ivar takes_headers: whether the server supports headers.
     :ivar is_open: whether a message can be added without anything else to do: the turn's first message is there.
     :ivar confirmations: the Deferreds of the messages that were gathered.
-    :ivar commands: their commands, in the same order.
+    :ivar commands: their commands, in the same order. An entry may have several of them. The last ones are there after
+        :meth:`close_block`.
     """
 
     __slots__ = (
+        "batch_ends_at",
         "bytes",
         "commands",
         "confirmations",
@@ -193,13 +196,20 @@ class Tray:
 
     def __init__(self, high_water_messages: int, high_water_bytes: int) -> None:
         self.messages = self.bytes = 0
-        self.high_water_messages = high_water_messages
+        self.batch_ends_at = self.high_water_messages = high_water_messages
         self.high_water_bytes = high_water_bytes
         self.max_payload = 0
         self.takes_headers = True
         self.is_open = False
         self.confirmations: list[Any] = []
         self.commands: list[Any] = []
+
+    def close_block(self) -> None:
+        """
+        Let the list of commands have all that were added.
+
+        Here it has. The compiled tray writes them one behind the other first.
+        """
 
 
 class Target:
@@ -266,7 +276,7 @@ class Sender:
                     return self._publish_other(subject, payload, reply, headers, options)
             messages = tray.messages + 1
             held = tray.bytes + len(command)
-            if size <= tray.max_payload and messages <= tray.high_water_messages and held <= tray.high_water_bytes:
+            if size <= tray.max_payload and messages <= tray.batch_ends_at and held <= tray.high_water_bytes:
                 tray.messages = messages
                 tray.bytes = held
                 confirmation = self.confirmation_type()

@@ -75,7 +75,7 @@ class Messages:
     Messages that are not written yet.
 
     :ivar confirmations: their Deferreds.
-    :ivar commands: their commands, in the same order.
+    :ivar commands: their commands, in the same order. An entry may have several of them, one behind the other.
     :ivar unserialised: the commands that the pool has to serialise first.
     :ivar since: when the first was published, on the reactor's clock.
     :ivar all_resendable: whether all of them may be sent again.
@@ -91,7 +91,17 @@ class Messages:
         self.all_resendable = True
 
     def __iter__(self) -> Iterator[Message]:
+        self._split()
         return zip(self.confirmations, self.commands)
+
+    def _split(self) -> None:
+        """Give each command an entry of its own."""
+        if len(self.commands) != len(self.confirmations):
+            self.commands[:] = [
+                command
+                for entry in self.commands
+                for command in ((entry,) if type(entry) is Unserialised else split_pubs(cast("bytes", entry)))
+            ]
 
     def add(self, confirmation: Confirmation | None, command: Command) -> None:
         """Append a message."""
@@ -104,9 +114,8 @@ class Messages:
 
     def may_take(self, others: Messages, max_age_difference: float) -> bool:
         """Whether later messages may be written together with these: they expire together."""
-        return (
-            others.since - self.since <= max_age_difference and len(self.commands) + len(others.commands) <= MAX_BATCH
-        )
+        count = len(self.confirmations) + len(others.confirmations)
+        return others.since - self.since <= max_age_difference and count <= MAX_BATCH
 
     def extend(self, others: Messages) -> None:
         """Append later messages, which then count as old as these."""
@@ -114,21 +123,6 @@ class Messages:
         self.commands += others.commands
         self.unserialised += others.unserialised
         self.all_resendable = self.all_resendable and others.all_resendable
-
-    def parts(self) -> list[Messages]:
-        """Divide them, so that none has more than :data:`MAX_BATCH`."""
-        if len(self.commands) <= MAX_BATCH:
-            return [self]
-        parts: list[Messages] = []
-        for at in range(0, len(self.commands), MAX_BATCH):
-            part = Messages(self.since)
-            part.confirmations = self.confirmations[at : at + MAX_BATCH]
-            part.commands = self.commands[at : at + MAX_BATCH]
-            if self.unserialised:
-                part.unserialised = [command for command in part.commands if isinstance(command, Unserialised)]
-            part.all_resendable = self.all_resendable
-            parts.append(part)
-        return parts
 
     def take_unresendable(self) -> list[Message]:
         """Remove and return the messages that may not be sent again."""
@@ -173,6 +167,7 @@ class Messages:
         rest = Messages(self.since)
         number = next((at for at, one in enumerate(self.unserialised) if one.result is None), None)
         if number is not None:
+            self._split()
             position = self.commands.index(self.unserialised[number])
             rest.confirmations, rest.commands = self.confirmations[position:], self.commands[position:]
             del self.confirmations[position:], self.commands[position:]

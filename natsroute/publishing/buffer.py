@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from natsroute.errors import PublishBufferFullError
 from natsroute.hot import Tray
-from natsroute.publishing.batches import Messages, ServerLimits
+from natsroute.publishing.batches import MAX_BATCH, Messages, ServerLimits
 from natsroute.publishing.options import PublishLimits
 from natsroute.wire.frames import MAX_PAYLOAD_LIMIT
 
@@ -26,7 +26,7 @@ class Buffer(Tray):
     :param on_low_water: see :meth:`signal_low_water`.
     """
 
-    __slots__ = ("_on_high_water", "_on_low_water", "is_above", "limits")
+    __slots__ = ("_gathered", "_on_high_water", "_on_low_water", "is_above", "limits")
 
     def __init__(
         self, limits: PublishLimits, on_high_water: Callable[[], None], on_low_water: Callable[[], None]
@@ -37,11 +37,24 @@ class Buffer(Tray):
         self._on_low_water = on_low_water
         self.is_above = False
         self.max_payload = MAX_PAYLOAD_LIMIT  # until a server announces its own
+        self.gather(Messages())
 
-    def gather(self, messages: Messages) -> Messages:
-        """Let plain messages be added to these from now on. Gives them."""
+    def gather(self, messages: Messages) -> None:
+        """Let messages be added to these from now on."""
+        self.close_block()
         self.confirmations, self.commands = messages.confirmations, messages.commands
-        return messages
+        self._gathered = messages
+
+    def open(self) -> None:
+        """Let plain messages be added as they come, until there are as many as are written together."""
+        self.is_open = True
+        self.batch_ends_at = min(self.high_water_messages, self.messages + MAX_BATCH - len(self.confirmations))
+
+    @property
+    def gathered(self) -> Messages:
+        """The messages that others are added to."""
+        self.close_block()
+        return self._gathered
 
     @property
     def server_limits(self) -> ServerLimits:
@@ -82,6 +95,7 @@ class Buffer(Tray):
     def release(self, messages: int, size: int) -> None:
         """Subtract messages that were confirmed, failed or dropped, and the bytes that were counted for them."""
         self.messages -= messages
+        self.batch_ends_at -= messages
         self.bytes -= size
 
     def signal_high_water(self) -> None:

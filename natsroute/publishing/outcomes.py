@@ -113,6 +113,7 @@ class Outcomes:
         self.confirmed += count
         buffer = self._buffer  # the same as Buffer.release(), without the call: nearly every batch comes this way
         buffer.messages -= count
+        buffer.batch_ends_at -= count
         buffer.bytes -= size
         self._is_firing = True
         try:

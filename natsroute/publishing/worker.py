@@ -30,7 +30,7 @@ from natsroute.errors import (
     ServerError,
 )
 from natsroute.ledger import PublisherAccount
-from natsroute.publishing.batches import Batch, Command, Messages, ServerLimits, Unserialised, sendable
+from natsroute.publishing.batches import MAX_BATCH, Batch, Command, Messages, ServerLimits, Unserialised, sendable
 from natsroute.publishing.buffer import Buffer
 from natsroute.publishing.flushes import Flushes
 from natsroute.publishing.options import Link, PublishLimits, RunInPool
@@ -82,8 +82,8 @@ class PublishWorker:
         self.buffer = Buffer(limits, on_high_water, on_low_water)
         self._outcomes = Outcomes(clock, self.buffer, unhandled, self._outcomes_fired, on_confirmed)
         self._resent = 0
-        self._gathered = self.buffer.gather(Messages())  # in this turn of the reactor
-        self._queued: deque[Messages] = deque()  # in earlier turns, while the link was down or the pool was busy
+        # What was gathered in earlier turns of the reactor, while the link was down or the pool was busy.
+        self._queued: deque[Messages] = deque()
         self._serialising = Messages()
         self.written = self._written = WrittenBatches(clock, partial(self._passed, later=True))
         self._resend_window = ResendWindow(clock, limits.resend_window, limits.bytes // 4)
@@ -102,7 +102,7 @@ class PublishWorker:
 
     def _held(self) -> Iterator[Messages | Batch]:
         """All messages that are neither confirmed nor failed, the oldest first."""
-        return chain(self._written, (self._serialising,), self._queued, (self._gathered,))
+        return chain(self._written, (self._serialising,), self._queued, (self.buffer.gathered,))
 
     def add(self, confirmation: Confirmation, command: Command, size: int, policy: str = "keep") -> None:
         """
@@ -127,7 +127,9 @@ class PublishWorker:
         if size > buffer.max_payload:
             self._refuse(confirmation, command, PayloadTooLargeError(size, buffer.max_payload))
             return
-        gathered = self._gathered
+        if len(buffer.confirmations) >= MAX_BATCH:
+            self._queue_gathered()
+        gathered = buffer.gathered
         if policy == "fail":
             if self._link.max_payload is None:
                 self._refuse(confirmation, command, ConnectionLostError(_NOT_CONNECTED))
@@ -147,7 +149,8 @@ class PublishWorker:
                 self._flush()  # traffic is sparse, so waiting for further messages gains nothing
             else:
                 self._next_flush = self._clock.callLater(0, self._flush)
-                buffer.is_open = True  # the rest of this turn needs no more than to be added
+        if self._next_flush is not None:
+            buffer.open()  # the rest of this turn needs no more than to be added
 
     def _refuse(self, confirmation: Confirmation, command: Command, error: Exception) -> None:
         """Fail the newest message."""
@@ -179,7 +182,7 @@ class PublishWorker:
         if limits.is_stricter_than(earlier):
             self._written.limit(limits, self._outcomes.fail)
             self._queued = deque(sendable(messages, limits, self._outcomes.fail) for messages in self._queued)
-            self._gathered = self.buffer.gather(sendable(self._gathered, limits, self._outcomes.fail))
+            self.buffer.gather(sendable(self.buffer.gathered, limits, self._outcomes.fail))
             self._after_change()
 
     def disconnected(self, reason: Exception | None = None, *, cleanly: bool = False) -> None:
@@ -195,7 +198,7 @@ class PublishWorker:
         if isinstance(reason, PayloadViolationError):
             # It may have announced them when we had written.
             self._written.limit(self.buffer.server_limits, self._outcomes.fail)
-        unresendable += [messages.take_unresendable() for messages in (*self._queued, self._gathered)]
+        unresendable += [messages.take_unresendable() for messages in (*self._queued, self.buffer.gathered)]
         self._outcomes.fail_all(unresendable, lambda: ConnectionLostError(_LOST))
         self._after_change()
 
@@ -226,7 +229,8 @@ class PublishWorker:
         held = [messages for messages in self._held() if messages.confirmations]
         self._written.clear()
         self._queued.clear()
-        self._serialising, self._gathered = Messages(), self.buffer.gather(Messages())
+        self._serialising = Messages()
+        self.buffer.gather(Messages())
         self._outcomes.fail_all(held, lambda: PublisherStoppedError(_STOPPED))
         self._after_change()
 
@@ -236,14 +240,18 @@ class PublishWorker:
         """Queue the messages of this turn, and send what can be sent."""
         self._next_flush = None
         self.buffer.is_open = False
-        if self._gathered.commands:
-            self._gathered.drop_abandoned()
-            if self._queued and self._queued[-1].may_take(self._gathered, self._max_age_difference):
-                self._queued[-1].extend(self._gathered)
-            else:
-                self._queued += self._gathered.parts()
-            self._gathered = self.buffer.gather(Messages())
+        self._queue_gathered()
         self._send()
+
+    def _queue_gathered(self) -> None:
+        gathered = self.buffer.gathered
+        if gathered.confirmations:
+            self.buffer.gather(Messages(gathered.since))
+            gathered.drop_abandoned()
+            if self._queued and self._queued[-1].may_take(gathered, self._max_age_difference):
+                self._queued[-1].extend(gathered)
+            else:
+                self._queued.append(gathered)
 
     def _send(self) -> None:
         """Write what is queued, or give it to the pool."""
@@ -338,7 +346,7 @@ class PublishWorker:
     def _withdraw_cancelled(self) -> None:
         self._has_cancelled = False
         self._has_cancelled_serialising = bool(self._serialising.commands)  # a thread works on these
-        for messages in (*self._queued, self._gathered):
+        for messages in (*self._queued, self.buffer.gathered):
             self._outcomes.withdraw(messages.take_cancelled())
         self._after_change()
 
