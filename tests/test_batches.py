@@ -92,17 +92,31 @@ class MessagesTests(SynchronousTestCase):
         self.assertTrue(messages.may_take(later, 1.0))
         self.assertFalse(messages.may_take(later, 0.9))
 
-    def test_parts(self) -> None:
-        """Each has its own unserialised commands; a short one is not divided."""
-        messages = messages_of(*[encode_pub("a", b"")] * MAX_BATCH)
-        self.assertEqual(messages.parts(), [messages])
-        command, last = Unserialised("a", lambda: b""), unresendable()
-        messages.add(Confirmation(), command)
-        messages.add(last, encode_pub("a", b"2"))
-        first, second = messages.parts()
-        self.assertEqual([*first, *second], [*messages])
-        self.assertEqual((len(first.commands), first.unserialised, second.unserialised), (MAX_BATCH, [], [command]))
-        self.assertEqual((first.since, second.since, second.all_resendable), (7.0, 7.0, False))
+    def test_joined_commands(self) -> None:
+        """An entry may have several commands. They are divided when somebody looks at each message."""
+        first, second, third = encode_pub("a", b"1"), encode_pub("b", b"\r\nPUB"), encode_pub("c", b"")
+        command = Unserialised("a", lambda: encode_pub("d", b"4"))
+
+        def joined() -> Messages:
+            messages = messages_of(first, second, third, command)
+            messages.commands[:] = [first + second, third, command]
+            return messages
+
+        messages = joined()
+        self.assertEqual([each for _, each in messages], [first, second, third, command])
+        self.assertEqual(messages.commands, [first, second, third, command])
+        messages = joined()
+        rest = messages.take_unserialised()
+        self.assertEqual(([*messages], [*rest]), ([*zip(messages.confirmations, [first, second, third])], [*rest]))
+        self.assertEqual(rest.commands, [command])
+        self.assertEqual(messages.to_batch().data, first + second + third)
+        messages = joined()
+        cancelled = messages.confirmations[1]
+        assert cancelled is not None
+        cancelled.addErrback(lambda failure: failure.trap(CancelledError))
+        cancelled.cancel()
+        self.assertEqual(messages.take_cancelled(), [(cancelled, second)])
+        self.assertEqual(messages.commands, [first, third, command])
 
     def test_drop_abandoned(self) -> None:
         """A Deferred that says that its message may not be sent again is kept."""

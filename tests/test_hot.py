@@ -886,7 +886,7 @@ class SenderTests(HotCase):
     def test_tray(self) -> None:
         tray = self.hot.Tray(5, 6)
         self.assertEqual((tray.messages, tray.bytes, tray.max_payload), (0, 0, 0))
-        self.assertEqual((tray.high_water_messages, tray.high_water_bytes), (5, 6))
+        self.assertEqual((tray.batch_ends_at, tray.high_water_messages, tray.high_water_bytes), (5, 5, 6))
         self.assertEqual((tray.takes_headers, tray.is_open), (True, False))
         self.assertEqual((tray.confirmations, tray.commands), ([], []))
         tray.messages += 2
@@ -906,7 +906,7 @@ class SenderTests(HotCase):
     def test_blocks(self) -> None:
         """Commands of all sizes are complete and in order, however often somebody looks."""
         tray = self.tray
-        tray.high_water_messages, tray.high_water_bytes, tray.max_payload = 10_000, 2**30, 2**22
+        tray.batch_ends_at, tray.high_water_bytes, tray.max_payload = 10_000, 2**30, 2**22
         random = Random(7)
         expected = []
         for number in range(2000):
@@ -924,8 +924,8 @@ class SenderTests(HotCase):
                 tray.commands.append(b"PUB b 0\r\n\r\n")
                 expected.append(b"PUB b 0\r\n\r\n")
                 tray.bytes += len(expected[-1])
-        self.assertEqual(self.others, [])
-        self.assertEqual(self.commands() == expected, True)
+        self.assertEqual(len(self.others), 0)
+        self.assertTrue(self.commands() == expected)
         self.assertEqual(tray.bytes, sum(map(len, expected)))
         taken, tray.commands = tray.commands, []
         tray.close_block()
@@ -936,7 +936,7 @@ class SenderTests(HotCase):
 
     def test_deferreds_that_nobody_keeps(self) -> None:
         """They may be used again. One that is kept, has a callback or an attribute, or is watched, is not."""
-        self.tray.high_water_messages = 100
+        self.tray.batch_ends_at = 100
         publish = self.sender.publish
         kept = publish("a", b"1")
         publish("a", b"2").addCallback(lambda _: got.append(2))
@@ -964,7 +964,7 @@ class SenderTests(HotCase):
     def test_encoded(self) -> None:
         """Reply subjects and headers, simple ones and others."""
         block = b"NATS/1.0\r\nA: b\r\nC: \r\n\r\n"
-        self.tray.high_water_messages = 100
+        self.tray.batch_ends_at = 100
         self.assert_plain(b"PUB a r.1 2\r\nhi\r\n", "a", b"hi", "r.1")
         self.assert_plain(b"HPUB a 23 25\r\n%bhi\r\n" % block, "a", b"hi", None, {"A": "b", "C": ""})
         self.assert_plain(b"HPUB a r 23 23\r\n%b\r\n" % block, "a", b"", "r", {"A": "b", "C": ""})
@@ -1100,7 +1100,7 @@ class SenderTests(HotCase):
 
     def test_deferreds_that_are_dropped(self) -> None:
         """No other one has what was set for it, and a weak reference does not lead to another one."""
-        self.tray.high_water_messages, self.tray.high_water_bytes = 1000, 100_000
+        self.tray.batch_ends_at, self.tray.high_water_bytes = 1000, 100_000
 
         def changed(change: Callable[[Any], object]) -> Any:
             before = len(self.tray.confirmations)

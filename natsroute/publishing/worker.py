@@ -12,7 +12,6 @@ buffer. A batch without them does not go through the pool.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
@@ -30,11 +29,12 @@ from natsroute.errors import (
     ServerError,
 )
 from natsroute.ledger import PublisherAccount
-from natsroute.publishing.batches import MAX_BATCH, Batch, Command, Messages, ServerLimits, Unserialised, sendable
+from natsroute.publishing.batches import Batch, Command, Messages, ServerLimits, Unserialised, sendable
 from natsroute.publishing.buffer import Buffer
 from natsroute.publishing.flushes import Flushes
 from natsroute.publishing.options import Link, PublishLimits, RunInPool
 from natsroute.publishing.outcomes import OnConfirmed, Outcomes
+from natsroute.publishing.queue import Queue
 from natsroute.publishing.resend_window import ResendWindow
 from natsroute.publishing.written_batches import WrittenBatches
 from natsroute.turns import Turn
@@ -77,13 +77,11 @@ class PublishWorker:
         self._clock = clock
         self._run_in_pool = run_in_pool
         self._max_age = limits.max_age
-        # The messages of a batch expire together, so their ages must not differ much.
-        self._max_age_difference = limits.max_age / 20 or float("inf")
         self.buffer = Buffer(limits, on_high_water, on_low_water)
         self._outcomes = Outcomes(clock, self.buffer, unhandled, self._outcomes_fired, on_confirmed)
         self._resent = 0
-        # What was gathered in earlier turns of the reactor, while the link was down or the pool was busy.
-        self._queued: deque[Messages] = deque()
+        # The messages of a batch expire together, so their ages must not differ much.
+        self._queue = Queue(self.buffer, limits.max_age / 20 or float("inf"))
         self._serialising = Messages()
         self.written = self._written = WrittenBatches(clock, partial(self._passed, later=True))
         self._resend_window = ResendWindow(clock, limits.resend_window, limits.bytes // 4)
@@ -102,7 +100,7 @@ class PublishWorker:
 
     def _held(self) -> Iterator[Messages | Batch]:
         """All messages that are neither confirmed nor failed, the oldest first."""
-        return chain(self._written, (self._serialising,), self._queued, (self.buffer.gathered,))
+        return chain(self._written, (self._serialising,), self._queue)
 
     def add(self, confirmation: Confirmation, command: Command, size: int, policy: str = "keep") -> None:
         """
@@ -127,9 +125,7 @@ class PublishWorker:
         if size > buffer.max_payload:
             self._refuse(confirmation, command, PayloadTooLargeError(size, buffer.max_payload))
             return
-        if len(buffer.confirmations) >= MAX_BATCH:
-            self._queue_gathered()
-        gathered = buffer.gathered
+        gathered = self._queue.gathered()
         if policy == "fail":
             if self._link.max_payload is None:
                 self._refuse(confirmation, command, ConnectionLostError(_NOT_CONNECTED))
@@ -181,8 +177,7 @@ class PublishWorker:
         self.buffer.server_limits = limits
         if limits.is_stricter_than(earlier):
             self._written.limit(limits, self._outcomes.fail)
-            self._queued = deque(sendable(messages, limits, self._outcomes.fail) for messages in self._queued)
-            self.buffer.gather(sendable(self.buffer.gathered, limits, self._outcomes.fail))
+            self._queue.limit(limits, self._outcomes.fail)
             self._after_change()
 
     def disconnected(self, reason: Exception | None = None, *, cleanly: bool = False) -> None:
@@ -198,7 +193,7 @@ class PublishWorker:
         if isinstance(reason, PayloadViolationError):
             # It may have announced them when we had written.
             self._written.limit(self.buffer.server_limits, self._outcomes.fail)
-        unresendable += [messages.take_unresendable() for messages in (*self._queued, self.buffer.gathered)]
+        unresendable += self._queue.take_unresendable()
         self._outcomes.fail_all(unresendable, lambda: ConnectionLostError(_LOST))
         self._after_change()
 
@@ -228,9 +223,8 @@ class PublishWorker:
         """Fail all messages that are not confirmed."""
         held = [messages for messages in self._held() if messages.confirmations]
         self._written.clear()
-        self._queued.clear()
+        self._queue.clear()
         self._serialising = Messages()
-        self.buffer.gather(Messages())
         self._outcomes.fail_all(held, lambda: PublisherStoppedError(_STOPPED))
         self._after_change()
 
@@ -239,19 +233,8 @@ class PublishWorker:
     def _flush(self) -> None:
         """Queue the messages of this turn, and send what can be sent."""
         self._next_flush = None
-        self.buffer.is_open = False
-        self._queue_gathered()
+        self._queue.end_turn()
         self._send()
-
-    def _queue_gathered(self) -> None:
-        gathered = self.buffer.gathered
-        if gathered.confirmations:
-            self.buffer.gather(Messages(gathered.since))
-            gathered.drop_abandoned()
-            if self._queued and self._queued[-1].may_take(gathered, self._max_age_difference):
-                self._queued[-1].extend(gathered)
-            else:
-                self._queued.append(gathered)
 
     def _send(self) -> None:
         """Write what is queued, or give it to the pool."""
@@ -259,20 +242,19 @@ class PublishWorker:
             self._withdraw_cancelled()
         if not self._is_connected:  # what another observer of the connection publishes is sent by connected()
             return
-        while self._queued and not self._serialising.commands and self._link.max_payload is not None:
+        waiting = self._queue.waiting
+        while waiting and not self._serialising.commands and self._link.max_payload is not None:
             if self._written.holds_back:
                 return
-            messages = self._queued[0]
+            messages = waiting[0]
             if messages.unserialised:
                 space = self.buffer.free
                 if space <= 0 and (self._written.unconfirmed or self._outcomes.unfired):
                     return  # the next confirmation makes space
-                self._serialising = messages
-                self._queued.popleft()
+                self._serialising = waiting.popleft()
                 self._run_in_pool(partial(messages.serialise, space)).addBoth(self._serialised, messages)
             else:
-                self._queued.popleft()
-                self._write(messages.to_batch())
+                self._write(waiting.popleft().to_batch())
 
     def _serialised(self, _: object, messages: Messages) -> None:
         if self._serialising is not messages:
@@ -285,7 +267,7 @@ class PublishWorker:
             self._has_cancelled_serialising = False
             for part in (messages, rest):
                 self._outcomes.withdraw(part.take_cancelled())
-        self._queued.extendleft(part for part in (rest, messages) if part.commands)
+        self._queue.waiting.extendleft(part for part in (rest, messages) if part.commands)
         if self._link.max_payload is None:
             unresendable = [messages.take_unresendable(), rest.take_unresendable()]
             self._outcomes.fail_all(unresendable, lambda: ConnectionLostError(_NOT_CONNECTED))
@@ -324,7 +306,7 @@ class PublishWorker:
             return
         self._passed(confirmed)
         self._after_change()
-        if self._queued or self._written.has_to_resend:
+        if self._queue.waiting or self._written.has_to_resend:
             self._go_on()
 
     def _passed(self, confirmed: Batch, *, later: bool = False) -> None:
@@ -346,8 +328,8 @@ class PublishWorker:
     def _withdraw_cancelled(self) -> None:
         self._has_cancelled = False
         self._has_cancelled_serialising = bool(self._serialising.commands)  # a thread works on these
-        for messages in (*self._queued, self.buffer.gathered):
-            self._outcomes.withdraw(messages.take_cancelled())
+        for cancelled in self._queue.take_cancelled():
+            self._outcomes.withdraw(cancelled)
         self._after_change()
 
     def _expire(self) -> None:
@@ -359,8 +341,7 @@ class PublishWorker:
         if self._serialising.commands and self._is_old(self._serialising, now):
             expired.append(self._serialising)
             self._serialising = Messages()
-        while self._queued and self._is_old(self._queued[0], now):
-            expired.append(self._queued.popleft())
+        expired += self._queue.take_old(partial(self._is_old, now=now))
         self._outcomes.fail_all(expired, lambda: PublishExpiredError(self._max_age))
         left = [messages.since for messages in self._held() if messages.confirmations]
         if left:
