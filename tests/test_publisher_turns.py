@@ -463,9 +463,10 @@ class ResendTests(BacklogTestCase):
         self.limits = PublishLimits(resend_window=0.25)
         self.setUp()
         for number in range(COUNT):
-            self.publisher.publish("a", b"%d" % number)
+            kept = self.publisher.publish("a", b"%d" % number)  # so its PING does not come later
             self.turn()
             self.pong()
+        del kept
         self.disconnect()
         self.write_slowly()
         self.connect()

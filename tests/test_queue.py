@@ -1,4 +1,4 @@
-"""Tests for :mod:`natsroute.publishing.queue`."""
+"""natsroute.publishing.queue"""
 
 from __future__ import annotations
 

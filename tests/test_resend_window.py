@@ -47,10 +47,10 @@ class ResendWindowTests(PublisherTestCase):
     limits = PublishLimits(messages=100, bytes=400, resend_window=0.25)
 
     def confirm(self, *subjects: str) -> None:
-        for subject in subjects:
-            self.publisher.publish(subject, b"x")
+        kept = [self.publisher.publish(subject, b"x") for subject in subjects]  # their PINGs do not come later
         self.turn()
         self.pong()
+        del kept
 
     def test_just_confirmed(self) -> None:
         """Sent again, before unconfirmed messages, and counted as resent; the Deferred does not fire again."""

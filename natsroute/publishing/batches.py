@@ -224,6 +224,17 @@ class Batch:
         """How many messages it has."""
         return len(self.confirmations) or sum(1 for _ in split_pubs(self.data))
 
+    def extend(self, others: Batch) -> None:
+        """Append messages that were written behind these, and have the same PING."""
+        self.confirmations += others.confirmations
+        self.data += others.data
+        self.all_resendable = self.all_resendable and others.all_resendable
+
+    def drop_abandoned(self) -> None:
+        """Replace the Deferreds that nobody has any more by None."""
+        if self.all_resendable:  # otherwise the Deferred is needed to know whether its message may
+            drop_abandoned(self.confirmations)
+
     def take(self) -> Batch:
         """Remove messages that have failed; gives them. The batch stays in line, since its PONG may still come."""
         taken = Batch(self.confirmations, self.data)

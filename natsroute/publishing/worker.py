@@ -29,6 +29,7 @@ from natsroute.errors import (
     ServerError,
 )
 from natsroute.ledger import PublisherAccount
+from natsroute.publishing.batch_writer import BatchWriter
 from natsroute.publishing.batches import Batch, Command, Messages, ServerLimits, Unserialised, sendable
 from natsroute.publishing.buffer import Buffer
 from natsroute.publishing.flushes import Flushes
@@ -84,12 +85,12 @@ class PublishWorker:
         self._queue = Queue(self.buffer, limits.max_age / 20 or float("inf"))
         self._serialising = Messages()
         self.written = self._written = WrittenBatches(clock, partial(self._passed, later=True))
+        self._writer = BatchWriter(link, clock, self._written, self._confirm)
         self._resend_window = ResendWindow(clock, limits.resend_window, limits.bytes // 4)
         self._next_flush: IDelayedCall | None = None
         self._next_expiry: IDelayedCall | None = None
         self._next_resend: IDelayedCall | None = None
         self._is_connected = False  # between connected() and disconnected()
-        self._is_sparse = False  # the last batch was of one message
         self._has_cancelled = self._has_cancelled_serialising = False  # a Deferred was cancelled since the last look
         self._flushes = Flushes(clock, self._held)
         self._drain_waiters: list[Deferred[None]] = []
@@ -101,6 +102,11 @@ class PublishWorker:
     def _held(self) -> Iterator[Messages | Batch]:
         """All messages that are neither confirmed nor failed, the oldest first."""
         return chain(self._written, (self._serialising,), self._queue)
+
+    @property
+    def _waits(self) -> bool:
+        """Whether messages of earlier turns are not written yet."""
+        return bool(self._queue.waiting or self._serialising.commands)
 
     def add(self, confirmation: Confirmation, command: Command, size: int, policy: str = "keep") -> None:
         """
@@ -141,12 +147,11 @@ class PublishWorker:
             gathered.since = self._clock.seconds()
             if self._next_expiry is None and self._max_age:
                 self._next_expiry = self._clock.callLater(self._max_age, self._expire)
-            if self._is_sparse and not self._written.unconfirmed:
-                self._flush()  # traffic is sparse, so waiting for further messages gains nothing
-            else:
-                self._next_flush = self._clock.callLater(0, self._flush)
-        if self._next_flush is not None:
-            buffer.open()  # the rest of this turn needs no more than to be added
+            if self._writer.writes_alone and self._is_connected and not self._waits and type(command) is bytes:
+                buffer.gather(Messages(gathered.since))
+                self._writer.write_alone(gathered.to_batch())
+            self._next_flush = self._clock.callLater(0, self._flush)
+        buffer.open()  # the rest of this turn needs no more than to be added
 
     def _refuse(self, confirmation: Confirmation, command: Command, error: Exception) -> None:
         """Fail the newest message."""
@@ -188,6 +193,7 @@ class PublishWorker:
         :param cleanly: whether we left the server, which then has passed on all that it confirmed.
         """
         self._is_connected = False
+        self._writer.forget()
         just_confirmed = self._resend_window.take()
         unresendable = self._written.link_lost([] if cleanly else just_confirmed, reason, self._outcomes.fail)
         if isinstance(reason, PayloadViolationError):
@@ -208,6 +214,7 @@ class PublishWorker:
         if self._next_flush is not None:
             self._next_flush.cancel()
         self._flush()
+        self._writer.ping()
         flushed = self._flushes.add()
         self._after_change()
         return flushed
@@ -216,12 +223,14 @@ class PublishWorker:
         """Fires when each message is confirmed or has failed. No message may be added after this call."""
         drained: Deferred[None] = Deferred()
         self._drain_waiters.append(drained)
+        self._writer.ping()
         self._finish_drain()
         return drained
 
     def abandon(self) -> None:
         """Fail all messages that are not confirmed."""
         held = [messages for messages in self._held() if messages.confirmations]
+        self._writer.forget()
         self._written.clear()
         self._queue.clear()
         self._serialising = Messages()
@@ -235,6 +244,7 @@ class PublishWorker:
         self._next_flush = None
         self._queue.end_turn()
         self._send()
+        self._writer.end_turn()
 
     def _send(self) -> None:
         """Write what is queued, or give it to the pool."""
@@ -254,7 +264,7 @@ class PublishWorker:
                 self._serialising = waiting.popleft()
                 self._run_in_pool(partial(messages.serialise, space)).addBoth(self._serialised, messages)
             else:
-                self._write(waiting.popleft().to_batch())
+                self._writer.write(waiting.popleft().to_batch())
 
     def _serialised(self, _: object, messages: Messages) -> None:
         if self._serialising is not messages:
@@ -283,7 +293,7 @@ class PublishWorker:
         turn = Turn(self._clock)
         while self._link.max_payload is not None and (batch := self._written.next_to_resend()) is not None:
             self._resent += batch.messages
-            self._write(batch)
+            self._writer.write(batch)
             if self._written.has_to_resend and turn.is_over():
                 self._next_resend = self._clock.callLater(0, partial(self._go_on, resumes=True))
                 return
@@ -291,16 +301,7 @@ class PublishWorker:
         if self._drain_waiters:
             self._finish_drain()
 
-    def _write(self, batch: Batch) -> None:
-        if not batch.data:
-            return
-        self._written.add(batch)
-        self._is_sparse = len(batch.confirmations) <= 1
-        # When the connection is lost, disconnected() is called too.
-        pong = self._link.write_and_ping(batch.data, len(batch.confirmations))
-        pong.addCallbacks(self._confirm, lambda lost: None, callbackArgs=(batch,))
-
-    def _confirm(self, _: None, batch: Batch) -> None:
+    def _confirm(self, batch: Batch) -> None:
         confirmed = self._written.confirm(batch, self._outcomes.fail)
         if confirmed is None:
             return
