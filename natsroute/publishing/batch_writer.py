@@ -72,7 +72,7 @@ class BatchWriter:
         if self._is_wanted:
             self._wrote = self._write_and_ping(batch.data, 1, batch)
             return
-        self._link.write_now(batch.data, 1)
+        self._link.write(batch.data, 1, now=True)
         if self._unpinged is None:
             self._written.add(batch)
             self._unpinged = batch
