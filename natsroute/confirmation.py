@@ -42,6 +42,8 @@ class Confirmation(Deferred[None]):
     def _on_cancel() -> None:
         """See :func:`new_confirmation_class`."""
 
+    _on_callback = _on_cancel
+
     if _CALLBACKS is not None:
         _canceller = None
         # Class attributes replace the attributes of a new Deferred, and __getattr__ creates the list of callbacks when
@@ -54,6 +56,7 @@ class Confirmation(Deferred[None]):
             self.has_callbacks = True
             callbacks: list[Any] = []
             setattr(self, name, callbacks)
+            self._on_callback()
             return callbacks
 
     def cancel(self) -> None:
@@ -81,14 +84,19 @@ class Confirmation(Deferred[None]):
             self.result = debug_info.failResult = failure
 
 
-def new_confirmation_class(on_cancel: Callable[[], None]) -> type[Confirmation]:
+def new_confirmation_class(
+    on_cancel: Callable[[], None], on_callback: Callable[[], None] = lambda: None
+) -> type[Confirmation]:
     """
     The class of the Deferreds of one publisher.
 
-    :param on_cancel: called when one of them is cancelled, shortly before it fails. It belongs to the class because an
-        attribute of each Deferred would cost each publish time.
+    The functions belong to the class because attributes of each Deferred would cost each publish time.
+
+    :param on_cancel: called when one of them is cancelled, shortly before it fails.
+    :param on_callback: called when the first callback is added to one of them; in the thread that adds it.
     """
-    return type("Confirmation", (Confirmation,), {"_on_cancel": staticmethod(on_cancel)})
+    functions = {"_on_cancel": staticmethod(on_cancel), "_on_callback": staticmethod(on_callback)}
+    return type("Confirmation", (Confirmation,), functions)
 
 
 class _UnhandledFailure(DebugInfo):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 from twisted.internet.defer import Deferred
 
 from natsroute.errors import ConnectionLostError, PermissionsError
-from natsroute.publishing.batch_writer import MAX_PING_DELAY
+from natsroute.publishing.batch_writer import MAX_PING_DELAY, MIN_GAP
 from natsroute.publishing.options import PublishLimits
 from tests.support.memory_publisher import PublisherTestCase
 
 
 def pub(payload: str) -> bytes:
     return b"PUB a %d\r\n%b\r\n" % (len(payload), payload.encode())
+
+
+#: Seconds that are certainly no less than the minimum.
+GAP = 1.01 * MIN_GAP
 
 
 class SparseTrafficTests(PublisherTestCase):
@@ -21,12 +27,18 @@ class SparseTrafficTests(PublisherTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.publish("0")
+        self.publisher.publish("a", b"0")
         self.turn()
         self.pong()  # the last batch is of one message now
 
     def publish(self, payload: str) -> bytes:
-        """Publish and drop the Deferred; gives what is written at once."""
+        """Publish in a later turn, and drop the Deferred; gives what is written at once."""
+        self.clock.advance(GAP)
+        self.link.sent()
+        return self.publish_more(payload)
+
+    def publish_more(self, payload: str) -> bytes:
+        """Publish in the same turn."""
         self.publisher.publish("a", payload.encode())
         return self.link.sent()
 
@@ -38,10 +50,9 @@ class SparseTrafficTests(PublisherTestCase):
         self.assertEqual(len(self.link.pings), pings)
 
     def begin(self) -> None:
-        """The first message shows that nobody waits. It is the first that is written at once, with a PING."""
+        """It is not known whether anybody waits. So the first message that is written at once has a PING."""
         self.assertEqual(self.publish("1"), pub("1"))
         self.assertEqual(len(self.link.pings), 1)
-        self.turn()
         self.pong()
         self.assertEqual(self.counts(), (2, 2, 0, 0))
 
@@ -52,7 +63,9 @@ class SparseTrafficTests(PublisherTestCase):
         self.clock.advance(MAX_PING_DELAY / 2)
         self.publish_alone("3")
         self.assertEqual(self.counts(), (4, 2, 0, 0))
-        self.clock.advance(MAX_PING_DELAY / 2)
+        self.clock.advance(MAX_PING_DELAY / 2 - 2 * MIN_GAP)
+        self.assertEqual(self.link.pings, [])
+        self.clock.advance(MIN_GAP * 1.1)
         self.assertEqual((self.link.written, len(self.link.pings)), ([b""], 1))
         self.pong()
         self.assertEqual(self.counts(), (4, 4, 0, 0))
@@ -80,7 +93,7 @@ class SparseTrafficTests(PublisherTestCase):
         """The first message is written at once; the others follow with the PING, which confirms it, too."""
         self.begin()
         self.assertEqual(self.publish("2"), pub("2"))
-        self.assertEqual(self.publish("3"), b"")
+        self.assertEqual(self.publish_more("3"), b"")
         kept = self.publisher.publish("a", b"4")
         self.assertEqual(self.turn(), pub("3") + pub("4"))
         self.assertEqual(len(self.link.pings), 1)
@@ -97,7 +110,7 @@ class SparseTrafficTests(PublisherTestCase):
         self.publish_alone("2")
         self.publish_alone("3")
         self.assertEqual(self.publish("4"), pub("4"))
-        self.publish("5")
+        self.assertEqual(self.publish_more("5"), b"")
         self.assertEqual(self.turn(), pub("5"))
         self.assertEqual(len(self.link.pings), 1)
         self.disconnect()
@@ -107,34 +120,66 @@ class SparseTrafficTests(PublisherTestCase):
         self.assertEqual(self.counts(), (6, 6, 4, 0))
 
     def test_somebody_waits(self) -> None:
-        """The PING comes at the end of the turn; and with the next message, since somebody may wait again."""
+        """The PING comes when a callback is added, and with the next message, since somebody may wait again."""
         self.begin()
-        kept = self.publisher.publish("a", b"2")
-        self.assertEqual((self.link.sent(), self.link.pings), (pub("2"), []))
-        self.turn()
+        self.publish_alone("2")
+        self.clock.advance(GAP)
+        kept = self.publisher.publish("a", b"3")
+        self.assertEqual((self.link.sent(), self.link.pings), (pub("3"), []))
+        got: list[object] = []
+        kept.addCallback(got.append)
+        self.assertEqual((self.link.written, len(self.link.pings)), ([b""], 1))
+        kept.addCallback(got.append)
+        self.assertEqual(len(self.link.pings), 1)
         self.pong()
-        self.successResultOf(kept)
-        with_callback: list[object] = []
-        self.publisher.publish("a", b"3").addCallback(with_callback.append)
-        self.assertEqual((self.link.sent(), len(self.link.pings)), (pub("3"), 1))
-        self.turn()
-        self.pong()
-        self.assertEqual(with_callback, [None])
+        self.assertEqual(got, [None, None])
+        self.assertEqual(self.counts(), (4, 4, 0, 0))
+        del kept
         self.assertEqual(self.publish("4"), pub("4"))
         self.assertEqual(len(self.link.pings), 1)
-        self.turn()
         self.pong()
         self.publish_alone("5")
 
-    def test_a_callback_later_in_the_turn(self) -> None:
+    def test_kept_without_a_callback(self) -> None:
+        """Somebody may look at it now and then. Its PING is not much later, and the next message has one with it."""
         self.begin()
-        waiting = self.publisher.publish("a", b"2")
-        got: list[object] = []
-        waiting.addCallback(got.append)
-        del waiting
-        self.turn()
+        self.clock.advance(GAP)
+        kept = self.publisher.publish("a", b"2")
+        self.clock.advance(MAX_PING_DELAY)
         self.pong()
-        self.assertEqual(got, [None])
+        self.assertTrue(kept.called)
+        self.publish("3")
+        self.assertEqual(len(self.link.pings), 1)
+
+    def test_from_a_thread(self) -> None:
+        """A thread may add a callback at any moment, so the PING is not late."""
+        self.begin()
+        self.publish_alone("2")
+        kept: list[Deferred[None]] = []
+        thread = Thread(target=lambda: kept.append(self.publisher.publish("a", b"3")))
+        thread.start()
+        thread.join()
+        self.clock.advance(GAP)
+        self.link.sent()
+        pings = len(self.link.pings)
+        thread = Thread(target=lambda: kept[0].addCallback(lambda _: None))
+        thread.start()
+        thread.join()
+        self.assertEqual(len(self.link.pings), pings)
+        for function, *arguments in self.from_thread:
+            function(*arguments)
+        self.turn()
+        self.assertEqual(len(self.link.pings), 1)
+        self.pong()
+        self.successResultOf(kept[0])
+
+    def test_other_worker(self) -> None:
+        """A callback for a message of another worker writes its PING too: which worker it belongs to is not known."""
+        self.begin()
+        self.publish_alone("2")
+        self.publisher._awaited()
+        self.publisher._awaited()
+        self.assertEqual(len(self.link.pings), 1)
 
     def test_flush(self) -> None:
         """It does not wait for the time."""
@@ -218,6 +263,7 @@ class SparseTrafficTests(PublisherTestCase):
         self.publish_alone("2")
         self.assertEqual(self.publish("x"), pub("x"))
         kept = self.publisher.publish("b", b"3")
+        self.assertEqual(self.link.sent(), b"")
         self.turn()
         self.refuse('Permissions Violation for Publish to "b"')
         self.pong()
@@ -264,11 +310,12 @@ class ExpiryTests(PublisherTestCase):
             self.publisher.publish("a", payload)
             self.turn()
             self.pong()
+            self.clock.advance(GAP)
         self.publisher.publish("a", b"2")
         self.turn()
         self.assertEqual(self.link.pings, [])
         self.clock.advance(0.001)
-        self.assertEqual(self.counts(), (3, 2, 0, 1))
+        self.assertEqual((self.counts(), self.link.pings), ((3, 2, 0, 1), []))
         self.clock.advance(MAX_PING_DELAY)
         self.pong()
         self.assertEqual(self.counts(), (3, 2, 0, 1))

@@ -3,7 +3,8 @@ Writes batches to the link, and decides when their PINGs are written.
 
 A batch has its PING with it. In sparse traffic a PING and its PONG would cost as much as the message itself, for us and
 for the server, and mostly nobody waits for them: an event route has published, or responded, and has dropped the
-Deferred. So such a message is written without a PING, and one PING confirms all messages of two milliseconds.
+Deferred. So such a message is written without a PING, and one PING confirms all messages of two milliseconds. Somebody
+who begins to wait gets the PING at once.
 """
 
 from __future__ import annotations
@@ -20,41 +21,53 @@ from natsroute.publishing.written_batches import WrittenBatches
 MAX_PING_DELAY = 0.002
 
 
+#: Seconds between two messages, from which on the second one is written alone. Those of one turn of the reactor are
+#: closer together, as a rule.
+MIN_GAP = 0.0001
+
+
 class BatchWriter:
     """
     Writes the batches of a publish worker.
 
     :param written: gets each batch that is written.
     :param on_pong: called with a batch when the PONG of its PING arrives.
+    :param late_pings: has all writers whose :meth:`ping` would write a PING.
     """
 
     __slots__ = (
         "_clock",
         "_is_sparse",
-        "_is_wanted",
+        "_last",
+        "_late_pings",
         "_link",
         "_next_ping",
         "_on_pong",
         "_unpinged",
         "_written",
-        "_wrote",
+        "_wrote_at",
     )
 
     def __init__(
-        self, link: Link, clock: IReactorTime, written: WrittenBatches, on_pong: Callable[[Batch], object]
+        self,
+        link: Link,
+        clock: IReactorTime,
+        written: WrittenBatches,
+        on_pong: Callable[[Batch], object],
+        late_pings: set[BatchWriter],
     ) -> None:
         self._link = link
         self._clock = clock
         self._written = written
         self._on_pong = on_pong
+        self._late_pings = late_pings
         self._is_sparse = False  # the last write was of one message
-        self._wrote: Batch | None = None  # the batch with the message that was written alone in this turn
-        self._is_wanted = True  # somebody waited for the confirmation of the last message that was written alone
+        self._wrote_at = float("-inf")  # when the last message was written alone
+        self._last: Batch | None = None  # the batch that it belongs to
         self._unpinged: Batch | None = None  # the batch that has no PING yet; then no other one is unconfirmed
         self._next_ping: IDelayedCall | None = None
 
-    @property
-    def writes_alone(self) -> bool:
+    def writes_alone(self, now: float) -> bool:
         """
         Whether the first message of a turn is written by :meth:`write_alone`, if no other one waits: traffic is sparse,
         so waiting for further messages gains nothing.
@@ -62,29 +75,42 @@ class BatchWriter:
         written = self._written
         return (
             self._is_sparse
+            and now - self._wrote_at >= MIN_GAP
             and not written.has_to_resend
             and len(written.unconfirmed) == (self._unpinged is not None)
             and self._link.max_payload is not None
         )
 
-    def write_alone(self, batch: Batch) -> None:
-        """Write a batch of one message. :meth:`end_turn` sees to its PING, if it is not written with it."""
-        if self._is_wanted:
-            self._wrote = self._write_and_ping(batch.data, 1, batch)
+    def write_alone(self, batch: Batch, now: float) -> None:
+        """Write a batch of one message. Its PING may come later, if it is likely that nobody waits for it."""
+        self._wrote_at = now
+        if self._is_awaited(batch):
+            self._last = self._write_and_ping(batch.data, 1, batch)
             return
         self._link.write(batch.data, 1, now=True)
         if self._unpinged is None:
             self._written.add(batch)
             self._unpinged = batch
+            self._late_pings.add(self)
+            self._next_ping = self._clock.callLater(MAX_PING_DELAY, self._ping_late)
         else:
             self._unpinged.extend(batch)
-        self._wrote = self._unpinged
+        self._last = self._unpinged
+
+    def _is_awaited(self, batch: Batch) -> bool:
+        """Whether somebody waits for the confirmation of a message, or did for that of the message before."""
+        [confirmation] = batch.confirmations
+        if confirmation is None or confirmation.has_callbacks or not batch.all_resendable or self._last is None:
+            return True
+        self._last.drop_abandoned()
+        return any(earlier is not None for earlier in self._last.confirmations)
 
     def write(self, batch: Batch) -> None:
         """Write a batch and a PING."""
         data, messages = batch.data, len(batch.confirmations)
         if data:
             self._is_sparse = messages <= 1
+            self._last = None
             self._write_and_ping(data, messages, batch)
 
     def ping(self) -> None:
@@ -92,21 +118,10 @@ class BatchWriter:
         if self._unpinged is not None:
             self._write_and_ping(b"", 0, None)
 
-    def end_turn(self) -> None:
-        """Write the PING that is missing, if somebody waits for its PONG. If not, it may come later."""
-        batch, self._wrote = self._wrote, None
-        if batch is None:
-            return
-        batch.drop_abandoned()
-        self._is_wanted = any(confirmation is not None for confirmation in batch.confirmations)
-        if self._is_wanted:
-            self.ping()
-        elif self._unpinged is not None and self._next_ping is None:
-            self._next_ping = self._clock.callLater(MAX_PING_DELAY, self._ping_late)
-
     def forget(self) -> None:
         """The connection has ended, or the batches were abandoned: no PING is missing."""
         self._unpinged = None
+        self._late_pings.discard(self)
         if self._next_ping is not None:
             self._next_ping.cancel()
             self._next_ping = None

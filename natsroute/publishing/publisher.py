@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from natsroute.confirmation import UnhandledFailureLog, new_confirmation_class
 from natsroute.errors import NatsrouteError
 from natsroute.ledger import PublisherAccount
+from natsroute.publishing.batch_writer import BatchWriter
 from natsroute.publishing.options import Link, PublishLimits, RunInPool, Streams
 from natsroute.publishing.outlet import Outlet
 from natsroute.publishing.thread_queue import ThreadQueue
@@ -60,6 +61,7 @@ class Publisher:
         streams: Streams | None = None,
     ) -> None:
         self._unhandled = UnhandledFailureLog(clock) if unhandled is None else unhandled
+        self._late_pings: set[BatchWriter] = set()
         self.workers = [
             PublishWorker(
                 link,
@@ -69,6 +71,7 @@ class Publisher:
                 on_high_water,
                 on_low_water,
                 self._unhandled,
+                self._late_pings,
                 None if on_confirmed is None else partial(on_confirmed, number),
             )
             for number, link in enumerate(links, 1)
@@ -79,7 +82,7 @@ class Publisher:
         self._limits = limits
         self._message_ids = message_ids
         self._thread_queue = ThreadQueue(clock, limits, call_from_thread)
-        self._new_confirmation = new_confirmation_class(self._cancelled)
+        self._new_confirmation = new_confirmation_class(self._cancelled, self._awaited)
         self._reactor_thread: int | None = None
         self._stops = 0  # that have not ended
         self._starts_again = False
@@ -149,6 +152,12 @@ class Publisher:
     def _cancelled(self) -> None:
         for part in self._parts:
             part.cancelled()
+
+    def _awaited(self) -> None:
+        """Somebody waits for a confirmation, which must not be late."""
+        if self._late_pings and get_ident() == self._reactor_thread:
+            for writer in [*self._late_pings]:
+                writer.ping()
 
     def flush(self) -> Deferred[None]:
         """

@@ -58,6 +58,7 @@ class PublishWorker:
     :ivar written: what was written and is not confirmed.
 
     :param unhandled: logs failures that nobody handles.
+    :param late_pings: see :class:`~natsroute.publishing.batch_writer.BatchWriter`.
     :param on_high_water: called when the buffer is more than half full.
     :param on_low_water: called after that, when the buffer is down to a quarter.
     :param on_confirmed: see :class:`~natsroute.publishing.outcomes.Outcomes`.
@@ -72,6 +73,7 @@ class PublishWorker:
         on_high_water: Callable[[], None],
         on_low_water: Callable[[], None],
         unhandled: UnhandledFailureLog,
+        late_pings: set[BatchWriter],
         on_confirmed: OnConfirmed | None = None,
     ) -> None:
         self._link = link
@@ -85,7 +87,7 @@ class PublishWorker:
         self._queue = Queue(self.buffer, limits.max_age / 20 or float("inf"))
         self._serialising = Messages()
         self.written = self._written = WrittenBatches(clock, partial(self._passed, later=True))
-        self._writer = BatchWriter(link, clock, self._written, self._confirm)
+        self._writer = BatchWriter(link, clock, self._written, self._confirm, late_pings)
         self._resend_window = ResendWindow(clock, limits.resend_window, limits.bytes // 4)
         self._next_flush: IDelayedCall | None = None
         self._next_expiry: IDelayedCall | None = None
@@ -144,12 +146,13 @@ class PublishWorker:
         if is_above_high_water:
             buffer.signal_high_water()
         if self._next_flush is None:
-            gathered.since = self._clock.seconds()
+            gathered.since = now = self._clock.seconds()
             if self._next_expiry is None and self._max_age:
                 self._next_expiry = self._clock.callLater(self._max_age, self._expire)
-            if self._writer.writes_alone and self._is_connected and not self._waits and type(command) is bytes:
-                buffer.gather(Messages(gathered.since))
-                self._writer.write_alone(gathered.to_batch())
+            if self._is_connected and not self._waits and type(command) is bytes and self._writer.writes_alone(now):
+                buffer.gather(Messages(now))
+                self._writer.write_alone(gathered.to_batch(), now)
+                return
             self._next_flush = self._clock.callLater(0, self._flush)
         buffer.open()  # the rest of this turn needs no more than to be added
 
@@ -244,7 +247,6 @@ class PublishWorker:
         self._next_flush = None
         self._queue.end_turn()
         self._send()
-        self._writer.end_turn()
 
     def _send(self) -> None:
         """Write what is queued, or give it to the pool."""
