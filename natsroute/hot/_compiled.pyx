@@ -803,7 +803,7 @@ cdef class Sender:
             return None
         target = <Target?>found
         tray = target.tray
-        if not tray.is_open or size > tray.max_payload or (headers is not None and not tray.takes_headers):
+        if not tray.is_open or (headers is not None and not tray.takes_headers):
             return None
         if self.makes_confirmations:
             # Most routes keep no Deferred. That of the last message is then used again.

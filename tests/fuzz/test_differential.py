@@ -69,7 +69,7 @@ _SENDER = [
     ("publish", "except Exception:  # the other way", "except ValueError:  # the other way"),
     ("publish", "and (tray := target.tray).is_open", "and (tray := target.tray)"),
     ("publish", "size <= tray.max_payload", "True"),
-    ("publish", "messages <= tray.high_water_messages", "True"),
+    ("publish", "messages <= tray.batch_ends_at", "True"),
     ("publish", "held <= tray.high_water_bytes", "True"),
     ("publish", "tray.messages = messages", "pass"),
     ("publish", "tray.bytes = held", "tray.bytes = held - 1"),

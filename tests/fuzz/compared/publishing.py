@@ -13,6 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from natsroute.errors import ConnectionLostError, NoReplySubjectError, PayloadViolationError, ServerProtocolError
+from natsroute.publishing import batches, queue
+from natsroute.publishing import buffer as publish_buffer
 from natsroute.publishing.buffer import Buffer
 from natsroute.publishing.options import PublishLimits
 from natsroute.publishing.publisher import Publisher
@@ -176,7 +178,7 @@ def _event(random: Random) -> tuple[Any, ...]:
         ("connect", random.randrange(2), random.choice((1024, 1024, 5, 64 * 1024 * 1024)), random.random() < 0.7),
         ("limits", random.randrange(2), random.choice((1024, 3)), random.random() < 0.7),
         ("refuse", random.randrange(2), random.choice(_REFUSALS)),
-        ("pool",), ("from_threads",), ("flush",), ("advance", random.choice((0.01, 1, 31))),
+        ("pool",), ("from_threads",), ("flush",), ("advance", random.choice((0.0002, 0.0002, 0.01, 1, 31))),
         ("cancel", random.randrange(100)), ("stop", random.choice((0, 1))), ("start",), ("forget_targets",),
         ("reject", random.choice(("", "nats:r"))), ("burst", random.choice((5, 30)), random.choice(("drop", "keep"))),
     ))  # fmt: skip
@@ -219,6 +221,8 @@ class _Performance:
 
     def __init__(self, limits: tuple[Any, ...], workers: int, has_ids: bool) -> None:
         messages, size, policy, max_age, resend_window = limits
+        for module in (batches, publish_buffer, queue):
+            module.MAX_BATCH = 1000 if messages % 3 else 5  # type: ignore[attr-defined]
         self.transcript: list[str] = []
         self.clock = Clock()
         self.pool = MemoryPool()
