@@ -12,7 +12,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+try:
+    import _testcapi
+except ImportError:
+    _testcapi = None  # not every CPython has it
 
 from natsroute import hot
 from natsroute.confirmation import Confirmation, new_confirmation_class
@@ -933,6 +938,36 @@ class SenderTests(HotCase):
         self.sender.publish("a", b"x")
         self.assertEqual(self.commands(), [b"PUB a 1\r\nx\r\n"])
         self.assertEqual(b"".join(taken), b"".join(expected))
+
+    def test_no_memory(self) -> None:
+        """Whatever fails, commands, Deferreds and counters belong together, and nothing that was added is lost."""
+        if _testcapi is None or self.hot is pure:
+            raise SkipTest("CPython cannot let memory end for code in Python")
+        self.tray.batch_ends_at, self.tray.high_water_bytes, self.tray.max_payload = 10_000, 10**9, 10**8
+        for size in (10, 2000, 100_000):
+            payload = b"y" * size
+            for number in range(1, 40):
+                before = len(self.tray.confirmations)
+                published = 0
+                attempts = iter([None] * 6)  # made while there is memory
+                _testcapi.set_nomemory(number, number + 1)
+                try:
+                    for _ in attempts:
+                        try:
+                            published += self.sender.publish("a", payload) != "other"
+                        except MemoryError:
+                            pass
+                    try:
+                        self.tray.close_block()
+                    except MemoryError:
+                        pass
+                finally:
+                    _testcapi.remove_mem_hooks()
+                commands = self.commands()
+                self.assertEqual(len(commands), len(self.tray.confirmations))
+                self.assertEqual((len(commands), sum(map(len, commands))), (self.tray.messages, self.tray.bytes))
+                self.assertEqual(len(commands), before + published)
+        self.others.clear()
 
     def test_deferreds_that_nobody_keeps(self) -> None:
         """They may be used again. One that is kept, has a callback or an attribute, or is watched, is not."""

@@ -462,6 +462,21 @@ class ProtocolTests(TcpTestCase):
         self.assertIn("no written data was sent within 10.0 s", str(self.successResultOf(protocol.closed)))
         self.failureResultOf(pong, ConnectionLostError)
 
+    def test_write_timeout_after_a_busy_read(self) -> None:
+        """Also if the last thing that the server did before it was silent was to send much."""
+        protocol = self.connected(buffer=16_384)
+        protocol.dataReceived(b"MSG a 9 %d\r\n" % READ_SIZE + b" " * READ_SIZE + b"\r\n")
+        self.assertTrue(protocol.state.is_open)
+        protocol.write_and_ping(b"x" * 4_000_000).addErrback(lambda lost: None)
+        unsent = b"x" * (150_000 - 6)
+        self.tcp._tempDataBuffer[:] = []  # the socket takes no more, and so much is left
+        self.tcp._tempDataLen = 0
+        protocol._write_timeout.resumeProducing()
+        protocol.write_and_ping(unsent).addErrback(lambda lost: None)
+        self.tcp.doWrite()
+        self.reactor.advance(10.1)
+        self.assertFalse(protocol.state.is_open)
+
     def test_reset(self) -> None:
         """Both Deferreds get the reason."""
         protocol = self.connected()

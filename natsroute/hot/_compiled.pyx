@@ -140,11 +140,24 @@ cdef extern from *:
             ? PyCFunction_GET_SELF(method) : NULL;
     }
 
-    /* Append bytes that nobody else has to a list, without what is behind their new end. */
+    /* Append bytes that nobody else has to a list, without what is behind their new end. If that fails, they are as
+       before. Else the list has them. */
     static int hot_append_shortened(PyObject *list, PyObject *text, Py_ssize_t size) {
-        int failed = _PyBytes_Resize(&text, size) || PyList_Append(list, text);
-        Py_XDECREF(text);
-        return failed ? -1 : 0;
+        Py_ssize_t spare = PyBytes_GET_SIZE(text) - size;
+        if (PyList_Append(list, text)) return -1;
+        Py_DECREF(text);
+    #ifndef Py_TRACE_REFS
+        if (spare > size / 4) {
+            PyObject *shorter = (PyObject *)PyObject_Realloc(text, offsetof(PyBytesObject, ob_sval) + size + 1);
+            if (shorter != NULL) {
+                text = shorter;
+                PyList_SET_ITEM(list, PyList_GET_SIZE(list) - 1, text);
+            }
+        }
+    #endif
+        Py_SET_SIZE((PyVarObject *)text, size);
+        PyBytes_AS_STRING(text)[size] = 0;
+        return 0;
     }
 
     /* An exception is set: this makes Cython handle it. */
@@ -196,8 +209,9 @@ cdef extern from *:
     PyObject *PyList_GET_ITEM(object items, Py_ssize_t index)
     int PyList_SetItem(object items, Py_ssize_t index, PyObject *item) except -1
     int PyList_Append(object items, object item) except -1
-    PyObject *PyBytes_FromStringAndSize_ "PyBytes_FromStringAndSize"(const char *text, Py_ssize_t size) except NULL
-    int hot_append_shortened(object items, PyObject *text, Py_ssize_t size) except -1
+    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *text, Py_ssize_t size)
+    int hot_append_shortened(PyObject *items, PyObject *text, Py_ssize_t size)
+    void PyErr_Clear()
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -614,24 +628,35 @@ cdef class Tray:
     def bytes(self, Py_ssize_t value):
         self.held = value
 
-    cdef char *space(self, Py_ssize_t size) except NULL:
-        """Where the next command goes, which has so many bytes."""
+    cdef char *space(self, Py_ssize_t size) noexcept:
+        """Where the next command goes, which has so many bytes; NULL if there is no memory."""
         cdef Py_ssize_t least = self.usual
         if self.block != NULL:
             if size <= PyBytes_GET_SIZE(<object>self.block) - self.used:
                 return PyBytes_AS_STRING(<object>self.block) + self.used
             least = min(2 * self.used, LARGEST_BLOCK)
-            self.close_block()
-        self.block = PyBytes_FromStringAndSize_(NULL, max(size, least))
+            if self.append_block() < 0:
+                PyErr_Clear()
+                return NULL
+        self.block = new_bytes(NULL, max(size, least))
         self.used = 0
+        if self.block == NULL:
+            PyErr_Clear()
+            return NULL
         return PyBytes_AS_STRING(<object>self.block)
 
-    cpdef close_block(self):
-        cdef PyObject *block = self.block
-        if block != NULL:
+    cdef int append_block(self) noexcept:
+        """Let the list have the block. If that fails, an exception is set."""
+        if self.block != NULL:
+            if hot_append_shortened(<PyObject *>self.commands, self.block, self.used) < 0:
+                return -1
             self.block = NULL
             self.usual = min(max(self.used + self.used // 8, SMALLEST_BLOCK), LARGEST_BLOCK)
-            hot_append_shortened(self.commands, block, self.used)
+        return 0
+
+    def close_block(self):
+        if self.append_block() < 0:
+            hot_has_raised()
 
 
 cdef class Target:
@@ -707,13 +732,13 @@ cdef Py_ssize_t header_block_size(object headers) noexcept:
     return size
 
 
-cdef bint write_command(Tray tray, bytes name, bytes payload, object reply, object headers, Py_ssize_t block) except -1:
+cdef bint write_command(Tray tray, bytes name, bytes payload, object reply, object headers, Py_ssize_t block) noexcept:
     """
     Write a PUB or HPUB into the block of a tray, and count its bytes. Runs no code but ours.
 
     :param reply: a plain subject, or None.
     :param block: bytes of the header block, or 0.
-    :return: whether the tray has space.
+    :return: whether there was space.
     """
     cdef Py_ssize_t size = PyBytes_GET_SIZE(payload), position = 0
     cdef Py_ssize_t whole, length
@@ -733,6 +758,8 @@ cdef bint write_command(Tray tray, bytes name, bytes payload, object reply, obje
     if tray.held + whole > tray.high_water_bytes:
         return False
     at = tray.space(whole)
+    if at == NULL:
+        return False
     at = write(at, b"HPUB ", 5) if block else write(at, b"PUB ", 4)
     at = write(at, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
     at = write(at, b" ", 1)
@@ -755,12 +782,16 @@ cdef bint write_command(Tray tray, bytes name, bytes payload, object reply, obje
     return True
 
 
-cdef bint copy_command(Tray tray, bytes command) except -1:
-    """Copy a command into the block of a tray, and count its bytes: whether the tray has space."""
+cdef bint copy_command(Tray tray, bytes command) noexcept:
+    """Copy a command into the block of a tray, and count its bytes: whether there was space."""
     cdef Py_ssize_t whole = PyBytes_GET_SIZE(command)
+    cdef char *at
     if tray.held + whole > tray.high_water_bytes:
         return False
-    write(tray.space(whole), PyBytes_AS_STRING(command), whole)
+    at = tray.space(whole)
+    if at == NULL:
+        return False
+    write(at, PyBytes_AS_STRING(command), whole)
     tray.used += whole
     tray.held += whole
     return True
@@ -822,12 +853,14 @@ cdef class Sender:
         # What ran until here, and what the garbage collector has called, may be anything. From here on, nothing runs.
         if not tray.is_open or tray.messages >= tray.batch_ends_at or size > tray.max_payload:
             return None
-        if command is None:
-            if not write_command(tray, target.name, payload, reply, headers, block):
-                return None
-        elif not copy_command(tray, command):
-            return None
         PyList_Append(tray.confirmations, confirmation)
+        if not (
+            write_command(tray, target.name, payload, reply, headers, block)
+            if command is None
+            else copy_command(tray, command)
+        ):
+            tray.confirmations.pop()
+            return None
         tray.messages += 1
         return confirmation
 

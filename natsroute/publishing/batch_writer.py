@@ -36,6 +36,7 @@ class BatchWriter:
     """
 
     __slots__ = (
+        "_awaited",
         "_clock",
         "_is_sparse",
         "_last",
@@ -63,7 +64,8 @@ class BatchWriter:
         self._late_pings = late_pings
         self._is_sparse = False  # the last write was of one message
         self._wrote_at = float("-inf")  # when the last message was written alone
-        self._last: Batch | None = None  # the batch that it belongs to
+        self._last: Batch | None = None  # the batch that it belongs to, until its PONG
+        self._awaited = True  # somebody waited for its confirmation, as far as we know
         self._unpinged: Batch | None = None  # the batch that has no PING yet; then no other one is unconfirmed
         self._next_ping: IDelayedCall | None = None
 
@@ -99,18 +101,20 @@ class BatchWriter:
 
     def _is_awaited(self, batch: Batch) -> bool:
         """Whether somebody waits for the confirmation of a message, or did for that of the message before."""
+        if self._last is not None:
+            self._look(self._last)
         [confirmation] = batch.confirmations
-        if confirmation is None or confirmation.has_callbacks or not batch.all_resendable or self._last is None:
-            return True
-        self._last.drop_abandoned()
-        return any(earlier is not None for earlier in self._last.confirmations)
+        return self._awaited or confirmation is None or confirmation.has_callbacks or not batch.all_resendable
+
+    def _look(self, batch: Batch) -> None:
+        batch.drop_abandoned()
+        self._awaited = any(confirmation is not None for confirmation in batch.confirmations)
 
     def write(self, batch: Batch) -> None:
         """Write a batch and a PING."""
         data, messages = batch.data, len(batch.confirmations)
         if data:
             self._is_sparse = messages <= 1
-            self._last = None
             self._write_and_ping(data, messages, batch)
 
     def ping(self) -> None:
@@ -119,12 +123,17 @@ class BatchWriter:
             self._write_and_ping(b"", 0, None)
 
     def forget(self) -> None:
-        """The connection has ended, or the batches were abandoned: no PING is missing."""
-        self._unpinged = None
+        """The connection has ended: no PING is missing."""
+        self._last = None
+        self._take_unpinged()
+
+    def _take_unpinged(self) -> Batch | None:
+        batch, self._unpinged = self._unpinged, None
         self._late_pings.discard(self)
         if self._next_ping is not None:
             self._next_ping.cancel()
             self._next_ping = None
+        return batch
 
     def _ping_late(self) -> None:
         self._next_ping = None
@@ -137,8 +146,7 @@ class BatchWriter:
         :param batch: the messages of the data.
         :return: the batch that the PONG confirms: these messages, behind those that had no PING.
         """
-        pinged = self._unpinged
-        self.forget()
+        pinged = self._take_unpinged()
         if pinged is None:
             assert batch is not None
             pinged = batch
@@ -150,4 +158,7 @@ class BatchWriter:
         return pinged
 
     def _pong(self, _: None, batch: Batch) -> None:
+        if batch is self._last:
+            self._look(batch)
+            self._last = None  # which would keep Deferreds that have failed, so that nobody would log them
         self._on_pong(batch)

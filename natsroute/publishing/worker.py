@@ -178,6 +178,7 @@ class PublishWorker:
 
     def limits_changed(self) -> None:
         """The server has announced its limits. Messages fail for which it would close the connection."""
+        self._writer.ping()  # the server may be about to be left, and no PING can be written then
         info = self._link.info
         if info is None:
             return
@@ -233,7 +234,7 @@ class PublishWorker:
     def abandon(self) -> None:
         """Fail all messages that are not confirmed."""
         held = [messages for messages in self._held() if messages.confirmations]
-        self._writer.forget()
+        self._writer.ping()  # errors that come before the PONG are not about later messages
         self._written.clear()
         self._queue.clear()
         self._serialising = Messages()

@@ -217,6 +217,24 @@ class OutageTests(ClusterTestCase):
         self.assertEqual(len(seen), len(set(seen)))
         await self.nodes[0].ended()
 
+    async def test_lame_duck_in_sparse_traffic(self) -> None:
+        """PINGs are late then. The node confirms all that it has before it is left, so nothing is sent twice."""
+        await self.start_cluster()
+        seen = await self.observer(self.nodes[2], "out")
+        service, _ = await self.relay()
+        sent = Deferred.fromCoroutine(self.call_later(0.5, self.nodes[0].lame_duck))
+        until, number = self.reactor.seconds() + 2.0, 0
+        while self.reactor.seconds() < until:
+            service.publish("out", b"%d" % number)
+            number += 1
+            await deferLater(self.reactor, 0.0005)
+        await sent
+        await self.until(lambda: len(set(seen)) == number)
+        await service.flush()
+        account = service.publisher.account()
+        self.assertEqual((account.failed, account.resent, account.confirmed), (0, 0, number))
+        self.assertEqual(len(seen), number)
+
     async def test_restart_of_one_node_after_the_other(self) -> None:
         """As in an upgrade. Each message is confirmed."""
         await self.start_cluster()

@@ -42,7 +42,8 @@ def direct_writer(transport: Any) -> Callable[[Sequence[bytes]], object]:
     send = transport.socket.sendmsg
 
     def write_at_once(pieces: Sequence[bytes]) -> None:
-        if transport.dataBuffer or transport._tempDataBuffer:
+        if _waits(transport):
+            transport.bufferSize = READ_SIZE
             transport.writeSequence(pieces)
             return
         try:
@@ -51,6 +52,7 @@ def direct_writer(transport: Any) -> Callable[[Sequence[bytes]], object]:
             sent = 0
         for piece in pieces:
             if sent < len(piece):
+                transport.bufferSize = READ_SIZE
                 transport.write(piece[sent:])
                 sent = 0
             else:
@@ -63,10 +65,16 @@ def read_more(transport: Any, more: bool) -> None:
     """
     Let one read take :data:`BUSY_READ_SIZE` bytes on TCP without TLS, or :data:`READ_SIZE` again.
 
-    More unsent data than that also counts as a full buffer, which pauses the producer of the transport.
+    More unsent data than that also counts as a full buffer, which pauses the producer of the transport. So a read takes
+    no more than :data:`READ_SIZE` while data waits to be sent.
     """
     if _is_plain_tcp(transport):
-        transport.bufferSize = BUSY_READ_SIZE if more else READ_SIZE
+        transport.bufferSize = BUSY_READ_SIZE if more and not _waits(transport) else READ_SIZE
+
+
+def _waits(transport: Any) -> bool:
+    """Whether a transport has data that the socket has not taken yet."""
+    return bool(transport.dataBuffer or transport._tempDataBuffer)
 
 
 def _is_plain_tcp(transport: Any) -> bool:
