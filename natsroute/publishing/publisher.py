@@ -172,7 +172,14 @@ class Publisher:
         return flushed
 
     def _flush(self, flushed: Deferred[None]) -> None:
-        gatherResults([part.flush() for part in self._parts]).addCallback(lambda _: flushed.callback(None))
+        # Mostly one worker has messages, and to gather the Deferreds of all takes as long as to publish many messages.
+        flushes = [worker.flush() for worker in self.workers if worker.buffer.messages]
+        if self._streams is not None:
+            flushes.append(self._streams.flush())
+        if len(flushes) == 1:
+            flushes[0].chainDeferred(flushed)
+        else:
+            gatherResults(flushes).addCallback(lambda _: flushed.callback(None))
 
     def stop(self, timeout: float) -> Deferred[None]:
         """
