@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.daemon.processes.run import Exit, Patience, Spawn
-from natsroute.daemon.processes.supervisor import STABLE, Supervisor
+from natsroute.daemon.processes.supervisor import STABLE, STABLE_IF_NEVER_READY, Supervisor
 from natsroute.errors import ReloadError
 from tests.support.log_recorder import LogRecorder
 from tests.test_run import MemoryChild
@@ -131,12 +131,31 @@ class StartTests(SupervisorTestCase):
         self.start()
         for _ in range(3):
             self.newest.end(3)
-            self.clock.advance(30)
+            self.clock.advance(8)
+        self.newest.is_ready()
         self.clock.advance(STABLE)
         starts = len(self.children)
         self.newest.end(3)
         self.clock.advance(0)
         self.assertEqual(len(self.children), starts + 1)
+
+    def test_never_ready(self) -> None:
+        """One that takes longer than usual to die while it loads its code is not stable."""
+        self.start()
+        self.newest.end(3)
+        self.clock.advance(0)
+        for wait in (1, 2):
+            self.clock.advance(STABLE_IF_NEVER_READY - 0.1)
+            starts = len(self.children)
+            self.newest.end(3)
+            self.clock.advance(wait - 0.1)
+            self.assertEqual(len(self.children), starts)
+            self.clock.advance(0.1)
+            self.assertEqual(len(self.children), starts + 1)
+        self.clock.advance(STABLE_IF_NEVER_READY)
+        self.newest.end(3)
+        self.clock.advance(0)
+        self.assertEqual(len(self.children), starts + 2)
 
     def test_cannot_start(self) -> None:
         """Exit code 1 before all were ready: the settings cannot work, and the owner is told."""

@@ -17,8 +17,9 @@ from natsroute.log import Logger
 #: Seconds before a process that has died is started again: at once first, then 1, doubled up to 30.
 BACKOFF = Backoff(wait=1.0, max_wait=30.0, jitter=0.0)
 
-#: Seconds after which a process that was started counts as stable: its next death is the first one again.
-STABLE = 5.0
+#: Seconds after which a process that was started counts as stable: its next death is the first one again. One that was
+#: never ready may have died while it loaded its code on a slow machine, or may run during an outage of the server.
+STABLE, STABLE_IF_NEVER_READY = 5.0, 30.0
 
 #: The exit code of a process whose settings cannot work, or whose hooks have failed.
 FAILED_START = 1
@@ -262,7 +263,7 @@ class Supervisor:
             self._on_failed(f"process {slot.number} cannot start ({exit})")
             return
         lived = self._clock.seconds() - run.began
-        if lived >= STABLE:
+        if lived >= (STABLE if run.was_ready else STABLE_IF_NEVER_READY):
             slot.deaths = 0
         if slot.replacement is not None:
             self._log_death(run, lived, "its replacement is starting already")
