@@ -20,6 +20,7 @@ from natsroute.publishing.batches import (
     resendable,
     resendable_within,
     sendable,
+    serialise,
 )
 from natsroute.publishing.suspicion import Suspicion
 from natsroute.wire.encoder import encode_pub
@@ -154,7 +155,7 @@ class SerialiseTests(SynchronousTestCase):
         size = len(encode_pub("a", b"1"))
         for space, called in ((-5, 1), (0, 1), (size - 1, 1), (size, 1), (size + 1, 2), (3 * size, 3), (99, 3)):
             messages = self.messages()
-            messages.serialise(space)
+            serialise(messages.unserialised, space)
             results = [command.result for command in messages.unserialised]
             self.assertEqual([result is not None for result in results], [number < called for number in range(3)])
 
@@ -163,7 +164,7 @@ class SerialiseTests(SynchronousTestCase):
         messages = self.messages()
         whole = list(messages)
         functions = list(messages.unserialised)
-        messages.serialise(1)
+        serialise(messages.unserialised, 1)
         rest = messages.take_unserialised()
         self.assertEqual((list(messages), list(rest)), (whole[:2], whole[2:]))
         self.assertEqual((messages.unserialised, rest.unserialised), (functions[:1], functions[1:]))
@@ -173,7 +174,7 @@ class SerialiseTests(SynchronousTestCase):
         rest.add(unresendable(), encode_pub("a", b"9"))
         self.assertFalse(rest.take_unserialised().all_resendable)
         messages = self.messages()
-        messages.serialise(99)
+        serialise(messages.unserialised, 99)
         self.assertEqual((list(messages.take_unserialised()), len(list(messages))), ([], 5))
 
     def test_take_cancelled(self) -> None:

@@ -60,6 +60,21 @@ class Unserialised:
         return self._size
 
 
+def serialise(commands: list[Unserialised], space: int) -> None:
+    """
+    Serialise commands until the space is used up; at least one. Runs in a thread of the pool.
+
+    The traceback of a payload that raises keeps what is here, so this has no Deferreds.
+
+    :param space: bytes.
+    """
+    for command in commands:
+        command.serialise()
+        space -= command.growth
+        if space <= 0:
+            return
+
+
 #: A ``PUB`` or ``HPUB`` with its payload.
 Command = bytes | Unserialised
 
@@ -149,18 +164,6 @@ class Messages:
                     kept.add(confirmation, command)
             self._become(kept)
         return cancelled
-
-    def serialise(self, space: int) -> None:
-        """
-        Serialise what is unserialised, until the space is used up; at least one. Runs in a thread of the pool.
-
-        :param space: bytes.
-        """
-        for command in self.unserialised:
-            command.serialise()
-            space -= command.growth
-            if space <= 0:
-                return
 
     def take_unserialised(self) -> Messages:
         """Remove and return the messages from the first one on that is unserialised still."""

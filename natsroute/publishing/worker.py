@@ -30,7 +30,7 @@ from natsroute.errors import (
 )
 from natsroute.ledger import PublisherAccount
 from natsroute.publishing.batch_writer import BatchWriter
-from natsroute.publishing.batches import Batch, Command, Messages, ServerLimits, Unserialised, sendable
+from natsroute.publishing.batches import Batch, Command, Messages, ServerLimits, Unserialised, sendable, serialise
 from natsroute.publishing.buffer import Buffer
 from natsroute.publishing.flushes import Flushes
 from natsroute.publishing.options import Link, PublishLimits, RunInPool
@@ -265,7 +265,7 @@ class PublishWorker:
                 if space <= 0 and (self._written.unconfirmed or self._outcomes.unfired):
                     return  # the next confirmation makes space
                 self._serialising = waiting.popleft()
-                self._run_in_pool(partial(messages.serialise, space)).addBoth(self._serialised, messages)
+                self._run_in_pool(partial(serialise, messages.unserialised, space)).addBoth(self._serialised, messages)
             else:
                 self._writer.write(waiting.popleft().to_batch())
 

@@ -21,7 +21,7 @@ from tests.fuzz.differential import BATCH, Comparison, Performer, fuzz
 from tests.support.hot_case import COMPILED
 
 #: Scenarios that must suffice to find a fault.
-_ENOUGH = 1000
+_ENOUGH = 4000
 #: Steps of those that are tried: the others take long.
 _SHORT = 100
 
