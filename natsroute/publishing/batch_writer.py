@@ -20,7 +20,6 @@ from natsroute.publishing.written_batches import WrittenBatches
 #: Seconds after which a PING is written for messages that nobody waits for, if no other PING was written before.
 MAX_PING_DELAY = 0.002
 
-
 #: Seconds between two messages, from which on the second one is written alone. Those of one turn of the reactor are
 #: closer together, as a rule.
 MIN_GAP = 0.0001

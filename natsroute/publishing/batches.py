@@ -85,7 +85,21 @@ Message = tuple[Confirmation | None, Command]
 Fail = Callable[[Confirmation | None, Command, Exception | Failure], None]
 
 
-class Messages:
+class _Unconfirmed:
+    """What messages have in common before and after they are written."""
+
+    __slots__ = ()
+
+    confirmations: list[Confirmation | None]
+    all_resendable: bool
+
+    def drop_abandoned(self) -> None:
+        """Replace the Deferreds that nobody has any more by None."""
+        if self.all_resendable:  # otherwise the Deferred is needed to know whether its message may
+            drop_abandoned(self.confirmations)
+
+
+class Messages(_Unconfirmed):
     """
     Messages that are not written yet.
 
@@ -147,11 +161,6 @@ class Messages:
         self._become(resendable)
         return others
 
-    def drop_abandoned(self) -> None:
-        """Replace the Deferreds that nobody has any more by None."""
-        if self.all_resendable:  # otherwise the Deferred is needed to know whether its message may
-            drop_abandoned(self.confirmations)
-
     def take_cancelled(self) -> list[Message]:
         """Remove and return the messages whose Deferreds were cancelled."""
         if not any(one.called for one in self.confirmations if one is not None):
@@ -190,7 +199,7 @@ class Messages:
 
 
 @attrs.define(eq=False, weakref_slot=False)
-class Batch:
+class Batch(_Unconfirmed):
     """
     Messages that were written together, with one PING after them.
 
@@ -232,11 +241,6 @@ class Batch:
         self.confirmations += others.confirmations
         self.data += others.data
         self.all_resendable = self.all_resendable and others.all_resendable
-
-    def drop_abandoned(self) -> None:
-        """Replace the Deferreds that nobody has any more by None."""
-        if self.all_resendable:  # otherwise the Deferred is needed to know whether its message may
-            drop_abandoned(self.confirmations)
 
     def take(self) -> Batch:
         """Remove messages that have failed; gives them. The batch stays in line, since its PONG may still come."""
