@@ -12,6 +12,7 @@ Without the variable it tries, and if that fails, natsroute is built without the
 import os
 import platform
 import sysconfig
+import zlib
 from pathlib import Path
 from subprocess import CalledProcessError
 
@@ -71,8 +72,11 @@ class BuildExtension(build_ext):
     def build_extension(self, ext: Extension) -> None:
         from Cython.Build import cythonize
 
+        # natsroute/hot/choice.py compares it with the source. So what an earlier build has translated is of no use.
+        [source] = ext.sources
+        ext.define_macros.append(("NATSROUTE_SOURCE_CHECKSUM", f"{zlib.crc32(Path(source).read_bytes())}u"))
         # The generated C does not belong in the folder of the sources.
-        [translated] = cythonize(ext, build_dir=self.build_temp)
+        [translated] = cythonize(ext, build_dir=self.build_temp, force=True)
         ext.sources = translated.sources
         super().build_extension(ext)
 

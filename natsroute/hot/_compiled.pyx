@@ -17,6 +17,9 @@ from libc.string cimport memcmp, memcpy
 
 cdef extern from *:
     """
+    #ifndef NATSROUTE_SOURCE_CHECKSUM
+    #error "setup.py compiles this: natsroute.hot.choice asks for the checksum of the source that it defines"
+    #endif
     #include <structmember.h>
     #include <pythread.h>
 
@@ -177,6 +180,7 @@ cdef extern from *:
         return failed;
     }
     """
+    unsigned long NATSROUTE_SOURCE_CHECKSUM
     ctypedef struct PyMethodDef:
         pass
     object hot_new_method(PyTypeObject *type, PyMethodDef *definition, void *method, const char *doc)
@@ -212,6 +216,8 @@ cdef extern from *:
     PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *text, Py_ssize_t size)
     int hot_append_shortened(PyObject *items, PyObject *text, Py_ssize_t size)
     void PyErr_Clear()
+
+SOURCE_CHECKSUM = NATSROUTE_SOURCE_CHECKSUM
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------

@@ -104,10 +104,19 @@ class ChoiceTests(SynchronousTestCase):
         return run(sys.executable, SMOKE, expected, cwd=BUILDS.elsewhere, PYTHONPATH=str(self.installed), **variables)
 
     def test_choice(self) -> None:
-        """``NATSROUTE_PURE`` decides. An extension that cannot be loaded is a problem; one that is missing is none."""
+        """
+        ``NATSROUTE_PURE`` decides. An extension that cannot be loaded, or was compiled from another source than the one
+        that is there, is a problem; one that is missing is none.
+        """
         self.assertIn(": compiled hot path\n", self.smoke("compiled"))
         self.assertIn(": compiled hot path\n", self.smoke("compiled", NATSROUTE_PURE="0"))
         self.assertIn(": pure Python hot path (NATSROUTE_PURE is set)\n", self.smoke("pure", NATSROUTE_PURE="1"))
+        source = self.installed / EXTENSION_SOURCE
+        shutil.copy(BUILDS.source / EXTENSION_SOURCE, source)
+        self.assertIn(": compiled hot path\n", self.smoke("compiled"))
+        source.write_bytes(source.read_bytes() + b"# changed\n")
+        self.assertIn("it was compiled from another _compiled.pyx", self.smoke("pure"))
+        source.unlink()
         extension = self.installed / "natsroute" / "hot" / f"_compiled{EXTENSION_SUFFIXES[0]}"
         extension.write_bytes(b"not an ELF file")
         said = self.smoke("pure")
