@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
 
 from natsroute.publishing.batches import Batch
 from natsroute.publishing.options import Link
@@ -86,7 +87,7 @@ class BatchWriter:
         """Write a batch of one message. Its PING may come later, if it is likely that nobody waits for it."""
         self._wrote_at = now
         if self._is_awaited(batch):
-            self._last = self._write_and_ping(batch.data, 1, batch)
+            self._last = self._write_and_ping(batch, 1)
             return
         self._link.write(batch.data, 1, now=True)
         if self._unpinged is None:
@@ -111,15 +112,16 @@ class BatchWriter:
 
     def write(self, batch: Batch) -> None:
         """Write a batch and a PING."""
-        data, messages = batch.data, len(batch.confirmations)
-        if data:
+        if batch.data:
+            messages = len(batch.confirmations)
             self._is_sparse = messages <= 1
-            self._write_and_ping(data, messages, batch)
+            self._write_and_ping(batch, messages)
 
     def ping(self) -> None:
         """Write the PING that is missing, if there is one."""
-        if self._unpinged is not None:
-            self._write_and_ping(b"", 0, None)
+        unpinged = self._take_unpinged()
+        if unpinged is not None:
+            self._link.write_and_ping(b"", 0).addCallbacks(self._pong, _lost, callbackArgs=(unpinged,))
 
     def forget(self) -> None:
         """The connection has ended: no PING is missing."""
@@ -138,22 +140,19 @@ class BatchWriter:
         self._next_ping = None
         self.ping()
 
-    def _write_and_ping(self, data: bytes, messages: int, batch: Batch | None) -> Batch:
+    def _write_and_ping(self, batch: Batch, messages: int) -> Batch:
         """
-        Write data and a PING.
+        Write a batch and a PING.
 
-        :param batch: the messages of the data.
-        :return: the batch that the PONG confirms: these messages, behind those that had no PING.
+        :return: the batch that the PONG confirms: this one, or an earlier one without PING that has its messages now.
         """
         pinged = self._take_unpinged()
         if pinged is None:
-            assert batch is not None
             pinged = batch
             self._written.add(batch)
-        elif batch is not None:
+        else:
             pinged.extend(batch)
-        # When the connection is lost, the worker is told.
-        self._link.write_and_ping(data, messages).addCallbacks(self._pong, lambda lost: None, callbackArgs=(pinged,))
+        self._link.write_and_ping(batch.data, messages).addCallbacks(self._pong, _lost, callbackArgs=(pinged,))
         return pinged
 
     def _pong(self, _: None, batch: Batch) -> None:
@@ -161,3 +160,7 @@ class BatchWriter:
             self._look(batch)
             self._last = None  # which would keep Deferreds that have failed, so that nobody would log them
         self._on_pong(batch)
+
+
+def _lost(failure: Failure) -> None:
+    """The connection ended before the PONG. The owner of the worker notifies it."""
