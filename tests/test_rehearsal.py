@@ -78,8 +78,6 @@ def late(event):
 class RehearsalTests(TestCase):
     """A routes file, and messages; on the real reactor, as calls wait on it."""
 
-    timeout = 60
-
     def setUp(self) -> None:
         from twisted.internet import reactor
 

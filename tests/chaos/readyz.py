@@ -30,11 +30,13 @@ from tests.support.waiting import until
 #: Seconds between two requests.
 INTERVAL = 0.02
 #: Seconds after which what /readyz says counts as wrong.
-MAX_SECONDS = 20.0
+MAX_SECONDS = 120.0
+#: Seconds after which a request that has no answer is sent again: the reactor that took it may be blocked.
+ANSWER_TIMEOUT = 5.0
 #: The settings that decide how soon natsroute tries again.
 SETTINGS = ("--reconnect_wait", "0.5", "--login_wait", "0.5", "--login_max_wait", "1", "--num_publish_workers", "1")
-#: Seconds for which a route blocks the reactor.
-BLOCKED = 5.0
+#: Seconds for which a route takes its time at the most. It ends when its cure comes.
+LONG = 600.0
 
 ROUTES = """
 import os
@@ -52,16 +54,24 @@ async def open_database(service):
         await deferLater(reactor, 0.02)
     LoopingCall(lambda: service.publish("heartbeat", b"").addErrback(lambda failure: None)).start(0.5)
 
+def lasts(event):  # until its time is over, or there is a file
+    end = time.monotonic() + float(event.text())
+    return lambda: time.monotonic() < end and not os.path.exists("free")
+
 @event_route("nats:slow")
-def slow(event):
+async def slow(event):
     from twisted.internet import reactor
+    goes_on = lasts(event)
     print("SLOW", flush=True)
-    return deferLater(reactor, float(event.text()))
+    while goes_on():
+        await deferLater(reactor, 0.02)
 
 @event_route("nats:block")
 def block(event):
+    goes_on = lasts(event)
     print("BLOCKED", flush=True)
-    time.sleep(float(event.text()))
+    while goes_on():
+        time.sleep(0.02)
     print("FREE", flush=True)
 """
 
@@ -140,9 +150,13 @@ class Bench:
         """Let the ``on_start`` hook end."""
         (self.folder / "database").touch()
 
-    async def ask(self, path: str = "/readyz") -> Answer | None:
+    def end_route(self) -> None:
+        """Let the route that takes its time end."""
+        (self.folder / "free").touch()
+
+    async def ask(self, path: str = "/readyz", timeout: float = ANSWER_TIMEOUT) -> Answer | None:
         """What a path says now."""
-        return await get(self.reactor, self.url + path)
+        return await get(self.reactor, self.url + path, timeout)
 
     async def see(self, case: str, began: float, code: str, words: str) -> Row:
         """
@@ -320,24 +334,29 @@ async def draining(bench: Bench) -> Row:
     await bench.start()
     natsroute = bench.natsroute
     assert natsroute is not None
-    await bench.publish("slow", "1.5")
+    await bench.publish("slow", str(LONG))
     await bench.printed("SLOW")
     began = _now(os.kill(natsroute.pid, signal.SIGTERM))
     row = await bench.see("draining", began, "stopping", "the service stops")
-    alive = await bench.ask("/livez")
+    alive = await bench.ask("/livez", MAX_SECONDS)
     assert alive is not None
     assert alive.status == 200, alive
+    bench.end_route()
     await natsroute.ended()
     return row
 
 
-async def blocked_reactor(bench: Bench, seconds: float = BLOCKED) -> Row:
+async def blocked_reactor(bench: Bench) -> Row:
     """A route sleeps."""
     await bench.start()
 
     async def cause() -> float:
-        await bench.publish("block", str(seconds))
+        await bench.publish("block", str(LONG))
         return await bench.printed("BLOCKED")
+
+    async def cure() -> float:
+        bench.end_route()
+        return await bench.printed("FREE")
 
     return await _row(
         bench,
@@ -345,7 +364,7 @@ async def blocked_reactor(bench: Bench, seconds: float = BLOCKED) -> Row:
         "blocked_reactor",
         r"event route nats:block, which is at \S+routes.py:\d+",
         cause,
-        lambda: bench.printed("FREE"),
+        cure,
     )
 
 

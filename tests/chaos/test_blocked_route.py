@@ -16,7 +16,6 @@ BYTES = 96 * 1024 * 1024
 class BlockedRouteTests(TestCase):
     """The memory of natsroute in a process of its own."""
 
-    timeout = 120
     if CANNOT_MEASURE:
         skip = CANNOT_MEASURE
 

@@ -15,8 +15,6 @@ SEED = int(os.environ.get("NATSROUTE_CHAOS_SEED", "1"))
 class LameDuckTests(TestCase):
     """A short run."""
 
-    timeout = 120
-
     async def test_run(self) -> None:
         """Each message is consumed once: one move with the publisher at the new node, one with it at a third node."""
         from twisted.internet import reactor

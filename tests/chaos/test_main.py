@@ -15,8 +15,6 @@ from tests.support.program import Program
 class CommandTests(TestCase):
     """Exit status and output."""
 
-    timeout = 60
-
     async def run_command(self, *arguments: str) -> tuple[int, Sequence[str]]:
         """Run it; returns its exit status and what it printed."""
         from twisted.internet import reactor

@@ -21,8 +21,6 @@ NOT_ZERO = ("succeeded", "failed", "dropped", "retried", "dead_lettered", "publi
 class MixedTests(TestCase):
     """Cuts, stalls, delays, single bytes, kills, bursts, slow and failing routes, and a stop under load."""
 
-    timeout = 120
-
     async def run_with(self, pending_policy: PendingPolicy) -> Outcome:
         from twisted.internet import reactor
 

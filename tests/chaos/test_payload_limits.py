@@ -17,8 +17,6 @@ NOT_ZERO = ("moves", "confirmed", "failed to publish", "consumed that are larger
 class PayloadLimitsTests(TestCase):
     """A short run."""
 
-    timeout = 120
-
     async def test_run(self) -> None:
         """Confirmed and never seen: none. Each message is consumed once."""
         from twisted.internet import reactor

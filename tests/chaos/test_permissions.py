@@ -17,8 +17,6 @@ NOT_ZERO = ("reloads", "confirmed", "failed to publish", "consumed after the las
 class PermissionsTests(TestCase):
     """A short run."""
 
-    timeout = 120
-
     async def test_run(self) -> None:
         """Confirmed and never seen: none. Each message is consumed once."""
         from twisted.internet import reactor

@@ -18,8 +18,6 @@ SEED = int(os.environ.get("NATSROUTE_CHAOS_SEED", "1"))
 class ProcessesTests(TestCase):
     """natsroute with two processes."""
 
-    timeout = 120
-
     def setUp(self) -> None:
         from twisted.internet import reactor
 

@@ -42,8 +42,6 @@ class Recorder(Protocol):
 class ProxyTests(TestCase):
     """A client, a proxy and a server."""
 
-    timeout = 60
-
     def setUp(self) -> None:
         from twisted.internet import reactor
 

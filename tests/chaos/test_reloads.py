@@ -16,8 +16,6 @@ SEED = int(os.environ.get("NATSROUTE_CHAOS_SEED", "1"))
 class ReloadsTests(TestCase):
     """A short run."""
 
-    timeout = 120
-
     async def test_run(self) -> None:
         """Each message is answered once, by the version before a reload or by the one after it."""
         from twisted.internet import reactor

@@ -23,8 +23,6 @@ RATE = 5_000.0
 class RestartTests(TestCase):
     """What a publisher reports, compared with what a subscriber sees."""
 
-    timeout = 120
-
     def setUp(self) -> None:
         from twisted.internet import reactor
 

@@ -16,8 +16,6 @@ SEED = int(os.environ.get("NATSROUTE_CHAOS_SEED", "1"))
 class StreamKillTests(TestCase):
     """A short run."""
 
-    timeout = 240
-
     async def test_run(self) -> None:
         """Nothing is lost, nothing comes again after its confirmed acknowledgement, each effect is there once."""
         from twisted.internet import reactor

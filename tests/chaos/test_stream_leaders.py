@@ -15,8 +15,6 @@ SEED = int(os.environ.get("NATSROUTE_CHAOS_SEED", "1"))
 class StreamLeaderTests(TestCase):
     """A short run."""
 
-    timeout = 240
-
     async def test_run(self) -> None:
         """Nothing that the stream has acknowledged is lost, and consuming goes on."""
         from twisted.internet import reactor

@@ -17,8 +17,6 @@ NOT_ZERO = ("cuts", "confirmed", "failed to publish")
 class SubjectMappingTests(TestCase):
     """A short run."""
 
-    timeout = 120
-
     async def test_run(self) -> None:
         """Confirmed and never seen: none. Only what nats-server refuses fails."""
         from twisted.internet import reactor

@@ -64,29 +64,29 @@ class AttemptTests(OneServerTestCase):
         said = b'INFO {"server_id":"x","version":"2","max_payload":1024}\r\n'
         self.listen_silently("127.0.0.2", self.server.port, said)
         service = self.start_service(
-            nats_url=f"nats://two_addresses:{self.server.port}", connect_timeout=0.3, reconnect_wait=0.02
+            nats_url=f"nats://two_addresses:{self.server.port}", connect_timeout=1.0, reconnect_wait=0.02
         )
         await self.until(lambda: service.connected)
-        self.assertEqual(len(self.log.matching("no PONG within 0.3 s")), 1)
+        self.assertTrue(self.log.matching("no PONG within 1.0 s"))
 
     async def test_a_look_up_without_an_end(self) -> None:
         """The next server follows, and a line says why."""
         service = self.start_service(
-            nats_url=["nats://unknown", self.server.url], keep_url_order=True, connect_timeout=0.2
+            nats_url=["nats://unknown", self.server.url], keep_url_order=True, connect_timeout=1.0
         )
         await self.until(lambda: service.connected)
-        self.assertEqual(len(self.log.matching("no answer to the look-up of the name within 0.2 s")), 1)
+        self.assertTrue(self.log.matching("no answer to the look-up of the name within 1.0 s"))
 
     async def test_stop(self) -> None:
         """It ends at once, in a look-up or in a TLS handshake that hangs."""
         asks_for_tls = b'INFO {"server_id":"x","version":"2","max_payload":1024,"tls_required":true}\r\n'
         port = self.listen_silently("127.0.0.3", 0, asks_for_tls)
         for url in ("nats://unknown", f"nats://127.0.0.3:{port}"):
-            service = self.start_service(nats_url=url, connect_timeout=60.0)
+            service = self.start_service(nats_url=url, connect_timeout=600.0)
             await self.hangs(service)
             before = self.reactor.seconds()
             await service.stopService()
-            self.assertLess(self.reactor.seconds() - before, 30.0, url)  # and not after connect_timeout
+            self.assertLess(self.reactor.seconds() - before, 300.0, url)  # and not after connect_timeout
 
     async def hangs(self, service: NatsrouteService) -> None:
         """Wait until every connection is in its attempt, and what is there has said what it says."""

@@ -27,8 +27,6 @@ print(child.stdout.readline().decode().strip(), flush=True)
 class ChildGuardTests(TestCase):
     """A command under a guard."""
 
-    timeout = 60
-
     def setUp(self) -> None:
         from twisted.internet import reactor
 

@@ -26,8 +26,6 @@ from tests.support.waiting import until
 class EmbeddedServerTests(TestCase):
     """EmbeddedServer"""
 
-    timeout = 60
-
     def setUp(self) -> None:
         from twisted.internet import reactor
 
@@ -117,8 +115,6 @@ def server_pid() -> int:
 
 class ServiceTests(TestCase):
     """A service with an embedded server."""
-
-    timeout = 60
 
     async def check_that_it_comes_back(self, *, kill_guard: bool) -> None:
         """Kill the server or its guard. It comes back on the same port, and messages flow again."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
@@ -212,7 +211,7 @@ async def end(service):
 class TwistdHookTests(TwistdTestCase):
     """The whole process."""
 
-    arguments = ("natsroute", "--embedded_server", "--event_routes", "hooks.py")
+    arguments = ("natsroute", "--embedded_server", "--event_routes", "hooks.py", "--hook_timeout", "1000")
 
     def write(self, body: str = "pass", end: str = "pass") -> None:
         (self.folder / "hooks.py").write_text(START.format(body=body, end=end), encoding="utf-8")
@@ -244,8 +243,6 @@ class TwistdHookTests(TwistdTestCase):
         self.wait_for("BEGIN", program)
         program.process.send_signal(signal.SIGTERM)
         self.wait_for("END", program)
-        before = time.monotonic()
         program.process.send_signal(signal.SIGTERM)
-        self.assertEqual(program.wait(), -signal.SIGTERM)
-        self.assertLess(time.monotonic() - before, 9.0)  # hook_timeout is 10
+        self.assertEqual(program.wait(), -signal.SIGTERM)  # and not after hook_timeout
         self.assertRegex(program.output(), r"on_stop hook end \(.*\) was cancelled: it took too long")

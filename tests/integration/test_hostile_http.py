@@ -24,12 +24,12 @@ from tests.support.certificates import Certificates
 from tests.support.http_client import Answer, get
 from tests.support.http_requests import Response, responses
 from tests.support.overviews import an_overview
-from tests.support.waiting import until
+from tests.support.waiting import TIMEOUT, until
 
 GET = b"GET /routes HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 CALLS = GET.replace(b"routes", b"calls")
-#: Seconds within which a probe is answered, whatever happens. The machine may be busy.
-SOON = 10.0
+#: Seconds within which a probe is answered, whatever happens. The machine may be busy: it takes milliseconds.
+SOON = 60.0
 
 
 class Client(Protocol):
@@ -63,8 +63,6 @@ class Client(Protocol):
 
 class HostileTestCase(TestCase):
     """A site that shows a thousand calls, which is the most."""
-
-    timeout = 60
 
     def setUp(self) -> None:
         from twisted.internet import reactor
@@ -100,11 +98,13 @@ class HostileTestCase(TestCase):
         await until(condition, self.reactor)
 
     async def probe(self) -> Answer:
-        """The answer of /livez. It comes soon."""
-        answer = await get(self.reactor, f"{self.server.url}/livez")
-        assert answer is not None
+        """The answer of /livez, soon. A short time limit of the test may end a request; then it asks again."""
+        begin = self.reactor.seconds()
+        answer = None
+        while answer is None:
+            answer = await get(self.reactor, f"{self.server.url}/livez")
+            self.assertLess(self.reactor.seconds() - begin, SOON)
         self.assertEqual(answer.status, 200)
-        self.assertLess(answer.seconds, SOON)
         return answer
 
 
@@ -156,20 +156,22 @@ class SlowTests(HostileTestCase):
 
     async def test_a_scraper_that_never_reads(self) -> None:
         """It is cut off. Until then, the site does not make responses without a limit."""
-        self.patch(channel, "WRITE_TIMEOUT", 1.0)
+        self.patch(channel, "WRITE_TIMEOUT", 3.0)
         client = await self.connect()
         transport: Any = client.transport
         transport.pauseProducing()
         client.write(CALLS * 1000)  # 200 MB of responses
         (connection,) = self.site.channels
         server_side = connection.transport
-        await self.probe()
-        most = 0
+        most = probes = 0
         begin = self.reactor.seconds()
         while connection in self.site.channels:
             most = max(most, len(server_side.dataBuffer) + server_side._tempDataLen)
+            if most and not probes:
+                await self.probe()
+                probes += 1
             await deferLater(self.reactor, 0.01)
-            self.assertLess(self.reactor.seconds() - begin, 1.0 + SOON)
+            self.assertLess(self.reactor.seconds() - begin, 3.0 + SOON)
         self.assertGreater(most, 0)
         self.assertLess(most, 4 * 1024 * 1024)
 
@@ -315,6 +317,6 @@ class FormTests(HostileTestCase):
 def _https(port: int, context: ssl.SSLContext) -> bytes:
     from urllib.request import urlopen
 
-    with urlopen(f"https://localhost:{port}/livez", timeout=10, context=context) as response:
+    with urlopen(f"https://localhost:{port}/livez", timeout=TIMEOUT, context=context) as response:
         body: bytes = response.read()
     return body

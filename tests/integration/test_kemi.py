@@ -253,8 +253,6 @@ def on_event(evname):
 class LockTests(KemiCase):
     """Scripts in threads, and native ones in the reactor's, keep each other out."""
 
-    timeout = 90
-
     async def count(self, source: str, suffix: str) -> None:
         """Each of three consumers reads, waits and writes: without locks, counts are lost."""
         client, seen = await self.listen("out")

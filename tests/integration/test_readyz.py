@@ -11,14 +11,12 @@ from natsroute.daemon.operations.readiness import UNCONFIRMED_AFTER
 from tests.chaos import readyz
 from tests.chaos.readyz import Bench, Row
 
-#: Seconds after which /readyz must say what is wrong, and be 200 again. The machine may be busy.
-SOON = 15.0
+#: Seconds after which /readyz must say what is wrong, and be 200 again. The machine may be busy: it takes one to three.
+SOON = 60.0
 
 
 class ReadyzTests(TestCase):
     """Each case of ``python -m tests.chaos readyz``, which prints the seconds."""
-
-    timeout = 120
 
     async def see(self, case: Callable[[Bench], Awaitable[Row]], soon: float = SOON) -> Row:
         """Run a case; /readyz says the truth soon, and is 200 soon after the cure."""

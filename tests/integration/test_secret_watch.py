@@ -38,8 +38,6 @@ class LeakTests(TestCase):
 class TrialTests(TestCase):
     """The tests that log a secret fail, and no others."""
 
-    timeout = 60
-
     async def test_trial(self) -> None:
         """In any order, in one process and in two."""
         from twisted.internet import reactor

@@ -92,8 +92,6 @@ class TypeTests(SynchronousTestCase):
 class RoutesTests(TestCase):
     """Snippets that need no server: routes are given messages by ``RouteTester``."""
 
-    timeout = 120
-
     async def test_readme(self) -> None:
         """The program at the top."""
         tester = RouteTester(names_in(ROUTES)["event_route"])

@@ -36,7 +36,6 @@ class BrowserTestCase(TestCase):
     """A site in this process, with an overview that the test sets, and a browser."""
 
     skip = SKIP or None
-    timeout = 120
 
     def setUp(self) -> Deferred[None]:
         from twisted.internet import reactor

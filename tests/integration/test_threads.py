@@ -14,8 +14,6 @@ from tests.support.log_recorder import LogRecorder
 class ThreadsTests(TestCase):
     """A pool that stops within a limited time."""
 
-    timeout = 60
-
     def setUp(self) -> None:
         from twisted.internet import reactor
 

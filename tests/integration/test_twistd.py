@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 
 from natsroute import hot
 from tests.support import ROOT
@@ -119,10 +118,8 @@ class RunTests(TwistdTestCase):
             "natsroute", "--nats_url", "nats://user:hunter2@127.0.0.1:1", "--subject_queue_group", "in"
         )
         self.wait_for("natsroute keeps trying", program)
-        before = time.monotonic()
         program.process.send_signal(signal.SIGTERM)
         program.wait()
-        self.assertLess(time.monotonic() - before, 20.0)
         self.assertEqual(program.output().count("Cannot use"), 1)
         self.assertNotIn("hunter2", program.output())
 

@@ -49,7 +49,6 @@ class WebSocketTestCase(TestCase):
     :cvar websocket: the ``websocket`` block of the server's configuration.
     """
 
-    timeout = 120
     websocket = "no_tls: true"
 
     def setUp(self) -> Deferred[None]:

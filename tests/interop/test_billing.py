@@ -43,7 +43,6 @@ class BillingTests(RpcKamailioTestCase):
 
     config = "jetstream: {}"
     settings = {"drain_timeout": 1.0, "reconnect_wait": 0.1}
-    timeout = 180
 
     async def start(self) -> RpcKamailio:
         """Start Kamailio."""

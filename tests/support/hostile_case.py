@@ -63,7 +63,6 @@ class Case:
 class HostileTestCase(TestCase):
     """natsroute, and one hostile server after the other on the port where natsroute looks for a server."""
 
-    timeout = 120
     if CANNOT_MEASURE:
         skip = CANNOT_MEASURE
 

@@ -11,8 +11,7 @@ from twisted.internet import defer
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.web.client import Agent, PartialDownloadError, ResponseFailed, ResponseNeverReceived, readBody
 
-#: Seconds that a response may take.
-TIMEOUT = 10.0
+from tests.support.waiting import TIMEOUT
 
 
 @attrs.frozen

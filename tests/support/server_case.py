@@ -21,7 +21,6 @@ class ServerTestCase(TestCase):
     :cvar settings: the settings of each service, unless a test gives others.
     """
 
-    timeout = 120
     settings: dict[str, Any] = {}
 
     def setUp(self) -> Any:

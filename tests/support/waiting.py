@@ -7,8 +7,12 @@ from typing import Any
 
 from twisted.internet.task import Clock, deferLater
 
-#: Seconds that anything may take before its test fails. The machine may be busy.
-TIMEOUT = 30.0
+#: Seconds that anything may take before its test fails. The machine may be slow and busy. A test that passes does not
+#: wait for them.
+TIMEOUT = 120.0
+
+#: Seconds that a whole test may take, unless it says otherwise: some wait for several things.
+TEST_TIMEOUT = 900.0
 
 _INTERVAL = 0.01
 
