@@ -32,6 +32,61 @@ class Turn:
         return now >= self._ends
 
 
+class BacklogLoop:
+    """
+    Works off a backlog one step at a time: in this turn of the reactor, and in later ones if that takes too long.
+
+    The steps may run the user's code, which may add to the backlog, and call :meth:`run`. The loop that runs does that,
+    too, so all steps are in order.
+
+    :param clock: the reactor.
+    :param step: does the next step if there is one. It returns whether there is a further one.
+    """
+
+    __slots__ = ("_clock", "_is_running", "_next_turn", "_step")
+
+    def __init__(self, clock: IReactorTime, step: Callable[[], bool]) -> None:
+        self._clock = clock
+        self._step = step
+        self._is_running = False
+        self._next_turn: IDelayedCall | None = None
+
+    def run(self) -> None:
+        """Begin, unless the loop runs already, or the next turn continues it."""
+        if self._is_running or self._next_turn is not None:
+            return
+        self._is_running = True
+        turn = Turn(self._clock)
+        try:
+            while self._step():
+                if turn.is_over():
+                    self._next_turn = self._clock.callLater(0, self._continue)
+                    return
+        finally:
+            self._is_running = False
+
+    def run_later(self) -> None:
+        """Begin in the next turn, unless the loop runs already."""
+        if not self._is_running and self._next_turn is None:
+            self._next_turn = self._clock.callLater(0, self._continue)
+
+    def _continue(self) -> None:
+        self._next_turn = None
+        self.run()
+
+    def finish(self) -> None:
+        """Do all that is left now: there may be no further turn."""
+        self.stop()
+        while self._step():
+            pass
+
+    def stop(self) -> None:
+        """Do not continue in the next turn."""
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+            self._next_turn = None
+
+
 class SharedTurns:
     """
     Shares :data:`MAX_TURN` among several loops with a backlog each, so that a turn of the reactor does not take longer

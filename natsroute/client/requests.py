@@ -28,7 +28,7 @@ from natsroute.errors import (
     RequestTimeoutError,
     ServerError,
 )
-from natsroute.turns import Turn
+from natsroute.turns import BacklogLoop, Turn
 from natsroute.wire.encoder import encode_pub, request_template
 from natsroute.wire.frames import Msg
 from natsroute.wire.headers import NO_HEADERS
@@ -71,9 +71,9 @@ class Requests:
         self._bytes = 0  # of them
         # Writes those that wait for a connection. In a plain dict, finding the first one takes longer each time.
         self._unwritten: OrderedDict[str, Callable[[], None]] = OrderedDict()
-        self._next_write: IDelayedCall | None = None  # writes the rest of them
+        self._writing = BacklogLoop(clock, self._write_oldest)
         self._failing: deque[tuple[Request, Callable[[Request], NatsrouteError]]] = deque()  # and the error of each
-        self._next_failures: IDelayedCall | None = None
+        self._failures = BacklogLoop(clock, self._fail_oldest)
         self._deadlines: dict[float, _Deadlines] = {}  # by timeout
         # Bound once, and not for each request.
         self._on_answer, self._on_cancelled = self._answered, self._cancelled
@@ -203,15 +203,12 @@ class Requests:
         else:
             self._connection.write(command, 1)
 
-    def _write_waiting(self) -> None:
-        """Write the requests that wait for a connection."""
-        self._next_write = None
-        turn = Turn(self._clock)
-        while self._unwritten and self._next_write is None and self._connection.info is not None:
+    def _write_oldest(self) -> bool:
+        """Write the oldest of the requests that wait for a connection."""
+        if self._unwritten and self._connection.info is not None:
             _, write = self._unwritten.popitem(last=False)
             write()
-            if self._unwritten and turn.is_over():
-                self._next_write = self._clock.callLater(0, self._write_waiting)
+        return bool(self._unwritten) and self._connection.info is not None
 
     def _answered(self, msg: Msg) -> None:
         reply = msg.address.subject
@@ -270,8 +267,7 @@ class Requests:
     def _on_change(self, change: Change) -> None:
         event = change.event
         if event in (ConnectionEvent.CONNECTED, ConnectionEvent.REFUSED):
-            if self._next_write is None:
-                self._write_waiting()
+            self._writing.run()
         elif event in (ConnectionEvent.DISCONNECTED, ConnectionEvent.CLOSED):
             closed = event is ConnectionEvent.CLOSED
             if closed:
@@ -279,8 +275,9 @@ class Requests:
             lost = [one for one in self._requests.values() if closed or one.reply not in self._unwritten]
             reason = "the connection was closed" if change.reason is None else f"the connection ended: {change.reason}"
             self._fail_all(lost, lambda one: ConnectionLostError(f"no answer from {one.subject!r}: {reason}"))
-            if closed:
-                self._fail_rest()
+            if closed:  # there may be no further turn
+                self._failures.finish()
+                self._writing.stop()
 
     def _on_error(self, error: ServerError, server: Server) -> None:
         """Fail the requests that a server has refused. It names no request, but a subject."""
@@ -294,30 +291,14 @@ class Requests:
 
     def _fail_all(self, requests: Iterable[Request], make_error: Callable[[Request], NatsrouteError]) -> None:
         self._failing.extend((request, make_error) for request in requests)
-        if self._next_failures is None:
-            self._fail_some()
+        self._failures.run()
 
-    def _fail_some(self) -> None:
-        self._next_failures = None
-        turn = Turn(self._clock)
-        while self._failing and self._next_failures is None:
-            self._fail_oldest()
-            if self._failing and turn.is_over():
-                self._next_failures = self._clock.callLater(0, self._fail_some)
-
-    def _fail_rest(self) -> None:
-        """Fail those that are still to fail now: there may be no further turn."""
-        while self._failing:
-            self._fail_oldest()
-        for planned in (self._next_failures, self._next_write):
-            if planned is not None:
-                planned.cancel()
-        self._next_failures = self._next_write = None
-
-    def _fail_oldest(self) -> None:
-        request, make_error = self._failing.popleft()
-        if not request.called:  # by what followed the end of another one, or by an answer
-            self._fail(request, make_error(request))
+    def _fail_oldest(self) -> bool:
+        if self._failing:
+            request, make_error = self._failing.popleft()
+            if not request.called:  # by what followed the end of another one, or by an answer
+                self._fail(request, make_error(request))
+        return bool(self._failing)
 
 
 def _named(error: Exception) -> NatsrouteError:

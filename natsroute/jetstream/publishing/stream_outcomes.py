@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from natsroute.confirmation import UnhandledFailureLog
@@ -16,7 +16,7 @@ from natsroute.errors import PublishDroppedError
 from natsroute.jetstream.publishing.outgoing_message import OutgoingMessage
 from natsroute.jetstream.publishing.pub_ack import PubAck
 from natsroute.ledger import PublisherAccount
-from natsroute.turns import Turn
+from natsroute.turns import BacklogLoop
 
 
 class StreamOutcomes:
@@ -36,12 +36,10 @@ class StreamOutcomes:
     def __init__(self, clock: IReactorTime, buffer: Any, unhandled: UnhandledFailureLog) -> None:
         self.confirmed = self.failed = self.dropped = 0
         self.flushes: list[list[Any]] = []
-        self._clock = clock
         self._buffer = buffer
         self._unhandled = unhandled
         self._pending: deque[Callable[[], object]] = deque()
-        self._is_firing = False
-        self._next_turn: IDelayedCall | None = None
+        self._firing = BacklogLoop(clock, self._fire_oldest)
 
     def account(self, published: int, resent: int, unacknowledged: int) -> PublisherAccount:
         """The counters, with those that the publisher keeps."""
@@ -110,8 +108,7 @@ class StreamOutcomes:
         if ended:
             self.flushes = [flush for flush in self.flushes if flush[1] > 0]
             self._pending.extend(partial(flush[2].callback, None) for flush in ended)
-            if self._next_turn is None and not self._is_firing:
-                self._next_turn = self._clock.callLater(0, self._fire_on)
+            self._firing.run_later()
 
     def call(self, function: Callable[[], object]) -> None:
         """Call a function when all that is pending now has fired, from :meth:`fire`."""
@@ -119,22 +116,10 @@ class StreamOutcomes:
 
     def fire(self) -> None:
         """Fire what is pending, unless the next turn does it."""
-        if self._is_firing or not self._pending:
-            return
-        if self._next_turn is not None:
-            self._next_turn.cancel()
-            self._next_turn = None
-        self._is_firing = True
-        turn = Turn(self._clock)
-        try:
-            while self._pending:
-                self._pending.popleft()()
-                if self._pending and turn.is_over():
-                    self._next_turn = self._clock.callLater(0, self._fire_on)
-                    return
-        finally:
-            self._is_firing = False
+        if self._pending:
+            self._firing.run()
 
-    def _fire_on(self) -> None:
-        self._next_turn = None
-        self.fire()
+    def _fire_oldest(self) -> bool:
+        if self._pending:
+            self._pending.popleft()()
+        return bool(self._pending)
