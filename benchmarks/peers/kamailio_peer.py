@@ -24,7 +24,7 @@ from benchmarks.peers import Peer
 from benchmarks.peers.kamailio_script import CONNECTED, COUNTS, REPLIES, TARGETS, write
 from benchmarks.peers.process_tree import children
 from natsroute.daemon.child_guard import guarded
-from tests.support.kamailio import MAX_STARTS, PUBLISH_WORKERS, START_TIMEOUT, find, reserve_udp_port
+from tests.support.kamailio import PUBLISH_WORKERS, START_TIMEOUTS, find, reserve_udp_port
 from tests.support.plain_client import PlainClient
 
 _MAX_ERRORS = 3  # lines of its log that are shown
@@ -83,9 +83,9 @@ class _Kamailio:
         """The main process, or the child guard if that has not started Kamailio yet."""
         return next(iter(children(self._process.pid)), self._process.pid)
 
-    def is_ready(self) -> bool:
+    def is_ready(self, seconds: float) -> bool:
         """Wait until the workers are connected and the server has the subscription; False if that takes too long."""
-        deadline = monotonic() + START_TIMEOUT
+        deadline = monotonic() + seconds
         while monotonic() < deadline and self._process.poll() is None:
             if self._workers == PUBLISH_WORKERS and self._is_subscribed():
                 return True
@@ -114,17 +114,17 @@ class _Kamailio:
 @contextmanager
 def _running(job: Job, lua: bool) -> Iterator[_Kamailio]:
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        for _ in range(MAX_STARTS):
+        for seconds in START_TIMEOUTS:
             kamailio = _Kamailio(Path(folder), job, lua)
             try:
                 # The start-up scenario has one message, and queries to the server would slow the start down.
-                if job.count == 1 or kamailio.is_ready():
+                if job.count == 1 or kamailio.is_ready(seconds):
                     report_ready(kamailio.pid)
                     yield kamailio
                     return
             finally:
                 kamailio.end()
-        raise SystemExit(f"Kamailio was not ready in {START_TIMEOUT} s, in {MAX_STARTS} starts")
+        raise SystemExit(f"Kamailio was not ready in {START_TIMEOUTS[-1]} s, in {len(START_TIMEOUTS)} starts")
 
 
 def _run(job: Job, lua: bool) -> None:

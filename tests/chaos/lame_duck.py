@@ -40,7 +40,7 @@ AFTER = 0.5
 FIGURES = ("moves", "published", "consumed", "out of order", "lost", "seen twice by a plain subscriber")
 
 #: Seconds that a move may take.
-MOVE_TIMEOUT = 20.0
+MOVE_TIMEOUT = 120.0
 
 
 async def run(reactor: Any, folder: Path, seed: int, rounds: int) -> Outcome:

@@ -31,7 +31,7 @@ MAX_DENIED = 4
 LOGIN = {"user": "natsroute", "password": "only-for-tests"}
 
 #: Seconds that a reload may take.
-RESUBSCRIBE_TIMEOUT = 30.0
+RESUBSCRIBE_TIMEOUT = 120.0
 
 #: Seconds of publishing after the last reload.
 TAIL = 1.0

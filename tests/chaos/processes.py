@@ -168,7 +168,7 @@ class Setup:
         return sum(row["out_msgs"] for row in found["connections"] if f"consumer {SHARED}" in row.get("name", ""))
 
     def _monitoring(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._server.http_port}{path}", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._server.http_port}{path}", timeout=TIMEOUT) as answer:
             return json.load(answer)
 
     def _admin(self, method: str) -> Any:

@@ -32,7 +32,7 @@ from tests.support.waiting import until
 TURN = 0.005
 
 #: Seconds that the last confirmations may take.
-CONFIRM_TIMEOUT = 60.0
+CONFIRM_TIMEOUT = 180.0
 
 #: Short waits, so that many restarts take minutes and not hours. The other settings are the defaults.
 QUICK = {"reconnect_wait": 0.05, "reconnect_max_wait": 0.2, "reconnect_jitter": 0.05}

@@ -14,7 +14,7 @@ from tests.chaos.publishers import QUICK
 from tests.support.waiting import until
 
 #: Seconds that the last messages may take.
-LAST_TIMEOUT = 10.0
+LAST_TIMEOUT = 60.0
 
 
 class RecordingConsumer:

@@ -35,7 +35,7 @@ STREAM, DURABLE, EFFECTS = "CHAOS", "crew", "EFFECTS"
 PROCESSES = 2
 
 #: Seconds that the run may stand still.
-STALL_TIMEOUT = 120.0
+STALL_TIMEOUT = 300.0
 
 #: Seconds that a message may be on its way to one process after the other one had its acknowledgement confirmed. Within
 #: one process there is no doubt: the confirmation comes over the same connection.

@@ -36,7 +36,7 @@ ACK_WAIT = 5.0
 MAX_PAUSE = 20.0
 
 #: Seconds that the last messages may take.
-LAST_TIMEOUT = 60.0
+LAST_TIMEOUT = 180.0
 
 
 class _Run:

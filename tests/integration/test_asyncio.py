@@ -22,7 +22,7 @@ async def later(value):
     await asyncio.sleep(0.01)
     return value
 
-@event_route("nats:all", timeout=5.0, retries=1, dead_letter="dead")
+@event_route("nats:all", timeout=60.0, retries=1, dead_letter="dead")
 async def everything(event):
     if event.attempts == 1:
         await asyncio.sleep(0.01)

@@ -33,17 +33,18 @@ class CheckKemiTests(TwistdTestCase):
         ),
     }
 
-    def check(self, *arguments: str) -> tuple[int, str]:
-        """The exit code and the output of ``--check``."""
+    def check(self, *arguments: str, seconds: int = 120) -> tuple[int, str]:
+        """The exit code and the output of ``--check``, for which a script has these seconds."""
         program = self.run_program(
-            "natsroute", "--check", "--subject_queue_group", "a:q", *arguments, NATSROUTE_RELOAD_TIMEOUT="2"
+            "natsroute", "--check", "--subject_queue_group", "a:q", *arguments, NATSROUTE_RELOAD_TIMEOUT=str(seconds)
         )
         return program.wait(), program.output()
 
     def test_mistakes(self) -> None:
         """Each with file, line, column and remedy."""
         for name, (_, position, message) in MISTAKES.items():
-            code, output = self.check("--kemi_script", name, "--event_callback", "f")
+            seconds = 2 if name.startswith("blocks") else 120
+            code, output = self.check("--kemi_script", name, "--event_callback", "f", seconds=seconds)
             self.assertEqual((code, len(output.splitlines())), (1, 1), output)
             self.assertIn(f"/{name}{position}" if position else "natsroute: ", output)
             self.assertIn(message, output)

@@ -25,8 +25,10 @@ from tests.support.certificates import Certificates
 from tests.support.documents import snippet
 from tests.support.overviews import an_overview
 from tests.support.twistd import Twistd, TwistdTestCase
+from tests.support.waiting import TIMEOUT
 
 ROUTES = """
+import os
 import time
 from natsroute import EventRoutes
 
@@ -34,21 +36,22 @@ event_route = EventRoutes()
 
 @event_route.on_start
 def later(service):
-    from twisted.internet import reactor
-    reactor.callLater(1, block)
+    from twisted.internet.task import LoopingCall
+    LoopingCall(block).start(0.1)
 
 def block():
-    from twisted.internet import reactor
-    reactor.callLater(5, block)
-    time.sleep(4)
+    while os.path.exists("block"):
+        time.sleep(0.01)
 """
 
 
-def ask(url: str, context: ssl.SSLContext | None = None, **headers: str) -> tuple[int, Any]:
+def ask(
+    url: str, context: ssl.SSLContext | None = None, *, timeout: float = TIMEOUT, **headers: str
+) -> tuple[int, Any]:
     """Status and JSON of a path."""
     request = Request(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
     try:
-        with urlopen(request, timeout=10, context=context) as response:
+        with urlopen(request, timeout=timeout, context=context) as response:
             return response.status, json.load(response)
     except HTTPError as error:
         with error:
@@ -123,18 +126,23 @@ class ProcessTests(TwistdTestCase):
         )
         self.wait_until_ready(url, program, context)
         answers = [(200, {})]
+        (self.folder / "block").touch()
 
         def is_blocked() -> bool:
-            answers.append(ask(f"{url}/readyz", context))
-            # Unless the reactor runs again before it answers.
+            try:
+                answers.append(ask(f"{url}/readyz", context, timeout=2.0))
+            except OSError:  # the reactor took the request, and is blocked now
+                return False
             return answers[-1][0] == 503 and " at " in answers[-1][1]["reasons"][0]["text"]
 
         self.until(is_blocked, program)
         status, body = answers[-1]
         (reason,) = body["reasons"]
         self.assertEqual((status, reason["code"], reason["about"]), (503, "blocked_reactor", ""))
-        self.assertRegex(reason["text"], r"at \S+routes.py:15$")
-        self.assertEqual(ask(f"{url}/livez", context), (200, {"alive": True, "reasons": []}))
+        self.assertRegex(reason["text"], r"at \S+routes.py:1[56]$")
+        status, body = ask(f"{url}/livez", context)
+        self.assertEqual((status, body["alive"]), (503, False) if body["reasons"] else (200, True))
+        (self.folder / "block").unlink()
         self.wait_until_ready(url, program, context)
 
 

@@ -204,9 +204,9 @@ class ClusterTests(ServerTestCase):
             jetstream_consumer="calls:billing=>max_deliver=5",
             drain_timeout=1.0,
         )
-        await self.until(lambda: service.connected and not [*service._sending.streams.problems], timeout=90)
+        await self.until(lambda: service.connected and not [*service._sending.streams.problems])
         await service.publish("calls.1", b"1", stream=True)
-        await self.until(lambda: handled, timeout=90)
+        await self.until(lambda: handled)
         info = await stream_info(service.jetstream, "calls")
         self.assertEqual((info.config.num_replicas, len(info.cluster["replicas"])), (3, 2))
         consumer = await consumer_info(service.jetstream, "calls", "billing")
@@ -214,7 +214,7 @@ class ClusterTests(ServerTestCase):
         leader = servers[int(info.cluster["leader"].removeprefix("server-"))]
         await leader.kill()
         await service.publish("calls.1", b"2", stream=True)
-        await self.until(lambda: b"2" in handled, timeout=90)
+        await self.until(lambda: b"2" in handled)
 
 
 def user(name: str, *publish: str) -> str:

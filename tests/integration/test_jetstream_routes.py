@@ -340,7 +340,7 @@ class ReadinessTests(RouteCase):
         self.assertEqual((reason.code, reason.about), ("not_consuming", "consumer CALLS:missing"))
         await self.publish("1")
         await self.create_consumer("missing")
-        await self.until(lambda: service.overview().ready, timeout=60)
+        await self.until(lambda: service.overview().ready)
         await self.until(lambda: len(self.events) == 1)
 
 

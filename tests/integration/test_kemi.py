@@ -10,6 +10,7 @@ from twisted.internet.task import deferLater
 
 from natsroute import Event, EventRoutes, NatsrouteService
 from natsroute.errors import ScriptError
+from natsroute.kamailio.kemi.ksr import locking
 from tests.support.log_recorder import LogRecorder
 from tests.support.server_case import OneServerTestCase
 
@@ -170,12 +171,18 @@ class LuaTests(KemiCase):
         """An endless loop keeps neither the reactor nor other consumers; what was published before it leaves."""
         client, seen = await self.listen("out")
         log = LogRecorder(self)
+        end = Path(self.mktemp()).resolve()
+        self.addCleanup(end.touch)
         service = await self.run_script(
-            """\
+            f"""\
+            local function ends()
+                local file = io.open("{end}")
+                if file then file:close() end
+                return file
+            end
             function on_event(evname)
                 KSR.nats.publish("out", evname .. tostring(KSR.pv.get("$natsData")))
-                local stop = os.time() + 15
-                while KSR.pv.get("$natsData") == "block" and os.time() < stop do end
+                while KSR.pv.get("$natsData") == "block" and not ends() do end
             end
             """,
             ".lua",
@@ -238,6 +245,7 @@ end
 
 BLOCKS_WITH_LOCK = """\
 import KSR
+import os
 import time
 
 def on_event(evname):
@@ -245,8 +253,8 @@ def on_event(evname):
         return
     got = KSR.htable.sht_lock("t", "n")
     KSR.nats.publish("out", evname + " " + str(got))
-    if evname == "nats:in.a":
-        time.sleep(7)
+    while evname == "nats:in.a" and not os.path.exists({end!r}):
+        time.sleep(0.01)
 """
 
 
@@ -277,9 +285,12 @@ class LockTests(KemiCase):
 
     async def test_a_script_that_blocks(self) -> None:
         """Others that wait for what it has locked get -1 after a while, and go on."""
+        self.patch(locking, "LOCK_TIMEOUT", 0.5)
+        end = Path(self.mktemp()).resolve()
+        self.addCleanup(end.touch)
         client, seen = await self.listen("out")
-        await self.run_script(
-            BLOCKS_WITH_LOCK,
+        service = await self.run_script(
+            BLOCKS_WITH_LOCK.format(end=str(end)),
             kamailio_cfg=self.script(LOCK_CFG, ".cfg"),
             subject_queue_group=["in.a:q", "in.b:q"],
         )
@@ -288,7 +299,8 @@ class LockTests(KemiCase):
         await client.publish("in.b", "")
         await self.until(lambda: len(seen) == 2)
         self.assertEqual([data for _, data in seen], [b"nats:in.a 1", b"nats:in.b -1"])
-        await deferLater(self.reactor, 2.5)  # its call has ended
+        end.touch()
+        await self.until(lambda: service.ledger().consumers[0].succeeded == 1)
         await client.publish("in.b", "")
         await self.until(lambda: len(seen) == 3)
         self.assertEqual(seen[2][1], b"nats:in.b 1")
@@ -349,8 +361,11 @@ class RequestTests(KemiCase):
         service = await self.run_script(self.LUA, ".lua", drain_timeout=0.1)
         client.publish("in", b"1")
         await self.until(lambda: asked)
+        before = self.reactor.seconds()
         await service.stopService()
-        self.assertEqual(log.matching("is still blocked with"), [])  # as it would be after 5 s
+        # As it would be after 5 s. On a machine that is too busy to see it, nothing is shown.
+        if self.reactor.seconds() - before < 5.0:
+            self.assertEqual(log.matching("is still blocked with"), [])
 
 
 class BadScriptTests(KemiCase):
@@ -417,9 +432,8 @@ class BadScriptTests(KemiCase):
         self.assertEqual(sorted(data for _, data in seen), [b"before", b"other"])
         await self.until(lambda: log.matching("is still busy after"))
         self.assertIn("with nats:blocked on a message to 'blocked'", log.matching("is still busy after")[0])
-        began = self.reactor.seconds()
-        await service.stopService()
-        self.assertLess(self.reactor.seconds() - began, 30.0)
+        stopped = service.stopService()
+        await self.until(lambda: stopped.called)
         self.assertEqual(len(log.matching("is still blocked with nats:blocked")), 1)
         self.assertIn("not fully handled: 2", log.matching("not fully handled")[0])
         [blocked, other] = service.ledger().consumers
@@ -438,7 +452,7 @@ class BadScriptTests(KemiCase):
                     time.sleep(0.002)
                     KSR.nats.publish("out", KSR.pv.get("$natsData"))
             """,
-            drain_timeout=20,
+            drain_timeout=120,
         )
         for number in range(100):
             client.publish("in", b"%d" % number)

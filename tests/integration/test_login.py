@@ -88,7 +88,7 @@ class LoginTests(LoginTestCase):
         """The server closes the connection when the login expires. The file is read again for the next one."""
         operator = Operator()
         server = await self.start_server(operator.config)
-        path = self.file("user.creds", operator.creds("alice", expires=1))
+        path = self.file("user.creds", operator.creds("alice", expires=4))
         errors: list[object] = []
         event_route = EventRoutes()
         event_route("nats:error")(lambda event: errors.append(event.error))

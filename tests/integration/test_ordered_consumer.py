@@ -143,7 +143,7 @@ class OrderedConsumerTests(OneServerTestCase):
             await self.server.start()
             await self.until(lambda: self.service.connected)
             await self.publish(100)
-        await self.until(lambda: len(self.numbers) >= 1300, timeout=90)
+        await self.until(lambda: len(self.numbers) >= 1300)
         self.assertEqual((self.numbers, len(self.caught_up)), ([*range(1300)], 1))
         self.assertGreaterEqual(consumer.created, 2)
 

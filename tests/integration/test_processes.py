@@ -25,6 +25,7 @@ from tests.support.plain_client import PlainClient
 from tests.support.processes import alive, start_of
 from tests.support.server_case import ServerTestCase
 from tests.support.twistd import Twistd, TwistdTestCase
+from tests.support.waiting import TIMEOUT
 
 ROUTES = """
 import os, time
@@ -113,7 +114,7 @@ class ProcessesTestCase(TwistdTestCase):
 
     def none_is_left(self) -> None:
         """Each process ends with its parent, however that has ended."""
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + TIMEOUT
         while any(map(alive, self.pids)) and time.monotonic() < give_up:
             time.sleep(0.02)
         left = [pid for pid in self.pids if alive(pid)]
@@ -132,11 +133,9 @@ class ProcessesTestCase(TwistdTestCase):
         self.pids |= pids
         return pids
 
-    def ended(self, program: Twistd, within: float = 20.0) -> None:
+    def ended(self, program: Twistd) -> None:
         """Wait for the end of all processes."""
-        began = time.monotonic()
         program.wait()
-        self.assertLess(time.monotonic() - began, within, program.output())
         self.until(lambda: not any(map(alive, self.pids)), program)
 
 
@@ -237,9 +236,7 @@ class OperationTests(ProcessesTestCase):
         self.assertEqual([number for number, _ in received], ["1", "2"])
         self.assertEqual(sum(int(count) for _, count in received), 20)
         self.ask(b"block")
-        began = time.monotonic()
-        status, body = self.get("/readyz")
-        self.assertLess(time.monotonic() - began, 15.0)  # and not when the route has ended
+        status, body = self.get("/readyz")  # and not when the route has ended, which is after 1000 s
         [reason] = json.loads(body)["reasons"]
         self.assertEqual((status, reason["code"]), (503, "no_answer"))
         os.kill(pids[reason["process"] - 1], signal.SIGKILL)
@@ -252,7 +249,7 @@ class OperationTests(ProcessesTestCase):
     def get(self, path: str) -> tuple[int, str]:
         """The status and the body of an answer over HTTP."""
         try:
-            with urllib.request.urlopen(self.http + path, timeout=30) as answer:
+            with urllib.request.urlopen(self.http + path, timeout=TIMEOUT) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -261,7 +258,7 @@ class OperationTests(ProcessesTestCase):
     def admin(self, method: str) -> Any:
         """The result of an admin method."""
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(30)
+            client.settimeout(TIMEOUT)
             client.connect(str(self.folder / "admin.sock"))
             client.sendall(json.dumps({"jsonrpc": "2.0", "method": method, "id": 1}).encode() + b"\n")
             answer = json.loads(client.makefile().readline())
@@ -390,9 +387,7 @@ class StopTests(ProcessesTestCase):
         """It skips the drain, in all processes."""
         program = self.start("--drain_timeout", "1000")
         self.hang()
-        program.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
-        program.process.send_signal(signal.SIGTERM)
+        self.stop_twice(program, signal.SIGTERM, signal.SIGTERM)
         self.ended(program)
         self.assertIn("Messages received but not fully handled: 1", program.output())
 
@@ -400,10 +395,9 @@ class StopTests(ProcessesTestCase):
         """Everything ends at once, also a process whose reactor is blocked."""
         program = self.start("--drain_timeout", "1000")
         self.hang(b"block")
-        for _ in range(3):
-            program.process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
-        self.ended(program, within=3.0)
+        self.stop_twice(program, signal.SIGTERM, signal.SIGTERM)
+        program.process.send_signal(signal.SIGTERM)
+        self.ended(program)  # and not after 1000 s
 
 
 class ReloadTests(ProcessesTestCase):

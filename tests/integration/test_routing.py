@@ -9,6 +9,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import blockingCallFromThread
 
 from natsroute import Event, EventRoutes
+from natsroute.client.state import ConnectionEvent
 from natsroute.client.transport.plain_tcp import BUSY_READ_SIZE
 from natsroute.errors import PayloadTooLargeError, PermissionsError
 from tests.support.log_recorder import LogRecorder
@@ -273,8 +274,11 @@ class PermissionTests(OneServerTestCase):
     async def test_wrong_password(self) -> None:
         """The log has one line for it, without the password, and the service keeps trying."""
         log = LogRecorder(self)
-        with self.assertRaises(AssertionError):
-            url = self.url.replace("//", "//u:wrong-one@")
-            await self.connect_service(nats_url=url, reconnect_wait=0.05, timeout=0.5)
+        url = self.url.replace("//", "//u:wrong-one@")
+        service = self.start_service(nats_url=url, reconnect_wait=0.05, login_wait=0.05)
+        attempts: list[object] = []
+        service.connections[0].observe(lambda change: attempts.append(change.event))
+        await self.until(lambda: len(attempts) >= 3)
+        self.assertEqual(set(attempts), {ConnectionEvent.CONNECT_FAILED})
         self.assertEqual(len(log.matching("Authorization Violation")), 1)
         self.assertEqual(log.matching("wrong-one"), [])

@@ -13,6 +13,7 @@ from tests.support.documents import snippet
 from tests.support.natsroute_process import NatsrouteProcess
 from tests.support.reload_case import NoTrial
 from tests.support.server_case import OneServerTestCase
+from tests.support.waiting import TIMEOUT
 
 SERVICE = {"service_name": "calc", "service_version": "1.0.0"}
 ROUTES = """
@@ -36,7 +37,7 @@ class AnnouncedTests(OneServerTestCase):
 
     async def ask(self, client: NatsrouteService, verb: str) -> Any:
         """The answer to a question, once somebody answers it."""
-        give_up = self.reactor.seconds() + 60
+        give_up = self.reactor.seconds() + TIMEOUT
         while True:
             try:
                 return (await client.request(f"$SRV.{verb}")).json()
@@ -148,7 +149,7 @@ class AnnouncedTests(OneServerTestCase):
         event_route("nats:answers")(lambda event: instances.append(event.json()["id"]))
         client = await self.connect_service(event_route, subject_queue_group="answers")
 
-        give_up = self.reactor.seconds() + 60
+        give_up = self.reactor.seconds() + TIMEOUT
         while len(set(instances)) < 2:
             await client.publish("$SRV.PING.calc", b"", "answers")
             self.assertLess(self.reactor.seconds(), give_up)

@@ -57,7 +57,8 @@ class StopSignalTests(TwistdTestCase):
         for routes in ("routes.py", "blocks.py"):
             program = self.run_program(*EMBEDDED[:-1], routes)
             self.wait_for("BEGUN", program)
-            self.signals(program, signal.SIGTERM, signal.SIGINT, signal.SIGTERM, pause=0.05)
+            self.stop_twice(program, signal.SIGTERM, signal.SIGINT)
+            program.process.send_signal(signal.SIGTERM)
             self.assertEqual(program.wait(), -signal.SIGTERM, program.output())  # and not after 1000 s
             self.assertNotIn("Traceback", program.output())
 

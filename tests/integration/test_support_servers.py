@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from tests.support.nats_server import ServerStartError
 from tests.support.plain_client import PlainClient
 from tests.support.processes import alive, has_stopped
 from tests.support.server_case import ServerTestCase
+from tests.support.waiting import TIMEOUT
 
 
 class LoginTests(ServerTestCase):
@@ -53,7 +53,7 @@ class LoginTests(ServerTestCase):
         errors: list[str] = []
 
         def listen() -> None:
-            with PlainClient(url, login=creds_login(operator.creds("alice", 1)), on_error=errors.append) as client:
+            with PlainClient(url, login=creds_login(operator.creds("alice", 4)), on_error=errors.append) as client:
                 self.assertEqual(errors, [])
                 client.wait_until_closed()
 
@@ -184,7 +184,7 @@ class LifeTests(ServerTestCase):
 
     async def test_lame_duck(self) -> None:
         """The server announces it once, and closes the connections a little later."""
-        server = await self.start_server()
+        server = await self.start_server('lame_duck_grace_period: "1s"')
 
         def announced() -> list[dict[str, Any]]:
             with PlainClient(server.url) as client:
@@ -206,7 +206,7 @@ class LifeTests(ServerTestCase):
         server = await self.start_server(websocket="no_tls: true")
 
         def upgrade() -> bytes:
-            with socket.create_connection((server.host, server.websocket_port), 10) as raw:
+            with socket.create_connection((server.host, server.websocket_port), TIMEOUT) as raw:
                 raw.sendall(
                     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -240,10 +240,9 @@ class ClusterTests(ServerTestCase):
             with PlainClient(servers[2].url, login=login) as source, PlainClient(servers[1].url, login=login) as sink:
                 sink.subscribe("here")
                 # The subscription is on its way to the other server, and nothing shows when it arrives.
-                for _ in range(25):
+                while not (found := sink.messages_within(0.02)):
                     source.publish("here", b"hello")
-                    time.sleep(0.02)
-                return sink.next_message()
+                return found[0]
 
         self.assertEqual(await deferToThread(relay), (b"here", b"", b"hello"))
         await servers[0].kill()

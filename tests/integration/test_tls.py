@@ -16,6 +16,7 @@ from tests.support.certificates import Certificates
 from tests.support.login_case import LoginTestCase
 from tests.support.natsroute_process import NatsrouteProcess
 from tests.support.secret_watch import secret
+from tests.support.waiting import TIMEOUT
 
 #: Numbers of Linux's prctl(): whether memory can become executable that was not.
 _SET_MDWE, _GET_MDWE = 65, 66
@@ -144,7 +145,7 @@ class TlsTests(TlsTestCase):
         )
         self.addCleanup(daemon.stop)
         service = await self.assert_connects(nats_url=server.url, **mine, **self.trusted)
-        give_up = self.reactor.seconds() + 60
+        give_up = self.reactor.seconds() + TIMEOUT
         while "arrived: hello" not in daemon.output:
             await service.publish("a", b"hello")
             await deferLater(self.reactor, 0.05)
@@ -233,7 +234,7 @@ class RefusedTlsTests(TlsTestCase):
     async def test_no_tls_first_of_a_server_that_does(self) -> None:
         server = await self.start_server(self.made.tls_block(self.made.server(), "handshake_first: true"))
         await self.assert_cannot_connect(
-            "no INFO within", "tls_first", nats_url=server.url, connect_timeout=0.5, **self.trusted
+            "no INFO within", "tls_first", nats_url=server.url, connect_timeout=1.0, **self.trusted
         )
 
     async def test_a_server_that_wants_our_certificate(self) -> None:

@@ -102,7 +102,7 @@ class BillingTests(RpcKamailioTestCase):
         give_up = self.reactor.seconds() + TIMEOUT
         while True:
             try:
-                return (await service.request(f"$JS.API.{method}", payload, timeout=1.0)).json()
+                return (await service.request(f"$JS.API.{method}", payload, timeout=10.0)).json()
             except NatsrouteError:
                 if self.reactor.seconds() > give_up:
                     raise

@@ -43,7 +43,7 @@ event_route[htable:mod-init] {{
 ASSIGNMENT = """    $var(x) = {expression};
     xlog("L_ERR", "value {number} [$(var(x){{s.encode.hexa}})]\\n");
 """
-TIMEOUT = 20
+TIMEOUT = 120
 #: The version of Kamailio that has ``#!ifexp`` and ``#!defexp``.
 EXPRESSIONS_SINCE = (5, 7)
 

@@ -34,7 +34,7 @@ class NatsPyTests(OneServerTestCase):
             consumer = await client.jetstream().pull_subscribe("calls.>", stream="CALLS")
             found: list[Any] = []
             while len(found) < count:
-                found += await consumer.fetch(count - len(found), timeout=30)
+                found += await consumer.fetch(count - len(found), timeout=120)
             return found
 
         messages: list[Any] = await run_client(self.url, main)

@@ -19,10 +19,11 @@ from natsroute.kamailio.kemi.lua_script import LuaScript
 from natsroute.kamailio.kemi.missing import missing_functions
 from natsroute.kamailio.tables import HashTable
 from tests.support.judge import HERE
-from tests.support.kamailio import MAX_STARTS, REQUIRE, START_TIMEOUT, find, reserve_udp_port
+from tests.support.kamailio import REQUIRE, START_TIMEOUTS, find, reserve_udp_port
 from tests.support.kemi_scripts import ScriptCase, new_event
 from tests.support.program import Program
 from tests.support.server_case import OneServerTestCase
+from tests.support.waiting import TIMEOUT
 
 #: Checks with another result here, and why; docs/kamailio/kemi.md has them too.
 ALLOWED = {
@@ -93,9 +94,9 @@ class KemiJudgeTests(OneServerTestCase):
     async def test_lua(self) -> None:
         """The same script gives the same, in more than 150 checks."""
         theirs: list[str] = []
-        for _ in range(MAX_STARTS):
+        for seconds in START_TIMEOUTS:
             kamailio, _ = await self.start_kamailio(HERE / "kemi.lua")
-            theirs = await self.answers(lambda kamailio=kamailio: kamailio.status is not None, START_TIMEOUT)
+            theirs = await self.answers(lambda kamailio=kamailio: kamailio.status is not None, seconds)
             await kamailio.stop()
             if theirs:
                 break
@@ -107,7 +108,7 @@ class KemiJudgeTests(OneServerTestCase):
             subject_queue_group=["checks:natsroute"],
         )
         service.program.variables.tables = tables
-        ours = await self.answers(lambda: False, 10.0)
+        ours = await self.answers(lambda: False, TIMEOUT)
         self.assertGreater(len(theirs), 150)
         differences = {
             their.partition(" -> ")[0]: f"{their!r} in Kamailio, {our!r} here"
@@ -133,11 +134,11 @@ class KemiJudgeTests(OneServerTestCase):
         theirs: list[str] = []
         sip = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(sip.close)
-        for _ in range(MAX_STARTS):
+        for seconds in START_TIMEOUTS:
             kamailio, port = await self.start_kamailio(HERE / "kemi.py", "WITH_PYTHON")
             theirs = await self.answers(
                 lambda kamailio=kamailio: kamailio.status is not None,
-                START_TIMEOUT,
+                seconds,
                 lambda port=port: sip.sendto(REQUEST % port, ("127.0.0.1", port)),
             )
             await kamailio.stop()
@@ -150,7 +151,7 @@ class KemiJudgeTests(OneServerTestCase):
             subject_queue_group=["checks:natsroute"],
         )
         service.program.variables.tables = {b"t": HashTable(), b"n": HashTable(initial=0)}
-        ours = await self.answers(lambda: False, 10.0)
+        ours = await self.answers(lambda: False, TIMEOUT)
         self.assertGreater(len(theirs), 45)
         differences = [f"{their!r} in Kamailio, {our!r} here" for their, our in zip(theirs, ours) if their != our]
         self.assertEqual(differences, [], "\n".join(differences))

@@ -10,6 +10,7 @@ from tests.support import ROOT
 from tests.support.examples import load_example
 from tests.support.phone import Phone
 from tests.support.rpc_kamailio import RpcKamailioTestCase
+from tests.support.waiting import TIMEOUT
 
 EXAMPLE = ROOT / "examples" / "location"
 ASYNC = 'loadmodule "async.so"\nasync_workers=1\n'
@@ -43,7 +44,7 @@ class LocationTests(RpcKamailioTestCase):
     async def until_contacts(self, bucket: KeyValue, user: str, *expected: str, gone: bool = False) -> None:
         """Wait until the bucket has these."""
         wanted = None if gone else sorted(expected)
-        give_up = self.reactor.seconds() + 30
+        give_up = self.reactor.seconds() + TIMEOUT
         while (found := await self.contacts(bucket, user)) != wanted:
             self.assertLess(self.reactor.seconds(), give_up, f"{found}, not {wanted}")
 

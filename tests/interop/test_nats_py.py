@@ -68,7 +68,7 @@ class NatsPyTests(OneServerTestCase):
             subjects = {"double": b"21", "nothing": b"", "reject": b"", "headers": b"", "unconfirmed": b"\0\xff"}
             headers = {"Call-ID": "é 1"}
             return {
-                subject: await client.request(subject, payload, timeout=30, headers=headers)
+                subject: await client.request(subject, payload, timeout=120, headers=headers)
                 for subject, payload in subjects.items()
             }
 
@@ -86,7 +86,7 @@ class NatsPyTests(OneServerTestCase):
 
         async def ask(client: Client) -> str:
             try:
-                await client.request("nobody", b"", timeout=30)
+                await client.request("nobody", b"", timeout=120)
             except NatsPyNoRespondersError:
                 return "no responders"
             return "an answer"
@@ -122,10 +122,10 @@ class NatsPyTests(OneServerTestCase):
             await self.until(subscribed.is_set)
             msg = await service.request("echo", b"\0\xff", 30, HEADERS)
             self.assertEqual((msg.data, dict(msg.headers)), (b"\0\xff", dict(HEADERS)))
-            answers = await service.request_many("several", timeout=30, sentinel=True)
+            answers = await service.request_many("several", timeout=120, sentinel=True)
             self.assertEqual([one.data for one in answers], [b"0", b"1", b"2"])
         finally:
             asked.set()
             await ended
         with self.assertRaises(NoRespondersError):
-            await service.request("echo", timeout=30)
+            await service.request("echo", timeout=120)

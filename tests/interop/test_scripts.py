@@ -174,7 +174,7 @@ class RefusedTests(AskingTestCase):
     def kamailio_accepts(self, path: str) -> bool:
         """Whether Kamailio can parse a file."""
         command = [find("kamailio") or "kamailio", "-c", "-f", path, "-m", "16", "-M", "4"]
-        return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
+        return subprocess.run(command, capture_output=True, timeout=120, check=False).returncode == 0
 
     def natsroute_accepts(self, path: str) -> bool:
         """Whether natsroute can compile a file."""

@@ -104,7 +104,7 @@ class StreamTests(OneServerTestCase):
 
         async def read(client: Client) -> Any:
             subscription = await client.jetstream().subscribe("calls.>", ordered_consumer=True)
-            received = [await subscription.next_msg(timeout=10) for _ in range(6)]
+            received = [await subscription.next_msg(timeout=120) for _ in range(6)]
             return [
                 (msg.subject, msg.data, dict(msg.headers or {})["A"], msg.metadata.sequence.stream) for msg in received
             ]

@@ -20,7 +20,7 @@ from tests.support import ROOT
 from tests.support.processes import start_of
 
 #: Seconds that one command may take. pip may have to download from a slow index.
-COMMAND_TIMEOUT = 240
+COMMAND_TIMEOUT = 600
 
 #: What work in a checkout leaves behind, and its copy must not have.
 LEFT_BEHIND = shutil.ignore_patterns(

@@ -29,7 +29,7 @@ _ARGUMENTS = [
 ]
 
 #: Milliseconds that anything in a page may take. The machine may be busy.
-_TIMEOUT = 30_000
+_TIMEOUT = 120_000
 
 #: Notes what the Content-Security-Policy has prevented.
 _NOTE_VIOLATIONS = """
@@ -84,6 +84,7 @@ class Browser:
         """
         context = self._browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         context.set_default_timeout(_TIMEOUT)
+        context.set_default_navigation_timeout(_TIMEOUT)
         page = context.new_page()
         page.add_init_script(_NOTE_VIOLATIONS)
         page.on("console", lambda message: message.type in ("error", "warning") and self._note(message.text))
@@ -108,7 +109,12 @@ class Browser:
 
         self._playwright = sync_playwright().start()
         self._browser = self._playwright.chromium.launch(
-            executable_path=CHROMIUM, args=_ARGUMENTS, handle_sigint=False, handle_sigterm=False, handle_sighup=False
+            executable_path=CHROMIUM,
+            args=_ARGUMENTS,
+            handle_sigint=False,
+            handle_sigterm=False,
+            handle_sighup=False,
+            timeout=_TIMEOUT,
         )
 
     def _stop(self) -> None:

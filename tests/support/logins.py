@@ -31,7 +31,7 @@ def try_login(url: str, login: Login = without_credentials, **options: Any) -> D
 
     def connect() -> str:
         try:
-            PlainClient(url, 10.0, login=login, **options).close()
+            PlainClient(url, login=login, **options).close()
         except ServerSaysError as error:
             return str(error)
         except ssl.SSLCertVerificationError as error:

@@ -27,7 +27,7 @@ Login = Callable[[dict[str, Any]], dict[str, Any]]
 _CONNECT = {"verbose": False, "pedantic": False, "headers": True, "lang": "test", "version": "0", "protocol": 1}
 
 #: Seconds for each step of the handshake of a client without a timeout.
-_HANDSHAKE_TIMEOUT = 10.0
+_HANDSHAKE_TIMEOUT = 60.0
 
 
 class ServerSaysError(ConnectionError):
@@ -66,7 +66,7 @@ class PlainClient:
     def __init__(
         self,
         url: str,
-        timeout: float | None = 30.0,
+        timeout: float | None = 120.0,
         *,
         login: Login | None = without_credentials,
         tls: ssl.SSLContext | None = None,

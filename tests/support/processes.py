@@ -36,6 +36,14 @@ def alive(pid: int) -> bool:
         return False
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler for a signal. One that has ended has none."""
+    try:
+        return bool(int(status_of(pid)["SigCgt"], 16) >> (number - 1) & 1)
+    except (OSError, KeyError):
+        return False
+
+
 def start_of(pid: int) -> int:
     """When the process has started, in ticks since the machine has. Process numbers do not tell: they begin anew."""
     try:

@@ -8,6 +8,8 @@ import subprocess
 
 from twisted.trial.unittest import SkipTest
 
+from tests.support.waiting import TIMEOUT
+
 #: CI sets this variable to 1: then a test fails if promtool is not installed.
 REQUIRE = "REQUIRE_PROMTOOL"
 
@@ -26,7 +28,9 @@ def promtool(*arguments: str, text: bytes = b"") -> str:
         if os.environ.get(REQUIRE) == "1":
             raise AssertionError(f"promtool is not installed, and {REQUIRE} is 1")
         raise SkipTest("promtool is not installed")
-    run = subprocess.run([path, *arguments], input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    run = subprocess.run(
+        [path, *arguments], input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT
+    )
     output = run.stdout.decode()
     if run.returncode:
         raise AssertionError(f"promtool {' '.join(arguments)}: {output}")

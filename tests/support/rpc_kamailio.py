@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.task import LoopingCall
 
 from natsroute import Event, EventRoutes, NatsrouteService
-from tests.support.kamailio import MAX_STARTS, START_TIMEOUT, KamailioTestCase, find, reserve_udp_port
+from tests.support.kamailio import START_TIMEOUTS, KamailioTestCase, find, reserve_udp_port
 from tests.support.program import Program
 from tests.support.waiting import TIMEOUT
 
@@ -94,18 +94,18 @@ class RpcKamailioTestCase(KamailioTestCase):
         :param more: see :class:`RpcKamailio`.
         :param defines: see :class:`RpcKamailio`.
         """
-        for _ in range(MAX_STARTS):
+        for seconds in START_TIMEOUTS:
             kamailio = RpcKamailio(self.reactor, self.url, configuration, self.make_folder(), defines, more)
             self.addCleanup(kamailio.stop)
-            if await self._has_subscribed(kamailio, probes):
+            if await self._has_subscribed(kamailio, probes, seconds):
                 return kamailio
             if kamailio.status is not None:
                 self.fail("\n".join(["Kamailio did not start:", *kamailio.lines]))
-            print(f"Kamailio was not ready after {START_TIMEOUT} s; starting another one", file=sys.stderr)
+            print(f"Kamailio was not ready after {seconds} s; starting another one", file=sys.stderr)
             await kamailio.stop()
-        raise AssertionError(f"none of {MAX_STARTS} Kamailios was ready within {START_TIMEOUT} s")
+        raise AssertionError(f"none of {len(START_TIMEOUTS)} Kamailios was ready within {START_TIMEOUTS[-1]} s")
 
-    async def _has_subscribed(self, kamailio: RpcKamailio, probes: Mapping[str, str]) -> bool:
+    async def _has_subscribed(self, kamailio: RpcKamailio, probes: Mapping[str, str], seconds: float) -> bool:
         """Ask until it has answered; False if it ends or takes too long."""
         event_route = EventRoutes()
         event_route("nats:rpc-answer")(kamailio.on_answer)
@@ -124,7 +124,7 @@ class RpcKamailioTestCase(KamailioTestCase):
 
         probing = LoopingCall(probe)
         probed = probing.start(0.1)
-        give_up = self.reactor.seconds() + START_TIMEOUT
+        give_up = self.reactor.seconds() + seconds
         await self.until(lambda: ready() or kamailio.status is not None or self.reactor.seconds() > give_up)
         probing.stop()
         await probed

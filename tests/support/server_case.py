@@ -13,6 +13,10 @@ from natsroute import EventRoutes, NatsrouteService, Settings
 from tests.support.nats_server import NatsServer
 from tests.support.waiting import TIMEOUT, until
 
+#: Settings of each service, unless a test gives others: the machine may be slow and busy. A test that waits until one
+#: of these expires gives its own.
+PATIENT: dict[str, Any] = {"connect_timeout": 20.0, "hook_timeout": TIMEOUT, "reload_timeout": TIMEOUT}
+
 
 class ServerTestCase(TestCase):
     """
@@ -43,7 +47,7 @@ class ServerTestCase(TestCase):
         self, routes: EventRoutes | None = None, *, credentials: Any = None, **settings: Any
     ) -> NatsrouteService:
         """Start a natsroute service. It may not be connected yet."""
-        together = {**self.settings, **settings}
+        together = {**PATIENT, **self.settings, **settings}
         make = partial(Settings.from_environment, {}) if "kamailio_cfg" in together else Settings
         service = NatsrouteService(make(**together), routes, credentials=credentials)
         service.startService()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import ROOT
 from tests.support.environment import without_settings
-from tests.support.processes import listen_to_ctrl_c
+from tests.support.processes import catches, listen_to_ctrl_c
 from tests.support.waiting import TIMEOUT
 
 
@@ -88,6 +89,14 @@ class TwistdTestCase(SynchronousTestCase):
             if time.monotonic() > give_up:
                 self.fail(f"did not happen within {TIMEOUT} s; the program printed:\n{program.output()}")
             time.sleep(0.02)
+
+    def stop_twice(self, program: Twistd, first: signal.Signals, second: signal.Signals) -> None:
+        """Send two signals that stop it, the second when it has handled the first; returns when it has handled both."""
+        program.process.send_signal(first)
+        self.wait_for(f"Received {first.name}", program)
+        program.process.send_signal(second)
+        # After the second, the default effect counts.
+        self.until(lambda: not catches(program.process.pid, second), program)
 
     def wait_for(self, text: str, program: Twistd) -> None:
         """Wait until the program has printed a text."""

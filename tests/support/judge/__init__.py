@@ -14,7 +14,7 @@ from twisted.internet.task import LoopingCall
 from twisted.trial.unittest import SkipTest
 
 from natsroute import Event, EventRoutes, NatsrouteService
-from tests.support.kamailio import MAX_STARTS, REQUIRE, START_TIMEOUT, find, reserve_udp_port
+from tests.support.kamailio import REQUIRE, START_TIMEOUTS, find, reserve_udp_port
 from tests.support.program import Program
 from tests.support.server_case import OneServerTestCase
 
@@ -29,7 +29,7 @@ Assignments = Sequence[tuple[str, Value]]
 DEFINITIONS = {b"JUDGE_TEXT": b'"of the judge"', b"JUDGE_WORD": b"bare", b"JUDGE_NUMBER": b"42", b"JUDGE_EMPTY": b""}
 
 #: Seconds for one question, however many expressions it asks for.
-TIMEOUT = 60.0
+TIMEOUT = 180.0
 
 
 def to_bytes(text: str) -> bytes:
@@ -62,7 +62,7 @@ class Judge:
         self._answers: dict[int, list[list[Value]]] = {}
         self._service: NatsrouteService | None = None
 
-    async def open(self) -> bool:
+    async def open(self, seconds: float) -> bool:
         """Connect, and wait until Kamailio answers; False if it ends or takes too long."""
         event_route = EventRoutes()
         event_route("nats:judge.answer")(self._on_answer)
@@ -76,7 +76,7 @@ class Judge:
 
         probing = LoopingCall(probe)
         probed = probing.start(0.1)
-        give_up = self._testcase.reactor.seconds() + START_TIMEOUT
+        give_up = self._testcase.reactor.seconds() + seconds
         ended = self.has_ended
         await self._testcase.until(lambda: received or ended() or self._testcase.reactor.seconds() > give_up)
         probing.stop()
@@ -130,7 +130,7 @@ class JudgeTestCase(OneServerTestCase):
 
     async def start_judge(self) -> Judge:
         """A judge that ends with the test."""
-        for _ in range(MAX_STARTS):
+        for seconds in START_TIMEOUTS:
             folder = Path(self.mktemp()).resolve()
             folder.mkdir(parents=True)
             reserved = reserve_udp_port()
@@ -148,12 +148,12 @@ class JudgeTestCase(OneServerTestCase):
             kamailio = Program(self.reactor, [*command, "-DD", "-E", "-m", "64", "-M", "64"], folder)
             self.addCleanup(kamailio.stop)
             judge = Judge(kamailio, self)
-            if await judge.open():
+            if await judge.open(seconds):
                 return judge
             if kamailio.status is not None:
                 self.fail(
                     "\n".join(["Kamailio did not start; are its Lua, JSON and NATS modules there?", *kamailio.lines])
                 )
-            print(f"the judge was not ready after {START_TIMEOUT} s; starting another", file=sys.stderr)
+            print(f"the judge was not ready after {seconds} s; starting another", file=sys.stderr)
             await kamailio.stop()
-        raise AssertionError(f"of {MAX_STARTS} judges none was ready in {START_TIMEOUT} s")
+        raise AssertionError(f"of {len(START_TIMEOUTS)} judges none was ready in {START_TIMEOUTS[-1]} s")

@@ -14,7 +14,7 @@ from tests.support.waiting import until
 HERE = Path(__file__).parent
 
 #: Seconds after which SIPp gives up.
-TIMEOUT = 60
+TIMEOUT = 180
 
 
 class Sipp(Program):
