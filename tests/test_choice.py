@@ -120,7 +120,7 @@ class HotTests(SynchronousTestCase):
         clean = {name: value for name, value in os.environ.items() if name != PURE_VARIABLE}
         ended = subprocess.run(
             [sys.executable, "-c", program],
-            cwd=ROOT, env=clean | environment, capture_output=True, text=True, timeout=60, check=True,
+            cwd=ROOT, env=clean | environment, capture_output=True, text=True, timeout=300, check=True,
         )  # fmt: skip
         return ended.stdout.splitlines()
 

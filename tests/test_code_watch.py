@@ -29,7 +29,7 @@ class Reactor:
 
     def take(self) -> None:
         """Make one call, once there is one."""
-        function, arguments = self.calls.get(timeout=30)
+        function, arguments = self.calls.get(timeout=120)
         function(*arguments)
 
 
@@ -53,7 +53,7 @@ class CodeWatchTests(SynchronousTestCase):
 
     def watch_folders(self, folders: Iterable[str], stop: threading.Event) -> Iterator[Iterable[str]]:
         self.folders.put((list(folders), stop))
-        while (change := self.changes.get(timeout=30)) is not None:
+        while (change := self.changes.get(timeout=120)) is not None:
             if isinstance(change, Exception):
                 raise change
             yield change
@@ -61,7 +61,7 @@ class CodeWatchTests(SynchronousTestCase):
     def test_changes(self) -> None:
         """Of these files only; several together are one reload."""
         self.watch.startService()
-        self.assertEqual(self.folders.get(timeout=30)[0], ["/a", "/b"])
+        self.assertEqual(self.folders.get(timeout=120)[0], ["/a", "/b"])
         for change, reloads in (
             (["/a/other.py"], 0),
             (["/a/routes.py", "/b/helper.py"], 1),
@@ -75,7 +75,7 @@ class CodeWatchTests(SynchronousTestCase):
     def test_other_files(self) -> None:
         """After a reload those are watched that it loaded; after one that fails, the same."""
         self.watch.startService()
-        _, stop = self.folders.get(timeout=30)
+        _, stop = self.folders.get(timeout=120)
         self.changes.put(["/a/routes.py"])
         self.reactor.take()
         self.reloads[0].errback(ValueError("no"))
@@ -85,13 +85,13 @@ class CodeWatchTests(SynchronousTestCase):
         self.files = {"/a/routes.py", "/c/new.py"}
         self.reloads[1].callback(None)
         self.assertTrue(stop.is_set())
-        self.assertEqual(self.folders.get(timeout=30)[0], ["/a", "/c"])
+        self.assertEqual(self.folders.get(timeout=120)[0], ["/a", "/c"])
         self.changes.put(None)
 
     def test_stopped(self) -> None:
         """What has changed before means nothing any more."""
         self.watch.startService()
-        _, stop = self.folders.get(timeout=30)
+        _, stop = self.folders.get(timeout=120)
         self.changes.put(["/a/routes.py"])
         self.watch.stopService()
         self.assertTrue(stop.is_set())
@@ -150,8 +150,8 @@ class WatchFoldersTests(SynchronousTestCase):
             (folder / "a.py.tmp").replace(folder / "a.py")
             seen: set[str] = set()
             while str(folder / "a.py") not in seen:
-                seen |= found.get(timeout=30)
+                seen |= found.get(timeout=120)
         finally:
             stop.set()
-            thread.join(30)
+            thread.join(120)
         self.assertFalse(thread.is_alive())

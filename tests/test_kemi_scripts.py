@@ -53,7 +53,7 @@ class Reactor(Clock):
         """Make calls until this holds."""
         while not condition():
             with self.called:
-                if not self.called.wait_for(lambda: self.asked, timeout=20.0):
+                if not self.called.wait_for(lambda: self.asked, timeout=120.0):
                     raise AssertionError("nothing happens")
                 asked, self.asked = self.asked, []
             for function, arguments in asked:
@@ -89,13 +89,13 @@ class ScriptsTests(ScriptCase):
         self.addCleanup(go.set)
         scripts = self.scripts("import slow_script_gate\nslow_script_gate.wait()\ndef on_event(evname): pass\n")
         gate: Any = ModuleType("slow_script_gate")
-        gate.wait = lambda: (started.set(), go.wait(20.0))
+        gate.wait = lambda: (started.set(), go.wait(120.0))
         sys.modules[gate.__name__] = gate
         self.addCleanup(sys.modules.pop, gate.__name__)
         for name in ("a:q", "b:q"):
             scripts.new_thread(name, ConsumerVariables(self.service), self.publish_for, consumes=True)
         loaded = scripts.load()
-        self.assertTrue(started.wait(20.0))
+        self.assertTrue(started.wait(120.0))
         self.reactor.advance(29.9)
         self.assertEqual(log.lines(), [])
         self.reactor.advance(0.1)

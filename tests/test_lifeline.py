@@ -140,7 +140,7 @@ class LifelineTests(SynchronousTestCase):
             self.reactor, lambda: None, lambda: None, 0.0, file.readline, kill=lambda: self.calls.append("kill")
         ).start()
         os.close(writer)
-        threads[0].join(30)
+        threads[0].join(120)
         self.assertTrue(threads[0].daemon)
         self.assertEqual(self.calls, ["kill"])
 

@@ -212,7 +212,7 @@ class SenderTests(SynchronousTestCase):
         sender = LogSender(3, write)
         sending = threading.Thread(target=sender.send, args=(b"twelve bytes\n",), daemon=True)
         sending.start()
-        sending.join(10)
+        sending.join(120)
         self.assertFalse(sending.is_alive(), "it waits for itself")
         self.assertEqual(b"".join(written), b"twelve bytes\nsignal\nsignal\n")
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from natsroute import Settings
 from natsroute.daemon.code.rehearsal import Outcome, Rehearsal
 from natsroute.daemon.memory.publisher import Published
 from natsroute.errors import RouteError, SettingError
+from tests.support.waiting import until
 
 ROUTES = """
 from twisted.internet import reactor
@@ -143,8 +143,7 @@ class RehearsalTests(TestCase):
         self.assertIn("SubjectError: ", found[5].error)
         self.assertGreaterEqual(found[2].seconds, 0.005)
         self.assertEqual(found[8].published, ())
-        await deferLater(self.reactor, 0.05)
-        self.assertEqual(rehearsal.others, 3)  # two of hooks, and the late one
+        await until(lambda: rehearsal.others == 3, self.reactor)  # two of hooks, and the late one
         self.flushLoggedErrors(ValueError)
 
     async def test_calls_that_do_not_end(self) -> None:

@@ -91,6 +91,6 @@ class ToBodyTests(SynchronousTestCase):
     def test_takes_no_time(self) -> None:
         """A long text that is no address at its end is refused as fast as it is read."""
         for text in (b"a" * 50_000 + b'"', b"a " * 25_000 + b'"', b"\r\n " * 20_000, b'"' + b"\\a" * 25_000):
-            begun = time.perf_counter()
+            begun = time.thread_time()
             self.assertRaises(EvaluationError, parse_to_body, text)
-            self.assertLess(time.perf_counter() - begun, 2)
+            self.assertLess(time.thread_time() - begun, 2)

@@ -30,7 +30,7 @@ class MemoryExporter(SpanExporter):
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
-        self.may_end.wait(30)
+        self.may_end.wait(120)
 
 
 class Reactor(Clock):
@@ -47,7 +47,7 @@ class Reactor(Clock):
 
     def make_call(self) -> None:
         """Wait for a call of a thread, and make it."""
-        assert self.called.wait(30)
+        assert self.called.wait(120)
         self.called.clear()
         function, arguments = self.from_threads.pop()
         function(*arguments)

@@ -83,7 +83,9 @@ class OptionalTests(SynchronousTestCase):
             "try: WebSocketEndpoint(None, None, url='ws://u:hunter2@host:1', timeout=1.0)\n"
             "except ValueError as error: print(type(error).__name__, error)"
         )
-        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False
+        )
         self.assertEqual(ended.stderr, "")
         self.assertIn("SettingError nats_url = 'ws://***@host:1': WebSocket needs autobahn", ended.stdout)
         self.assertIn("pip install 'natsroute[websocket]'", ended.stdout)
@@ -96,11 +98,15 @@ class OptionalTests(SynchronousTestCase):
             "try: NatsrouteService(Settings(nats_url='ws://host:1'))\n"
             "except ValueError as error: print(error)"
         )
-        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False
+        )
         self.assertIn("WebSocket needs autobahn", ended.stdout)
 
     def test_autobahn_is_imported_when_it_is_needed(self) -> None:
         program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import natsroute.client.transport.websocket\n"
         program += "print(any('autobahn' in name or 'txaio' in name for name in sys.modules))"
-        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False
+        )
         self.assertEqual((ended.stdout.strip(), ended.stderr), ("False", ""))

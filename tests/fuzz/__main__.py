@@ -31,9 +31,9 @@ DICTIONARY = Path(__file__).with_name("words.dict")
 #: Bytes of the longest input: several times the limits that the property gives to the parser.
 MAX_LENGTH = 1024
 #: Seconds after which an input counts as a hang, and MiB after which it counts as a leak.
-MAX_SECONDS, MAX_MEMORY = 10, 1024
+MAX_SECONDS, MAX_MEMORY = 60, 1024
 #: Seconds that a process may take beyond its time, to start and to end.
-GRACE = 60
+GRACE = 180
 
 _INTERRUPTED = 72  # libFuzzer's exit code after SIGTERM
 

@@ -88,6 +88,14 @@ class BridgeTestCase(RpcKamailioTestCase):
             DECISION_TIMEOUT=timeout,
         )
 
+    def patient_routes(self) -> str:
+        """The routes of the example, with more time for each decision than two seconds: the machine may be busy."""
+        source = (EXAMPLE / "routes.py").read_text("utf-8")
+        self.assertEqual(source.count("timeout=2.0"), 1)
+        path = self.make_folder() / "routes.py"
+        path.write_text(source.replace("timeout=2.0", "timeout=8.0"), "utf-8")
+        return str(path)
+
     async def start_natsroute(self, **settings: Any) -> Any:
         """Start natsroute's side; returns the service."""
         watching = EventRoutes()
@@ -152,7 +160,7 @@ class TransactionBridgeTests(BridgeTestCase):
 
     async def test_python(self) -> None:
         """An event route in Python."""
-        await self.decide("slow", event_routes=str(EXAMPLE / "routes.py"))
+        await self.decide("slow", event_routes=self.patient_routes())
 
     async def test_native_script(self) -> None:
         """An event route in Kamailio's own language."""
@@ -171,7 +179,7 @@ class TransactionBridgeTests(BridgeTestCase):
     async def test_accepted_and_refused_by_the_phone(self) -> None:
         """The caller gets the phone's reply; it is no case for Kamailio's fallback."""
         kamailio = await self.start(LONG)
-        await self.start_natsroute(event_routes=str(EXAMPLE / "routes.py"))
+        await self.start_natsroute(event_routes=self.patient_routes())
         await self.call(kamailio, "refused", "engaged", 10, {"CODE": "486", "REPLY": "Engaged"})
         stats = await self.until_no_transaction(kamailio)
         self.assertEqual((stats["4xx"], stats["5xx"], len(self.callee.called)), (10, 0, 10))
@@ -189,8 +197,8 @@ class FallbackTests(BridgeTestCase):
 
     async def test_answer_is_late(self) -> None:
         """It changes nothing, and the next call is decided as usual."""
-        kamailio = await self.start("500")
-        await self.start_natsroute(event_routes=str(EXAMPLE / "routes.py"))
+        kamailio = await self.start("2000")
+        await self.start_natsroute(event_routes=self.patient_routes())
         await self.call(kamailio, "refused", "slow", 10, {"CODE": "504", "REPLY": "No Decision In Time"})
         await self.all_decided(10)
         self.assertEqual(self.answers.actions, Counter({"fallback": 10}))
@@ -221,7 +229,7 @@ class FallbackTests(BridgeTestCase):
     async def test_natsroute_stops(self) -> None:
         """Calls that are not decided when it stops get the fallback of the event route at once."""
         kamailio = await self.start(LONG)
-        service = await self.start_natsroute(event_routes=str(EXAMPLE / "routes.py"), drain_timeout=0.0)
+        service = await self.start_natsroute(event_routes=self.patient_routes(), drain_timeout=0.0)
         called = self.spawn(kamailio, "refused", "slow", 10, {"CODE": "503", "REPLY": "No Decision"})
         await self.until(lambda: service.ledger().consumers[0].received == 10)
         await service.stopService()

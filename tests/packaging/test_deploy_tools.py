@@ -170,7 +170,7 @@ class DockerfileTests(TwistdTestCase):
         )
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 120
         while self.healthy(check, environment) != 0:
             self.assertLess(time.monotonic(), give_up, (self.folder / "output").read_text("utf-8"))
             self.assertIsNone(process.poll(), (self.folder / "output").read_text("utf-8"))
