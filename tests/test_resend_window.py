@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
 from natsroute.errors import PermissionsError, PublisherStoppedError
+from natsroute.publishing.batches import Batch
 from natsroute.publishing.options import PublishLimits
+from natsroute.publishing.resend_window import ResendWindow
 from natsroute.wire.server_errors import server_error
 from tests.support.memory_publisher import PublisherTestCase
+from tests.support.waiting import run_one_call
 
 
 class AgeTests(PublisherTestCase):
@@ -39,6 +45,22 @@ class NoAgeTests(PublisherTestCase):
         self.clock.advance(1e6)
         self.connect()
         self.assertEqual(self.link.sent(), b"PUB a 1\r\nx\r\n")
+
+
+class RoundedTests(SynchronousTestCase):
+    """Sums of times are rounded."""
+
+    def test_the_window_has_just_ended(self) -> None:
+        """The batch is forgotten, instead of looked at for ever on a clock that stands still."""
+        clock = Clock()
+        window = ResendWindow(clock, 0.25, 1000)
+        clock.rightNow = 0.1
+        window.add(Batch([], b"PUB a 0\r\n\r\n"))
+        clock.rightNow += 0.25
+        self.assertLess(clock.rightNow - 0.25, 0.1, "what rounding does")
+        for _ in range(2):  # the window ends, and then the reactor has had its turn
+            run_one_call(clock)
+        self.assertEqual((window.take(), clock.getDelayedCalls()), ([], []))
 
 
 class ResendWindowTests(PublisherTestCase):

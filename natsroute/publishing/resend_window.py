@@ -57,11 +57,11 @@ class ResendWindow:
     def _window_ended(self) -> None:
         # After a busy moment the reactor runs timers before it reads sockets. Let it find out first whether the
         # connection is lost.
-        self._timer = self._clock.callLater(0, self._forget, self._clock.seconds() - self._window)
+        self._timer = self._clock.callLater(0, self._forget, self._clock.seconds())
 
-    def _forget(self, until: float) -> None:
+    def _forget(self, now: float) -> None:
         self._timer = None
-        while self._confirmed and self._confirmed[0][0] <= until:
+        while self._confirmed and self._confirmed[0][0] + self._window <= now:
             self._forget_oldest()
         if self._confirmed:
             left = self._confirmed[0][0] + self._window - self._clock.seconds()
