@@ -19,8 +19,9 @@ class FlushesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.held: list[Messages | Batch] = []
-        self.looked_at = 0
-        self.flushes = Flushes(self.clock, self.find_held)
+        self.looked_at = self.ended = 0
+        self.is_in_order = True
+        self.flushes = Flushes(self.clock, self.find_held, lambda: self.is_in_order)
 
     def find_held(self) -> Iterator[Messages | Batch]:
         for messages in self.held:
@@ -34,8 +35,12 @@ class FlushesTests(SynchronousTestCase):
         self.held.append(messages)
         return messages
 
+    def end(self, messages: Messages | Batch) -> None:
+        self.ended += len(messages.confirmations)
+        self.held.remove(messages)
+
     def fire(self) -> None:
-        for ended in self.flushes.take_ended():
+        for ended in self.flushes.take_ended(self.ended):
             ended()
 
     def test_earlier_and_later_messages(self) -> None:
@@ -47,15 +52,15 @@ class FlushesTests(SynchronousTestCase):
         self.fire()
         for wait in waits:
             self.assertNoResult(wait)
-        self.held.remove(first)
+        self.end(first)
         self.fire()
         for wait in waits[:2]:
             self.successResultOf(wait)
         self.assertNoResult(waits[2])
-        self.held.remove(second)
+        self.end(second)
         self.fire()
         self.successResultOf(waits[2])
-        self.assertEqual(self.flushes.take_ended(), [])
+        self.assertEqual(self.flushes.take_ended(2), [])
 
     def test_order(self) -> None:
         """They fire in the order of the calls; also without any message."""
@@ -72,9 +77,10 @@ class FlushesTests(SynchronousTestCase):
         wait = self.flushes.add()
         self.publish()
         self.held.reverse()
+        self.is_in_order = False
         self.fire()
         self.assertNoResult(wait)
-        self.held.remove(old)
+        self.end(old)
         self.fire()
         self.successResultOf(wait)
 
@@ -92,5 +98,44 @@ class FlushesTests(SynchronousTestCase):
         self.flushes.add()
         self.looked_at = 0
         for _ in range(10):
+            self.ended += 1
             self.fire()
         self.assertEqual(self.looked_at, 10)
+
+    def test_many_flushes(self) -> None:
+        """A flush behind each of many messages: each end of a message costs the same, however many there are."""
+        fired: list[int] = []
+        for number in range(1000):
+            self.publish()
+            self.flushes.add().addCallback(lambda _, number=number: fired.append(number))
+        for number in range(1000):
+            self.assertEqual(len(fired), number)
+            self.end(self.held[0])
+            self.fire()
+        self.assertEqual(fired, [*range(1000)])
+        self.assertLess(self.looked_at, 1001)
+
+    def test_nothing_has_ended(self) -> None:
+        """Then no flush has, and nothing is looked at: confirmed messages that are sent again get PONGs, too."""
+        self.held += [Batch([], b"PUB a 0\r\n\r\n") for _ in range(1000)]
+        waited_for = self.publish()
+        wait = self.flushes.add()
+        self.fire()
+        self.looked_at = 0
+        while len(self.held) > 1:
+            self.held.pop(0)
+            self.fire()
+        self.assertEqual(self.looked_at, 0)
+        self.end(waited_for)
+        self.fire()
+        self.successResultOf(wait)
+
+    def test_added_after_the_last_look(self) -> None:
+        """A flush without earlier messages does not wait until one ends."""
+        self.fire()
+        wait = self.flushes.add()
+        self.fire()
+        self.successResultOf(wait)
+        last = self.flushes.add()
+        self.fire()
+        self.successResultOf(last)

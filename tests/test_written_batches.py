@@ -231,6 +231,83 @@ class ConfirmTests(WrittenTestCase):
         self.assertIs(self.confirm_oldest(), second)
 
 
+class OrderTests(WrittenTestCase):
+    """Whether each batch is older than those behind it."""
+
+    def write_one(self, since: float) -> Batch:
+        batch = messages_of(*commands(1, 2)).to_batch()
+        batch.since = since
+        self.written.add(batch)
+        return batch
+
+    def check(self) -> None:
+        """What is said is true; it may be said later than it is."""
+        times = [batch.since for batch in self.written]
+        if self.written.is_in_order:
+            self.assertEqual(times, sorted(times))
+
+    def send_apart(self) -> None:
+        """The messages of the oldest of three batches are sent again behind the others."""
+        for since in (1.0, 2.0, 3.0):
+            self.write_one(since)
+        self.assertTrue(self.written.is_in_order)
+        self.written.refused(refusal("mapped"))
+        self.confirm_oldest()
+        self.assertFalse(self.written.is_in_order)
+        self.assertEqual([batch.since for batch in self.written], [2.0, 3.0, 1.0, 1.0])
+
+    def confirm_all(self) -> None:
+        while self.written.unconfirmed:
+            self.confirm_oldest()
+            self.check()
+        self.assertTrue(self.written.is_in_order)
+
+    def test_sent_apart(self) -> None:
+        """They are not, until the last of the messages apart is confirmed. Batches behind them are in order."""
+        self.send_apart()
+        self.resend()
+        self.write_one(4.0)
+        self.assertFalse(self.written.is_in_order)
+        for _ in range(4):
+            self.confirm_oldest()
+            self.check()
+        self.assertTrue(self.written.is_in_order)
+        self.assertEqual([batch.since for batch in self.written], [4.0])
+
+    def test_link_lost(self) -> None:
+        """The order stays as it is, behind what was just confirmed."""
+        self.send_apart()
+        self.written.add(next(iter(self.written._to_resend)))
+        confirmed = [Batch([], commands(1)[0], since) for since in (0.1, 0.2)]
+        self.link_lost(confirmed, CUT)
+        for _ in range(3):  # the oldest is divided
+            self.resend()
+            self.check()
+            self.lose()
+        self.resend()
+        self.check()
+        while self.written.unconfirmed:
+            self.check()
+            self.confirm_oldest()
+            self.resend()
+        self.assertTrue(self.written.is_in_order)
+
+    def test_without_a_refusal(self) -> None:
+        """A lost connection changes no order."""
+        for since in (1.0, 2.0):
+            self.write_one(since)
+        self.lose()
+        self.assertTrue(self.written.is_in_order)
+        self.resend()
+        self.confirm_all()
+
+    def test_cleared(self) -> None:
+        """Nothing is in order."""
+        self.send_apart()
+        self.written.clear()
+        self.assertTrue(self.written.is_in_order)
+
+
 class AttributeTests(FilterTestCase):
     """attribute(): which messages errors are about."""
 

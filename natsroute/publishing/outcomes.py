@@ -77,6 +77,11 @@ class Outcomes:
         self._left = MAX_TURN  # seconds that fire() may take
         self._next_turn: IDelayedCall | None = None
 
+    @property
+    def ended(self) -> int:
+        """Messages that were confirmed, have failed or were dropped, whether their Deferreds have fired or not."""
+        return self.confirmed + self.unfired + self.failed + self.dropped
+
     def account(self, resent: int, held: Iterable[Messages | Batch]) -> PublisherAccount:
         """
         What became of all messages.

@@ -94,7 +94,7 @@ class PublishWorker:
         self._next_resend: IDelayedCall | None = None
         self._is_connected = False  # between connected() and disconnected()
         self._has_cancelled = self._has_cancelled_serialising = False  # a Deferred was cancelled since the last look
-        self._flushes = Flushes(clock, self._held)
+        self._flushes = Flushes(clock, self._held, lambda: self._written.is_in_order)
         self._drain_waiters: list[Deferred[None]] = []
 
     def account(self) -> PublisherAccount:
@@ -366,7 +366,7 @@ class PublishWorker:
         if self.buffer.is_above:
             self.buffer.signal_low_water()
         if self._flushes.waiters:
-            self._outcomes.call(*self._flushes.take_ended())
+            self._outcomes.call(*self._flushes.take_ended(self._outcomes.ended))
             self._outcomes.fire()
         if self._drain_waiters:
             self._finish_drain()

@@ -41,7 +41,16 @@ class WrittenBatches:
         batch fails. So the order is kept.
     """
 
-    __slots__ = ("_clock", "_errors", "_on_passed", "_server_id", "_to_resend", "_written_alone_at", "unconfirmed")
+    __slots__ = (
+        "_clock",
+        "_errors",
+        "_on_passed",
+        "_out_of_order",
+        "_server_id",
+        "_to_resend",
+        "_written_alone_at",
+        "unconfirmed",
+    )
 
     def __init__(self, clock: IReactorTime, on_passed: Callable[[Batch], object]) -> None:
         self._clock = clock
@@ -50,6 +59,7 @@ class WrittenBatches:
         self._written_alone_at = 0.0
         self.unconfirmed: deque[Batch] = deque()
         self._to_resend: deque[Batch] = deque()
+        self._out_of_order = 0  # batches up to the last one that has a younger one before it; not less than there are
         self._errors: list[ServerError] = []  # about the oldest unconfirmed batch
 
     def __iter__(self) -> Iterator[Batch]:
@@ -61,6 +71,14 @@ class WrittenBatches:
     def oldest(self) -> float | None:
         """When the oldest message was published that is not confirmed on this connection; None if there is none."""
         return next((batch.since for batch in self.unconfirmed if batch.confirmations), None)
+
+    @property
+    def is_in_order(self) -> bool:
+        """
+        Whether no batch is younger than one behind it. Those of a batch that was refused stand behind younger ones
+        until they are confirmed.
+        """
+        return not self._out_of_order
 
     @property
     def holds_back(self) -> bool:
@@ -92,6 +110,7 @@ class WrittenBatches:
             reason = None if batch.suspicion is None else batch.suspicion.connected(server_id)
             to_resend += [batch] if reason is None else _divided(batch, reason, fail)
         self._to_resend = to_resend
+        self._stays_out_of_order()
 
     def refused(self, error: ServerError) -> None:
         """
@@ -118,6 +137,8 @@ class WrittenBatches:
             self._errors.clear()
             return None
         self.unconfirmed.popleft()
+        if self._out_of_order:
+            self._out_of_order -= 1
         if not self._errors:
             return batch
         errors, self._errors = self._errors, []
@@ -137,6 +158,12 @@ class WrittenBatches:
         for confirmation, command in unresendable:
             fail(confirmation, command, PublishError(reason))
         self._to_resend.extendleft(reversed(messages.to_batch().parts(1)))
+        self._out_of_order = len(self.unconfirmed) + len(self._to_resend)
+
+    def _stays_out_of_order(self) -> None:
+        """If batches were not in order, they are not now, after some were added or divided."""
+        if self._out_of_order:
+            self._out_of_order = len(self.unconfirmed) + len(self._to_resend)
 
     def link_lost(
         self, just_confirmed: list[Batch], reason: Exception | None, fail: Fail
@@ -165,6 +192,7 @@ class WrittenBatches:
         self._to_resend = to_resend + self._to_resend
         self.unconfirmed.clear()
         self._errors.clear()
+        self._stays_out_of_order()
         return unresendable
 
     def _over_lost(self, batch: Batch, reason: Exception | None, fail: Fail) -> list[Batch]:
@@ -197,6 +225,7 @@ class WrittenBatches:
         self.unconfirmed.clear()
         self._to_resend.clear()
         self._errors.clear()
+        self._out_of_order = 0
 
 
 def _is_alone(batch: Batch) -> bool:
