@@ -32,16 +32,14 @@ from benchmarks.run.servers import NatsServer
 
 _PEERS = [name for name, peer in PEERS.items() if peer.by_default]
 _ALL_SIZES = (16, 128, 1_024, 65_536)
-_DEFAULT = {"rounds": 3, "messages": 100_000, "sizes": [GOAL_SIZE]}
+_DEFAULT = {"rounds": 5, "messages": 200_000, "sizes": [GOAL_SIZE]}
 _QUICK = {"rounds": 1, "messages": 20_000, "sizes": [GOAL_SIZE]}
 _FULL = {"rounds": 5, "messages": 200_000, "sizes": list(_ALL_SIZES)}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
-    parser.add_argument(
-        "--full", action="store_true", help="all scenarios, all sizes, 5 rounds of 200,000 messages; takes hours"
-    )
+    parser.add_argument("--full", action="store_true", help="all scenarios and all sizes; takes hours")
     parser.add_argument(
         "--quick", action="store_true", help="1 round of 20,000 messages; only shows that everything works"
     )
@@ -49,8 +47,8 @@ def _arguments() -> argparse.Namespace:
     usual = [name for name, scenario in SCENARIOS.items() if scenario.by_default]
     parser.add_argument("--scenarios", nargs="+", choices=SCENARIOS, help=f"default: {' '.join(usual)}")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=_PEERS, help=f"default: {' '.join(_PEERS)}")
-    parser.add_argument("--rounds", type=int, choices=range(1, 101), metavar="1..100", help="default: 3")
-    parser.add_argument("--messages", type=int, help="messages of one run; default: 100,000")
+    parser.add_argument("--rounds", type=int, choices=range(1, 101), metavar="1..100", help="default: 5")
+    parser.add_argument("--messages", type=int, help="messages of one run; default: 200,000")
     parser.add_argument("--sizes", nargs="+", type=int, help=f"bytes of the uniform payloads; default: {GOAL_SIZE}")
     parser.add_argument("--traffic", nargs="+", choices=SUBJECTS, default=list(SUBJECTS), help="default: both")
     parser.add_argument(
