@@ -24,7 +24,7 @@ from tests.chaos.ledger_auditor import LedgerAuditor
 from tests.chaos.messages import SIZE, Pace, payload_of, subject_of
 from tests.chaos.testbed import Testbed, module_command
 from tests.support import ROOT
-from tests.support.kamailio import MAX_STARTS, PUBLISH_WORKERS, START_TIMEOUT, Kamailio
+from tests.support.kamailio import PUBLISH_WORKERS, START_TIMEOUTS, Kamailio
 from tests.support.program import Program
 from tests.support.waiting import until
 
@@ -216,7 +216,7 @@ class KamailioPublisher(_ProgramPublisher):
             before, now = now, len(await self._testbed.sightings())
 
     async def _start_kamailio(self, testbed: Testbed) -> Kamailio:
-        for number in range(MAX_STARTS):
+        for number, seconds in enumerate(START_TIMEOUTS):
             folder = testbed.folder / f"kamailio-{number}"
             folder.mkdir()
             kamailio = Kamailio(testbed.reactor, testbed.proxy.url, {}, self.ON_REQUEST, folder, children=1)
@@ -225,10 +225,12 @@ class KamailioPublisher(_ProgramPublisher):
                 await until(
                     lambda kamailio=kamailio: kamailio.connected_workers == PUBLISH_WORKERS,
                     testbed.reactor,
-                    timeout=START_TIMEOUT,
+                    timeout=seconds,
                 )
                 return kamailio
             except AssertionError:
                 await kamailio.stop()
-        problem = f"none of {MAX_STARTS} Kamailios was ready within {START_TIMEOUT} s; the last one logged:"
+        problem = (
+            f"none of {len(START_TIMEOUTS)} Kamailios was ready within {START_TIMEOUTS[-1]} s; the last one logged:"
+        )
         raise AssertionError("\n".join([problem, *kamailio.lines]))

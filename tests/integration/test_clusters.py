@@ -191,6 +191,10 @@ class OutageTests(ClusterTestCase):
 
     async def test_lame_duck(self) -> None:
         """The service moves before the node closes the connections, and nothing is lost."""
+        await self.at_best(self.move)
+
+    async def move(self) -> None:
+        """One node enters lame duck mode."""
         await self.start_cluster()
         seen = await self.observer(self.nodes[2], "out")
         service, passed = await self.relay(reconnect_wait=RECONNECT_WAIT, reconnect_max_wait=RECONNECT_WAIT)

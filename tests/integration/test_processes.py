@@ -424,14 +424,20 @@ class ReloadTests(ProcessesTestCase):
 
     def test_new_routes_that_fail(self) -> None:
         """The old processes stay, and the log has the reason. The next reload works."""
-        program = self.start("--restart_timeout", "8", "--drain_timeout", "0")
+        program = self.start("--drain_timeout", "0")
         before = self.answering()
         self.write_routes("two", "syntax error")
         self.reload(program, "The reload has failed: process 1 was not replaced")
         self.assertIn("invalid syntax", program.output())
-        self.write_routes("two", ROUTES + "\n@event_route.on_start\nasync def hang(service):\n    await Deferred()\n")
-        self.reload(program, "its replacement was not ready within 8 s")
         self.assertEqual(self.answering(), before)
         self.write_routes("three")
         self.reload(program, "all processes have been replaced")
         self.assertEqual({self.ask()[0] for _ in range(50)}, {"three"})
+
+    def test_new_routes_that_hang(self) -> None:
+        """The old processes stay, too."""
+        program = self.start("--restart_timeout", "3", "--drain_timeout", "0")
+        before = self.answering()
+        self.write_routes("two", ROUTES + "\n@event_route.on_start\nasync def hang(service):\n    await Deferred()\n")
+        self.reload(program, "its replacement was not ready within 3 s")
+        self.assertEqual(self.answering(), before)

@@ -15,3 +15,8 @@ def without_settings() -> dict[str, str]:
     return {
         name: value for name, value in os.environ.items() if not name.startswith("NATSROUTE_") or name == PURE_VARIABLE
     }
+
+
+def patient() -> dict[str, str]:
+    """The same, and as much time to connect as a busy machine may take."""
+    return {**without_settings(), "NATSROUTE_CONNECT_TIMEOUT": "20"}

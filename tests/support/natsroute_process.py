@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import ROOT
-from tests.support.environment import without_settings
+from tests.support.environment import patient
 from tests.support.processes import alive, memory_of, reset_peak
 from tests.support.program import Program
 
@@ -30,7 +30,7 @@ class NatsrouteProcess(Program):
         twistd = str(Path(sys.executable).with_name("twistd"))
         command = [sys.executable, twistd, "--nodaemon", "--pidfile=pid", "natsroute", "--event_routes", "routes.py"]
         environment = {
-            **without_settings(),
+            **patient(),
             "NATSROUTE_ADMIN_SOCKET": "off",
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",

@@ -13,7 +13,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import ROOT
-from tests.support.environment import without_settings
+from tests.support.environment import patient
 from tests.support.processes import catches, listen_to_ctrl_c
 from tests.support.waiting import TIMEOUT
 
@@ -41,7 +41,7 @@ class Twistd:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**without_settings(), "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(folder), **environment},
+                env={**patient(), "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(folder), **environment},
                 start_new_session=True,
                 preexec_fn=listen_to_ctrl_c,
             )
