@@ -29,6 +29,7 @@ from natsroute.routes.event import RouteFunction
 from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.runner import Runner, RunnerContext
 from natsroute.routes.table import RouteTable
+from tests.support.garbage import left_in_cycles
 from tests.support.log_recorder import LogRecorder
 from tests.support.stream_events import MemoryAcks, stream_event
 
@@ -78,6 +79,34 @@ class AcknowledgingTestCase(SynchronousTestCase):
         total = RouteCounters.total("", runner.route_counters)
         counts = {name: getattr(total, name) for name in total.NAMES if getattr(total, name)}
         return {**counts, "in_progress": total.in_progress} if total.in_progress else counts
+
+
+class CycleTests(AcknowledgingTestCase):
+    """The error of a call goes when nobody has it, and with it the event."""
+
+    def left(self, kind: type = BaseException, **options: Any) -> list[str]:
+        """The errors, or other objects, that are left after a call that failed."""
+        LogRecorder(self)
+        self.event_route = EventRoutes()
+        runner = self.make(lambda event: 1 // 0, **options)
+
+        def fail() -> None:
+            runner.on_msg(stream_event(delivered=2))
+            self.flushLoggedErrors(ZeroDivisionError)
+
+        return left_in_cycles(fail, kind)
+
+    def test_failure(self) -> None:
+        for mode in ("after", "before", "double", "manual"):
+            self.assertEqual((mode, self.left(ack=mode)), (mode, []))
+
+    def test_dead_letter(self) -> None:
+        self.assertEqual(self.left(retries=1, dead_letter="dead"), [])
+
+    def test_a_dead_letter_that_cannot_be_published(self) -> None:
+        """Twisted makes a cycle of the errors of Deferreds that are awaited. Nothing else is left with them."""
+        self.published = [fail(PayloadTooLargeError(9, 8)) for _ in range(4)]
+        self.assertEqual(self.left(Event, retries=1, dead_letter="dead"), [])
 
 
 class AfterTests(AcknowledgingTestCase):

@@ -22,6 +22,7 @@ from natsroute.routes.in_flight import CallsInFlight
 from natsroute.routes.results import as_deferred
 from natsroute.routes.route import Route
 from natsroute.routes.route_errors import NEEDS_ASYNCIO
+from tests.support.garbage import left_in_cycles
 from tests.support.log_recorder import LogRecorder
 from tests.support.route_cases import an_event
 
@@ -100,6 +101,21 @@ class AwaitTests(AsyncioTestCase):
             self.successResultOf(ended),
             ["a coroutine", "a Deferred", "a Deferred that waits", "gather 1", "gather 2", "a queue", "wait_for"],
         )
+
+    def test_no_cycles(self) -> None:
+        """An error that a coroutine does not catch goes when nobody has it."""
+
+        async def route() -> None:
+            await self.loop.create_future()
+
+        def fail() -> None:
+            ended = self.start(route()).addErrback(lambda failure: None)
+            self.run_loop()
+            ended.cancel()
+            self.run_loop()
+            self.assertTrue(ended.called)
+
+        self.assertEqual(left_in_cycles(fail), [])
 
     def test_errors(self) -> None:
         """Of a Deferred and of a Future, caught and not."""

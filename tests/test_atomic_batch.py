@@ -25,6 +25,7 @@ from natsroute.publishing.options import PublishLimits
 from natsroute.wire.encoder import split_pubs
 from natsroute.wire.headers import Headers, encode_headers, parse_headers
 from tests.support.connection_case import ConnectionTestCase
+from tests.support.garbage import left_in_cycles
 
 A, B, C = BatchMessage("calls.a", b"1"), BatchMessage("calls.b", b"2"), BatchMessage("calls.c", b"3")
 DUPLICATE = b'{"error":{"code":400,"err_code":10201,"description":"duplicate message id"},"stream":"CALLS","seq":0}'
@@ -201,6 +202,39 @@ class BatchTests(ConnectionTestCase):
         self.network.link.lose()
         self.failureResultOf(wait, ConnectionLostError)
         self.assertEqual(self.counts(), (6, 0, 6, 0))
+
+    def test_no_cycles(self) -> None:
+        """
+        An error goes when nobody has it, and with it the messages. Only Twisted makes cycles, when it throws an error
+        into a coroutine that has waited.
+        """
+
+        def refused() -> None:
+            wait, last = self.begun([A, B], is_kept=False)
+            wait.addErrback(lambda failure: None)
+            self.answer(last, b'{"error":{"code":503,"err_code":10008,"description":"unavailable"}}')
+            self.assertTrue(wait.called)
+
+        def sent_again() -> None:
+            wait, last = self.begun([A, B])
+            self.answer(last, b'{"error":{"code":503,"err_code":10008,"description":"unavailable"}}')
+            self.clock.advance(0.25)
+            self.answer(self.sent()[0])
+            self.commit(self.sent()[0], 2)
+            self.successResultOf(wait)
+
+        def no_stream() -> None:
+            wait = self.batches.publish([A, B])
+            wait.addErrback(lambda failure: None)
+            for _ in range(20):
+                for sent in self.sent():
+                    self.answer(sent, block=b"NATS/1.0 503\r\n\r\n")
+                self.clock.advance(5.0)
+            self.successResultOf(wait)
+
+        self.assertEqual(left_in_cycles(refused), [])
+        self.assertEqual(left_in_cycles(sent_again), [])
+        self.assertNotIn("NoStreamError", left_in_cycles(no_stream))
 
     def test_flush_does_not_wait_for_callbacks(self) -> None:
         """What the program does after a batch may take as long as it likes."""

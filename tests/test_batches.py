@@ -25,6 +25,7 @@ from natsroute.publishing.batches import (
 from natsroute.publishing.suspicion import Suspicion
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import NO_HEADERS
+from tests.support.garbage import left_in_cycles
 
 
 def messages_of(*commands: Command) -> Messages:
@@ -63,6 +64,18 @@ class UnserialisedTests(SynchronousTestCase):
             command.serialise()
             assert isinstance(command.result, Failure)
             self.assertEqual((command.result.type, len(command), command.growth), (error, 0, 0))
+
+    def test_no_cycles(self) -> None:
+        """The error goes when the message has failed, and nobody has it."""
+
+        def fail() -> None:
+            messages = messages_of(Unserialised("a", lambda: b"%d" % (1 // 0)))
+            serialise(messages.unserialised, 1)
+            failed: list[object] = []
+            sendable(messages, ServerLimits(100, headers=True), lambda _, command, error: failed.append(command))
+            self.assertEqual(len(failed), 1)
+
+        self.assertEqual(left_in_cycles(fail), [])
 
 
 class MessagesTests(SynchronousTestCase):

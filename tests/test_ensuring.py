@@ -16,6 +16,7 @@ from natsroute.jetstream.errors import (
 )
 from natsroute.jetstream.management.configs import ConsumerConfig, StreamConfig
 from natsroute.jetstream.management.ensuring import Permission, ensure_consumer, ensure_stream
+from tests.support.garbage import left_in_cycles
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_api import CONSUMER, STREAM, ApiTestCase, refusal
 
@@ -75,6 +76,14 @@ class StreamTests(ApiTestCase):
         overlaps = refusal(10065, "subjects overlap with an existing stream")
         failed = self.ensure(CREATE, NO_STREAM, overlaps, NO_STREAM)
         self.assertIn("overlap", str(self.failureResultOf(failed, StreamExistsError).value))
+
+    def test_no_cycles(self) -> None:
+        """An error goes when nobody has it."""
+
+        def fail() -> None:
+            self.ensure(CREATE, NO_STREAM, refusal(10065), NO_STREAM).addErrback(lambda failure: None)
+
+        self.assertEqual(left_in_cycles(fail), [])
 
     def test_other_errors(self) -> None:
         self.failureResultOf(self.ensure(CREATE, refusal(10039)), JetStreamUnavailableError)

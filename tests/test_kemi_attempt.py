@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 
 from natsroute.errors import ScriptError
 from natsroute.kamailio.kemi.attempt import attempt
 from natsroute.kamailio.kemi.scripts import read_script
+from tests.support.garbage import left_in_cycles
 from tests.support.kemi_scripts import ScriptCase
 
 PUBLISHES = """\
@@ -52,6 +54,15 @@ class AttemptTests(ScriptCase):
 
     def test_lua(self) -> None:
         self.attempt("KSR.nats.publish('a', 'b')\nfunction on_event(evname) KSR.nats.publish('a', 'b') end", ".lua")
+
+    def test_no_cycles(self) -> None:
+        """An error goes when nobody has it, and with it the script."""
+
+        def fail() -> None:
+            with contextlib.suppress(ScriptError):
+                self.attempt("function other() end", ".lua")
+
+        self.assertEqual(left_in_cycles(fail), [])
 
     def test_errors(self) -> None:
         """They come from its thread: of the script, of its hooks, and about its callback."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import sys
@@ -13,6 +14,7 @@ from twisted.trial.unittest import SkipTest
 
 from natsroute.errors import PublisherStoppedError, ScriptError
 from natsroute.kamailio.kemi.lua_script import LuaInstance, LuaScript
+from tests.support.garbage import left_in_cycles
 from tests.support.kemi_scripts import ScriptCase, new_event
 
 
@@ -222,6 +224,16 @@ class CallTests(LuaCase):
         error = self.assertRaises(ScriptError, self.load_body("\nnosuch()").run, new_event())
         self.assertEqual((error.line, error.problem), (3, "attempt to call global 'nosuch' (a nil value)"))
         self.assertIs(self.load_body("KSR.x.exit()").run(new_event()), None)
+
+    def test_no_cycles(self) -> None:
+        """The error of a call goes when nobody has it."""
+        instance = self.load_body("nosuch()")
+
+        def fail() -> None:
+            with contextlib.suppress(ScriptError):
+                instance.run(new_event())
+
+        self.assertEqual(left_in_cycles(fail), [])
 
     def test_error_of_a_function(self) -> None:
         """What a function of KSR raises is an error in Lua, which pcall() catches."""

@@ -31,6 +31,7 @@ from natsroute.jetstream.publishing.pub_ack import PubAck
 from natsroute.jetstream.publishing.stream_options import MAX_IN_FLIGHT, StreamPublishOptions
 from natsroute.publishing.options import PublishLimits
 from natsroute.wire.encoder import read_pub
+from tests.support.garbage import left_in_cycles
 from tests.support.log_recorder import LogRecorder
 from tests.support.memory_network import info
 from tests.support.stream_publisher_case import StreamPublisherTestCase
@@ -331,6 +332,25 @@ class RetryTests(StreamPublisherTestCase):
         self.failureResultOf(waits[1], JetStreamBusyError)
         self.clock.advance(60)
         self.assertEqual(self.written(), [])
+
+    def test_no_cycles(self) -> None:
+        """The answer of a stream that refuses a message goes when nobody has it, and with it the message."""
+
+        def refused() -> None:
+            self.publish("calls.a", b"1").addErrback(lambda failure: None)
+            [written] = self.turn()
+            self.refuse(written, 400, 10071, "wrong last sequence")
+
+        self.assertEqual(left_in_cycles(refused), [])
+        waits = [self.publish("calls.a", b"2")]
+        [written] = self.turn()
+        self.refuse(written, 503, 10008, "JetStream system temporarily unavailable")
+        problem = self.publisher.subject("calls.a").problem
+        assert problem is not None
+        self.assertIsNone(problem.__traceback__, "it is kept until the stream takes messages again")
+        self.clock.advance(0.25)
+        self.acknowledge(*self.turn())
+        self.successResultOf(waits[0])
 
     def test_missing_acknowledgement(self) -> None:
         """It is sent again; a late acknowledgement of the first one counts, too."""

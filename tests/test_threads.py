@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.daemon.threads import Threads
+from tests.support.garbage import left_in_cycles
 from tests.support.log_recorder import LogRecorder
 from tests.support.waiting import TIMEOUT
 
@@ -76,6 +77,17 @@ class ThreadsTests(ThreadsTestCase):
         self.reactor.run_until(running)
         self.assertEqual((self.successResultOf(running), self.reactor.getDelayedCalls()), (True, []))
         self.assertEqual(self.log.lines(), [])
+
+    def test_no_cycles(self) -> None:
+        """The error of a function goes when nobody has it, and with it what the function had."""
+        self.threads.startService()
+
+        def fail() -> None:
+            failed = self.threads.run(int, "x").addErrback(lambda failure: None)
+            self.reactor.run_until(failed)
+
+        self.assertEqual(left_in_cycles(fail), [])
+        self.stop()
 
     def test_too_late(self) -> None:
         """After ``patience`` the stop ends without the function; its end changes nothing any more."""

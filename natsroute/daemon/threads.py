@@ -94,11 +94,15 @@ class _Queue:
         if job is None:
             return
         self._on_begin()
-        try:
-            result = job.run()
-        except BaseException:  # whatever it is, it belongs to this function
-            result = Failure()
-        self._reactor.callFromThread(_fire, job.ended, result)
+        self._reactor.callFromThread(_fire, job.ended, _outcome(job))
+
+
+def _outcome(job: _Job) -> object:
+    """What a function returns, or a Failure. No variable has the Failure, because the traceback has this frame."""
+    try:
+        return job.run()
+    except BaseException:  # whatever it is, it belongs to this function
+        return Failure()
 
 
 def _fire(ended: Deferred[Any], result: object) -> None:

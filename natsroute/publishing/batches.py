@@ -317,7 +317,8 @@ def sendable(messages: Messages | Batch, limits: ServerLimits, fail: Fail) -> Me
     for confirmation, command in messages:
         if type(command) is Unserialised and command.result is not None:
             if isinstance(command.result, Failure):
-                fail(confirmation, command, command.result)
+                failure, command.result = command.result, None  # whose traceback has the command
+                fail(confirmation, command, failure)
                 continue
             command = command.result
         if type(command) is bytes and (problem := limits.problem(command)) is not None:

@@ -155,8 +155,10 @@ class RouteAcknowledgement:
         def acknowledged(event: Event) -> object:
             try:
                 result = function(event)
-            except BaseException:
-                failed(Failure(), event).raiseException()
+            except BaseException as error:  # without raiseException(), whose frame refers to the Failure
+                if self.failed(event, Failure()):
+                    raise HandedBackError(error) from error
+                raise
             if result is not None and type(result) not in PLAIN_TYPES:
                 ending = result if type(result) is Deferred else as_deferred(result, context.copy())
                 if ending is not None:
@@ -184,8 +186,10 @@ class RouteAcknowledgement:
         def called(event: Event) -> object:
             try:
                 ending = as_deferred(function(event), context.copy())
-            except BaseException:
-                failed(Failure(), event).raiseException()
+            except BaseException as error:  # without raiseException(), whose frame refers to the Failure
+                if self.failed(event, Failure()):
+                    raise HandedBackError(error) from error
+                raise
             if ending is None:
                 return ended(None, event)
             return ending.addCallbacks(ended, failed, callbackArgs=(event,), errbackArgs=(event,))

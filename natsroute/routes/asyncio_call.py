@@ -89,6 +89,7 @@ class AsyncioCall(Deferred[Any]):
             except StopIteration as stop:
                 return stop.value
             except BaseException:
+                error = None  # the traceback has this frame
                 return Failure()
             error = deferred = None
             if awaited is not None and isinstance(awaited, Deferred):

@@ -125,7 +125,7 @@ class KeyValueSource:
                         bucket=self._bucket.name,
                         reason=str(error),
                     )
-                self._error = error
+                self._error = error.with_traceback(None)
             await deferLater(self._clock, wait)
             wait = min(2 * wait, MAX_RETRY)
         self._error = None

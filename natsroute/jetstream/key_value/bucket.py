@@ -244,7 +244,7 @@ class ServerBucket:
                 await self.open()
                 break
             except (RequestError, ConnectionLostError, NoApiAnswerError, JetStreamBusyError) as error:
-                watch.problem = error
+                watch.problem = error.with_traceback(None)
                 await deferLater(self.clock, _WATCH_RETRY)
             except NatsrouteError as error:
                 self.log.error("Bucket {bucket} cannot be watched: {reason}", bucket=self.name, reason=str(error))

@@ -190,7 +190,7 @@ class AtomicBatches:
     async def _publish(self, messages: Sequence[BatchMessage], *, is_kept: bool) -> PubAck:
         all_are_ours = not any(message.has_id for message in messages)
         messages = [message.with_id() for message in messages]
-        began = self._clock.seconds()
+        began, max_age = self._clock.seconds(), self._options.max_age
         failures = 0
         error: Exception
         while True:
@@ -203,27 +203,24 @@ class AtomicBatches:
                 # Nobody else has these ids, so it was stored when it was sent before.
                 return PubAck("", 0, duplicate=True, batch=batch_id.decode(), count=len(messages))
             except (ConnectionLostError, RequestTimeoutError) as problem:
-                error = problem
+                error = problem.with_traceback(None)  # which has this frame
             except NoRespondersError:
                 error = NoStreamError(messages[0].subject)
             except JetStreamError as problem:
                 if not may_pass(problem):
                     raise
-                error = problem
-            if not is_kept:
-                raise error
-            await self._wait(error, failures, began)
+                error = problem.with_traceback(None)
+            delay = RETRY_DELAYS[min(failures, len(RETRY_DELAYS) - 1)]
+            if not is_kept or (max_age and self._clock.seconds() + delay >= began + max_age):
+                says_why = not is_kept or isinstance(error, NoStreamError)
+                try:
+                    raise error if says_why else PublishExpiredError(max_age)
+                finally:
+                    del error  # its traceback has this frame
+            await deferLater(self._clock, delay)
             failures += 1
             self._resent += len(messages)
             self._retry_log.add(messages[0].subject, error)
-
-    async def _wait(self, error: Exception, failures: int, began: float) -> None:
-        """Wait for the next attempt; raises if there is no time for one."""
-        max_age = self._options.max_age
-        delay = RETRY_DELAYS[min(failures, len(RETRY_DELAYS) - 1)]
-        if max_age and self._clock.seconds() + delay >= began + max_age:
-            raise error if isinstance(error, NoStreamError) else PublishExpiredError(max_age)
-        await deferLater(self._clock, delay)
 
     async def _send(self, messages: Sequence[BatchMessage], batch_id: bytes) -> PubAck:
         """Send a batch once."""

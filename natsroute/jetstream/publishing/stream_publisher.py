@@ -188,7 +188,7 @@ class JetStreamPublisher:
         except NoRespondersError:
             problem = NoStreamError(message.target.name)
         except JetStreamError as error:
-            problem = error
+            problem = error.with_traceback(None)  # which has this frame, and the subject keeps the error
         else:
             self._not_in_flight(message, answered=True)
             self._outcomes.confirm(message, ack)

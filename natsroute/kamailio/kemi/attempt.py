@@ -36,7 +36,7 @@ def attempt(script: Script, variables: ServiceVariables) -> None:
     thread.start()
     thread.join()
     if errors:
-        raise errors[0]
+        raise errors.pop()  # its traceback has this frame
 
 
 class _Nowhere:

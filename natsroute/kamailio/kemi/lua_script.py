@@ -186,8 +186,9 @@ class LuaInstance:
     def run(self, event: Event) -> object:
         """See :meth:`natsroute.kamailio.kemi.instance.Instance.run`."""
         # The event of a connection has no payload.
-        for _, error in self._run_events([event], [event.data if event.address.subject else None]):
-            raise error
+        failures = [*self._run_events([event], [event.data if event.address.subject else None])]
+        if failures:
+            raise failures.pop()[1]  # no variable has it: its traceback has this frame
         return None
 
     def run_batch(self, events: Sequence[Event]) -> Sequence[tuple[int, Exception]]:

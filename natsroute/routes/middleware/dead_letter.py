@@ -106,8 +106,11 @@ def _is_last(failure: Failure, event: Event) -> bool:
 
 
 async def _publish_and_fail(event: Event, subject: str, error: BaseException) -> None:
-    await _publish(event, subject, error)
-    raise error
+    try:
+        await _publish(event, subject, error)
+        raise error
+    finally:
+        del error  # its traceback has this frame
 
 
 async def _publish(event: Event, subject: str, error: BaseException) -> None:
@@ -125,9 +128,9 @@ async def _publish(event: Event, subject: str, error: BaseException) -> None:
         try:
             await event.publish(subject, event.data, None if fewer else BARE_REPLY, fewer or None, policy="keep")
         except PayloadTooLargeError as too_large:
-            problem = too_large
+            problem = too_large.with_traceback(None)  # which has this frame
         except NatsrouteError as other:
-            problem = other
+            problem = other.with_traceback(None)
             break
         else:
             event.counters.dead_lettered += 1
