@@ -105,8 +105,8 @@ class BucketTests(OneServerTestCase):
         service = await self.connect_service()
         kv = service.key_value("calls", BucketConfig(history=5, limit_marker_ttl=1))
         await kv.put("a", b"old")
-        await kv.put("a", b"new", ttl=1)
-        self.assertEqual((await kv.get("a")).ttl, 1.0)
+        await kv.put("a", b"new", ttl=4)
+        self.assertEqual((await kv.get("a")).ttl, 4.0)
         await kv.create("b", b"", ttl=1)
         for key in ("a", "b"):
             with self.assertRaises(KeyNotFoundError):

@@ -122,7 +122,7 @@ class KeyValueRouteTests(OneServerTestCase):
     async def test_a_bucket_that_is_created(self) -> None:
         self.event_route("kv:ours:>")(self.keep)
         service = await self.connect_service(self.event_route, jetstream_create=True)
-        await service.key_value("ours").put("a", "1", ttl=1)
+        await service.key_value("ours").put("a", "1", ttl=4)
         await self.until(lambda: len(self.changes) == 2)
         self.assertEqual([operation for _, _, operation, _ in self.changes], ["put", "purge"])
 

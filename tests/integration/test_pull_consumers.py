@@ -124,7 +124,7 @@ class PullConsumerTests(PullConsumerCase):
         self.assertEqual((state["num_ack_pending"], state["ack_floor"]["stream_seq"]), (0, 1))
 
     async def test_nak_term_and_progress(self) -> None:
-        await self.create(ack_wait=1_000_000_000)
+        await self.create()
         worker = Worker(self, PullOptions())
         worker.acknowledges = False
         await self.publish(b"1")
@@ -237,6 +237,13 @@ class PullConsumerTests(PullConsumerCase):
 
     async def test_slow_receiver(self) -> None:
         """It takes longer than ack_wait: what waits is in progress, and comes once."""
+        await self.at_best(self.take_long)
+
+    async def take_long(self) -> None:
+        """A receiver that takes longer than ack_wait, at a server of its own."""
+        await self.server.stop()
+        await self._start_server()
+        self._prepare()
         await self.create(ack_wait=1_000_000_000)
         worker = Worker(self, PullOptions(batch=10))
         await self.until(lambda: worker.consumer.info)
@@ -253,7 +260,7 @@ class PullConsumerTests(PullConsumerCase):
 
     async def test_pinned(self) -> None:
         """One client gets all messages; when it is gone, the other one."""
-        await self.create(priority_policy="pinned_client", priority_groups=["jobs"], priority_timeout=1_000_000_000)
+        await self.create(priority_policy="pinned_client", priority_groups=["jobs"], priority_timeout=5_000_000_000)
         options = PullOptions(batch=10, group="jobs", expires=2.0)
         first, second = Worker(self, options), Worker(self, options)
         workers = [first, second]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from natsroute.hot.choice import PURE_VARIABLE
+from tests.support.waiting import TIMEOUT
 
 
 def without_settings() -> dict[str, str]:
@@ -17,6 +19,15 @@ def without_settings() -> dict[str, str]:
     }
 
 
+#: Settings that must not expire in a test, unless it waits for that: the machine may be slow and busy.
+PATIENT: dict[str, Any] = {
+    "connect_timeout": 20.0,
+    "hook_timeout": TIMEOUT,
+    "reload_timeout": TIMEOUT,
+    "script_timeout": TIMEOUT,
+}
+
+
 def patient() -> dict[str, str]:
-    """The same, and as much time to connect as a busy machine may take."""
-    return {**without_settings(), "NATSROUTE_CONNECT_TIMEOUT": "20"}
+    """Our variables without those that are settings of natsroute, and :data:`PATIENT`."""
+    return {**without_settings(), **{f"NATSROUTE_{name.upper()}": str(value) for name, value in PATIENT.items()}}

@@ -10,19 +10,16 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from natsroute import EventRoutes, NatsrouteService, Settings
+from tests.support.environment import PATIENT
 from tests.support.nats_server import NatsServer
 from tests.support.waiting import TIMEOUT, until
-
-#: Settings of each service, unless a test gives others: the machine may be slow and busy. A test that waits until one
-#: of these expires gives its own.
-PATIENT: dict[str, Any] = {"connect_timeout": 20.0, "hook_timeout": TIMEOUT, "reload_timeout": TIMEOUT}
 
 
 class ServerTestCase(TestCase):
     """
     A test that starts servers and services.
 
-    :cvar settings: the settings of each service, unless a test gives others.
+    :cvar settings: the settings of each service, unless a test gives others; in addition to ``PATIENT``.
     """
 
     settings: dict[str, Any] = {}
@@ -56,10 +53,11 @@ class ServerTestCase(TestCase):
 
     async def at_best(self, check: Callable[[], Awaitable[None]], *, attempts: int = 4) -> None:
         """
-        Check what NATS does unless a server is busy, so that one of several attempts must show it.
+        Check what NATS does unless the machine is busy, so that one of several attempts must show it.
 
         While a connection moves to another node, messages may be on their way between two nodes. One that has not read
-        them when the subscription ends there, and does not know of the new one, drops them: at most once.
+        them when the subscription ends there, and does not know of the new one, drops them: at most once. A stream
+        delivers again what is not reported as in progress in time.
         """
         for attempt in range(1, attempts + 1):
             try:
