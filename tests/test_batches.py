@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from twisted.internet.defer import CancelledError
@@ -14,6 +15,7 @@ from natsroute.publishing.batches import (
     MAX_BATCH,
     Batch,
     Command,
+    Message,
     Messages,
     ServerLimits,
     Unserialised,
@@ -72,7 +74,11 @@ class UnserialisedTests(SynchronousTestCase):
             messages = messages_of(Unserialised("a", lambda: b"%d" % (1 // 0)))
             serialise(messages.unserialised, 1)
             failed: list[object] = []
-            sendable(messages, ServerLimits(100, headers=True), lambda _, command, error: failed.append(command))
+            sendable(
+                messages,
+                ServerLimits(100, headers=True),
+                lambda messages, make_error: failed.extend(make_error(command) and 1 for _, command in messages),
+            )
             self.assertEqual(len(failed), 1)
 
         self.assertEqual(left_in_cycles(fail), [])
@@ -232,6 +238,10 @@ class FilterTestCase(SynchronousTestCase):
     def record_failure(self, confirmation: Confirmation | None, command: Command, error: Exception | Failure) -> None:
         self.failed.append((confirmation, type(error.value if isinstance(error, Failure) else error)))
 
+    def record_failures(self, messages: list[Message], make_error: Callable[[Command], Exception | Failure]) -> None:
+        for confirmation, command in messages:
+            self.record_failure(confirmation, command, make_error(command))
+
     def assert_failed(self, messages: Messages | Batch, **errors: type[BaseException]) -> None:
         """These failed, by their position, with these errors; no others did."""
         expected = [(messages.confirmations[int(position.strip("_"))], error) for position, error in errors.items()]
@@ -249,7 +259,7 @@ class FilterTests(FilterTestCase):
         serialised.serialise()
         raised.serialise()
         messages = messages_of(encode_pub("a", b"12"), serialised, raised, encode_pub("a", b"123"), unserialised)
-        passed = sendable(messages, ServerLimits(2, headers=True), self.record_failure)
+        passed = sendable(messages, ServerLimits(2, headers=True), self.record_failures)
         self.assertEqual(passed.commands, [encode_pub("a", b"12"), encode_pub("a", b"m"), unserialised])
         self.assertEqual(passed.confirmations, [messages.confirmations[at] for at in (0, 1, 4)])
         self.assertEqual((passed.unserialised, passed.since), ([unserialised], 7.0))
@@ -259,19 +269,19 @@ class FilterTests(FilterTestCase):
         """The same messages are given back, whether one batch or another is looked at."""
         messages = messages_of(encode_pub("a", b"1"), encode_pub("a", b"12"))
         limits = ServerLimits(len(encode_pub("a", b"12")), headers=True)
-        self.assertIs(sendable(messages, limits, self.record_failure), messages)
+        self.assertIs(sendable(messages, limits, self.record_failures), messages)
         batch = messages.to_batch()
-        self.assertIs(resendable_within(batch, limits, self.record_failure), batch)
-        self.assertIsNot(sendable(messages, ServerLimits(100, headers=False), self.record_failure), messages)
+        self.assertIs(resendable_within(batch, limits, self.record_failures), batch)
+        self.assertIsNot(sendable(messages, ServerLimits(100, headers=False), self.record_failures), messages)
         self.assertEqual(self.failed, [])
 
     def test_headers(self) -> None:
         """A server without headers gets none; with headers, they count for max_payload."""
         messages = messages_of(encode_pub("a", b"1"), encode_pub("HPUB", b"2"), encode_pub("a", b"3", None, b"N\r\n"))
-        passed = sendable(messages, ServerLimits(4, headers=False), self.record_failure)
+        passed = sendable(messages, ServerLimits(4, headers=False), self.record_failures)
         self.assertEqual(passed.commands, messages.commands[:2])
-        self.assertEqual(len(sendable(messages, ServerLimits(4, headers=True), self.record_failure).commands), 3)
-        sendable(messages, ServerLimits(3, headers=True), self.record_failure)
+        self.assertEqual(len(sendable(messages, ServerLimits(4, headers=True), self.record_failures).commands), 3)
+        sendable(messages, ServerLimits(3, headers=True), self.record_failures)
         self.assert_failed(messages, _2=HeaderError, _2_=PayloadTooLargeError)
 
     def test_stricter_limits(self) -> None:
@@ -279,7 +289,7 @@ class FilterTests(FilterTestCase):
         for payload, headers, is_stricter in ((5, True, False), (4, True, True), (6, False, True), (6, True, False)):
             self.assertIs(ServerLimits(payload, headers=headers).is_stricter_than(limits), is_stricter)
         self.assertFalse(limits.is_stricter_than(ServerLimits(5, headers=False)))
-        problem = ServerLimits(5, headers=False).problem(encode_pub("a", b"3", None, b"N\r\n"))
+        problem = ServerLimits(5, headers=False).error(encode_pub("a", b"3", None, b"N\r\n"))
         self.assertEqual(str(problem), NO_HEADERS)
 
     def test_resendable(self) -> None:

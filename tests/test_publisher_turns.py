@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -16,7 +18,6 @@ from natsroute.publishing import batches, written_batches
 from natsroute.publishing.batches import MAX_BATCH
 from natsroute.publishing.options import PublishLimits
 from natsroute.turns import MAX_TURN
-from natsroute.wire.encoder import read_pub
 from natsroute.wire.frames import Info
 from tests.support.memory_publisher import PublisherTestCase
 from tests.support.waiting import run_one_call
@@ -41,11 +42,14 @@ class BacklogTestCase(PublisherTestCase):
         self.seen: list[int] = []
         self.results: list[object] = []
 
-    def publish_slow(self, count: int = COUNT, *, policy: str | None = None) -> None:
+    def publish_slow(
+        self, count: int = COUNT, *, policy: str | None = None, headers: dict[str, str] | None = None
+    ) -> None:
         """Publish messages, which continue the numbers of those before."""
         first = self.publisher.account().published
         for number in range(first, first + count):
-            self.publisher.publish("a", b"%d" % number, policy=policy).addBoth(self.ended, number)
+            confirmation = self.publisher.publish("a", b"%d" % number * 2, headers=headers, policy=policy)
+            confirmation.addBoth(self.ended, number)
 
     def ended(self, result: object, number: int) -> None:
         self.counts()
@@ -279,6 +283,63 @@ class FailedTests(BacklogTestCase):
         self.disconnect()
         self.assert_failed(ConnectionLostError)
 
+    def check_limits(self, block: dict[str, str] | None = None, **limits: Any) -> None:
+        """The server does not take the messages any more. A flush waits for them."""
+        made: list[int] = []
+
+        class Counted(batches.PayloadTooLargeError):
+            def __init__(self, *numbers: int) -> None:
+                super().__init__(*numbers)
+                made.append(1)
+
+        class CountedHeaderError(batches.HeaderError):
+            def __init__(self, text: str) -> None:
+                super().__init__(text)
+                made.append(1)
+
+        self.patch(batches, "PayloadTooLargeError", Counted)
+        self.patch(batches, "HeaderError", CountedHeaderError)
+        self.publish_slow(headers=block)
+        self.after(self.publisher.flush(), COUNT)
+        self.connect(**limits)
+        self.assertLess(len(made), 10, "errors are made in turns, too: that takes longer than all else")
+        self.assert_failed(CountedHeaderError if block else Counted, COUNT)
+        self.assertEqual(self.link.sent(), b"")
+
+    def test_a_lower_max_payload(self) -> None:
+        """For messages that wait for a connection."""
+        self.disconnect()
+        self.check_limits(max_payload=1)
+
+    def test_no_headers(self) -> None:
+        """The same if the server does not support them."""
+        self.disconnect()
+        self.check_limits({"A": "b"}, headers=False)
+
+    def test_a_lower_max_payload_of_the_next_server(self) -> None:
+        """For messages that would be sent again."""
+        self.publish_slow()
+        self.turn()
+        self.disconnect()
+        self.connect(max_payload=1)
+        self.assert_failed(PayloadTooLargeError)
+
+    def test_connection_lost_meanwhile(self) -> None:
+        """The rest fails for its own reason, with or without a connection."""
+        self.disconnect()
+        self.publish_slow()
+        self.connect(max_payload=1)
+        self.disconnect()
+        self.assert_failed(PayloadTooLargeError)
+
+    def test_stopped_meanwhile(self) -> None:
+        """The stop waits for the rest, which fails for its own reason."""
+        self.disconnect()
+        self.publish_slow()
+        self.connect(max_payload=1)
+        self.after(self.publisher.stop(5.0), COUNT)
+        self.assert_failed(PayloadTooLargeError, COUNT)
+
     def test_abandoned(self) -> None:
         """The stop waits for all Deferreds, also after its timeout."""
         self.publish_slow()
@@ -390,8 +451,9 @@ class BatchesTests(PublisherTestCase):
     def look(self) -> list[bytes]:
         """Record which commands are looked at."""
         looked_at: list[bytes] = []
-        for module in (batches, written_batches):
-            self.patch(module, "read_pub", lambda command: looked_at.append(command) or read_pub(command))
+        for module, name in ((batches, "_size"), (written_batches, "read_pub")):
+            look = getattr(module, name)
+            self.patch(module, name, lambda command, look=look: looked_at.append(command) or look(command))
         return looked_at
 
     def test_a_lower_max_payload(self) -> None:
@@ -405,7 +467,7 @@ class BatchesTests(PublisherTestCase):
         self.turn()
         self.connect(max_payload=800)
         self.failureResultOf(large, PayloadTooLargeError)
-        self.assertEqual(len(looked_at), 1)
+        self.assertEqual({*looked_at}, {b"PUB a 900\r\n%b\r\n" % (b"x" * 900)})
         self.assertEqual(self.turn(), 2 * self.commands())
 
     def test_a_refused_message(self) -> None:

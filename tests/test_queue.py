@@ -73,7 +73,9 @@ class QueueTests(SynchronousTestCase):
         self.queue.end_batch()
         self.add(b"1234", b"1")
         failed: list[object] = []
-        self.queue.limit(ServerLimits(3, headers=True), lambda confirmation, command, error: failed.append(command))
+        self.queue.limit(
+            ServerLimits(3, headers=True), lambda messages, _: failed.extend(command for _, command in messages)
+        )
         self.assertEqual(failed, [encode_pub("a", b"1234")] * 2)
         self.assertEqual(self.payloads(), [[b"12"], [b"1"]])
         self.add(b"3")

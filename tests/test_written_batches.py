@@ -410,7 +410,7 @@ class LinkLostTests(WrittenTestCase):
         confirmed = Batch([], encode_pub("a", b"123") + encode_pub("a", b"12"))
         batch = self.write(encode_pub("a", b"123"), encode_pub("a", b"12"), encode_pub("a", b"", None, b"N"))
         self.written.link_lost([confirmed], CUT, self.record_failure)
-        self.written.limit(ServerLimits(2, headers=False), self.record_failure)
+        self.written.limit(ServerLimits(2, headers=False), self.record_failures)
         self.assertEqual([batch.suspicion for batch in self.written], [None, batch.suspicion])
         self.assertIsNotNone(batch.suspicion)
         self.assertEqual(self.resend(), [encode_pub("a", b"12")] * 2)

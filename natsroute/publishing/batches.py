@@ -17,7 +17,7 @@ from natsroute.confirmation import Confirmation
 from natsroute.errors import HeaderError, PayloadTooLargeError
 from natsroute.hot import drop_abandoned
 from natsroute.publishing.suspicion import Suspicion
-from natsroute.wire.encoder import read_pub, split_pubs
+from natsroute.wire.encoder import split_pubs
 from natsroute.wire.headers import NO_HEADERS
 
 #: Messages that are written together at most. Loops over one batch are not interrupted, and take a few microseconds for
@@ -83,6 +83,10 @@ Message = tuple[Confirmation | None, Command]
 
 #: Fails a message: its Deferred, its command, and the error.
 Fail = Callable[[Confirmation | None, Command, Exception | Failure], None]
+
+#: Fails messages, with what makes the error of each from its command. There may be tens of thousands, and to make the
+#: errors takes longer than all else, so that is done when the Deferreds fail.
+FailLater = Callable[[list[Message], Callable[[Command], Exception | Failure]], None]
 
 
 class _Unconfirmed:
@@ -272,6 +276,11 @@ def split_resendable(messages: Messages | Batch) -> tuple[Messages, list[Message
     return resendable, others
 
 
+def _size(command: bytes) -> int:
+    """Bytes of the payload and headers of a command."""
+    return len(command) - command.index(b"\r\n") - 4
+
+
 @attrs.frozen
 class ServerLimits:
     """
@@ -284,13 +293,20 @@ class ServerLimits:
     max_payload: int
     headers: bool
 
-    def problem(self, command: bytes) -> Exception | None:
-        """Why the server would close the connection if this was sent; None if it would not."""
-        if len(command) > self.max_payload and (size := read_pub(command).size) > self.max_payload:
-            return PayloadTooLargeError(size, self.max_payload)
-        if not self.headers and command.startswith(b"HPUB"):
-            return HeaderError(NO_HEADERS)
-        return None
+    def takes(self, command: bytes) -> bool:
+        """Whether the server keeps the connection if this is sent."""
+        if len(command) > self.max_payload and _size(command) > self.max_payload:
+            return False
+        return self.headers or not command.startswith(b"HPUB")
+
+    def error(self, command: Command) -> Exception | Failure:
+        """Why a command cannot be sent: its payload has raised something, or the server does not take it."""
+        if isinstance(command, Unserialised):
+            failure, command.result = command.result, None  # whose traceback has the command
+            assert isinstance(failure, Failure)
+            return failure
+        size = _size(command)
+        return PayloadTooLargeError(size, self.max_payload) if size > self.max_payload else HeaderError(NO_HEADERS)
 
     def takes_all(self, longest: int) -> bool:
         """
@@ -305,26 +321,24 @@ class ServerLimits:
         return self.max_payload < other.max_payload or self.headers < other.headers
 
 
-def sendable(messages: Messages | Batch, limits: ServerLimits, fail: Fail) -> Messages:
+def sendable(messages: Messages, limits: ServerLimits, fail: FailLater) -> Messages:
     """Those that the server takes, serialised unless the pool has yet to do it; the others fail."""
-    if (
-        type(messages) is Messages
-        and not messages.unserialised
-        and limits.takes_all(max(map(len, messages.commands), default=0))
-    ):
+    if not messages.unserialised and limits.takes_all(max(map(len, messages.commands), default=0)):
         return messages
     passed = Messages(messages.since)
+    failed: list[Message] = []
     for confirmation, command in messages:
         if type(command) is Unserialised and command.result is not None:
             if isinstance(command.result, Failure):
-                failure, command.result = command.result, None  # whose traceback has the command
-                fail(confirmation, command, failure)
+                failed.append((confirmation, command))
                 continue
             command = command.result
-        if type(command) is bytes and (problem := limits.problem(command)) is not None:
-            fail(confirmation, command, problem)
+        if type(command) is bytes and not limits.takes(command):
+            failed.append((confirmation, command))
         else:
             passed.add(confirmation, command)
+    if failed:
+        fail(failed, limits.error)
     return passed
 
 
@@ -338,14 +352,18 @@ def resendable(batch: Batch) -> Batch:
     return batch if batch.all_resendable else split_resendable(batch)[0].to_batch()
 
 
-def resendable_within(batch: Batch, limits: ServerLimits, fail: Fail) -> Batch:
+def resendable_within(batch: Batch, limits: ServerLimits, fail: FailLater) -> Batch:
     """Those of a batch that the server takes; the others fail, unless they were confirmed already."""
-    if limits.takes_all(len(batch.data)) or limits.takes_all(max(map(len, split_pubs(batch.data)), default=0)):
+    if limits.takes_all(len(batch.data)):
+        return batch
+    commands = [*split_pubs(batch.data)]
+    if limits.takes_all(max(map(len, commands), default=0)):
         return batch
     if batch.confirmations:
-        passed = sendable(batch, limits, fail).to_batch()
+        messages = Messages(batch.since)
+        messages.confirmations, messages.commands = batch.confirmations, [*commands]
+        passed = sendable(messages, limits, fail).to_batch()
     else:
-        commands = (command for command in split_pubs(batch.data) if limits.problem(command) is None)
-        passed = Batch([], b"".join(commands), batch.since)
+        passed = Batch([], b"".join(command for command in commands if limits.takes(command)), batch.since)
     passed.suspicion = batch.suspicion
     return passed

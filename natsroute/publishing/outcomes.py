@@ -179,6 +179,24 @@ class Outcomes:
         self._buffer.release(1, len(command))
         self.call(partial(self._fail, confirmation, command, error))
 
+    def fail_later(self, messages: list[Message], make_error: Callable[[Command], Exception | Failure]) -> None:
+        """
+        Fail messages, with an error for each that is made when its Deferred fails.
+
+        :param messages: they must not change any more.
+        :param make_error: called with the command of each.
+        """
+        self.failed += len(messages)
+        self._buffer.release(len(messages), sum([len(command) for _, command in messages]))
+        self.pending.append(self._fail_in_steps(messages, make_error))
+
+    def _fail_in_steps(
+        self, messages: list[Message], make_error: Callable[[Command], Exception | Failure]
+    ) -> Iterator[None]:
+        for confirmation, command in messages:
+            self._fail(confirmation, command, make_error(command))
+            yield
+
     def fail_all(
         self, groups: Iterable[Messages | Batch | Sequence[Message]], make_error: Callable[[], Exception]
     ) -> None:

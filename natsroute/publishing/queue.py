@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from natsroute.publishing.batches import MAX_BATCH, Fail, Message, Messages, ServerLimits, sendable
+from natsroute.publishing.batches import MAX_BATCH, FailLater, Message, Messages, ServerLimits, sendable
 from natsroute.publishing.buffer import Buffer
 
 
@@ -56,7 +56,7 @@ class Queue:
             else:
                 self.waiting.append(gathered)
 
-    def limit(self, limits: ServerLimits, fail: Fail) -> None:
+    def limit(self, limits: ServerLimits, fail: FailLater) -> None:
         """Remove what the server does not take."""
         for position, messages in enumerate(self.waiting):
             self.waiting[position] = sendable(messages, limits, fail)

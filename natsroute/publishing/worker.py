@@ -185,8 +185,8 @@ class PublishWorker:
         earlier, limits = self.buffer.server_limits, ServerLimits(info.max_payload, info.headers)
         self.buffer.server_limits = limits
         if limits.is_stricter_than(earlier):
-            self._written.limit(limits, self._outcomes.fail)
-            self._queue.limit(limits, self._outcomes.fail)
+            self._written.limit(limits, self._outcomes.fail_later)
+            self._queue.limit(limits, self._outcomes.fail_later)
             self._after_change()
 
     def disconnected(self, reason: Exception | None = None, *, cleanly: bool = False) -> None:
@@ -202,7 +202,7 @@ class PublishWorker:
         unresendable = self._written.link_lost([] if cleanly else just_confirmed, reason, self._outcomes.fail)
         if isinstance(reason, PayloadViolationError):
             # It may have announced them when we had written.
-            self._written.limit(self.buffer.server_limits, self._outcomes.fail)
+            self._written.limit(self.buffer.server_limits, self._outcomes.fail_later)
         unresendable += self._queue.take_unresendable()
         self._outcomes.fail_all(unresendable, lambda: ConnectionLostError(_LOST))
         self._after_change()
@@ -275,7 +275,7 @@ class PublishWorker:
         self._serialising = Messages()
         self.buffer.grow(sum(command.growth for command in messages.unserialised))
         rest = messages.take_unserialised()
-        messages = sendable(messages, self.buffer.server_limits, self._outcomes.fail)
+        messages = sendable(messages, self.buffer.server_limits, self._outcomes.fail_later)
         if self._has_cancelled_serialising:
             self._has_cancelled_serialising = False
             for part in (messages, rest):

@@ -11,6 +11,7 @@ from natsroute.errors import PermissionsError, PublishError, ServerError
 from natsroute.publishing.batches import (
     Batch,
     Fail,
+    FailLater,
     Message,
     Messages,
     ServerLimits,
@@ -202,7 +203,7 @@ class WrittenBatches:
         counts = batch.suspicion.lost(reason, self._server_id, self._clock.seconds() - self._written_alone_at)
         return _divided(batch, reason, fail) if counts else [batch]
 
-    def limit(self, limits: ServerLimits, fail: Fail) -> None:
+    def limit(self, limits: ServerLimits, fail: FailLater) -> None:
         """Remove what the server does not take, before it is sent again."""
         self._to_resend = deque(resendable_within(batch, limits, fail) for batch in self._to_resend)
 
