@@ -44,6 +44,8 @@ async def work(event):
 #: Exit codes of twistd after SIGTERM, in new and old versions.
 ENDED = (-signal.SIGTERM, 0)
 NATSROUTE = [sys.executable, "-m", "natsroute"]
+#: Commands that ask no service.
+WITHOUT_TIMEOUT = ("run", "check")
 EMBEDDED = ("--embedded_server", "--subject_queue_group", "in:q", "--event_routes", "routes.py", "--drain_timeout", "0")
 
 
@@ -70,8 +72,9 @@ class ConsoleTestCase(TwistdTestCase):
 
     def console(self, *words: str, **variables: str) -> tuple[int, str, str]:
         """Run a command; returns its exit code, and what it has written to standard output and standard error."""
+        patience = () if words[0] in WITHOUT_TIMEOUT or "--timeout" in words else ("--timeout", str(TIMEOUT))
         ended = subprocess.run(
-            [*NATSROUTE, *words],
+            [*NATSROUTE, words[0], *patience, *words[1:]],
             cwd=self.folder,
             env=self.environment(**variables),
             stdin=subprocess.DEVNULL,
