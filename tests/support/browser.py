@@ -11,6 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
+from tests.support.waiting import TIMEOUT
+
 T = TypeVar("T")
 
 #: The browser of the system. Playwright's own is not downloaded.
@@ -29,7 +31,7 @@ _ARGUMENTS = [
 ]
 
 #: Milliseconds that anything in a page may take. The machine may be busy.
-_TIMEOUT = 120_000
+_TIMEOUT = TIMEOUT * 1000
 
 #: Notes what the Content-Security-Policy has prevented.
 _NOTE_VIOLATIONS = """

@@ -229,7 +229,7 @@ class KamailioTestCase(OneServerTestCase):
         folder = self.make_folder()
         errors = folder / "errors.log"
         options = f"-sn uac -m {calls} -r {rate} -nr -i 127.0.0.1 -ci 127.0.0.1 -cid_str %u@calls.test -nostdin"
-        watch = f"-timeout 120 -timeout_error -trace_err -error_file {errors}"
+        watch = f"-timeout 300 -timeout_error -trace_err -error_file {errors}"
         command = [find("sipp") or "sipp", *options.split(), *watch.split(), f"127.0.0.1:{kamailio.port}"]
         sipp = Program(self.reactor, command, folder)
         self.addCleanup(sipp.stop)

@@ -66,7 +66,7 @@ class PlainClient:
     def __init__(
         self,
         url: str,
-        timeout: float | None = 120.0,
+        timeout: float | None = 300.0,
         *,
         login: Login | None = without_credentials,
         tls: ssl.SSLContext | None = None,

@@ -9,10 +9,10 @@ from twisted.internet.task import Clock, deferLater
 
 #: Seconds that anything may take before its test fails. The machine may be slow and busy. A test that passes does not
 #: wait for them.
-TIMEOUT = 120.0
+TIMEOUT = 300.0
 
 #: Seconds that a whole test may take, unless it says otherwise: some wait for several things.
-TEST_TIMEOUT = 900.0
+TEST_TIMEOUT = 1800.0
 
 _INTERVAL = 0.01
 

@@ -14,7 +14,7 @@ from tests.support.waiting import until
 HERE = Path(__file__).parent
 
 #: Seconds after which SIPp gives up.
-TIMEOUT = 180
+TIMEOUT = 300
 
 
 class Sipp(Program):
