@@ -149,7 +149,7 @@ class Setup:
         while time.monotonic() < give_up:
             found = await self.overview()
             busy = sum(row["received"] - row["succeeded"] for row in found["consumers"])
-            if not busy and not found["publisher"]["in_progress"]:
+            if found["ready"] and not busy and not found["publisher"]["in_progress"]:
                 break
             await deferLater(self.reactor, 0.1)
         await deferLater(self.reactor, 0.5)
@@ -277,7 +277,7 @@ async def kill_again_and_again(
             waits.append(time.monotonic() - began)
         await deferLater(reactor, 0.5)
         await setup.finish()
-        found = await setup.overview()
+        found = await setup.ready()
         to_living, to_killed = await setup.delivered(closed=False), await setup.delivered(closed=True)
         answers = Answers.of(setup.sent, setup.answers())
     finally:
