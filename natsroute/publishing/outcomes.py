@@ -183,7 +183,7 @@ class Outcomes:
         """
         Fail messages, with an error for each that is made when its Deferred fails.
 
-        :param messages: they must not change any more.
+        :param messages: it belongs to this object from now on.
         :param make_error: called with the command of each.
         """
         self.failed += len(messages)
@@ -193,8 +193,11 @@ class Outcomes:
     def _fail_in_steps(
         self, messages: list[Message], make_error: Callable[[Command], Exception | Failure]
     ) -> Iterator[None]:
-        for confirmation, command in messages:
+        messages.reverse()
+        while messages:
+            confirmation, command = messages.pop()
             self._fail(confirmation, command, make_error(command))
+            del confirmation  # if nobody has it, its failure is logged now, and so in the order of the messages
             yield
 
     def fail_all(
