@@ -63,6 +63,22 @@ class FailTests(OutcomesTestCase):
         [line] = self.log.lines("error")
         self.assertIn("Not published: ", line)
 
+    def test_fail_later(self) -> None:
+        """The errors are made when the Deferreds fail. If nobody has those, the log has the first failure."""
+        made: list[Command] = []
+
+        def make_error(command: Command) -> Exception:
+            made.append(command)
+            return PayloadTooLargeError(len(command), 1)
+
+        commands = [b"PUB a %d\r\n%b\r\n" % (size, b"x" * size) for size in (2, 3, 4)]
+        self.outcomes.fail_later([self.hold_message(command) for command in commands], make_error)
+        self.assertEqual((self.outcomes.failed, self.left(), made), (3, (0, 0), []))
+        self.outcomes.fire()
+        self.assertEqual(made, commands)
+        [line] = self.log.lines("error")
+        self.assertIn(f"the message has {len(commands[0])} bytes", line)
+
     def test_fail_all(self) -> None:
         """One log line, and an exception for each message. An unserialised command has no bytes."""
         messages = [
