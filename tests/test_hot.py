@@ -23,7 +23,7 @@ from natsroute import hot
 from natsroute.confirmation import Confirmation, new_confirmation_class
 from natsroute.hot import pure
 from natsroute.publishing.outlet import _encode
-from natsroute.wire.encoder import split_pubs
+from natsroute.wire.encoder import encode_reply, split_pubs
 from natsroute.wire.frames import Address, Msg
 from tests.support.growth import FEW, MANY, growth
 from tests.support.hot_case import HotCase, for_both
@@ -540,7 +540,7 @@ class CountsTests(HotCase):
             lambda: hot.Way(len, hot.Counts()),
             lambda: Own(len, hot.Counts()),
             lambda: hot.Gate(len),
-            lambda: hot.Sender(Deferred, len),
+            lambda: hot.Sender(Deferred, len, len),
         ):
             one = make()
             gone = weakref.ref(one)
@@ -571,7 +571,7 @@ class CountsTests(HotCase):
         gc.collect()
         self.assertIs(gone(), None)
         tray = hot.Tray(1, 1)
-        sender = hot.Sender(Deferred, None)
+        sender = hot.Sender(Deferred, None, None)
         sender.targets["a"] = hot.Target(b"a", tray)
         tray.confirmations.append(sender)
         gone = weakref.ref(sender)
@@ -844,7 +844,7 @@ class SenderTests(HotCase):
 
         self.confirmation_type = new_confirmation_class(lambda: None)
         self.new_sender = Sender
-        self.sender = Sender(self.confirmation_type, self.encode)
+        self.sender = Sender(self.confirmation_type, self.encode, self.encode_reply)
         self.sender.plain_thread = get_ident()
         self.tray = hot.Tray(3, 1000)
         self.tray.max_payload = 100
@@ -854,6 +854,10 @@ class SenderTests(HotCase):
     def encode(self, subject: str, payload: bytes, reply: Any, headers: Any) -> tuple[bytes, int]:
         self.encoded.append((subject, reply, headers))
         return _encode(subject, payload, reply, headers)
+
+    def encode_reply(self, reply: str) -> bytes:
+        self.encoded.append((reply,))
+        return encode_reply(reply)
 
     def state(self) -> tuple[Any, ...]:
         tray = self.tray
@@ -1068,7 +1072,7 @@ class SenderTests(HotCase):
         def encode(*arguments: Any) -> Any:
             raise KeyboardInterrupt
 
-        self.sender = self.new_sender(self.confirmation_type, encode)
+        self.sender = self.new_sender(self.confirmation_type, encode, encode)
         self.sender.plain_thread = get_ident()
         self.sender.targets["a"] = self.hot.Target(b"a", self.tray)
         self.assertRaises(KeyboardInterrupt, self.sender.publish, "a", b"x", "ü")
@@ -1190,7 +1194,7 @@ class SenderTests(HotCase):
                 made.append(self)
 
         for kind in (Deferred, Own, make):
-            sender = self.new_sender(kind, self.encode)
+            sender = self.new_sender(kind, self.encode, self.encode_reply)
             sender.plain_thread = get_ident()
             sender.targets["a"] = self.hot.Target(b"a", self.tray)
             self.tray.messages = 0
@@ -1202,7 +1206,7 @@ class SenderTests(HotCase):
             confirmation.addCallback(got.append)
             confirmation.callback(1)
             self.assertEqual(got, [1])
-        sender = self.new_sender(lambda: 1 / 0, self.encode)
+        sender = self.new_sender(lambda: 1 / 0, self.encode, self.encode_reply)
         sender.plain_thread = get_ident()
         sender.targets["a"] = self.hot.Target(b"a", self.tray)
         self.assertRaises(ZeroDivisionError, sender.publish, "a", b"x")
@@ -1215,7 +1219,9 @@ class SenderTests(HotCase):
             (("a", b""), {"subject": "b"}),
         ]:
             self.assertRaises(TypeError, self.sender.publish, *arguments, **options)
-        self.assertRaises(NotImplementedError, self.hot.Sender(Deferred, self.encode).publish, "a", b"")
+        self.assertRaises(
+            NotImplementedError, self.hot.Sender(Deferred, self.encode, self.encode_reply).publish, "a", b""
+        )
 
 
 class ConfirmingTests(HotCase):
@@ -1370,7 +1376,7 @@ class LeakTests(HotCase):
 
     def test_publishing(self) -> None:
         sender = type("Sender", (self.hot.Sender,), {"_publish_other": lambda *_: None})(
-            new_confirmation_class(lambda: None), _encode
+            new_confirmation_class(lambda: None), _encode, encode_reply
         )
         sender.plain_thread = get_ident()
         tray = self.hot.Tray(10, 1000)

@@ -811,7 +811,7 @@ cdef class Sender:
     cdef readonly dict targets
     cdef bint makes_confirmations
 
-    def __init__(self, confirmation_type, encode):
+    def __init__(self, confirmation_type, encode, encode_reply):  # plain reply subjects are written here
         self.confirmation_type = confirmation_type
         self._encode = encode
         self.plain_thread = 0

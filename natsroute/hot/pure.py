@@ -242,15 +242,20 @@ class Sender:
     :param confirmation_type: the class of the Deferreds.
     :param encode: encodes a message with a reply subject or headers: from subject, payload, reply subject and headers
         it makes the command, and the bytes of its payload and headers. It raises if they are invalid.
+    :param encode_reply: encodes a reply subject. It raises if that is invalid.
     """
 
-    __slots__ = ("__weakref__", "_encode", "confirmation_type", "plain_thread", "targets")
+    __slots__ = ("__weakref__", "_encode", "_encode_reply", "confirmation_type", "plain_thread", "targets")
 
     def __init__(
-        self, confirmation_type: Callable[[], Any], encode: Callable[[str, bytes, Any, Any], tuple[bytes, int]]
+        self,
+        confirmation_type: Callable[[], Any],
+        encode: Callable[[str, bytes, Any, Any], tuple[bytes, int]],
+        encode_reply: Callable[[str], bytes],
     ) -> None:
         self.confirmation_type = confirmation_type
         self._encode = encode
+        self._encode_reply = encode_reply
         self.plain_thread = 0
         self.targets: dict[str, Target] = {}
 
@@ -264,16 +269,21 @@ class Sender:
             and (tray := target.tray).is_open
             and get_ident() == self.plain_thread
         ):
-            if headers is None is reply:
-                size = len(payload)
-                command = b"".join((target.pub, size_line(size), payload, b"\r\n"))
-            elif headers is not None and not tray.takes_headers:
-                return self._publish_other(subject, payload, reply, headers, options)
-            else:
-                try:
+            try:
+                if headers is not None:
+                    if not tray.takes_headers:
+                        return self._publish_other(subject, payload, reply, headers, options)
                     command, size = self._encode(subject, payload, reply, headers)
-                except Exception:  # the other way fails the Deferred
-                    return self._publish_other(subject, payload, reply, headers, options)
+                else:
+                    size = len(payload)
+                    if reply is None:
+                        command = b"".join((target.pub, size_line(size), payload, b"\r\n"))
+                    else:
+                        command = b"".join(
+                            (target.pub, self._encode_reply(reply), b" ", size_line(size), payload, b"\r\n")
+                        )
+            except Exception:  # the other way fails the Deferred
+                return self._publish_other(subject, payload, reply, headers, options)
             messages = tray.messages + 1
             held = tray.bytes + len(command)
             if size <= tray.max_payload and messages <= tray.batch_ends_at and held <= tray.high_water_bytes:

@@ -21,7 +21,7 @@ from natsroute.publishing.options import Streams, check_policy
 from natsroute.publishing.stream_outlet import StreamOutlet
 from natsroute.publishing.thread_queue import ThreadQueue
 from natsroute.publishing.worker import PublishWorker
-from natsroute.wire.encoder import encode_pub, encode_subject
+from natsroute.wire.encoder import encode_pub, encode_reply, encode_subject
 from natsroute.wire.headers import MESSAGE_ID, NO_HEADERS, HeaderValues, all_values, encode_headers, with_message_id
 from natsroute.wire.publish_options import stream_options
 
@@ -74,7 +74,7 @@ class Outlet(Sender):
         message_ids: Iterator[str] | None,
         streams: Streams | None = None,
     ) -> None:
-        super().__init__(new_confirmation, _encode)
+        super().__init__(new_confirmation, _encode, encode_reply)
         self.rejected = 0
         self._route = route
         self._workers = workers

@@ -61,7 +61,12 @@ def request_template(subject: str) -> bytes:
 _is_plain_prefix = lru_cache(_REPLY_PREFIX_CACHE_SIZE)(is_plain)
 
 
-def _reply(subject: str) -> bytes:
+def encode_reply(subject: str) -> bytes:
+    """
+    A subject that is likely to be used once, as bytes.
+
+    :raises SubjectError: it is invalid.
+    """
     # Most reply subjects are used for one answer, so only the part before the last token is remembered.
     prefix, _, token = subject.rpartition(".")
     if len(subject) < _MAX_CACHED_REPLY_LENGTH and (
@@ -91,12 +96,12 @@ def encode_pub(subject: str, payload: bytes, reply: str | None = None, headers: 
     :raises SubjectError: the subject or the reply subject is invalid.
     """
     if headers:
-        names = encode_subject(subject) if reply is None else b"%b %b" % (encode_subject(subject), _reply(reply))
+        names = encode_subject(subject) if reply is None else b"%b %b" % (encode_subject(subject), encode_reply(reply))
         sizes = b" %d %d\r\n" % (len(headers), len(headers) + len(payload))
         return b"".join((b"HPUB ", names, sizes, headers, payload, b"\r\n"))
     if reply is None:
         return b"".join((_pub(subject), size_line(len(payload)), payload, b"\r\n"))
-    return b"".join((_pub(subject), _reply(reply), b" ", size_line(len(payload)), payload, b"\r\n"))
+    return b"".join((_pub(subject), encode_reply(reply), b" ", size_line(len(payload)), payload, b"\r\n"))
 
 
 def encode_answer(reply: str, payload: bytes, headers: bytes = b"") -> bytes:
@@ -107,13 +112,13 @@ def encode_answer(reply: str, payload: bytes, headers: bytes = b"") -> bytes:
     """
     if headers:
         return b"HPUB %b %d %d\r\n%b%b\r\n" % (
-            _reply(reply),
+            encode_reply(reply),
             len(headers),
             len(headers) + len(payload),
             headers,
             payload,
         )
-    return b"PUB %b %d\r\n%b\r\n" % (_reply(reply), len(payload), payload)
+    return b"PUB %b %d\r\n%b\r\n" % (encode_reply(reply), len(payload), payload)
 
 
 @attrs.frozen

@@ -25,7 +25,7 @@ NO_HEADERS = "the server does not support headers: see no_header_support in its 
 #: the reactor for many seconds.
 MAX_HEADER_LINES = 128 * 1024
 
-_VERSION = b"NATS/1.0"
+_VERSION = "NATS/1.0"
 _NAME = re.compile(r"[!-9;-~]+")  # printable ASCII without the colon
 # The only surrogates that can be written are surrogate escapes, which stand for bytes that are not UTF-8.
 _VALUE = re.compile(r"[^\r\n\ud800-\udc7f\udd00-\udfff]*")
@@ -99,7 +99,7 @@ def parse_headers(block: bytes) -> Headers:
     first, fields, ending = lines[0], lines[1:-2], lines[-2:]
     line_ends = len(lines) - 1
     if (
-        not first.startswith("NATS/1.0")
+        not first.startswith(_VERSION)
         or ending != ["", ""]
         or block.count(b"\r") != line_ends  # some readers would take a lone CR or LF for a line end
         or count + 2 != line_ends
@@ -135,22 +135,23 @@ def encode_headers(headers: HeaderValues) -> bytes:
     for name, values in (headers._values if type(headers) is Headers else headers).items():
         cached = type(name) is str and len(name) <= _MAX_CACHED_NAME
         prefix = _line_prefix(name) if cached else _line_prefix.__wrapped__(name)
-        if type(values) is str:
-            lines.append(prefix + _encoded(name, values))
+        if type(values) is str and values.isprintable():  # nearly all are
+            lines.append(prefix + values)
             continue
         for value in values if isinstance(values, Iterable) and not isinstance(values, str) else (values,):
-            lines.append(prefix + _encoded(name, value))
-    return b"\r\n".join((*lines, b"", b""))
+            lines.append(prefix + _checked(name, value))
+    lines += "", ""
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
 
 @lru_cache(1024, typed=True)
-def _line_prefix(name: object) -> bytes:
+def _line_prefix(name: object) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise HeaderError(f"header name {name!r}: it must be printable ASCII without white space and colons")
-    return f"{name}: ".encode("ascii")
+    return f"{name}: "
 
 
-def _encoded(name: str, value: object) -> bytes:
-    if isinstance(value, str) and (value.isprintable() or _VALUE.fullmatch(value)):  # nearly all values are printable
-        return value.encode("utf-8", "surrogateescape")
+def _checked(name: str, value: object) -> str:
+    if isinstance(value, str) and _VALUE.fullmatch(value):
+        return value
     raise HeaderError(f"header {name}: {value!r} must be a string without CR, LF and lone surrogates")
