@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 #: The number of subjects. A message goes to the subject of its number's remainder.
 SUBJECTS = 12
 
@@ -39,11 +41,17 @@ class Pace:
         self._rate = rate
         self._began: float | None = None
 
-    def due(self, now: float) -> range:
-        """The numbers that are due now, in seconds of any clock, and have not been due before."""
+    def due(self, now: float, limit: float = math.inf) -> range:
+        """
+        The numbers that are due now, and have not been due before.
+
+        :param now: seconds of any clock.
+        :param limit: how many there may be; further ones are due later.
+        """
         if self._began is None:
             self._began = now
-        numbers = range(self.sent, max(self.sent, int((now - self._began) * self._rate)))
+        end = min(int((now - self._began) * self._rate), self.sent + limit)
+        numbers = range(self.sent, max(self.sent, int(end)))
         self.sent = numbers.stop
         return numbers
 
