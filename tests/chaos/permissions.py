@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import attrs
 from twisted.internet.task import deferLater
 
-from tests.chaos.comparison import compare
+from tests.chaos.comparison import Comparison, compare
 from tests.chaos.messages import SUBJECTS, subject_of
 from tests.chaos.outcome import Outcome
 from tests.chaos.publishers import NatsroutePublisher
@@ -53,6 +54,17 @@ authorization {{
 }}
 no_auth_user: witness
 """
+
+
+def violations_of(comparison: Comparison) -> list[str]:
+    """
+    What must not happen. Messages may come out of order if others come twice.
+
+    If a reload permits a subject in the middle of a batch, it is not certain which messages the server has refused, so
+    each is sent again. Those that it has refused come behind later ones then, and the others come twice. The slower the
+    machine is, the larger are the batches, and the more likely is this.
+    """
+    return attrs.evolve(comparison, out_of_order=0).violations if comparison.repeated else comparison.violations
 
 
 async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
@@ -95,7 +107,7 @@ async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
             [
                 *violations,
                 *publisher.auditor.differences,
-                *comparison.violations,
+                *violations_of(comparison),
                 *[f"failed with {name}" for name in comparison.reasons if name != "PermissionsError"],
                 *await consumer.differences(sighting for sighting in sightings if sighting[1] >= permitted),
             ],
