@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from natsroute.daemon.operations.http_tls import HttpTls
-from natsroute.monitoring.http import channel
+from natsroute.monitoring.http import channel, resources
 from natsroute.monitoring.http.server import HttpServer
 from natsroute.monitoring.http.site import Site
 from natsroute.monitoring.overview import MAX_CALLS, CallRow
@@ -121,6 +121,8 @@ class NumberTests(HostileTestCase):
     async def test_a_thousand_busy_connections(self) -> None:
         """Those that wait for an answer keep their place, and each further one is told that there is none."""
         self.patch(channel, "MAX_CONNECTIONS", 50)
+        for module, limit in ((channel, "REQUEST_TIMEOUT"), (resources, "ANSWER_TIMEOUT")):
+            self.patch(module, limit, 600.0)  # the busy ones must not end before the others have come
         overview, self.site._overview = self.site._overview, Deferred
         busy = await self.connect_many(50)
         for client in busy:
