@@ -2,9 +2,10 @@
 
 import sys
 
-# Every process that runs tests watches its log, whichever tests it runs, and gives each test the same generous time.
-# The programs of the tests run without trial.
+# Every process that runs tests watches its log, whichever tests it runs, and gives each test the same generous time; so
+# does hypothesis. The programs of the tests run without trial.
 if "twisted.trial" in sys.modules:
+    from hypothesis import HealthCheck, settings
     from twisted.trial import util
 
     from tests.support import secret_watch
@@ -12,3 +13,5 @@ if "twisted.trial" in sys.modules:
 
     secret_watch.install()
     util.DEFAULT_TIMEOUT_DURATION = TEST_TIMEOUT
+    settings.register_profile("busy machines", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("busy machines")
