@@ -15,10 +15,11 @@ from natsroute.errors import (
     PublishExpiredError,
 )
 from natsroute.publishing import batches, written_batches
-from natsroute.publishing.batches import MAX_BATCH
+from natsroute.publishing.batches import MAX_BATCH, ServerLimits
 from natsroute.publishing.options import PublishLimits
 from natsroute.turns import MAX_TURN
 from natsroute.wire.frames import Info
+from tests.support.log_recorder import LogRecorder
 from tests.support.memory_publisher import PublisherTestCase
 from tests.support.waiting import run_one_call
 
@@ -310,6 +311,30 @@ class FailedTests(BacklogTestCase):
         """For messages that wait for a connection."""
         self.disconnect()
         self.check_limits(max_payload=1)
+
+    def test_nobody_has_the_deferreds(self) -> None:
+        """Then the log has the failure of the first message."""
+        log = LogRecorder(self)
+        self.disconnect()
+        for size in (5, 6, 7):
+            self.publisher.publish("a", b"x" * size, headers={"A": "b"})
+        self.connect(max_payload=4)
+        self.clock.advance(0)
+        [line] = log.lines("error")
+        self.assertIn("the message has 23 bytes", line)
+
+    def test_nobody_has_the_deferreds_of_the_pool(self) -> None:
+        """The same behind a message that the pool serialises."""
+        log = LogRecorder(self)
+        self.publisher.publish("a", lambda: b"xxxx", policy="fail")  # so its Deferreds are needed
+        for size in (5, 6, 7):
+            self.publisher.publish("a", b"x" * size)
+        self.turn()
+        self.worker.buffer.server_limits = ServerLimits(4, headers=True)
+        self.pool.run_next()
+        self.clock.advance(0)
+        [line] = log.lines("error")
+        self.assertIn("the message has 5 bytes", line)
 
     def test_no_headers(self) -> None:
         """The same if the server does not support them."""

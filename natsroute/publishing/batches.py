@@ -322,7 +322,12 @@ class ServerLimits:
 
 
 def sendable(messages: Messages, limits: ServerLimits, fail: FailLater) -> Messages:
-    """Those that the server takes, serialised unless the pool has yet to do it; the others fail."""
+    """
+    Those that the server takes, serialised unless the pool has yet to do it; the others fail.
+
+    :param messages: left empty, unless they are returned. A caller may still have them when the others fail, and a
+        Deferred that nobody else has must be gone then: its failure is logged when it goes.
+    """
     if not messages.unserialised and limits.takes_all(max(map(len, messages.commands), default=0)):
         return messages
     passed = Messages(messages.since)
@@ -337,6 +342,8 @@ def sendable(messages: Messages, limits: ServerLimits, fail: FailLater) -> Messa
             failed.append((confirmation, command))
         else:
             passed.add(confirmation, command)
+    messages.confirmations.clear()
+    messages.commands.clear()
     if failed:
         fail(failed, limits.error)
     return passed
