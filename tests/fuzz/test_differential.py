@@ -30,8 +30,9 @@ _READER = [
     ("deliver", "if repeated and startswith(repeated, stop):", "if repeated and stop + len(repeated) <= length:"),
     ("deliver", "if not startswith(b\"\\r\\n\", stop):", "if False:"),
     ("deliver", "self.wanted = stop + 2 - position", "self.wanted = stop + 3 - position"),
-    ("deliver", "msg = message_type(address, buffer[body:stop], buffer[start:body], reply_to)", "msg = message_type(address, buffer[start:stop], b\"\", reply_to)"),  # noqa: E501
-    ("deliver", "msg = message_type(address, buffer[start:stop], b\"\", reply_to)", "msg = message_type(address, buffer[start:stop])"),  # noqa: E501
+    ("deliver", "msg.data = buffer[body:stop]", "msg.data = buffer[start:stop]"),
+    ("deliver", "buffer[start:body] if header_size else", "buffer[start:body] if header_size > 40 else"),
+    ("deliver", "msg.reply_to = reply_to", "msg.reply_to = None"),
     ("deliver", "receive = receivers[sid]", "receive = receivers.get(sid, lambda msg: None)"),
     ("deliver", "position = stop + 2\n", "position = stop + 2 if following else position + 1\n"),
     ("_look_up_parts", "_TAB not in reply_to", "True"),
