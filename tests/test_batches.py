@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from twisted.internet.defer import CancelledError
@@ -242,9 +242,9 @@ class FilterTestCase(SynchronousTestCase):
         for confirmation, command in messages:
             self.record_failure(confirmation, command, make_error(command))
 
-    def assert_failed(self, messages: Messages | Batch, **errors: type[BaseException]) -> None:
+    def assert_failed(self, confirmations: Sequence[Confirmation | None], **errors: type[BaseException]) -> None:
         """These failed, by their position, with these errors; no others did."""
-        expected = [(messages.confirmations[int(position.strip("_"))], error) for position, error in errors.items()]
+        expected = [(confirmations[int(position.strip("_"))], error) for position, error in errors.items()]
         self.assertEqual(self.failed, expected)
 
 
@@ -259,11 +259,13 @@ class FilterTests(FilterTestCase):
         serialised.serialise()
         raised.serialise()
         messages = messages_of(encode_pub("a", b"12"), serialised, raised, encode_pub("a", b"123"), unserialised)
+        confirmations = [*messages.confirmations]
         passed = sendable(messages, ServerLimits(2, headers=True), self.record_failures)
+        self.assertEqual((messages.confirmations, messages.commands), ([], []), "they would keep the Deferreds")
         self.assertEqual(passed.commands, [encode_pub("a", b"12"), encode_pub("a", b"m"), unserialised])
-        self.assertEqual(passed.confirmations, [messages.confirmations[at] for at in (0, 1, 4)])
+        self.assertEqual(passed.confirmations, [confirmations[at] for at in (0, 1, 4)])
         self.assertEqual((passed.unserialised, passed.since), ([unserialised], 7.0))
-        self.assert_failed(messages, _2=ZeroDivisionError, _3=PayloadTooLargeError)
+        self.assert_failed(confirmations, _2=ZeroDivisionError, _3=PayloadTooLargeError)
 
     def test_none_is_too_large(self) -> None:
         """The same messages are given back, whether one batch or another is looked at."""
@@ -277,12 +279,18 @@ class FilterTests(FilterTestCase):
 
     def test_headers(self) -> None:
         """A server without headers gets none; with headers, they count for max_payload."""
-        messages = messages_of(encode_pub("a", b"1"), encode_pub("HPUB", b"2"), encode_pub("a", b"3", None, b"N\r\n"))
-        passed = sendable(messages, ServerLimits(4, headers=False), self.record_failures)
-        self.assertEqual(passed.commands, messages.commands[:2])
-        self.assertEqual(len(sendable(messages, ServerLimits(4, headers=True), self.record_failures).commands), 3)
-        sendable(messages, ServerLimits(3, headers=True), self.record_failures)
-        self.assert_failed(messages, _2=HeaderError, _2_=PayloadTooLargeError)
+        commands = [encode_pub("a", b"1"), encode_pub("HPUB", b"2"), encode_pub("a", b"3", None, b"N\r\n")]
+        for limits, passing, error in (
+            (ServerLimits(4, headers=False), 2, HeaderError),
+            (ServerLimits(4, headers=True), 3, None),
+            (ServerLimits(3, headers=True), 2, PayloadTooLargeError),
+        ):
+            self.failed.clear()
+            messages = messages_of(*commands)
+            confirmations = [*messages.confirmations]
+            passed = sendable(messages, limits, self.record_failures)
+            self.assertEqual(passed.commands, commands[:passing])
+            self.assert_failed(confirmations, **({} if error is None else {"_2": error}))
 
     def test_stricter_limits(self) -> None:
         limits = ServerLimits(5, headers=True)

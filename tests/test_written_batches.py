@@ -122,7 +122,7 @@ class ConfirmTests(WrittenTestCase):
         confirmed = self.confirm(batches[0])
         assert confirmed is not None
         self.assertEqual((confirmed.data, confirmed.since), (commands(2)[0], 7.0))
-        self.assert_failed(batches[0], _0=PermissionsError)
+        self.assert_failed(batches[0].confirmations, _0=PermissionsError)
         self.assertIs(self.confirm(batches[1]), batches[1])
         self.assertFalse(self.written.has_to_resend)
 
@@ -155,7 +155,7 @@ class ConfirmTests(WrittenTestCase):
         confirmed = self.confirm_oldest()
         assert confirmed is not None
         self.assertEqual((confirmed.confirmations, confirmed.data), ([], b""))
-        self.assert_failed(batch, _1=PermissionsError)
+        self.assert_failed(batch.confirmations, _1=PermissionsError)
         confirmed = self.confirm_oldest()
         assert confirmed is not None
         self.assertEqual(confirmed.confirmations, [batch.confirmations[2]])
@@ -169,7 +169,7 @@ class ConfirmTests(WrittenTestCase):
         self.written.add(batch)
         self.written.refused(refusal("mapped"))
         self.confirm(batch)
-        self.assert_failed(batch, _1=PublishError)
+        self.assert_failed(batch.confirmations, _1=PublishError)
         self.assertEqual(self.resend(), commands(1))
 
     def test_errors_about_something_else(self) -> None:
@@ -409,12 +409,13 @@ class LinkLostTests(WrittenTestCase):
         """A message that was confirmed already does not fail."""
         confirmed = Batch([], encode_pub("a", b"123") + encode_pub("a", b"12"))
         batch = self.write(encode_pub("a", b"123"), encode_pub("a", b"12"), encode_pub("a", b"", None, b"N"))
+        confirmations = [*batch.confirmations]
         self.written.link_lost([confirmed], CUT, self.record_failure)
         self.written.limit(ServerLimits(2, headers=False), self.record_failures)
         self.assertEqual([batch.suspicion for batch in self.written], [None, batch.suspicion])
         self.assertIsNotNone(batch.suspicion)
         self.assertEqual(self.resend(), [encode_pub("a", b"12")] * 2)
-        self.assert_failed(batch, _0=PayloadTooLargeError, _2=HeaderError)
+        self.assert_failed(confirmations, _0=PayloadTooLargeError, _2=HeaderError)
 
     def test_forget_confirmed(self) -> None:
         """By its age; what is unconfirmed stays."""
@@ -526,7 +527,7 @@ class SilentServerTests(SuspicionTestCase):
         """It has more chances than with words, since it may have been an accident."""
         batch = self.write(*commands(1))
         self.assertEqual(self.run_until_quiet(commands(1)[0], CUT), 2 * MAX_LOST_CONNECTIONS)
-        self.assert_failed(batch, _0=PublishError)
+        self.assert_failed(batch.confirmations, _0=PublishError)
 
     def test_one_of_several(self) -> None:
         """A single message has three chances alone, however often its batch was divided. All others are confirmed."""
@@ -543,7 +544,7 @@ class SilentServerTests(SuspicionTestCase):
         """They may be about a message, so they count like none; the message fails with them."""
         batch = self.write(*commands(1))
         self.assertEqual(self.run_until_quiet(commands(1)[0], ServerError("New")), MAX_LOST_CONNECTIONS + 1)
-        self.assert_failed(batch, _0=ServerError)
+        self.assert_failed(batch.confirmations, _0=ServerError)
 
     def test_two_servers(self) -> None:
         """Both are alive, and close the connection: it counts when a server is back."""
