@@ -98,6 +98,24 @@ class StopSignalTests(SignalTestCase):
                 [f"Received {second.name} again: skipping the drain. One more ends the process at once"],
             )
 
+    def test_what_comes_before_the_end(self) -> None:
+        """At the third signal, also if the reactor has not heard of the second one yet."""
+        done: list[str] = []
+        raise_signal = signal.raise_signal
+
+        def ended(number: int) -> None:
+            done.append(f"{signal.Signals(number).name}, {signal.getsignal(number)!r}")
+
+        self.patch(signal, "raise_signal", ended)
+        signals = StopSignals(self.reactor, lambda: self.skipped.append("x"), lambda: done.append("killed"))
+        signals.install()
+        self.reactor.run()
+        raise_signal(signal.SIGTERM)
+        raise_signal(signal.SIGTERM)
+        self.assertEqual(done, [])
+        raise_signal(signal.SIGINT)
+        self.assertEqual((done, self.skipped), (["killed", f"SIGINT, {signal.SIG_DFL!r}"], []))
+
     def test_two_before_the_reactor_stops(self) -> None:
         """Twisted hears of the first only: to stop its reactor twice is an error."""
         signals = self.stop_signals()

@@ -220,6 +220,14 @@ class StopTests(SupervisorTestCase):
         self.supervisor.skip_drain()
         self.assertEqual(self.child(1).asked, ["stop", "skip"])
 
+    def test_kill(self) -> None:
+        """Whatever they do, and whether one of them has ended already."""
+        self.start()
+        self.supervisor.stop()
+        self.child(0).end()
+        self.supervisor.kill()
+        self.assertEqual([child.asked for _, _, child in self.children], [["stop"], ["stop", "kill"]])
+
     def test_a_process_that_waits(self) -> None:
         """It is not started any more."""
         self.start()

@@ -24,11 +24,16 @@ class StopSignals:
     What SIGTERM and SIGINT mean for one service.
 
     :param on_skip_drain: called in the reactor's thread at the second signal.
+    :param before_end: called in the signal handler at the third signal, before the process ends. Without it, the third
+        signal has its default effect, which needs no Python.
     """
 
-    def __init__(self, reactor: Any, on_skip_drain: Callable[[], object]) -> None:
+    def __init__(
+        self, reactor: Any, on_skip_drain: Callable[[], object], before_end: Callable[[], object] | None = None
+    ) -> None:
         self._reactor = reactor
         self._on_skip_drain = on_skip_drain
+        self._before_end = before_end
         self._handler: _StopHandler | None = None
         self._trigger: Any = None
 
@@ -81,7 +86,7 @@ class StopSignals:
         if shared:
             self._handler = handler
         if self._handler is not None:
-            self._handler.add(self._on_skip_drain)
+            self._handler.add(self._on_skip_drain, self._before_end)
 
 
 class _StopHandler:
@@ -99,16 +104,16 @@ class _StopHandler:
         self.before: dict[int, Any] = {}
         self.stopping = self.overlooks_next = False
         self._reactor = reactor
-        self._on_skip_drain: list[Callable[[], object]] = []
+        self._was_second = False  # the last signal
+        self._on_skip_drain: dict[Callable[[], object], Callable[[], object] | None] = {}
 
-    def add(self, on_skip_drain: Callable[[], object]) -> None:
-        """Call this at the second signal."""
-        if on_skip_drain not in self._on_skip_drain:
-            self._on_skip_drain.append(on_skip_drain)
+    def add(self, on_skip_drain: Callable[[], object], before_end: Callable[[], object] | None) -> None:
+        """Call these at the second and at the third signal."""
+        self._on_skip_drain[on_skip_drain] = before_end
 
     def remove(self, on_skip_drain: Callable[[], object]) -> None:
         """Undo :meth:`add`. After the last, the signals have their former handlers again."""
-        self._on_skip_drain.remove(on_skip_drain)
+        del self._on_skip_drain[on_skip_drain]
         if not self._on_skip_drain and not self.stopping:
             for number, before in self.before.items():
                 if signal.getsignal(number) is self:
@@ -122,10 +127,18 @@ class _StopHandler:
             self.stopping = True  # now, not when the reactor stops: to stop it twice would be an error
             self.before[number](number, frame)
             return
-        # The default effect, which needs no Python: the next signal ends the process even if a route blocks it.
-        for each in _STOP_SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
-        self._reactor.callFromThread(self._skip_drain, signal.Signals(number).name)
+        before_end = [function for function in self._on_skip_drain.values() if function is not None]
+        if not before_end or self._was_second:
+            # The default effect, which needs no Python: the next signal ends the process even if a route blocks it.
+            for each in _STOP_SIGNALS:
+                signal.signal(each, signal.SIG_DFL)
+        if self._was_second:
+            for function in before_end:
+                function()
+            signal.raise_signal(number)
+        else:
+            self._was_second = True
+            self._reactor.callFromThread(self._skip_drain, signal.Signals(number).name)
 
     def _skip_drain(self, name: str) -> None:
         self.log.info("Received {name} again: skipping the drain. One more ends the process at once", name=name)

@@ -373,6 +373,12 @@ class StopTests(ProcessesTestCase):
     def hang(self, what: bytes = b"hang") -> None:
         self.assertEqual(self.ask(what), ["begun"])
 
+    def signal_twice(self, program: Twistd) -> None:
+        """Send SIGTERM twice, the second time when the parent has handled the first."""
+        for logged in ("Received SIGTERM, ", "Received SIGTERM again"):
+            program.process.send_signal(signal.SIGTERM)
+            self.wait_for(logged, program)
+
     def drains(self, program: Twistd, send: Callable[[], object]) -> None:
         """A call that hangs is waited for."""
         began = time.monotonic()
@@ -407,7 +413,7 @@ class StopTests(ProcessesTestCase):
         """It skips the drain, in all processes."""
         program = self.start("--drain_timeout", "1000")
         self.hang()
-        self.stop_twice(program, signal.SIGTERM, signal.SIGTERM)
+        self.signal_twice(program)
         self.ended(program)
         self.assertIn("Messages received but not fully handled: 1", program.output())
 
@@ -415,7 +421,7 @@ class StopTests(ProcessesTestCase):
         """Everything ends at once, also a process whose reactor is blocked."""
         program = self.start("--drain_timeout", "1000")
         self.hang(b"block")
-        self.stop_twice(program, signal.SIGTERM, signal.SIGTERM)
+        self.signal_twice(program)
         program.process.send_signal(signal.SIGTERM)
         self.ended(program)  # and not after 1000 s
 

@@ -124,7 +124,7 @@ class Lifeline:
             elif line == REPORT:
                 self._reactor.callFromThread(self._on_report)
         self.parent_is_gone = True
-        if drain_skipped:  # the third signal has ended the parent
+        if drain_skipped:  # and now nobody is left who would end it
             self._kill()
         else:
             self._reactor.callFromThread(self._parent_died)

@@ -110,7 +110,7 @@ class ParentService(Service):
         self.supervisor.around = self._operations.during_reload
         self._operations.methods.add("reload", self._reload_method, changes=True)
         add_log_level(self._operations.methods, process_log, self._aggregation.log_level)
-        self._stop_signals = StopSignals(reactor, self.supervisor.skip_drain)
+        self._stop_signals = StopSignals(reactor, self.supervisor.skip_drain, self.supervisor.kill)
         self._other_signals = OtherSignals(
             reactor, on_report=self.supervisor.report, on_reload=lambda: self.reload().addErrback(lambda logged: None)
         )

@@ -163,6 +163,12 @@ class Supervisor:
         for run in self.runs:
             run.skip_drain()
 
+    def kill(self) -> None:
+        """Kill all processes. A signal handler may call this."""
+        for run in self.runs:
+            if run.child is not None:
+                run.child.kill()
+
     def report(self) -> None:
         """Let each process log its report."""
         for run in self.runs:
