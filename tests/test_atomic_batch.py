@@ -28,6 +28,7 @@ from tests.support.connection_case import ConnectionTestCase
 from tests.support.garbage import left_in_cycles
 
 A, B, C = BatchMessage("calls.a", b"1"), BatchMessage("calls.b", b"2"), BatchMessage("calls.c", b"3")
+INCOMPLETE = b'{"error":{"code":400,"err_code":10176,"description":"atomic publish batch is incomplete"}}'
 DUPLICATE = b'{"error":{"code":400,"err_code":10201,"description":"duplicate message id"},"stream":"CALLS","seq":0}'
 
 
@@ -152,6 +153,23 @@ class BatchTests(ConnectionTestCase):
         ack = self.successResultOf(wait)
         self.assertEqual((ack.duplicate, ack.sequence, ack.count), (True, 0, 2))
         self.assertEqual(self.batches.account().resent, 2)
+
+    def test_incomplete(self) -> None:
+        """A server that has restarted does not know its beginning: it is sent again. The third time, it is an error."""
+        for times in (2, 3):
+            wait, last = self.begun([A, B])
+            for delay in (0.25, 0.5, 1.0)[:times]:
+                self.answer(last, INCOMPLETE)
+                self.clock.advance(delay)
+                if sent := self.sent():
+                    self.answer(sent[0])
+                    (last,) = self.sent()
+            if times == 2:
+                self.commit(last, 2)
+                self.successResultOf(wait)
+            else:
+                self.failureResultOf(wait, BatchError)
+        self.assertEqual(self.batches.account().resent, 2 * 2 + 2 * 2)
 
     def test_duplicate(self) -> None:
         """The first time, it is an error; also later, if the program gave an id."""

@@ -42,6 +42,10 @@ _ID_LINE = MESSAGE_ID.encode() + b": "
 _NOT_ATOMIC = (
     "the server stored the first message alone: it does not know atomic batches, which begin with version 2.12"
 )
+#: The number of the error for a batch of which the server does not have all messages.
+_INCOMPLETE = 10176
+#: After so many such errors in a row, it is not because a server has restarted and forgotten the batches it had begun.
+_MAX_INCOMPLETE = 3
 _STOPPED = "the publisher stopped before a stream acknowledged the batch"
 
 
@@ -191,7 +195,7 @@ class AtomicBatches:
         all_are_ours = not any(message.has_id for message in messages)
         messages = [message.with_id() for message in messages]
         began, max_age = self._clock.seconds(), self._options.max_age
-        failures = 0
+        failures = incomplete = 0
         error: Exception
         while True:
             batch_id = _new_id()
@@ -207,7 +211,8 @@ class AtomicBatches:
             except NoRespondersError:
                 error = NoStreamError(messages[0].subject)
             except JetStreamError as problem:
-                if not may_pass(problem):
+                incomplete = incomplete + 1 if problem.err_code == _INCOMPLETE else 0
+                if not may_pass(problem) and not 0 < incomplete < _MAX_INCOMPLETE:
                     raise
                 error = problem.with_traceback(None)
             delay = RETRY_DELAYS[min(failures, len(RETRY_DELAYS) - 1)]
