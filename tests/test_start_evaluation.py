@@ -13,7 +13,7 @@ class StartEvaluationTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.definitions = {b"A": b"5"}
-        self.start = StartEvaluation(self.definitions, {"HOME": "/root"})
+        self.start = StartEvaluation(self.definitions, {"HOME": "/home/ana"})
 
     def test_values(self) -> None:
         """Definitions and the environment are there, new ones too; the rest is that of a faked message."""
@@ -21,7 +21,7 @@ class StartEvaluationTests(SynchronousTestCase):
         for variable, value in [
             ("$def(A)", "5"),
             ("$def(B)", "\udcff"),
-            ("$env(HOME)", "/root"),
+            ("$env(HOME)", "/home/ana"),
             ("$null", None),
             ("$natsData", None),
             ("$natsQueueGroup", None),
@@ -33,7 +33,7 @@ class StartEvaluationTests(SynchronousTestCase):
 
     def test_text(self) -> None:
         """A text with variables in it."""
-        self.assertEqual(self.start.text("é $env(HOME)/$def(A)"), "é /root/5")
+        self.assertEqual(self.start.text("é $env(HOME)/$def(A)"), "é /home/ana/5")
         self.assertRaises(ExpressionError, self.start.text, "$nosuch(x)")
 
     def test_substitutions(self) -> None:
