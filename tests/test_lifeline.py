@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.trial.unittest import SynchronousTestCase
 
 from natsroute.daemon.processes import lifeline
@@ -23,7 +24,7 @@ class MemoryReactor:
     """
 
     def __init__(self) -> None:
-        self.running = True
+        self.stopping = False
         self.stops = 0
 
     def callFromThread(self, function: Callable[[], object]) -> None:
@@ -32,8 +33,10 @@ class MemoryReactor:
     callWhenRunning = callFromThread
 
     def stop(self) -> None:
+        if self.stopping:  # its attribute "running" is True until the drain has ended
+            raise ReactorNotRunning
+        self.stopping = True
         self.stops += 1
-        self.running = False
 
 
 class OrdersTests(SynchronousTestCase):
@@ -119,7 +122,7 @@ class LifelineTests(SynchronousTestCase):
 
     def test_stopped_by_a_signal(self) -> None:
         """The reactor is not stopped a second time."""
-        self.reactor.running = False
+        self.reactor.stopping = True
         self.read(STOP)
         self.assertEqual(self.reactor.stops, 0)
 

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+from twisted.internet.error import ReactorNotRunning
+
 from natsroute.daemon.signals import overlook_next_signal
 from natsroute.log import Logger
 
@@ -142,6 +144,8 @@ class Lifeline:
             self._reactor.callWhenRunning(self._stop_reactor)
 
     def _stop_reactor(self) -> None:
-        if self._reactor.running:  # False: it stops already, because of a signal
-            overlook_next_signal()  # a service manager sends it to all processes, and it may come after the order
+        overlook_next_signal()  # a service manager sends it to all processes, and it may come after the order
+        try:
             self._reactor.stop()
+        except ReactorNotRunning:  # it stops already, because of a signal
+            pass
