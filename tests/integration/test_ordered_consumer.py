@@ -174,7 +174,7 @@ class OrderedConsumerTests(OneServerTestCase):
     async def test_slow_receiver(self) -> None:
         """No more is asked for than may wait, and nothing is lost."""
         await self.make_stream(50)
-        consumer = self.consume(options=PullOptions(batch=10, expires=1.0))
+        consumer = self.consume(options=PullOptions(batch=10, expires=5.0))
         consumer.hold()
         await self.until(lambda: consumer.pending == 10)
         await self.publish(10)

@@ -108,6 +108,7 @@ class CrashTests(OneServerTestCase):
         service = self.start_service(
             event_route, nats_url=self.url, subject_queue_group=["a"], reconnect_wait=0.05, reconnect_max_wait=0.05
         )
+        await self.until(lambda: log.matching("Cannot use"))
         await deferLater(self.reactor, 0.5)
         self.assertEqual(len(log.matching("Cannot use")), 1)
         await self.server.restart()

@@ -27,6 +27,9 @@ def callback(event: Event) -> int:
 class RoutingTests(OneServerTestCase):
     """Each message comes to its route."""
 
+    # By default a server cuts a client off that has not read for 10 s. The machine may be slow.
+    config = 'write_deadline: "300s"'
+
     def setUp(self) -> Deferred[Any]:
         self.event_route = EventRoutes()
         self.arrived: list[Any] = []

@@ -52,6 +52,7 @@ class ScriptTests(OneServerTestCase):
         await gatherResults([service.publish("in", number) for number in sent])
         await self.until(lambda: len(seen) >= len(sent))
         self.assertEqual([event.data for event in seen], sent)
+        await self.until(lambda: relay.ledger().publisher.confirmed >= len(sent))
         self.assertEqual(relay.ledger().publisher.confirmed, len(sent))
 
     async def test_what_a_script_does(self) -> None:

@@ -144,7 +144,11 @@ class FailingRouteTests(OneServerTestCase):
         event_route, handled = EventRoutes(middleware=[deduplicate()]), list[bytes]()
         event_route("nats:in")(lambda event: handled.append(event.data))
         service = await self.connect_service(
-            event_route, subject_queue_group=["in"], publish_msg_id=True, num_publish_workers=1, publish_resend_window=9
+            event_route,
+            subject_queue_group=["in"],
+            publish_msg_id=True,
+            num_publish_workers=1,
+            publish_resend_window=300,
         )
         await gatherResults([service.publish("in", b"%d" % number) for number in range(100)])
         await self.until(lambda: len(handled) == 100)
