@@ -14,6 +14,8 @@ from tests.support.server_case import OneServerTestCase, ServerTestCase
 class AdminSubjectTests(OneServerTestCase):
     """Requests of another client."""
 
+    asked = 0
+
     async def connect(self, **settings: Any) -> NatsrouteService:
         """A service that answers at ``admin.sbc``; and the client, another service, which collects the answers."""
         self.received: list[Any] = []
@@ -24,16 +26,20 @@ class AdminSubjectTests(OneServerTestCase):
 
     async def ask(self, method: str) -> Any:
         """The answer to a request."""
-        self.received.clear()
-        request = {"jsonrpc": "2.0", "method": method, "id": 1}
+        self.asked += 1
+        request = {"jsonrpc": "2.0", "method": method, "id": self.asked}
+
+        def answers() -> list[Any]:  # those to requests before this one may still come
+            return [answer for answer in self.received if answer["id"] == request["id"]]
 
         def asked() -> bool:
-            if not self.received:  # nothing waits for the subscription of the admin subject
+            if not answers():  # nothing waits for the subscription of the admin subject
                 self.client.publish("admin.sbc", request, reply="answers")
-            return bool(self.received)
+            return bool(answers())
 
         await self.until(asked)
-        return self.received[0]
+        await self.client.flush()  # the service that the test connects next gets no request that was meant for this one
+        return answers()[0]
 
     async def test_ready(self) -> None:
         """What the service says of itself."""
