@@ -25,6 +25,7 @@ from natsroute.routes.route_errors import NEEDS_ASYNCIO
 from tests.support.garbage import left_in_cycles
 from tests.support.log_recorder import LogRecorder
 from tests.support.route_cases import an_event
+from tests.support.waiting import TIMEOUT
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
@@ -88,7 +89,7 @@ class AwaitTests(AsyncioTestCase):
             got = [await later("a coroutine"), await succeed("a Deferred"), await waiting]
             got += await asyncio.gather(later("gather 1"), later("gather 2"))
             got.append(await queue.get())
-            got.append(await asyncio.wait_for(later("wait_for"), 10))
+            got.append(await asyncio.wait_for(later("wait_for"), TIMEOUT))
             return got
 
         ended = self.start(route())

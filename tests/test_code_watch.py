@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
+from unittest import mock
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -111,8 +112,8 @@ class CodeWatchTests(SynchronousTestCase):
         self.assertEqual(self.log.lines("error"), ["reload_on_change does not work: no space left on device"])
 
     def test_not_installed(self) -> None:
-        self.patch(sys, "modules", {**sys.modules, "watchfiles": None})
-        error = self.assertRaises(SettingError, watch_folders)
+        with mock.patch.dict(sys.modules, watchfiles=None):
+            error = self.assertRaises(SettingError, watch_folders)
         self.assertIn("pip install 'natsroute[reload]'", str(error))
 
 

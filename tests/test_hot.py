@@ -25,6 +25,7 @@ from natsroute.hot import pure
 from natsroute.publishing.outlet import _encode
 from natsroute.wire.encoder import encode_reply, split_pubs
 from natsroute.wire.frames import Address, Msg
+from tests.support.garbage import collect_all
 from tests.support.growth import FEW, MANY, growth
 from tests.support.hot_case import HotCase, for_both
 
@@ -273,6 +274,7 @@ class ReaderTests(HotCase):
 
     def test_receiver_that_nobody_else_has(self) -> None:
         """It removes itself while it runs."""
+        collect_all()
 
         class Receiver:
             def __init__(self, receivers: Any) -> None:
@@ -790,6 +792,7 @@ class GateTests(HotCase):
         self.assertEqual(self.take(), [("returned", b"1", 5, "context")])
 
     def test_a_gate_that_is_dropped_in_the_call(self) -> None:
+        collect_all()
         gate = self.gate
         receivers = {1: gate.deliver}
         gone = weakref.ref(gate)

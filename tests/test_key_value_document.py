@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -31,8 +32,8 @@ class DocumentTests(SynchronousTestCase):
         for source, passes in ((routes.source, True), (routes.source.replace("ttl=3600", "ttl=7200"), False)):
             module = ModuleType("routes")
             exec(source, vars(module))
-            self.patch(sys, "modules", {**sys.modules, "routes": module})
-            case = names_in(test_case)["LocationTests"]("test_a_contact_expires")
+            with mock.patch.dict(sys.modules, routes=module):
+                case = names_in(test_case)["LocationTests"]("test_a_contact_expires")
             ended = Deferred.fromCoroutine(case.test_a_contact_expires())
             if passes:
                 self.successResultOf(ended)

@@ -7,6 +7,7 @@ import select
 import socket
 import struct
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -25,6 +26,7 @@ from natsroute.client.transport.plain_tcp import BUSY_READ_SIZE, READ_SIZE, dire
 from natsroute.errors import ConnectionLostError
 from tests.support.memory_network import info
 from tests.support.memory_reactor import Reactor
+from tests.support.waiting import TIMEOUT
 
 _MESSAGE = b"PUB a 2\r\nhi\r\n"
 _PING = b"PING\r\n"
@@ -98,7 +100,7 @@ class TcpTestCase(SynchronousTestCase):
             ours.connect(listener.getsockname())
             self.peer, _ = listener.accept()
         self.addCleanup(self.peer.close)
-        self.peer.settimeout(5.0)
+        self.peer.settimeout(TIMEOUT)
         transport = ClientConnection(ours, protocol or Protocol(), self.reactor)
         transport.connected = 1
         transport.protocol.makeConnection(transport)
@@ -118,10 +120,15 @@ class TcpTestCase(SynchronousTestCase):
         """Nothing has arrived at the peer."""
         self.peer.setblocking(False)
         self.assertRaises(BlockingIOError, self.peer.recv, 1)
-        self.peer.settimeout(5.0)
+        self.peer.settimeout(TIMEOUT)
 
-    def flush(self, transport: Any) -> bytes:
-        """Do what the reactor does until everything is sent. Returns what the peer received."""
+    def flush(self, transport: Any, end: bytes = b"") -> bytes:
+        """
+        Do what the reactor does until everything is sent.
+
+        :param end: the end of what the peer receives, if it is waited for.
+        :return: what the peer received.
+        """
         data = b""
         self.peer.setblocking(False)
         while transport in self.reactor.getWriters():
@@ -131,8 +138,19 @@ class TcpTestCase(SynchronousTestCase):
                     data += more
             except BlockingIOError:
                 pass
-        self.peer.settimeout(5.0)
+        self.peer.settimeout(TIMEOUT)
+        while not data.endswith(end):
+            data += self.received(1)
         return data
+
+    def wait_for_data(self, transport: Any, size: int) -> None:
+        """Wait until that much has arrived at the transport's socket."""
+        poll = select.poll()
+        poll.register(transport, select.POLLIN)
+        self.assertTrue(poll.poll(TIMEOUT * 1000))
+        give_up = monotonic() + TIMEOUT
+        while len(transport.socket.recv(size, socket.MSG_PEEK)) < size:
+            self.assertLess(monotonic(), give_up)
 
     def reset(self, transport: Any) -> None:
         """The peer resets the connection."""
@@ -144,7 +162,7 @@ class TcpTestCase(SynchronousTestCase):
         """Wait until the system knows that the connection is reset."""
         poll = select.poll()
         poll.register(transport, 0)
-        self.assertTrue(poll.poll(5_000))
+        self.assertTrue(poll.poll(TIMEOUT * 1000))
 
 
 class DirectWriterTests(TcpTestCase):
@@ -234,7 +252,8 @@ class DirectWriterTests(TcpTestCase):
         """The system does not take that many at once."""
         transport = self.connect()
         direct_writer(transport)([b"%04d" % number for number in range(5_000)])
-        self.assertEqual(self.flush(transport), b"".join(b"%04d" % number for number in range(5_000)))
+        received = self.flush(transport, b"4999")
+        self.assertEqual(received, b"".join(b"%04d" % number for number in range(5_000)))
 
     def test_reset(self) -> None:
         """The transport reports it, in its usual way."""
@@ -374,6 +393,7 @@ class ReadSizeTests(TcpTestCase):
         for more, size in ((True, BUSY_READ_SIZE), (False, READ_SIZE)):
             read_more(transport, more)
             self.peer.sendall(b"x" * (size + 1))
+            self.wait_for_data(transport, size + 1)
             transport.doRead()
             transport.doRead()
             self.assertEqual(chunks, [size, 1])
@@ -388,7 +408,7 @@ class ProtocolTests(TcpTestCase):
         self.protocol = NatsProtocol(self.reactor, name="test", version="1.0", timing=timing)
         self.tcp = self.connect(self.protocol, buffer=buffer)
         self.protocol.dataReceived(info())
-        said = self.flush(self.tcp)
+        said = self.flush(self.tcp, _PING)
         self.assertTrue(said.startswith(b"CONNECT ") and said.endswith(_PING), said)
         self.protocol.dataReceived(b"PONG\r\n")
         self.successResultOf(self.protocol.ready)
@@ -402,7 +422,7 @@ class ProtocolTests(TcpTestCase):
         transport = self.connect(protocol)
         protocol.dataReceived(info())
         self.assertNothingReceived()
-        self.assertTrue(self.flush(transport).endswith(b"SUB a 1\r\nPING\r\n"))
+        self.assertTrue(self.flush(transport, _PING).endswith(b"SUB a 1\r\n" + _PING))
         protocol.abort()
         protocol.ready.addErrback(lambda lost: None)
 
@@ -429,7 +449,7 @@ class ProtocolTests(TcpTestCase):
         protocol.unsub(1)
         protocol.ping()
         self.assertNothingReceived()
-        self.assertEqual(self.flush(self.tcp), b"SUB a 1\r\n" + _MESSAGE + b"UNSUB 1\r\n" + _PING)
+        self.assertEqual(self.flush(self.tcp, _PING), b"SUB a 1\r\n" + _MESSAGE + b"UNSUB 1\r\n" + _PING)
 
     def test_closed(self) -> None:
         """Nothing is written to a connection that is closed, closes or is lost."""

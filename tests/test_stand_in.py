@@ -16,6 +16,7 @@ from natsroute.monitoring.http.stand_in import CONNECTION_TIMEOUT, DEAD_AFTER, M
 from tests.support.certificates import Certificates
 from tests.support.http_requests import Response, responses
 from tests.support.log_recorder import LogRecorder
+from tests.support.waiting import TIMEOUT
 
 PROBE = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
@@ -44,7 +45,7 @@ class StandInTestCase(SynchronousTestCase):
 
     def connect(self) -> socket.socket:
         """A client."""
-        client = socket.create_connection(self.listening.getsockname(), timeout=10)
+        client = socket.create_connection(self.listening.getsockname(), timeout=TIMEOUT)
         self.addCleanup(client.close)
         return client
 
@@ -159,8 +160,8 @@ class AnswerTests(StandInTestCase):
         (response,) = responses(self.received(client))
         self.assertIn("was blocked until a moment ago", response.json["reasons"][0]["text"])
         client.close()
-        self.stand_in.turn(1)
-        self.assertFalse(self.stand_in.turn(0))
+        while self.stand_in.turn(1):
+            pass
         accepted, _ = self.listening.accept()
         self.assertEqual(accepted.getpeername(), late.getsockname())
         accepted.close()
@@ -261,7 +262,8 @@ class TlsTests(StandInTestCase):
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = client_side.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
         data, has_sent = b"", False
-        for _ in range(200):
+        client.settimeout(0.01)
+        for _ in range(int(TIMEOUT / 0.01)):
             try:
                 if not has_sent:
                     tls.do_handshake()
@@ -275,11 +277,10 @@ class TlsTests(StandInTestCase):
                 pass
             if outgoing.pending:
                 client.sendall(outgoing.read())
-            self.stand_in.turn(0.01)
-            client.setblocking(False)
+            self.stand_in.turn(0)
             try:
                 received = client.recv(65_536)
-            except BlockingIOError:
+            except TimeoutError:
                 continue
             incoming.write(received) if received else incoming.write_eof()
         (response,) = responses(data)
@@ -293,9 +294,11 @@ class TlsTests(StandInTestCase):
         client.sendall(PROBE)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()
-        for _ in range(9):
-            self.stand_in.turn(0.01)
-        self.assertEqual(self.stand_in._connections, [])
+        accepted: list[None] = []
+        accept = self.stand_in._accept
+        self.patch(self.stand_in, "_accept", lambda: accepted.append(accept()))
+        while not accepted or self.stand_in._connections:
+            self.stand_in.turn(1)
 
         class Context:
             def wrap_socket(self, accepted: socket.socket, **options: bool) -> ssl.SSLSocket:

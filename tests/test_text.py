@@ -38,7 +38,7 @@ class PrintableTests(SynchronousTestCase):
         text = "\x1b" * 50_000_000
         started = time.thread_time()
         self.assertEqual(len(printable(text)), MAX_TEXT + len("... (50000000 characters)"))
-        self.assertLess(time.thread_time() - started, 0.5)
+        self.assertLess(time.thread_time() - started, 5)  # it takes 1 ms; all characters, 20 s
 
     @given(st.text(st.characters(exclude_categories=())), st.integers(1, 50))
     def test_any_text(self, text: str, max_length: int) -> None:

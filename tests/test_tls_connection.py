@@ -17,6 +17,7 @@ from natsroute.client.protocol import NatsProtocol
 from natsroute.client.transport.tls import Tls
 from natsroute.wire.frames import Msg
 from tests.support.certificates import Certificates
+from tests.support.garbage import collect_all
 from tests.support.memory_network import info
 from tests.support.memory_tls import Recorder, RenegotiatingServer, TlsLink, TlsServer
 
@@ -187,7 +188,7 @@ class ReceivingTests(TlsConnectionTestCase):
         """What has been received is released at once; nothing waits for the garbage collector."""
         link = self.connect(Recorder())
         records = [self.server.record(b"x" * 512) for _ in range(8)]
-        gc.collect()
+        collect_all()
         gc.disable()
         self.addCleanup(gc.enable)
         link.receive(records[0])

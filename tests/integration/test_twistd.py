@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 
 from natsroute import hot
 from tests.support import ROOT
@@ -208,11 +209,25 @@ class MistakeTests(TwistdTestCase):
         self.assertRegex(self.fails(*tac, NATSROUTE_NATS_ULR="nats://u:hunter2@h"), "there is no such setting")
 
     def test_within_two_seconds(self) -> None:
-        """With the start of Python and Twisted; in time of the processor, since other tests run at the same time."""
-        times = []
+        """
+        With the start of Python and Twisted, on a machine that needs 0.4 s to import what each server with HTTP does.
+
+        It is measured in time of the processor, since other tests run at the same time, and as a multiple of that
+        import, since machines differ.
+        """
+        imports = [sys.executable, "-c", "import twisted.application.app, twisted.internet.reactor, twisted.web.server"]
+        programs = (
+            lambda: subprocess.run(imports, check=True),
+            lambda: self.fails("natsroute", "--num_publish_workers", "0"),
+        )
+        times: tuple[list[float], list[float]] = ([], [])
         for _ in range(3):
-            before = os.times()
-            self.fails("natsroute", "--num_publish_workers", "0")
-            after = os.times()
-            times.append(after.children_user + after.children_system - before.children_user - before.children_system)
-        self.assertTrue(0.0 < min(times) < 2.0, times)
+            for program, found in zip(programs, times):
+                before = os.times()
+                program()
+                after = os.times()
+                found.append(
+                    after.children_user + after.children_system - before.children_user - before.children_system
+                )
+        of_imports, of_natsroute = map(min, times)
+        self.assertTrue(0.0 < of_natsroute < 5 * of_imports, times)

@@ -6,6 +6,18 @@ import gc
 from collections.abc import Callable
 
 
+def collect_all() -> None:
+    """
+    Collect all garbage, for a test that looks at what a later collection finds or frees.
+
+    A finalizer may keep what it refers to for a while, such as in an error that is logged. An error also has the frames
+    of all its callers: if the garbage of another test is collected in a frame, the error can keep its variables.
+    """
+    for _ in range(10):
+        if not gc.collect():
+            break
+
+
 def left_in_cycles(function: Callable[[], object], kind: type = BaseException) -> list[str]:
     """
     Call a function, and drop what it returns.
@@ -13,7 +25,7 @@ def left_in_cycles(function: Callable[[], object], kind: type = BaseException) -
     :return: the types of the objects of this kind that only the garbage collector can free. For an exception, that is
         mostly one whose traceback has a frame with a variable that refers to it. All that its frames have is left, too.
     """
-    gc.collect()
+    collect_all()
     gc.disable()
     try:
         function()
