@@ -15,6 +15,7 @@ from natsroute.client.server_pool import Backoff, ServerPool
 from natsroute.client.servers import parse_url
 from natsroute.client.state import State
 from natsroute.wire.frames import Msg
+from tests.chaos.proxy import Proxy
 from tests.support.log_recorder import LogRecorder
 from tests.support.server_case import OneServerTestCase, ServerTestCase
 from tests.support.waiting import until
@@ -24,7 +25,7 @@ class CrashTests(OneServerTestCase):
     """nats-server is killed with SIGKILL and started again on the same port."""
 
     async def start_subscriber(self, subject: str) -> list[bytes]:
-        """What an independent subscriber sees. It reconnects before natsroute does."""
+        """What an independent subscriber sees."""
         seen: list[bytes] = []
 
         def see(msg: Msg) -> None:
@@ -42,7 +43,10 @@ class CrashTests(OneServerTestCase):
     async def test_crash_in_the_middle_of_50_000_confirmed_publishes(self) -> None:
         """Every Deferred fires, and every message reaches a connected subscriber."""
         seen = await self.start_subscriber("numbers.*")
-        service = await self.connect_service(reconnect_wait=3.0)
+        proxy = Proxy(self.reactor, self.server.port)
+        proxy.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(proxy.stop()))
+        service = await self.connect_service(nats_url=proxy.url, reconnect_wait=0.05, reconnect_max_wait=0.2)
         total, window = 50_000, 5_000
         outcomes: list[object] = []
         waiting: set[int] = set()
@@ -58,12 +62,14 @@ class CrashTests(OneServerTestCase):
             service.publish(f"numbers.{number % 10}", b"%d" % number).addBoth(ended)
             if number == total // 2:
                 await self.until(lambda: service.publisher.account().confirmed > total // 3)
+                proxy.refuse()
                 self.server.kill()
                 await self.until(lambda: self.subscriber_connection.state is not State.CONNECTED)
                 await deferLater(self.reactor, 2.0)
                 await self.server.restart()
                 await self.until(lambda: self.subscriber_connection.state is State.CONNECTED)
                 self.assertFalse(service.connected)
+                proxy.accept()
         await self.until(lambda: len(outcomes) == total)
         self.assertEqual(set(outcomes), {None})
         self.assertGreater(service.publisher.account().resent, 0)

@@ -90,15 +90,18 @@ class ProcessesTestCase(TwistdTestCase):
             *ENTRIES, *self.arguments, *arguments, NATSROUTE_TOKEN=TOKEN, **environment,
         )  # fmt: skip
         self.addCleanup(program.kill)
-        self.wait_for("listens on", program)
-        found = re.search(r"listens on (nats://[\d.:]+)", program.output())
-        assert found is not None
-        self.url = found[1]
+        self.url = self.logged(r"listens on (nats://[\d.:]+)\n", program)
         self.until(lambda: len(self.children(program)) == self.processes + 1, program)  # the spare comes last
         self.client = PlainClient(self.url, login=lambda info: {"auth_token": TOKEN})
         self.addCleanup(self.client.close)
         self.client.subscribe("answers")
         return program
+
+    def logged(self, pattern: str, program: Twistd) -> str:
+        """Wait until the log has something; returns its group."""
+        found: list[str] = []
+        self.until(lambda: found.extend(re.findall(pattern, program.output())) or found, program)
+        return found[0]
 
     def children(self, program: Twistd) -> list[int]:
         """The processes of the parent, in the order of their starts."""
@@ -202,7 +205,8 @@ class RunTests(ProcessesTestCase):
             NATSROUTE_EVENT_ROUTES="routes.py", NATSROUTE_LOG_FORMAT="json",
         )  # fmt: skip
         self.until(lambda: len(self.children(program)) == 3, program)
-        lines = [json.loads(line) for line in program.output().splitlines()]
+        *complete, _ = program.output().split("\n")  # a line may be half written
+        lines = [json.loads(line) for line in complete]
         self.assertIn("process 2: Consumer in:q -> nats:in", [line["event"] for line in lines])
         printed = {line["process"]: line["event"] for line in lines if "REACTOR" in line["event"]}
         self.assertEqual(printed.keys(), {1, 2})
@@ -219,10 +223,7 @@ class OperationTests(ProcessesTestCase):
         """/readyz, /ledger, /metrics and the admin socket are those of all processes; a blocked one is a reason."""
         program = self.start("--http_listen", "0", "--admin_socket", "admin.sock", "--admin_subject", "admin",
             "--drain_timeout", "0")  # fmt: skip
-        self.wait_for("can see natsroute at http://", program)
-        found = re.search(r"can see natsroute at (http://[\d.:]+)/", program.output())
-        assert found is not None
-        self.http = found[1]
+        self.http = self.logged(r"can see natsroute at (http://[\d.:]+)/", program)
         self.until(lambda: self.get("/readyz")[0] == 200, program)
         for _ in range(20):
             self.ask()

@@ -246,7 +246,10 @@ class RoutingTests(OneServerTestCase):
 class PermissionTests(OneServerTestCase):
     """A server with permissions."""
 
-    config = 'authorization { users = [{user: u, password: "p@ss", permissions: {publish: {deny: ["secret.>"]}}}] }'
+    config = """authorization {
+        timeout: 60  # seconds for a login: the machine may be busy
+        users = [{user: u, password: "p@ss", permissions: {publish: {deny: ["secret.>"]}}}]
+    }"""
 
     async def test_denied_subject(self) -> None:
         """Its Deferred fails. The connection and the other messages are not affected."""

@@ -8,20 +8,23 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
 
 from natsroute import Event, EventRoutes, NatsrouteService
+from natsroute.daemon import shutdown
 from natsroute.wire.frames import Address
 from tests.support.log_recorder import LogRecorder
 from tests.support.server_case import OneServerTestCase
+from tests.support.waiting import TIMEOUT
 
 
 class ShutdownTests(OneServerTestCase):
     """stopService()"""
 
-    async def feed(self, feeder: Any, seconds: float, rate: int) -> None:
-        """Publish at that rate, in messages a second, and wait for the confirmations."""
+    async def feed(self, feeder: Any, rate: int, until: Deferred[None]) -> None:
+        """Publish at that rate, in messages a second, until the Deferred has fired. Wait for the confirmations."""
         start, sent, last = self.reactor.seconds(), 0, []
-        while (now := self.reactor.seconds()) < start + seconds:
-            last = [feeder.publish("in", b"%d" % number) for number in range(sent, int((now - start) * rate))]
-            sent += len(last)
+        while not until.called:
+            due = min(int((self.reactor.seconds() - start) * rate), sent + rate // 20)
+            last = [feeder.publish("in", b"%d" % number) for number in range(sent, due)] or last
+            sent = max(sent, due)
             await deferLater(self.reactor, 0.005)
         await gatherResults(last)
 
@@ -40,15 +43,17 @@ class ShutdownTests(OneServerTestCase):
         watch("nats:out")(lambda event: seen.append(int(event.data)))
         observer = await self.connect_service(watch, subject_queue_group=["out"])
         service = await self.connect_service(
-            event_route, subject_queue_group=["in"], pending_max_messages=5_000, drain_timeout=60.0
+            event_route, subject_queue_group=["in"], pending_max_messages=5_000, drain_timeout=TIMEOUT
         )
         feeder = await self.connect_service()
-        feeding = Deferred.fromCoroutine(self.feed(feeder, 2.0, 20_000))
-        await deferLater(self.reactor, 1.0)
-        log = LogRecorder(self)
-        await service.stopService()
+        enough: Deferred[None] = Deferred()
+        feeding = Deferred.fromCoroutine(self.feed(feeder, 20_000, enough))
         subscription = service.consumers[0].source
-        self.assertGreater(subscription.received, 5_000)
+        await self.until(lambda: subscription.received > 5_000)
+        log = LogRecorder(self)
+        stopping = service.stopService()
+        self.reactor.callLater(1.0, enough.callback, None)
+        await stopping
         self.assertEqual(
             (len(handled), subscription.pending, len(service.in_flight.running)), (subscription.received, 0, 0)
         )
@@ -61,18 +66,21 @@ class ShutdownTests(OneServerTestCase):
 
     async def test_waiting_for_a_key(self) -> None:
         """Messages that wait for another one with the same key are handled too."""
-        event_route, handled = EventRoutes(), []
+        event_route, handled, release = EventRoutes(), [], Deferred()
 
         @event_route("nats:in", key=lambda event: event.data[:1])
         async def slow(event: Event) -> None:
+            await release
             await deferLater(self.reactor, 0.01)
             handled.append(event.data)
 
-        service = await self.connect_service(event_route, subject_queue_group=["in"], drain_timeout=30.0)
+        service = await self.connect_service(event_route, subject_queue_group=["in"], drain_timeout=TIMEOUT)
         sent = [b"%d.%03d" % (number % 2, number) for number in range(100)]
         await gatherResults([service.publish("in", data) for data in sent])
         await self.until(lambda: service.in_flight.waiting)
-        await service.stopService()
+        stopping = service.stopService()
+        release.callback(None)
+        await stopping
         self.assertEqual(sorted(handled), sorted(sent))
         for key in (b"0", b"1"):
             self.assertEqual([data for data in handled if data[:1] == key], [data for data in sent if data[:1] == key])
@@ -138,7 +146,7 @@ class ShutdownTests(OneServerTestCase):
         service = await self.connect_service(event_route, subject_queue_group=["in.*"], drain_timeout=0.2)
         for number in range(3):
             await gatherResults([service.publish(f"in.{key}", b"%d" % number) for key in "ab"])
-        await self.until(lambda: len(begun) > 2)
+        await self.until(lambda: len(begun) > 2 and service.consumers[0].source.received == 6)
         log = LogRecorder(self)
         await service.stopService()
         calls = len(begun)
@@ -223,6 +231,7 @@ class ShutdownTests(OneServerTestCase):
             hanging.append(event)
             await Deferred()
 
+        self.patch(shutdown, "FLUSH_TIMEOUT", TIMEOUT)  # the test may take longer than 5 s to let the server go on
         # Without the skip, the drain takes longer than the test may.
         service = await self.connect_service(event_route, subject_queue_group=["in"], drain_timeout=600.0)
         await service.publish("in", b"1")

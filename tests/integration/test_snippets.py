@@ -26,6 +26,7 @@ from tests.support.log_recorder import LogRecorder
 from tests.support.program import Program
 from tests.support.server_case import OneServerTestCase
 from tests.support.spans import Spans, is_child
+from tests.support.waiting import TEST_TIMEOUT
 
 DIALOG = {"Event-Package": "dialog", "From": "sip:alice@example.com"}
 TWISTD = [sys.executable, str(Path(sys.executable).with_name("twistd"))]
@@ -80,7 +81,7 @@ class TypeTests(SynchronousTestCase):
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=300,
+                timeout=TEST_TIMEOUT,
                 check=False,
             )
         lines = ended.stdout.splitlines()
@@ -211,7 +212,7 @@ class RoutesTests(TestCase):
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
                     text=True,
-                    timeout=300,
+                    timeout=TEST_TIMEOUT,
                     check=False,
                 )
             self.assertIn(ending, ended.stdout, ended.stderr)
@@ -281,6 +282,7 @@ class ServiceTests(OneServerTestCase):
         )
         await self.until(lambda: not first.overview().reasons)
         await first.publish("calls.end", b"x", stream=True)
+        await self.until(lambda: first.ledger().consumers[0].received == 1)
         printed = StringIO()
         self.patch(sys, "stdout", printed)
         other = await self.connect_service(names_in(snippet("docs/jetstream.md", "From a program"))["event_route"])
@@ -402,7 +404,7 @@ class CommandTests(OneServerTestCase):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                timeout=300,
+                timeout=TEST_TIMEOUT,
                 check=False,
             )
             self.assertEqual(ended.returncode, status, ended.stdout)
@@ -470,7 +472,9 @@ class CommandTests(OneServerTestCase):
             [*TWISTD, "--pidfile=", *words[1:]], {"routes.py": source}, NATSROUTE_NATS_URL=self.url
         )
         self.assertIn("[stdout#info] PRINTED", program.printed[0])
-        self.assertEqual({re.sub(r"^\S+ ", "", line) for line in program.printed}, {"[stdout#info] PRINTED"})
+        lines = {re.sub(r"^\S+ ", "", line) for line in program.printed}
+        warnings = {line for line in lines if "#warn]" in line}  # there may be one if the machine is busy
+        self.assertEqual(lines - warnings, {"[stdout#info] PRINTED"})
 
     async def test_log_of_a_program(self) -> None:
         """A .tac with the observer."""
@@ -505,7 +509,7 @@ class CommandTests(OneServerTestCase):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=TEST_TIMEOUT,
             check=True,
         )
         for word in words[4:]:

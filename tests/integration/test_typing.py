@@ -11,6 +11,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import ROOT
+from tests.support.waiting import TEST_TIMEOUT
 
 #: A program that a user may write: settings in each accepted type, and a service that publishes.
 ACCEPTED = """
@@ -105,7 +106,7 @@ class TypingTests(SynchronousTestCase):
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=300,
+                timeout=TEST_TIMEOUT,
                 check=False,
             )
         lines = [line for line in ended.stdout.splitlines() if ": note: " not in line]

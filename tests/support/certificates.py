@@ -121,6 +121,7 @@ class Certificates:
         """
         paths = (("cert_file", files.certificate), ("key_file", files.key), ("ca_file", self.ca))
         lines = [f"{name}: {json.dumps(str(path))}" for name, path in paths]
+        lines.append("timeout: 60")  # seconds that a handshake may take, instead of 2: the machine may be busy
         return "\n  ".join(["tls {", *lines, *options]) + "\n}\n"
 
     def _sign(

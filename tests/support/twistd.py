@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import signal
 import subprocess
 import sys
@@ -47,8 +49,9 @@ class Twistd:
             )
 
     def output(self) -> str:
-        """All that it has printed so far."""
-        return self._output.read_text(encoding="utf-8")
+        """All that it has printed so far, without a character of which only a part is there."""
+        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")(), translate=True)
+        return decoder.decode(self._output.read_bytes())
 
     def wait(self) -> int:
         """Wait until it has ended; returns its exit code."""
