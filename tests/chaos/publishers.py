@@ -228,7 +228,7 @@ class KamailioPublisher(_ProgramPublisher):
             self._programs.append(kamailio)
             try:
                 await until(
-                    lambda kamailio=kamailio: kamailio.connected_workers == PUBLISH_WORKERS,
+                    lambda kamailio=kamailio: kamailio.connected_workers >= PUBLISH_WORKERS,
                     testbed.reactor,
                     timeout=seconds,
                 )

@@ -34,6 +34,10 @@ START_TIMEOUTS = (6.0, 15.0, 30.0, 60.0, 120.0)
 #: Kamailio's default for ``num_publish_workers``.
 PUBLISH_WORKERS = 2
 
+#: Calls of SIPp at the same time. The messages of more calls could overflow a socket if a program stands still for a
+#: moment.
+MAX_OPEN_CALLS = 20
+
 #: The requests of a call of SIPp's built-in ``uac`` scenario.
 METHODS = ("INVITE", "ACK", "BYE")
 
@@ -228,8 +232,8 @@ class KamailioTestCase(OneServerTestCase):
         """
         folder = self.make_folder()
         errors = folder / "errors.log"
-        options = f"-sn uac -m {calls} -r {rate} -nr -i 127.0.0.1 -ci 127.0.0.1 -cid_str %u@calls.test -nostdin"
-        watch = f"-timeout 300 -timeout_error -trace_err -error_file {errors}"
+        options = f"-sn uac -m {calls} -r {rate} -l {MAX_OPEN_CALLS} -nr -i 127.0.0.1 -ci 127.0.0.1 -nostdin"
+        watch = f"-cid_str %u@calls.test -timeout 300 -timeout_error -trace_err -error_file {errors}"
         command = [find("sipp") or "sipp", *options.split(), *watch.split(), f"127.0.0.1:{kamailio.port}"]
         sipp = Program(self.reactor, command, folder)
         self.addCleanup(sipp.stop)
