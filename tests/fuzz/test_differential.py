@@ -16,9 +16,11 @@ from natsroute.client.subscription import Subscription
 from natsroute.hot import pure, pure_reader
 from natsroute.publishing import batches, outcomes
 from natsroute.publishing.outlet import Outlet
+from tests.fuzz import differential
 from tests.fuzz.compared import SCENARIOS, steps_of, transcript_of
 from tests.fuzz.differential import BATCH, Comparison, Performer, fuzz
 from tests.support.hot_case import COMPILED
+from tests.support.waiting import TIMEOUT
 
 #: Scenarios that must suffice to find a fault.
 _ENOUGH = 4000
@@ -202,6 +204,10 @@ performer.main()
 
 class ComparisonTests(SynchronousTestCase):
     """Two processes."""
+
+    def setUp(self) -> None:
+        # Each crash starts a process, and the machine may be busy.
+        self.patch(differential, "MAX_SEARCH", TIMEOUT)
 
     def comparison(self, fault: str | None = None, implementation: str = "pure") -> Comparison:
         command = [sys.executable, "-m", "tests.fuzz.performer"]
