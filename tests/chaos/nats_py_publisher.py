@@ -55,8 +55,8 @@ async def publish(rate: float, turn: float, reporter: OutcomeReporter, url: str,
             unflushed = []
         await asyncio.sleep(turn)
     await _flush(client, unflushed, reporter)
-    await client.drain()
-    reporter.done(pace.sent)
+    reporter.done(pace.sent)  # it may still be connecting, and cannot drain then
+    await client.close()
 
 
 async def _flush(client: Client, numbers: list[int], reporter: OutcomeReporter) -> None:

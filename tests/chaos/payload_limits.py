@@ -14,7 +14,7 @@ from typing import Any
 
 from twisted.internet.task import deferLater
 
-from tests.chaos.comparison import compare
+from tests.chaos.comparison import SENT, compare
 from tests.chaos.outcome import Outcome
 from tests.chaos.publishers import NatsroutePublisher
 from tests.chaos.recording_consumer import LAST_TIMEOUT, RecordingConsumer
@@ -59,7 +59,7 @@ async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
             for connection in list(testbed.proxy.connections):
                 connection.cut()
         await publisher.finish()
-        sightings = await _sightings(reactor, testbed, consumer)
+        sightings = await _sightings(reactor, testbed, consumer, publisher)
         comparison = compare(publisher.published, publisher.outcomes, sightings)
         large = sum(SIZES[number % len(SIZES)] > LOW for _, number in consumer.seen)
         return Outcome(
@@ -90,10 +90,17 @@ async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
             await server.stop()
 
 
-async def _sightings(reactor: Any, testbed: Testbed, consumer: RecordingConsumer) -> list[tuple[str, int]]:
-    """What the witness has seen, once that is all that the consumer has. It is at the other node, and may be later."""
+async def _sightings(
+    reactor: Any, testbed: Testbed, consumer: RecordingConsumer, publisher: NatsroutePublisher
+) -> list[tuple[str, int]]:
+    """
+    What the witness has seen, once that is all that was confirmed, and all that the consumer has. What was published
+    through the other node may come to the witness later than its confirmation to the publisher.
+    """
     give_up = reactor.seconds() + LAST_TIMEOUT
+    confirmed = {number for number, outcome in publisher.outcomes.items() if outcome == SENT}
     while True:
         sightings = await testbed.sightings()
-        if not Counter(consumer.seen) - Counter(sightings) or reactor.seconds() >= give_up:
+        missing = Counter(consumer.seen) - Counter(sightings) or confirmed - {number for _, number in sightings}
+        if not missing or reactor.seconds() >= give_up:
             return sightings
