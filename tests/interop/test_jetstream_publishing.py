@@ -23,7 +23,7 @@ class NatsPyTests(OneServerTestCase):
 
         async def main(client: Client) -> None:
             config = StreamConfig(name="CALLS", subjects=["calls.>"], **options)
-            await client.jetstream().add_stream(config)
+            await client.jetstream(timeout=120).add_stream(config)
 
         await run_client(self.url, main)
 
@@ -31,7 +31,7 @@ class NatsPyTests(OneServerTestCase):
         """nats-py reads all messages of the stream."""
 
         async def main(client: Client) -> list[Any]:
-            consumer = await client.jetstream().pull_subscribe("calls.>", stream="CALLS")
+            consumer = await client.jetstream(timeout=120).pull_subscribe("calls.>", stream="CALLS")
             found: list[Any] = []
             while len(found) < count:
                 found += await consumer.fetch(count - len(found), timeout=120)
@@ -63,7 +63,7 @@ class NatsPyTests(OneServerTestCase):
         await service.publish("calls.a", b"", stream=True, msg_id="ours")
 
         async def main(client: Client) -> list[Any]:
-            stream = client.jetstream()
+            stream = client.jetstream(timeout=120)
             return [
                 await stream.publish("calls.a", b"", headers={"Nats-Msg-Id": "ours"}),
                 await stream.publish("calls.a", b"", headers={"Nats-Msg-Id": "theirs"}),

@@ -41,7 +41,7 @@ class KeyValueTests(OneServerTestCase):
         async def connected() -> Any:
             client = await nats.connect(self.url)
             try:
-                return await run(client.jetstream())
+                return await run(client.jetstream(timeout=120))
             finally:
                 await client.close()
 

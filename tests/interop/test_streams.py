@@ -44,7 +44,7 @@ class StreamTests(OneServerTestCase):
         )
 
         async def look(client: Client) -> Any:
-            jetstream = client.jetstream()
+            jetstream = client.jetstream(timeout=120)
             stream = await jetstream.stream_info("calls")
             return stream.config, (await jetstream.consumer_info("calls", "billing")).config
 
@@ -63,7 +63,7 @@ class StreamTests(OneServerTestCase):
         """We see what nats-py has created; it does not differ from settings that say the same."""
 
         async def create(client: Client) -> None:
-            jetstream = client.jetstream()
+            jetstream = client.jetstream(timeout=120)
             await jetstream.add_stream(
                 StreamConfig(name="calls", subjects=["calls.>"], max_age=60.0, storage=StorageType.FILE, max_bytes=4096)
             )
@@ -95,15 +95,16 @@ class StreamTests(OneServerTestCase):
         )
 
         async def publish(client: Client) -> None:
+            jetstream = client.jetstream(timeout=120)
             for number in range(3):
-                await client.jetstream().publish(f"calls.{number}", b"\0%d" % number, headers={"A": str(number)})
+                await jetstream.publish(f"calls.{number}", b"\0%d" % number, headers={"A": str(number)})
 
         await run_client(self.url, publish)
         for number in range(3, 6):
             await self.service.publish(f"calls.{number}", b"\0%d" % number, headers={"A": str(number)})
 
         async def read(client: Client) -> Any:
-            subscription = await client.jetstream().subscribe("calls.>", ordered_consumer=True)
+            subscription = await client.jetstream(timeout=120).subscribe("calls.>", ordered_consumer=True)
             received = [await subscription.next_msg(timeout=120) for _ in range(6)]
             return [
                 (msg.subject, msg.data, dict(msg.headers or {})["A"], msg.metadata.sequence.stream) for msg in received
@@ -133,7 +134,7 @@ class StreamTests(OneServerTestCase):
             self.assertEqual(found, expected[1])
 
         async def look(client: Client) -> Any:
-            stored = await client.jetstream().get_last_msg("calls", "calls.4")
+            stored = await client.jetstream(timeout=120).get_last_msg("calls", "calls.4")
             return stored.subject, stored.data, (stored.headers or {})["A"], stored.seq
 
         self.assertEqual(await run_client(self.url, look), expected[4])

@@ -88,12 +88,12 @@ class BridgeTestCase(RpcKamailioTestCase):
             DECISION_TIMEOUT=timeout,
         )
 
-    def patient_routes(self) -> str:
+    def patient_routes(self, seconds: float = 8.0) -> str:
         """The routes of the example, with more time for each decision than two seconds: the machine may be busy."""
         source = (EXAMPLE / "routes.py").read_text("utf-8")
         self.assertEqual(source.count("timeout=2.0"), 1)
         path = self.make_folder() / "routes.py"
-        path.write_text(source.replace("timeout=2.0", "timeout=8.0"), "utf-8")
+        path.write_text(source.replace("timeout=2.0", f"timeout={seconds}"), "utf-8")
         return str(path)
 
     async def start_natsroute(self, **settings: Any) -> Any:
@@ -197,8 +197,8 @@ class FallbackTests(BridgeTestCase):
 
     async def test_answer_is_late(self) -> None:
         """It changes nothing, and the next call is decided as usual."""
-        kamailio = await self.start("2000")
-        await self.start_natsroute(event_routes=self.patient_routes())
+        kamailio = await self.start("6000")
+        await self.start_natsroute(event_routes=self.patient_routes(12.0))
         await self.call(kamailio, "refused", "slow", 10, {"CODE": "504", "REPLY": "No Decision In Time"})
         await self.all_decided(10)
         self.assertEqual(self.answers.actions, Counter({"fallback": 10}))

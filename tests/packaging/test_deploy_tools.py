@@ -22,6 +22,7 @@ from twisted.trial.unittest import SkipTest
 from tests.packaging.builds import LEFT_BEHIND, has_compiler, run
 from tests.support import ROOT
 from tests.support.twistd import TwistdTestCase
+from tests.support.waiting import TIMEOUT
 
 DEPLOY = ROOT / "deploy"
 #: systemd's figure for what a service may do: 10 is everything. 1.2 when this was written.
@@ -147,9 +148,11 @@ class DockerfileTests(TwistdTestCase):
         self.assertFalse((target / "bin" / "pip").exists())
         self.assertTrue((next(target.glob("lib/*/site-packages")) / "twisted/plugins/dropin.cache").exists())
 
-        with socket.socket() as reserved:
-            reserved.bind(("127.0.0.1", 0))
-            port = reserved.getsockname()[1]
+        reserved = socket.socket()  # no other program gets its port, and natsroute does
+        self.addCleanup(reserved.close)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
         environment = dict(re.findall(r"\b([A-Z_]+)=(\S+)", re.findall(r"^ENV (.*)$", self.text, re.MULTILINE)[0]))
         self.assertEqual(environment.pop("PATH"), "/opt/natsroute/bin:$PATH")
         environment["NATSROUTE_HTTP_LISTEN"] = environment["NATSROUTE_HTTP_LISTEN"].replace(":8080", f":{port}")
@@ -170,12 +173,12 @@ class DockerfileTests(TwistdTestCase):
         )
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        give_up = time.monotonic() + 120
+        give_up = time.monotonic() + TIMEOUT
         while self.healthy(check, environment) != 0:
             self.assertLess(time.monotonic(), give_up, (self.folder / "output").read_text("utf-8"))
             self.assertIsNone(process.poll(), (self.folder / "output").read_text("utf-8"))
         process.terminate()
-        process.wait(30)
+        process.wait(TIMEOUT)
         for line in (self.folder / "output").read_text("utf-8").splitlines():
             self.assertEqual(next(iter(json.loads(line))), "time")
 
