@@ -5,8 +5,8 @@ It guards natsroute in pure Python and with its compiled hot path. If that is no
 and says so; in CI (the variable ``CI`` is set), that is a failure.
 
 It compares ratios of medians with the ratios in ``guard.json``, never seconds with seconds. If a ratio is lower by more
-than a quarter, it is measured again with more rounds; if it is still that low, the exit code is 1. ``--update`` writes
-the measured ratios to ``guard.json``.
+than a quarter, it is measured again with more rounds, and then once more; if it is still that low, the exit code is 1.
+``--update`` writes the measured ratios to ``guard.json``.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ FILE = Path(__file__).with_suffix(".json")
 _PEER = "nats-py"
 _SCENARIOS = ("consume", "relay", "publish")
 _ROUNDS, _MORE_ROUNDS = 5, 9
+_MORE_TIMES = 2  # the machine may be busy for a while
 _MESSAGES = 60_000
 _MIN_PART = 0.75  # of the ratio in the file
 
@@ -111,8 +112,10 @@ def main(words: Sequence[str] | None = None) -> int:
         if arguments.update:
             _update(found, kept)
             return 0
-        fallen = [case for case in cases if any(_fell(found, kept, path, _name(case)) for path in found)]
-        if fallen:
+        for _ in range(_MORE_TIMES):
+            fallen = [case for case in cases if any(_fell(found, kept, path, _name(case)) for path in found)]
+            if not fallen:
+                break
             print_progress(f"measuring again: {'; '.join(map(_name, fallen))}")
             for path, again in _measure(server, fallen, _MORE_ROUNDS).items():
                 found[path] |= again

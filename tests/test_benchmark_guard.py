@@ -63,18 +63,24 @@ class GuardTests(SynchronousTestCase):
         self.assertEqual(self.rounds, [5] * 6)
 
     def test_slower(self) -> None:
-        """One hot path alone that is slower is enough. Each of its cases is measured again, with more rounds."""
+        """One hot path alone that is slower is enough. Each of its cases is measured twice more, with more rounds."""
         self.rates["natsroute"] = 449.0
         code, printed = self.guard()
         self.assertEqual((code, printed.count(": fine"), printed.count(": SLOWER")), (1, 6, 6))
         self.assertIn("compiled, consume, uniform: natsroute / nats-py 4.49, before 6.00: SLOWER", printed)
-        self.assertEqual(self.rounds, [5] * 6 + [9] * 6)
+        self.assertEqual(self.rounds, [5] * 6 + [9] * 12)
 
     def test_disturbed_once(self) -> None:
         """The second measurement counts, and is one of the slow case only."""
         self.rates["natsroute-pure"] = [400.0, 200.0, *[400.0] * 5]
         self.assertEqual(self.guard()[0], 0)
         self.assertEqual(self.rounds, [5] * 6 + [9])
+
+    def test_disturbed_twice(self) -> None:
+        """The third measurement counts."""
+        self.rates["natsroute-pure"] = [400.0, 200.0, *[400.0] * 4, 200.0, 400.0]
+        self.assertEqual(self.guard()[0], 0)
+        self.assertEqual(self.rounds, [5] * 6 + [9, 9])
 
     def test_without_the_compiled_hot_path(self) -> None:
         """Pure Python is guarded alone, and the output says so. In CI, that fails before anything is measured."""
