@@ -23,7 +23,7 @@ from natsroute.message import Message
 from natsroute.wire.encoder import encode_pub
 from natsroute.wire.headers import encode_headers
 from tests.chaos.messages import payload_of, subject_of
-from tests.support.waiting import until
+from tests.support.waiting import TIMEOUT, until
 
 _NANOSECONDS = 1_000_000_000
 #: Messages that are written at once.
@@ -56,7 +56,9 @@ class StreamControl:
         """Close the connection."""
         return self.connection.stopService()
 
-    async def ask(self, method: str, request: dict[str, Any] | None = None, *, timeout: float = 60.0) -> dict[str, Any]:
+    async def ask(
+        self, method: str, request: dict[str, Any] | None = None, *, timeout: float = TIMEOUT
+    ) -> dict[str, Any]:
         """
         Ask the API until it answers: in a cluster there may be no leader for a while.
 
