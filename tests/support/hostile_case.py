@@ -39,6 +39,9 @@ QUICK = (
     *("--reconnect_max_wait", "0.1"),
     *("--reconnect_jitter", "0"),
     *("--reconnect_jitter_tls", "0"),
+    # On a busy machine, the route waits long for its confirmation; the tests count the lines of the log.
+    *("--slow_route_warning", "3600"),
+    *("--blocked_reactor_warning", "3600"),
 )
 
 
