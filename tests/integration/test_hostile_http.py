@@ -127,7 +127,7 @@ class NumberTests(HostileTestCase):
         busy = await self.connect_many(50)
         for client in busy:
             client.write(GET)
-        await self.until(lambda: all(one.busy for one in self.site.channels))
+        await self.until(lambda: [one.busy for one in self.site.channels] == [True] * 50)
         late = await self.connect_many(950)
         await self.until(lambda: all(client.closed for client in late))
         self.assertEqual({client.responses[0].status for client in late if client.data}, {503})
@@ -163,6 +163,7 @@ class SlowTests(HostileTestCase):
         transport: Any = client.transport
         transport.pauseProducing()
         client.write(CALLS * 1000)  # 200 MB of responses
+        await self.until(lambda: self.site.channels)  # the site may have it a moment after the client
         (connection,) = self.site.channels
         server_side = connection.transport
         most = probes = 0

@@ -128,18 +128,20 @@ class ProcessTests(TwistdTestCase):
         answers = [(200, {})]
         (self.folder / "block").touch()
 
-        def is_blocked() -> bool:
+        def is_blocked() -> object:
             try:
                 answers.append(ask(f"{url}/readyz", context, timeout=2.0))
             except OSError:  # the reactor took the request, and is blocked now
                 return False
-            return answers[-1][0] == 503 and " at " in answers[-1][1]["reasons"][0]["text"]
+            if answers[-1][0] != 503:
+                return False
+            # Now and then it is inside os.path.exists().
+            return re.search(r" at \S+routes.py:1[45]$", answers[-1][1]["reasons"][0]["text"])
 
         self.until(is_blocked, program)
         status, body = answers[-1]
         (reason,) = body["reasons"]
         self.assertEqual((status, reason["code"], reason["about"]), (503, "blocked_reactor", ""))
-        self.assertRegex(reason["text"], r"at \S+routes.py:1[56]$")
         status, body = ask(f"{url}/livez", context)
         self.assertEqual((status, body["alive"]), (503, False) if body["reasons"] else (200, True))
         (self.folder / "block").unlink()

@@ -63,7 +63,7 @@ class StreamTests(ApiTestCase):
         self.assertEqual((await create_stream(api, CALLS)).created, created.created)
         self.assertEqual((await stream_names(api), await stream_names(api, "other")), (["calls"], []))
         for number in range(5):
-            await self.service.publish(f"calls.{number % 2}", b"x")
+            await self.service.publish(f"calls.{number % 2}", b"x", stream=True)
         info = await stream_info(api, "calls")
         self.assertEqual((info.messages, info.first_sequence, info.last_sequence), (5, 1, 5))
         self.assertEqual(await stream_subjects(api, "calls"), {"calls.0": 3, "calls.1": 2})
@@ -95,7 +95,7 @@ class StreamTests(ApiTestCase):
     async def test_sealed(self) -> None:
         api = await self.connect_api()
         info = await create_stream(api, CALLS)
-        await self.service.publish("calls.1", b"x")
+        await self.service.publish("calls.1", b"x", stream=True)
         await update_stream(api, StreamConfig(name="calls", sealed=True, max_age=0.0).over(info.config))
         with self.assertRaises(StreamSealedError):
             await delete_message(api, "calls", 1)
@@ -151,8 +151,8 @@ class MessageTests(ApiTestCase):
     async def test_messages(self) -> None:
         api = await self.connect_api()
         await create_stream(api, CALLS)
-        await self.service.publish("calls.1", b"\0\xff", headers={"A": "1"})
-        await self.service.publish("calls.1", b"")
+        await self.service.publish("calls.1", b"\0\xff", headers={"A": "1"}, stream=True)
+        await self.service.publish("calls.1", b"", stream=True)
         with self.assertRaisesRegex(JetStreamUnavailableError, "allow_direct"):
             await get_message_direct(api, "calls", 1)
         await update_stream(api, StreamConfig(name="calls", allow_direct=True).over(CALLS))

@@ -141,8 +141,14 @@ class AcknowledgementTests(StreamTestCase):
         while (await self.state(service))["subjects"] != {"calls.reminder": 2}:
             pass
         self.assertGreaterEqual(self.reactor.seconds() - began, 4.0)
-        last = await service.request("$JS.API.DIRECT.GET.CALLS", {"last_by_subj": "calls.reminder"})
-        self.assertEqual((last.data, last.headers["A"]), (b"call back", "b"))
+        found: dict[bytes, str | None] = {}
+        sequence = 0
+        for _ in range(2):
+            asked = {"seq": sequence + 1, "next_by_subj": "calls.reminder"}
+            message = await service.request("$JS.API.DIRECT.GET.CALLS", asked)
+            found[message.data] = message.headers.get("A")
+            sequence = int(message.headers["Nats-Sequence"])
+        self.assertEqual(found, {b"call back": "b", b"now": None})
 
     async def test_from_threads(self) -> None:
         service = await self.with_stream()

@@ -15,6 +15,7 @@ from typing import Any
 from tests.support import ROOT
 from tests.support.environment import without_settings
 from tests.support.twistd import TwistdTestCase
+from tests.support.waiting import TIMEOUT
 
 ROUTES = r"""
 from natsroute import EventRoutes
@@ -146,7 +147,7 @@ class LogsTests(TwistdTestCase):
         """The answer of the admin method ``log_level``."""
         request = {"jsonrpc": "2.0", "id": 1, "method": "log_level", "params": params}
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(10)
+            connection.settimeout(TIMEOUT)
             connection.connect(str(self.folder / "admin.sock"))
             connection.sendall(json.dumps(request).encode() + b"\n")
             return json.loads(connection.makefile().readline())["result"]

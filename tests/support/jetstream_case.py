@@ -7,7 +7,7 @@ from typing import Any
 from natsroute import EventRoutes, NatsrouteService
 from natsroute.jetstream.management.configs import ConsumerConfig, StreamConfig
 from natsroute.jetstream.management.consumers import consumer_info, create_consumer
-from natsroute.jetstream.management.streams import create_stream
+from natsroute.jetstream.management.streams import create_stream, stream_info
 from tests.support.server_case import OneServerTestCase
 
 
@@ -50,6 +50,11 @@ class JetStreamTestCase(OneServerTestCase):
         """Of a consumer: messages that are still to be delivered, not acknowledged, and delivered again."""
         info = await consumer_info(self.api, self.stream, durable)
         return info.num_pending, info.num_ack_pending, info.num_redelivered
+
+    async def until_stored(self, messages: int) -> None:
+        """Wait until the stream has that many messages. The server stores what it has confirmed a moment later."""
+        while (await stream_info(self.api, self.stream)).messages != messages:
+            pass
 
     async def until_state(self, *state: int, durable: str = "billing") -> None:
         """Wait until everything published has been delivered, and :meth:`state` is this."""
