@@ -16,8 +16,8 @@ from natsroute.daemon.nats_server import LogLine, ServerLog, server_command
 
 # Warnings of nats-server about the benchmark's configuration of TLS, which asks for no client certificates.
 _EXPECTED = re.compile(r"allow_non_tls|insecure", re.IGNORECASE)
-_START_TIMEOUT = 20.0
-_COUNT_TIMEOUT = 1.0
+_START_TIMEOUT = 60.0
+_COUNT_TIMEOUT = 30.0
 
 # The rest is nats-server's default. A run may be larger than the 64 MB after which nats-server cuts a slow client off.
 _CONFIGURATION = """

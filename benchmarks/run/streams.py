@@ -15,7 +15,7 @@ from tests.support.plain_client import PlainClient
 # nats-server drops what a stream has not stored when more than 10,000 messages wait for that.
 _MESSAGES_PER_BLOCK = 2_000
 _INBOX = "_INBOX.bench.streams"
-_ACK_TIMEOUT = 2.0
+_ACK_TIMEOUT = 30.0
 
 
 class Stream:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from twisted.internet.protocol import Factory
 from twisted.trial.unittest import TestCase
 
 from tests.support.hostile_server import Client, HostileServer, Script
-from tests.support.nats_server import NatsServer
+from tests.support.nats_server import NatsServer, reserve_tcp_port
 from tests.support.natsroute_process import NatsrouteProcess
 from tests.support.processes import CANNOT_MEASURE
 from tests.support.waiting import TIMEOUT, until
@@ -81,9 +80,7 @@ class HostileTestCase(TestCase):
 
     async def start(self, *arguments: str, scheme: str = "nats", connect_timeout: float = TIMEOUT) -> None:
         """Start natsroute, and measure its memory while it waits for a server."""
-        listening = self.reactor.listenTCP(0, Factory(), interface="127.0.0.1")
-        self.port = listening.getHost().port
-        await listening.stopListening()
+        self.port = reserve_tcp_port()
         url = f"{scheme}://127.0.0.1:{self.port}"
         options = ("--nats_url", url, "--connect_timeout", str(connect_timeout), *QUICK, *arguments)
         self.natsroute = NatsrouteProcess(self.reactor, self.folder, ROUTES, *options)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import weakref
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,27 @@ START_TIMEOUT = TIMEOUT
 #: The shortest duration that nats-server allows. Before it closes connections, clients have time to leave, also on a
 #: busy machine.
 _LAME_DUCK = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "20s"\n'
+
+
+#: Sockets that reserve ports. The oldest are closed when there are more of them than one test needs.
+_reserved: deque[socket.socket] = deque()
+_MAX_RESERVED = 60
+
+
+def reserve_tcp_port() -> int:
+    """
+    A free port of 127.0.0.1, for servers that bind it with SO_REUSEADDR. Elsewhere than on Linux, nobody reserves it.
+
+    No other program gets the port while the test runs, also while no server listens there: connections are refused.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    port: int = reserved.getsockname()[1]
+    _reserved.append(reserved)
+    while len(_reserved) > (_MAX_RESERVED if sys.platform.startswith("linux") else 0):
+        _reserved.popleft().close()
+    return port
 
 
 class ServerStartError(Exception):
@@ -71,9 +95,12 @@ class NatsServer:
     ) -> None:
         self.host = host
         self.pid = 0
-        # For -1 nats-server itself takes a free port, so that no other program can take it first.
-        self.port = port
-        self.websocket_port = self.cluster_port = self.http_port = -1
+        # For -1 nats-server itself takes a free port. Another program could have it before nats-server starts again.
+        free = reserve_tcp_port if host == "127.0.0.1" else lambda: -1
+        self.port = free() if port == -1 else port
+        self.websocket_port = -1 if websocket is None else free()
+        self.cluster_port = free() if cluster else -1
+        self.http_port = -1
         self.log: list[str] = []
         self.routes: list[str] = []
         self.config = config
