@@ -112,7 +112,14 @@ class CommandTests(ConsoleTestCase):
         # Root may have other services, which its own user's do not hide.
         name = f"test {os.getpid()}"
         program = self.start(*EMBEDDED, "--client_name", name)
-        self.until(lambda: self.overview(program)["consumers"][0]["succeeded"] == 8, program)
+
+        def is_settled() -> bool:
+            found = self.overview(program)
+            [consumer] = found["consumers"]
+            counts = (consumer["received"], consumer["succeeded"], consumer["failed"], found["publisher"]["confirmed"])
+            return bool(found["ready"]) and counts == (10, 8, 1, 10)
+
+        self.until(is_settled, program)
         code, out, _ = self.console("status", "--name", name)
         self.assertEqual(code, 0)
         self.assertIn(f"process {program.process.pid}, ", out.splitlines()[0])
@@ -209,7 +216,7 @@ class CommandTests(ConsoleTestCase):
         """A reader that has seen enough ends the command, without a traceback."""
         program = self.start("--nats_url", "nats://127.0.0.1:1")
         ended = subprocess.run(
-            f"{sys.executable} -m natsroute status --watch --json --interval 0.01 | head -1",
+            f"{sys.executable} -m natsroute status --watch --json --interval 0.01 --timeout {TIMEOUT} | head -1",
             shell=True,
             cwd=self.folder,
             env=self.environment(NATSROUTE_ADMIN_SOCKET=self.socket_of(program)),
@@ -226,7 +233,10 @@ class CommandTests(ConsoleTestCase):
         ours, theirs = pty.openpty()
         self.addCleanup(os.close, ours)
         watching = subprocess.Popen(
-            [*NATSROUTE, "status", "--watch", "--interval", "0.1", "--socket", self.socket_of(program)],
+            [
+                *(*NATSROUTE, "status", "--watch", "--interval", "0.1"),
+                *("--timeout", str(TIMEOUT), "--socket", self.socket_of(program)),
+            ],
             env=self.environment(TERM="xterm"),
             stdin=subprocess.DEVNULL,
             stdout=theirs,
@@ -485,7 +495,7 @@ class DocumentTests(ConsoleTestCase):
         which = ("--pid", str(program.process.pid))
         self.assertEqual(self.console(*status, *which)[0], 0)
         watching = subprocess.Popen(
-            [*NATSROUTE, *watch, *which],
+            [*NATSROUTE, *watch, *which, "--timeout", str(TIMEOUT)],
             env=self.environment(),
             stdout=subprocess.PIPE,
             text=True,

@@ -45,7 +45,7 @@ class ReplayTests(OneServerTestCase):
             self.assertEqual((event.stream, event.sequence), ("calls", int(event.text()) + 1))
             self.numbers.append(int(event.text()))
 
-        return await self.connect_service(event_route, jetstream_replay=replay)
+        return await self.connect_service(event_route, jetstream_replay=replay, drain_timeout=60.0)
 
     async def test_everything(self) -> None:
         """What is there, and what comes, once each; nothing stays at the server."""
