@@ -163,8 +163,9 @@ class StatusPageTestCase(OneServerTestCase):
         return page
 
     def wait_for(self, page: Any, headline: str) -> None:
-        """Wait until the page says something at its top."""
+        """Wait until the page says something at its top, and has drawn the rest."""
         page.wait_for_function("(text) => document.getElementById('headline').textContent === text", arg=headline)
+        self.browser.wait_until_drawn(page)
 
     def wait_until(self, condition: Any) -> None:
         """Wait until a function returns without AssertionError. The page is drawn once a second."""
@@ -294,6 +295,7 @@ class StatusPageTests(StatusPageTestCase):
 
         def look() -> None:
             self.wait_until(lambda: self.assertEqual(len(page.query_selector_all("#reasons li")), 7))
+            self.browser.wait_until_drawn(page)
             self.assertIn("consumer dialog:q", page.inner_text("#reasons"))
             self.assertIn("publish worker 1", page.inner_text("#reasons"))
             self.assertTrue(page.title().startswith("Not ready · "))

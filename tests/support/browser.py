@@ -96,6 +96,10 @@ class Browser:
         page.goto(url)
         return page
 
+    def wait_until_drawn(self, page: Any) -> None:
+        """Wait for two frames: a page says at once whether natsroute is ready, and draws the rest in the next."""
+        page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+
     def close(self, page: Any) -> None:
         """Close a page. Called in the browser's thread."""
         self.faults += page.evaluate("violations")
