@@ -25,7 +25,9 @@ from itertools import islice
 from time import thread_time_ns
 from typing import Any
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 
 from benchmarks.load.hot_path import PURE_ENVIRONMENT, implementation
 from benchmarks.load.job import QUEUE_GROUP, RELAY_SUBJECT, Job
@@ -124,9 +126,15 @@ class Service:
             self._reactor.advance(0)
 
     def stop(self) -> None:
-        """Stop the service."""
-        self.service.stopService()
+        """Stop the service, so that it leaves no thread."""
+        stopped = self.service.stopService()
         self.settle()
+        for _, protocol in self._connections:
+            protocol.connectionLost(Failure(ConnectionDone()))
+        self._connections.clear()
+        self._reactor.pump([1.0] * 10)
+        if not stopped.called:
+            raise RuntimeError("the service did not stop")
 
 
 def measure(case: str, traffic: str, count: int = _MESSAGES, passes: int = _PASSES) -> float:

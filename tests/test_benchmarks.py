@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +35,7 @@ from natsroute.testing import RouteTester
 from natsroute.wire.frames import Msg
 from natsroute.wire.parser import Parser
 from tests.support import ROOT
+from tests.support.waiting import TIMEOUT
 
 JOB = Job("consume", "nats://127.0.0.1:4222", count=200, size=128)
 _COMMENT = re.compile("<!-- (.*) -->")
@@ -299,6 +301,22 @@ class InProcessTests(SynchronousTestCase):
         for traffic in SUBJECTS:
             for case in in_process.CASES:
                 self.assertGreater(in_process.measure(case, traffic, count=2_500, passes=2), 0.0)
+
+    def test_stop(self) -> None:
+        """The thread of a service is told to end: the cases after it are measured without it."""
+        started: list[threading.Thread] = []
+        start = threading.Thread.start
+
+        def keep(thread: threading.Thread) -> None:
+            started.append(thread)
+            start(thread)
+
+        self.patch(threading.Thread, "start", keep)
+        in_process.measure("consume", "uniform", count=100, passes=1)
+        self.assertGreater(len(started), 0)
+        for thread in started:
+            thread.join(TIMEOUT)
+            self.assertFalse(thread.is_alive())
 
     def test_both(self) -> None:
         """Each implementation that is there, in a process of its own; they are in the report."""
