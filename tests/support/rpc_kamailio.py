@@ -31,6 +31,11 @@ route[RPC] {{
 """
 
 
+#: If one of the publish workers does not run, see :data:`~tests.support.kamailio.START_TIMEOUTS`, one of this number of
+#: answers is missing.
+ANSWERS = 16
+
+
 class RpcKamailio(Program):
     """
     Kamailio with a configuration that has async workers, and the modules ``nats`` and ``async``.
@@ -106,7 +111,7 @@ class RpcKamailioTestCase(KamailioTestCase):
         raise AssertionError(f"none of {len(START_TIMEOUTS)} Kamailios was ready within {START_TIMEOUTS[-1]} s")
 
     async def _has_subscribed(self, kamailio: RpcKamailio, probes: Mapping[str, str], seconds: float) -> bool:
-        """Ask until it has answered; False if it ends or takes too long."""
+        """Ask until it has answered, and then until each publish worker has; False if it ends or takes too long."""
         event_route = EventRoutes()
         event_route("nats:rpc-answer")(kamailio.on_answer)
         kamailio.service = await self.connect_service(event_route, subject_queue_group="rpc-answer")
@@ -125,10 +130,21 @@ class RpcKamailioTestCase(KamailioTestCase):
         probing = LoopingCall(probe)
         probed = probing.start(0.1)
         give_up = self.reactor.seconds() + seconds
-        await self.until(lambda: ready() or kamailio.status is not None or self.reactor.seconds() > give_up)
+
+        def is_over() -> bool:
+            return kamailio.status is not None or self.reactor.seconds() > give_up
+
+        await self.until(lambda: ready() or is_over())
         probing.stop()
         await probed
-        return ready()
+        # Each process of Kamailio gives what it publishes to the publish workers in turn.
+        more = [kamailio.ask("core.version") for _ in range(ANSWERS if ready() else 0)]
+
+        def all_answered() -> bool:
+            return all(kamailio.answer(number) for number in more)
+
+        await self.until(lambda: all_answered() or is_over())
+        return ready() and all_answered()
 
     async def rpc(self, kamailio: RpcKamailio, method: str) -> Any:
         """The result of an RPC command."""
