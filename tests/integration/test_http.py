@@ -23,6 +23,7 @@ from natsroute.monitoring.http.stand_in import StandIn
 from natsroute.monitoring.pulse import Pulse
 from tests.support.certificates import Certificates
 from tests.support.documents import snippet
+from tests.support.nats_server import reserve_tcp_port
 from tests.support.overviews import an_overview
 from tests.support.twistd import Twistd, TwistdTestCase
 from tests.support.waiting import TIMEOUT
@@ -174,7 +175,7 @@ class ServerTests(TestCase):
         tls = HttpTls(*map(str, certificates.server()), nullcontext)
         access = Access(None, local=True)
         site = Site(reactor, an_overview, access=access)  # type: ignore[arg-type]
-        port = 0
+        port = reserve_tcp_port()
         for _ in range(3):
             server = HttpServer(
                 reactor,
@@ -187,6 +188,6 @@ class ServerTests(TestCase):
                 ),
             )
             server.startService()
-            port = server.port
+            self.assertEqual(server.port, port)
             await server.stopService()
             self.assertRaises(ConnectionRefusedError, socket.create_connection, ("127.0.0.1", port))
