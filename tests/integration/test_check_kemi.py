@@ -6,9 +6,13 @@ from tests.support.twistd import TwistdTestCase
 
 #: Scripts, and the position and the message of each.
 MISTAKES = {
-    "blocks.py": ("import threading\n\nthreading.Event().wait()", ":3:1: ", "it is still busy here after 2 s"),
-    "blocks.lua": ("while true do end", ":1:1: ", "the code was not loaded within 2 s"),
-    "blocks_everything.py": ("import ctypes\nctypes.PyDLL(None).sleep(600)", "", "the code was not loaded within 2 s"),
+    "blocks.py": ("import threading\n\nthreading.Event().wait()", ":3:1: ", "it is still busy here after {seconds} s"),
+    "blocks.lua": ("while true do end", ":1:1: ", "the code was not loaded within {seconds} s"),
+    "blocks_everything.py": (
+        "import ctypes\nctypes.PyDLL(None).sleep(600)",
+        "",
+        "the code was not loaded within {seconds} s",
+    ),
     "exits.py": ("import sys\nsys.exit(3)", ":2:1: ", "SystemExit: 3. A script must not end itself"),
     "ends.py": ("import os\nos._exit(4)", ": ", "it ended the process that it was tried in (exit code 4)"),
     "ends.lua": ("os.exit(4)", ": ", "it ended the process that it was tried in (exit code 4)"),
@@ -43,11 +47,14 @@ class CheckKemiTests(TwistdTestCase):
     def test_mistakes(self) -> None:
         """Each with file, line, column and remedy."""
         for name, (_, position, message) in MISTAKES.items():
-            seconds = 2 if name.startswith("blocks") else 120
-            code, output = self.check("--kemi_script", name, "--event_callback", "f", seconds=seconds)
+            for seconds in (2, 20, 120) if name.startswith("blocks") else (120,):
+                code, output = self.check("--kemi_script", name, "--event_callback", "f", seconds=seconds)
+                expected = message.format(seconds=seconds)
+                if expected in output:
+                    break  # on a busy machine, a script may not have begun in 2 s
             self.assertEqual((code, len(output.splitlines())), (1, 1), output)
             self.assertIn(f"/{name}{position}" if position else "natsroute: ", output)
-            self.assertIn(message, output)
+            self.assertIn(expected, output)
 
     def test_prints(self) -> None:
         """What a script prints is shown escaped, and nothing is sent."""
