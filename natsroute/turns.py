@@ -77,8 +77,12 @@ class BacklogLoop:
     def finish(self) -> None:
         """Do all that is left now: there may be no further turn."""
         self.stop()
-        while self._step():
-            pass
+        was_running, self._is_running = self._is_running, True
+        try:
+            while self._step():
+                pass
+        finally:
+            self._is_running = was_running
 
     def stop(self) -> None:
         """Do not continue in the next turn."""

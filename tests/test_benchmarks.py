@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
 import threading
 from dataclasses import replace
@@ -19,7 +20,7 @@ from benchmarks.catalogue import PEERS, SCENARIOS
 from benchmarks.load import hot_path
 from benchmarks.load.job import Job
 from benchmarks.load.traffic import MEAN_MIXED_SIZE, SUBJECTS, delivered_size, delivery, messages
-from benchmarks.peers import OURS, PURE_OURS
+from benchmarks.peers import OURS, PURE_OURS, raw_peer
 from benchmarks.peers.kamailio_script import write
 from benchmarks.report import charts
 from benchmarks.report.goals import verdicts
@@ -337,6 +338,20 @@ class InProcessTests(SynchronousTestCase):
             in_process.table(found),
             "| ns/message | parse | relay |\n|---|--:|--:|\n| uniform | 80 | 1,100 |\n| mixed | 190 | 2,300 |",
         )
+
+
+class RawPeerTests(SynchronousTestCase):
+    """The peer that is a raw socket."""
+
+    def test_a_server_that_closes(self) -> None:
+        """It ends with an error, and does not read for ever."""
+        ours, other = socket.socketpair()
+        self.addCleanup(ours.close)
+        other.close()
+        client = mock.Mock(socket=ours)
+        self.patch(raw_peer, "PlainClient", lambda *arguments, **options: client)
+        self.patch(raw_peer, "report_ready", lambda: None)
+        self.assertRaises(ConnectionError, raw_peer.consume, JOB)
 
 
 class HotPathTests(SynchronousTestCase):

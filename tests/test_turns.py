@@ -110,6 +110,23 @@ class BacklogLoopTests(SynchronousTestCase):
         self.assertEqual((self.done, self.clock.getDelayedCalls()), ([*range(5)], []))
         self.loop.finish()
 
+    def test_run_while_it_finishes(self) -> None:
+        """A step that takes long and adds to the backlog leaves no further turn."""
+        self.seconds = MAX_TURN
+        add = [5, 6]
+
+        def did(number: int) -> None:
+            self.done.append(number)
+            self.clock.rightNow += self.seconds
+            if add:
+                self.backlog.append(add.pop(0))
+                self.loop.run()
+
+        self.did = did  # type: ignore[method-assign]
+        self.backlog.extend(range(5))
+        self.loop.finish()
+        self.assertEqual((self.done, self.clock.getDelayedCalls()), ([*range(7)], []))
+
     def test_finish_within_a_step(self) -> None:
         """The same."""
         self.seconds = MAX_TURN

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from time import perf_counter_ns
-from typing import TypeVar, cast
+from typing import NoReturn, TypeVar, cast
 
 from benchmarks.load.job import QUEUE_GROUP, Job, report, report_ready
 from benchmarks.load.traffic import command, delivered_size, messages
@@ -20,6 +20,15 @@ _CHUNK = 1 << 20
 _TLS_CHUNK = 1 << 18  # a new object each time, so not larger than a read of natsroute
 _PING = len(b"PING\r\n")
 _SETTLE = 0.3  # seconds in which a message too many would arrive
+
+
+def ended() -> NoReturn:
+    """
+    Called where no bytes were read.
+
+    :raises ConnectionError: always.
+    """
+    raise ConnectionError("the server has closed the connection")
 
 
 def consume(job: Job) -> None:
@@ -38,11 +47,11 @@ def consume(job: Job) -> None:
     size = end = 0
     try:
         while size < expected:
-            size += receive()
+            size += receive() or ended()
         end = perf_counter_ns()
         client.socket.settimeout(_SETTLE)
         while True:
-            size += receive()
+            size += receive() or ended()
     except TimeoutError:
         pass
     whole = size >= expected and (size - expected) % _PING == 0
@@ -79,7 +88,7 @@ class _Tls:
         """Wait for bytes and decrypt them; return how many there are."""
         size = 0
         while not size:
-            self._incoming.write(self._socket.recv(_TLS_CHUNK))
+            self._incoming.write(self._socket.recv(_TLS_CHUNK) or ended())
             try:
                 while True:
                     size += self._read()
@@ -93,7 +102,7 @@ class _Tls:
                 result = step()
             except ssl.SSLWantReadError:
                 self._send()
-                self._incoming.write(self._socket.recv(_TLS_CHUNK))
+                self._incoming.write(self._socket.recv(_TLS_CHUNK) or ended())
             else:
                 self._send()
                 return result
