@@ -173,8 +173,12 @@ class ExporterTests(SynchronousTestCase):
         """OpenTelemetry says so when the service starts, which goes on without an export."""
         log = LogRecorder(self)
         with mock.patch.dict("os.environ", {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "100000"}):
-            export = TraceExport(Reactor(), {}, "natsroute", 1.0)
+            reactor = Reactor()
+            export = TraceExport(reactor, {}, "natsroute", 1.0)
             export.startService()
         export.provider.get_tracer("test").start_span("x").end()
         [line] = log.lines("error")
         self.assertIn("Spans are not exported: max_export_batch_size must be", line)
+        stopped = export.stopService()  # which takes its handler from the log of OpenTelemetry
+        reactor.make_call()
+        self.successResultOf(stopped)
