@@ -39,9 +39,6 @@ AFTER = 0.5
 #: What is counted.
 FIGURES = ("moves", "published", "consumed", "out of order", "lost", "seen twice by a plain subscriber")
 
-#: Seconds that a move may take.
-MOVE_TIMEOUT = 120.0
-
 
 async def run(reactor: Any, folder: Path, seed: int, rounds: int) -> Outcome:
     """
@@ -109,7 +106,7 @@ class _Move:
     async def move(self) -> None:
         """Let the consumer's node enter lame duck mode, and wait until the consumer is at the other one."""
         self._servers[0].lame_duck()
-        await until(lambda: self._status.reconnects == 1, self._reactor, timeout=MOVE_TIMEOUT)
+        await until(lambda: self._status.reconnects == 1, self._reactor)
 
     async def finish(self, figures: dict[str, int]) -> list[str]:
         """Stop publishing. Returns what must not happen, and adds to the figures."""

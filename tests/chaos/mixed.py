@@ -25,7 +25,7 @@ from tests.chaos.publishers import NatsroutePublisher
 from tests.chaos.testbed import Testbed, module_command
 from tests.support import ROOT
 from tests.support.program import Program
-from tests.support.waiting import until
+from tests.support.waiting import TIMEOUT, until
 
 #: Messages a second that the feeder sends, bursts included, and that natsroute publishes by itself.
 FED, PUBLISHED = 1_500.0, 1_500.0
@@ -145,7 +145,7 @@ async def run(
         subject_queue_group=routes.subject_queue_group,
         pending_max_messages=MAX_PENDING,
         pending_policy=pending_policy,
-        drain_timeout=60.0,
+        drain_timeout=TIMEOUT,
     )
     feeder: Program | None = None
     try:

@@ -17,10 +17,11 @@ from twisted.internet.task import deferLater
 from tests.chaos.comparison import SENT, compare
 from tests.chaos.outcome import Outcome
 from tests.chaos.publishers import NatsroutePublisher
-from tests.chaos.recording_consumer import LAST_TIMEOUT, RecordingConsumer
+from tests.chaos.recording_consumer import RecordingConsumer
 from tests.chaos.testbed import Testbed
 from tests.support.nats_cluster import start_cluster
 from tests.support.nats_server import NatsServer
+from tests.support.waiting import TIMEOUT
 
 #: Messages a second.
 RATE = 300.0
@@ -97,7 +98,7 @@ async def _sightings(
     What the witness has seen, once that is all that was confirmed, and all that the consumer has. What was published
     through the other node may come to the witness later than its confirmation to the publisher.
     """
-    give_up = reactor.seconds() + LAST_TIMEOUT
+    give_up = reactor.seconds() + TIMEOUT
     confirmed = {number for number, outcome in publisher.outcomes.items() if outcome == SENT}
     while True:
         sightings = await testbed.sightings()

@@ -31,9 +31,6 @@ MAX_DENIED = 4
 #: The login of natsroute. Everybody else logs in without a password, and may do everything.
 LOGIN = {"user": "natsroute", "password": "only-for-tests"}
 
-#: Seconds that a reload may take.
-RESUBSCRIBE_TIMEOUT = 120.0
-
 #: Seconds of publishing after the last reload.
 TAIL = 1.0
 
@@ -94,7 +91,7 @@ async def run(reactor: Any, folder: Path, seed: int, seconds: float) -> Outcome:
         violations = []
         count = len(consumer.seen)
         try:
-            await until(lambda: len(consumer.seen) > count, reactor, timeout=RESUBSCRIBE_TIMEOUT)
+            await until(lambda: len(consumer.seen) > count, reactor)
         except AssertionError:
             violations.append("nothing is consumed although it is permitted again")
         permitted = publisher.published

@@ -34,9 +34,6 @@ TURN = 0.005
 #: Messages that may be without an outcome; natsroute's buffer takes a third more.
 MAX_UNCONFIRMED = 49_152
 
-#: Seconds that the last confirmations may take.
-CONFIRM_TIMEOUT = 180.0
-
 #: Short waits, so that many restarts take minutes and not hours. The other settings are the defaults.
 QUICK = {"reconnect_wait": 0.05, "reconnect_max_wait": 0.2, "reconnect_jitter": 0.05}
 
@@ -106,7 +103,7 @@ class NatsroutePublisher:
         assert self._publishing is not None
         self._publishing.stop()
         try:
-            await until(lambda: len(self.outcomes) == self.published, self._reactor, timeout=CONFIRM_TIMEOUT)
+            await until(lambda: len(self.outcomes) == self.published, self._reactor)
         except AssertionError:
             pass  # the comparison counts the outcomes that are missing
 
@@ -168,7 +165,7 @@ class _ProgramPublisher:
         def find() -> dict[str, Any] | None:
             return next((facts for facts in map(json.loads, self._program.printed) if name in facts), None)
 
-        await until(lambda: find() or self._program.status is not None, self._program.reactor, timeout=CONFIRM_TIMEOUT)
+        await until(lambda: find() or self._program.status is not None, self._program.reactor)
         facts = find()
         if facts is None:
             raise AssertionError("\n".join(["the program ended:", *self._program.lines]))

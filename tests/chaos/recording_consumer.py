@@ -13,9 +13,6 @@ from tests.chaos.messages import QUESTION_SUBJECT
 from tests.chaos.publishers import QUICK
 from tests.support.waiting import until
 
-#: Seconds that the last messages may take.
-LAST_TIMEOUT = 60.0
-
 
 class RecordingConsumer:
     """
@@ -53,7 +50,7 @@ class RecordingConsumer:
         """
         expected = Counter(sightings)
         try:
-            await until(lambda: not expected - Counter(self.seen), self._reactor, timeout=LAST_TIMEOUT)
+            await until(lambda: not expected - Counter(self.seen), self._reactor)
         except AssertionError:
             pass  # the comparison counts what is missing
         return consumption_differences(expected, Counter(self.seen))

@@ -26,7 +26,7 @@ from tests.chaos.publishers import QUICK
 from tests.chaos.testbed import Testbed, module_command
 from tests.support import ROOT
 from tests.support.program import Program
-from tests.support.waiting import until
+from tests.support.waiting import TIMEOUT, until
 
 ROUTES = """
 from natsroute import EventRoutes
@@ -68,9 +68,6 @@ KEYS = 10
 #: Seconds between two reloads: the maximum.
 MAX_PAUSE = 0.3
 
-#: Seconds that the last answers may take.
-LAST_TIMEOUT = 120.0
-
 
 async def run(reactor: Any, folder: Path, seed: int, reloads: int, rate: float) -> Outcome:
     """
@@ -103,7 +100,7 @@ class _Run:
                 event_routes=str(self._routes),
                 kemi_script=str(self._script),
                 event_callback="on_event",
-                reload_timeout=60.0,
+                reload_timeout=TIMEOUT,
                 **QUICK,
             )
         )
@@ -142,7 +139,7 @@ class _Run:
             finally:
                 await feeder.stop()
             sent = {kind: facts["sent"][f"feed.{kind}"] for kind in SHARES}
-            await until(lambda: self._ended() == sum(sent.values()), self._reactor, timeout=LAST_TIMEOUT)
+            await until(lambda: self._ended() == sum(sent.values()), self._reactor)
             await self._service.flush()
             self._auditing.stop()
             return await self._outcome(reloads, sent, facts["seconds"])

@@ -135,7 +135,7 @@ class StreamControl:
         reader = PullConsumer(self.connection, self.api, acks, stream, durable, received, options, clock=self._reactor)
         reader.start()
         try:
-            await until(lambda: seen >= expected, self._reactor, timeout=300.0)
+            await until(lambda: seen >= expected, self._reactor)
         finally:
             reader.stop()
 

@@ -35,9 +35,6 @@ ACK_WAIT = 5.0
 #: Seconds within which consuming must go on after each event. An election of the server itself takes up to 5 s.
 MAX_PAUSE = 20.0
 
-#: Seconds that the last messages may take.
-LAST_TIMEOUT = 180.0
-
 
 class _Run:
     """The cluster, a publisher, and a natsroute service that consumes."""
@@ -95,7 +92,7 @@ class _Run:
                 sending.add(one)
                 one.addCallback(lambda _, one=one: sending.discard(one))
             await deferLater(self._reactor, 0.005)
-        await until(lambda: not sending, self._reactor, timeout=LAST_TIMEOUT)
+        await until(lambda: not sending, self._reactor)
 
     async def _send_one(self, number: int) -> None:
         await self.control.publish(number)
@@ -144,7 +141,7 @@ class _Run:
         assert self._sending is not None
         await self._sending
         try:
-            await until(lambda: not self.acknowledged - self.handled.keys(), self._reactor, timeout=LAST_TIMEOUT)
+            await until(lambda: not self.acknowledged - self.handled.keys(), self._reactor)
         except AssertionError:
             pass  # the comparison counts what is missing
 
