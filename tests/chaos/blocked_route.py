@@ -36,9 +36,6 @@ PENDING = PendingLimits().bytes
 #: KiB by which natsroute may grow.
 MAX_GROWTH = 64 * 1024
 
-#: Seconds that the feeder may take, and natsroute after it.
-TIMEOUT = 300.0
-
 #: The first message blocks its route until a message comes to ``go.on``, which has a connection of its own.
 ROUTES = """
 from twisted.internet.defer import Deferred
@@ -125,14 +122,14 @@ async def run(reactor: Any, folder: Path, seconds: float, size: int) -> Outcome:
         programs.append(feeder)
         await until(lambda: "BLOCKED" in natsroute.output, reactor)
         blocked_until = reactor.seconds() + seconds
-        await until(lambda: json.dumps({"sent": count}) in feeder.printed, reactor, timeout=TIMEOUT)
+        await until(lambda: json.dumps({"sent": count}) in feeder.printed, reactor)
         enough = before + min(size, PENDING) // 1024 // 2
-        await until(lambda: natsroute.peak > enough, reactor, timeout=TIMEOUT)  # a busy machine may read much later
+        await until(lambda: natsroute.peak > enough, reactor)  # a busy machine may read much later
         await deferLater(reactor, max(1.0, blocked_until - reactor.seconds()))
         while_blocked, server_memory = natsroute.peak, memory_of(server.pid)
         with PlainClient(server.url) as client:
             client.publish("go.on")
-        await until(lambda: _handled(natsroute), reactor, timeout=TIMEOUT)
+        await until(lambda: _handled(natsroute), reactor)
         return Outcome(count, before, while_blocked, natsroute.peak, server_memory, _handled(natsroute))
     finally:
         for program in programs:

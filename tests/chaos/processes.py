@@ -31,13 +31,11 @@ from tests.support import ROOT
 from tests.support.nats_server import NatsServer
 from tests.support.natsroute_process import NatsrouteProcess
 from tests.support.program import Program
-from tests.support.waiting import until
+from tests.support.waiting import TIMEOUT, until
 
 PROCESSES = 2
 #: A subject with a queue group and one without, which runs in the first process only.
 SHARED, ALONE = "load.shared", "load.alone"
-#: Seconds that a reload, a start or the last answers may take.
-TIMEOUT = 300.0
 #: Seconds within which all processes have to be ready again after a kill.
 READY_WITHIN = 1.0
 
@@ -142,7 +140,7 @@ class Setup:
     async def finish(self) -> None:
         """Stop feeding, and wait until everything that nats-server has given to natsroute is answered."""
         os.kill(json.loads(self._feeder.printed[0])["pid"], signal.SIGUSR1)
-        await until(lambda: len(self._feeder.printed) == 2, self.reactor, timeout=TIMEOUT)
+        await until(lambda: len(self._feeder.printed) == 2, self.reactor)
         facts = json.loads(self._feeder.printed[1])
         self.sent, self.rate = facts["sent"], sum(facts["sent"].values()) / facts["seconds"]
         give_up = time.monotonic() + TIMEOUT

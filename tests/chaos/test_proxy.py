@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from socket import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from tests.chaos.proxy import MAX_HELD, ProxiedConnection, Proxy
+from tests.support.nats_server import reserve_tcp_port
 from tests.support.waiting import until
 
 
@@ -174,8 +174,6 @@ class ProxyTests(TestCase):
 
     async def test_no_server(self) -> None:
         """The client is refused."""
-        with socket() as reserved:  # it does not listen, and no other program gets its port
-            reserved.bind(("127.0.0.1", 0))
-            self.proxy.target = reserved.getsockname()[1]
-            client = await self.connect()
-            await self.until(lambda: client.end and not self.proxy.connections)
+        self.proxy.target = reserve_tcp_port()
+        client = await self.connect()
+        await self.until(lambda: client.end and not self.proxy.connections)

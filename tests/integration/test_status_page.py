@@ -159,13 +159,8 @@ class StatusPageTestCase(OneServerTestCase):
     def open(self, **options: Any) -> Any:
         """Open the page, and wait until natsroute is ready."""
         page = self.browser.open(self.page_url, **options)
-        self.wait_for(page, "Ready")
+        self.browser.wait_for(page, "Ready")
         return page
-
-    def wait_for(self, page: Any, headline: str) -> None:
-        """Wait until the page says something at its top, and has drawn the rest."""
-        page.wait_for_function("(text) => document.getElementById('headline').textContent === text", arg=headline)
-        self.browser.wait_until_drawn(page)
 
     def wait_until(self, condition: Any) -> None:
         """Wait until a function returns without AssertionError. The page is drawn once a second."""
@@ -291,7 +286,7 @@ class StatusPageTests(StatusPageTestCase):
         """The page says that natsroute is not ready, and why; and when it is ready again."""
         page = await self.browser.run(self.open)
         await self.server.stop()
-        await self.browser.run(self.wait_for, page, "Not ready")
+        await self.browser.run(self.browser.wait_for, page, "Not ready")
 
         def look() -> None:
             self.wait_until(lambda: self.assertEqual(len(page.query_selector_all("#reasons li")), 7))
@@ -307,7 +302,7 @@ class StatusPageTests(StatusPageTestCase):
 
         await self.look(look)
         await self.server.start()
-        await self.browser.run(self.wait_for, page, "Ready")
+        await self.browser.run(self.browser.wait_for, page, "Ready")
         await self.look(lambda: self.wait_until(lambda: self.check_numbers(page)))
         await self.browser.run(self.browser.close, page)
 
@@ -318,7 +313,7 @@ class StatusPageTests(StatusPageTestCase):
         received = "document.querySelector('#ledger-received [data-part=received]').textContent"
         await self.browser.run(page.wait_for_function, f"() => {received} === '50'")
         await self.program.stop()
-        await self.browser.run(self.wait_for, page, "No contact")
+        await self.browser.run(self.browser.wait_for, page, "No contact")
 
         def look() -> None:
             self.assertRegex(page.inner_text("#age"), r"^Since \d\d:\d\d:\d\d, for \d+ s\. All numbers are from ")
@@ -330,7 +325,7 @@ class StatusPageTests(StatusPageTestCase):
 
         await self.look(look)
         await self.start_natsroute(int(self.page_url.rstrip("/").rpartition(":")[2]))
-        await self.browser.run(self.wait_for, page, "Ready")
+        await self.browser.run(self.browser.wait_for, page, "Ready")
         await self.browser.run(page.wait_for_function, f"() => {received} === '0'")
         rates = await self.browser.run(page.inner_text, "#consumers")
         self.assertNotIn("-", re.sub(r"[\w.>]-[\w.>]", "", rates))
@@ -385,7 +380,7 @@ class StatusPageTests(StatusPageTestCase):
             page.keyboard.press("Enter")
             self.assertEqual(page.evaluate("document.activeElement.id"), "main")
             page.reload()
-            self.wait_for(page, "Ready")
+            self.browser.wait_for(page, "Ready")
             reached = []
             for _ in range(9):
                 page.keyboard.press("Tab")
@@ -393,7 +388,7 @@ class StatusPageTests(StatusPageTestCase):
             sections = ["Consumers", "Routes", "Publishing", "Connections", "Errors", "Ledger", "Calls"]
             self.assertEqual(reached, ["Skip to the numbers", *sections, "Pause"])
             page.keyboard.press("Space")
-            self.wait_for(page, "Paused")
+            self.browser.wait_for(page, "Paused")
             self.assertEqual(focused(page), "Resume")
             self.assertRegex(page.inner_text("#age"), r"^Since .* All numbers are from \d\d:\d\d:\d\d\.$")
             self.check_contrast(page)
@@ -403,7 +398,7 @@ class StatusPageTests(StatusPageTestCase):
             time.sleep(2.5)
             self.assertEqual(page.inner_text(".columns"), before)
             page.keyboard.press("Space")
-            self.wait_for(page, "Ready")
+            self.browser.wait_for(page, "Ready")
             self.wait_until(lambda: self.check_numbers(page))
             self.browser.close(page)
 

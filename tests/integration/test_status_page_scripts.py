@@ -81,11 +81,6 @@ class BrowserTestCase(TestCase):
         """Show this from the next second on. May be called in the browser's thread."""
         self.shown = shown
 
-    def wait_for(self, page: Any, headline: str) -> None:
-        """Wait until the page says something at its top, and has drawn the rest."""
-        page.wait_for_function("(text) => document.getElementById('headline').textContent === text", arg=headline)
-        self.browser.wait_until_drawn(page)
-
 
 class ModuleTests(BrowserTestCase):
     """Modules on their own."""
@@ -173,14 +168,14 @@ class OverviewTests(BrowserTestCase):
 
         def look() -> None:
             page = self.browser.open(self.url)
-            self.wait_for(page, "Ready")
+            self.browser.wait_for(page, "Ready")
             self.assertEqual(page.inner_text("#explanation"), "1 consumer, 1 publish worker and 1 connection are up.")
             reasons = (
                 Reason("not_connected", "consumer a:q", "the connection is waiting", 1),
                 Reason("stopping", "", "the service stops", 2),
             )
             self.show(an_overview(reasons=reasons, pids=(7, 8)))
-            self.wait_for(page, "Not ready")
+            self.browser.wait_for(page, "Not ready")
             shown = page.eval_on_selector_all("#reasons li", "(all) => all.map((one) => one.innerText)")
             self.assertEqual(
                 [" ".join(one.split()) for one in shown],
@@ -188,11 +183,11 @@ class OverviewTests(BrowserTestCase):
             )
             self.assertEqual((page.inner_text("#pids-label"), page.inner_text("#pids")), ("2 processes", "7, 8"))
             self.show(ValueError("process 2 does not answer"))
-            self.wait_for(page, "No contact")
+            self.browser.wait_for(page, "No contact")
             self.assertIn("ValueError: process 2 does not answer", page.inner_text("#explanation"))
             self.assertEqual(page.inner_text("#reasons"), "")
             self.show(an_overview())
-            self.wait_for(page, "Ready")
+            self.browser.wait_for(page, "Ready")
             self.browser.close(page)
 
         def flush(_: None) -> None:
@@ -215,7 +210,7 @@ class OverviewTests(BrowserTestCase):
 
         def look() -> None:
             page = self.browser.open(self.url)
-            self.wait_for(page, "Ready")
+            self.browser.wait_for(page, "Ready")
             for selector, rate in (("#glance-received", "80.0/s"), ("#consumers tbody tr:last-child", "40.0/s")):
                 page.wait_for_function(
                     "([selector, rate]) => document.querySelector(`${selector} .number`).textContent === rate",
@@ -234,7 +229,7 @@ class OverviewTests(BrowserTestCase):
 
         def look() -> None:
             page = self.browser.open(self.url)
-            self.wait_for(page, "Ready")
+            self.browser.wait_for(page, "Ready")
             self.assertIn("▲ 7 unaccounted for", page.inner_text("#ledger-received"))
             self.assertIn("✓ adds up", page.inner_text("#ledger-published"))
             self.browser.close(page)
@@ -248,7 +243,7 @@ class OverviewTests(BrowserTestCase):
 
         def look() -> None:
             page = self.browser.open(self.url)
-            self.wait_for(page, "Ready")
+            self.browser.wait_for(page, "Ready")
             self.assertEqual(page.locator(".empty:visible").count(), 6)
             self.assertEqual(page.locator("table[role]:visible").count(), 0)
             self.show(an_overview(errors=(ErrorRow(150.0, "error", "natsroute", "it broke"),)))
@@ -271,11 +266,11 @@ class OverviewTests(BrowserTestCase):
 
         def look() -> None:
             page = self.browser.open(self.url)
-            self.wait_for(page, "Ready")
+            self.browser.wait_for(page, "Ready")
             page.evaluate("() => { window.marker = 1; }")
             with page.expect_navigation():
                 self.reactor.callFromThread(upgrade)
-            self.wait_for(page, "Ready")
+            self.browser.wait_for(page, "Ready")
             self.assertEqual(page.evaluate("() => window.marker ?? 0"), 0)
             page.evaluate("() => { window.marker = 2; }")
             page.wait_for_timeout(1500)
@@ -289,7 +284,7 @@ class OverviewTests(BrowserTestCase):
 
         def look() -> None:
             page = self.browser.open(self.url)
-            self.wait_for(page, "Ready")
+            self.browser.wait_for(page, "Ready")
             refused = []
 
             def refuse(route: Any) -> None:
@@ -301,13 +296,13 @@ class OverviewTests(BrowserTestCase):
             other.route("**/events", refuse)
             began = time.monotonic()
             other.goto(self.url)
-            other.wait_for_function("() => document.getElementById('headline').textContent === 'Connecting'")
+            self.browser.wait_for_headline(other, "Connecting")
             other.clock.run_for(6_000)
-            other.wait_for_function("() => document.getElementById('headline').textContent === 'No contact'")
+            self.browser.wait_for_headline(other, "No contact")
             other.unroute("**/events")
             seconds = time.monotonic() - began + 6.0  # the page's clock goes on meanwhile
             other.clock.run_for(6_000)
-            other.wait_for_function("() => document.getElementById('headline').textContent === 'Ready'")
+            self.browser.wait_for_headline(other, "Ready")
             self.assertIn(len(refused), range(1, 2 + int(seconds / 10)))
             self.browser.close(page)
 

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from twisted.trial.unittest import SkipTest
 
 from tests.packaging.builds import LEFT_BEHIND, has_compiler, run
 from tests.support import ROOT
+from tests.support.nats_server import reserve_tcp_port
 from tests.support.twistd import TwistdTestCase
 from tests.support.waiting import TIMEOUT
 
@@ -148,11 +148,7 @@ class DockerfileTests(TwistdTestCase):
         self.assertFalse((target / "bin" / "pip").exists())
         self.assertTrue((next(target.glob("lib/*/site-packages")) / "twisted/plugins/dropin.cache").exists())
 
-        reserved = socket.socket()  # no other program gets its port, and natsroute does
-        self.addCleanup(reserved.close)
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.bind(("127.0.0.1", 0))
-        port = reserved.getsockname()[1]
+        port = reserve_tcp_port()
         environment = dict(re.findall(r"\b([A-Z_]+)=(\S+)", re.findall(r"^ENV (.*)$", self.text, re.MULTILINE)[0]))
         self.assertEqual(environment.pop("PATH"), "/opt/natsroute/bin:$PATH")
         environment["NATSROUTE_HTTP_LISTEN"] = environment["NATSROUTE_HTTP_LISTEN"].replace(":8080", f":{port}")

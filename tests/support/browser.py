@@ -96,6 +96,15 @@ class Browser:
         page.goto(url)
         return page
 
+    def wait_for_headline(self, page: Any, text: str) -> None:
+        """Wait until the page says something at its top."""
+        page.wait_for_function("(text) => document.getElementById('headline').textContent === text", arg=text)
+
+    def wait_for(self, page: Any, headline: str) -> None:
+        """Wait until the page says something at its top, and has drawn the rest."""
+        self.wait_for_headline(page, headline)
+        self.wait_until_drawn(page)
+
     def wait_until_drawn(self, page: Any) -> None:
         """Wait for two frames: a page says at once whether natsroute is ready, and draws the rest in the next."""
         page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")

@@ -95,7 +95,7 @@ class NatsServer:
     ) -> None:
         self.host = host
         self.pid = 0
-        # For -1 nats-server itself takes a free port. Another program could have it before nats-server starts again.
+        # For -1. No other program gets the port while nats-server is down. Elsewhere, nats-server takes a free one.
         free = reserve_tcp_port if host == "127.0.0.1" else lambda: -1
         self.port = free() if port == -1 else port
         self.websocket_port = -1 if websocket is None else free()
